@@ -1,0 +1,73 @@
+package v1alpha1
+
+// Condition types. Reconciling and Stalled are abnormal-true: they are absent when there is nothing to say.
+const (
+	// ConditionReady says whether the account is there, usable and as declared.
+	ConditionReady = "Ready"
+	// ConditionSynced says whether the last comparison with the provider ended with nothing left to do.
+	ConditionSynced = "Synced"
+	// ConditionReconciling is present while the operator goes on by itself.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is present while nothing goes on until somebody changes something.
+	ConditionStalled = "Stalled"
+	// ConditionConnectionSecretReady says whether the connection Secret holds everything that is known of the account.
+	ConditionConnectionSecretReady = "ConnectionSecretReady"
+	// ConditionAPIAvailable says whether the provider's API answers; on ParentAccounts.
+	ConditionAPIAvailable = "APIAvailable"
+)
+
+// Reasons of conditions. docs/conditions.md says of each what it means and what to do.
+const (
+	ReasonCreating            = "Creating"
+	ReasonUpdating            = "Updating"
+	ReasonAvailable           = "Available"
+	ReasonSuspended           = "Suspended"
+	ReasonDeactivated         = "Deactivated"
+	ReasonFrozen              = "Frozen"
+	ReasonParentNotFound      = "ParentNotFound"
+	ReasonParentNotReady      = "ParentNotReady"
+	ReasonParentChanged       = "ParentChanged"
+	ReasonSecretMissing       = "SecretMissing"
+	ReasonSecretNotLabelled   = "SecretNotLabelled"
+	ReasonSecretInvalid       = "SecretInvalid"
+	ReasonPasswordRejected    = "PasswordRejected"
+	ReasonPasswordBlocked     = "PasswordBlocked"
+	ReasonNameTaken           = "NameTaken"
+	ReasonEmailTaken          = "EmailTaken"
+	ReasonAdoptionRefused     = "AdoptionRefused"
+	ReasonClaimedElsewhere    = "ClaimedElsewhere"
+	ReasonDuplicateResource   = "DuplicateResource"
+	ReasonRejected            = "Rejected"
+	ReasonBlockedMoney        = "BlockedMoney"
+	ReasonBlockedVerification = "BlockedVerification"
+	ReasonBlockedNotEnabled   = "BlockedNotEnabled"
+	ReasonBlockedDailyLimit   = "BlockedDailyLimit"
+	ReasonAccountMissing      = "AccountMissing"
+	ReasonAPIKeyMissing       = "APIKeyMissing"
+	ReasonPartialAdopted      = "PartialAdopted"
+	ReasonRateLimited         = "RateLimited"
+	ReasonAPIUnavailable      = "APIUnavailable"
+	ReasonUnauthorized        = "Unauthorized"
+	ReasonRoleMissing         = "RoleMissing"
+	ReasonEndpointNotAllowed  = "EndpointNotAllowed"
+	ReasonInternalError       = "InternalError"
+	ReasonDeleting            = "Deleting"
+)
+
+// Labels and annotations.
+const (
+	// LabelInput marks a Secret that the operator may read: "true".
+	LabelInput = "accounts.cpaas.dev/input"
+	// LabelConnection marks a connection Secret that the operator wrote: "true".
+	LabelConnection = "accounts.cpaas.dev/connection"
+	// AnnotationResource names the resource that a connection Secret belongs to: "ChildAccount/name".
+	AnnotationResource = "accounts.cpaas.dev/resource"
+	// AnnotationAccount names the account that a connection Secret belongs to: "<parent account id>/<account name>".
+	AnnotationAccount = "accounts.cpaas.dev/account"
+	// AnnotationCreateIntent is set by the operator before it creates an account: "<parent account id>/<account name>".
+	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
+	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.
+	AnnotationAcceptParent = "accounts.cpaas.dev/accept-parent"
+	// Finalizer lets the operator say goodbye to an account before its resource goes.
+	Finalizer = "accounts.cpaas.dev/child-account"
+)

@@ -1,0 +1,213 @@
+package v1alpha1
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The defaults of a ParentAccount. They are applied when the spec is read and never written into it.
+const (
+	DefaultVoximplantEndpoint = "https://api.voximplant.com"
+	DefaultCredentialsKey     = "credentials.json"
+	DefaultResyncInterval     = 5 * time.Minute
+	DefaultRequestsPerSecond  = 20
+	DefaultMaxInFlight        = 8
+)
+
+// ParentAccountSpec says who we are at the provider, and how much we may ask of it.
+type ParentAccountSpec struct {
+	// Voximplant is the account at Voximplant whose child accounts are kept.
+	// +required
+	Voximplant VoximplantParent `json:"voximplant"`
+
+	// ResyncInterval is how often the whole list of child accounts is read and compared. Default 5m, at least 1s, at most 24h.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="resyncInterval must be from 1s to 24h"
+	ResyncInterval *metav1.Duration `json:"resyncInterval,omitempty"`
+
+	// Limits bound what is asked of the provider on behalf of this account.
+	// +optional
+	Limits *Limits `json:"limits,omitempty"`
+
+	// Suspend stops every call to the provider for this account and its children. Nothing is changed there.
+	// +optional
+	Suspend *bool `json:"suspend,omitempty"`
+}
+
+// VoximplantParent is an account at Voximplant that has child accounts.
+type VoximplantParent struct {
+	// CredentialsSecretRef names the Secret with the service account's credentials.json. The service account needs the role Owner.
+	// The Secret must carry the label accounts.cpaas.dev/input: "true".
+	// +required
+	CredentialsSecretRef SecretKeyReference `json:"credentialsSecretRef"`
+
+	// Endpoint is the Management API's address: scheme and host, no path. Default https://api.voximplant.com.
+	// It must be one of the operator's --allowed-endpoints.
+	// +optional
+	// +kubebuilder:validation:MinLength=8
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^https?://[A-Za-z0-9.:\[\]-]+$`
+	Endpoint *string `json:"endpoint,omitempty"`
+}
+
+// SecretKeyReference names a key of a Secret in the resource's own namespace.
+type SecretKeyReference struct {
+	// Name is the Secret's name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// Key is the key in the Secret's data. Default credentials.json.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key *string `json:"key,omitempty"`
+}
+
+// Limits bound what is asked of the provider.
+type Limits struct {
+	// RequestsPerSecond is the highest rate of calls. Default 20.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	RequestsPerSecond *int32 `json:"requestsPerSecond,omitempty"`
+
+	// MaxInFlight is the highest number of calls at one time. Default 8.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
+}
+
+// ParentAccountStatus is what the operator knows of a parent account.
+type ParentAccountStatus struct {
+	// ObservedGeneration is the generation of the spec that this status speaks of; -1 before the first look.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// Provider is the provider's name: Voximplant.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Provider string `json:"provider,omitempty"`
+
+	// AccountID is the parent account's id at the provider. It is pinned: credentials of another account stop everything.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	AccountID string `json:"accountID,omitempty"`
+
+	// AccountName is the parent account's name at the provider.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	AccountName string `json:"accountName,omitempty"`
+
+	// EndpointHost is the host that the account was seen at; pinned like the id.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	EndpointHost string `json:"endpointHost,omitempty"`
+
+	// ChildAccounts counts the child accounts as of the last resync.
+	// +optional
+	ChildAccounts *ChildAccountCounts `json:"childAccounts,omitempty"`
+
+	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ChildAccountCounts counts child accounts.
+type ChildAccountCounts struct {
+	// Total is how many the provider listed.
+	Total int32 `json:"total"`
+	// Managed is how many of them a ChildAccount is bound to.
+	Managed int32 `json:"managed"`
+	// Unmanaged is how many of them nobody here declares.
+	Unmanaged int32 `json:"unmanaged"`
+}
+
+// ParentAccount is the account at a telephony provider whose child accounts are kept as declared.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=cpaas,shortName=parentacct
+// +kubebuilder:printcolumn:name="Account ID",type=string,JSONPath=`.status.accountID`
+// +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.accountName`
+// +kubebuilder:printcolumn:name="Children",type=integer,JSONPath=`.status.childAccounts.total`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ParentAccount struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// +required
+	Spec ParentAccountSpec `json:"spec"`
+	// +optional
+	// +kubebuilder:default={observedGeneration:-1}
+	Status ParentAccountStatus `json:"status,omitempty"`
+}
+
+// ParentAccountList is a list of ParentAccounts.
+//
+// +kubebuilder:object:root=true
+type ParentAccountList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ParentAccount `json:"items"`
+}
+
+// GetConditions returns the conditions for reading and changing.
+func (p *ParentAccount) GetConditions() *[]metav1.Condition { return &p.Status.Conditions }
+
+// Suspended says whether nothing is to be asked of the provider.
+func (p *ParentAccount) Suspended() bool { return p.Spec.Suspend != nil && *p.Spec.Suspend }
+
+// Endpoint returns the API's address, the default where none is given.
+func (p *ParentAccount) Endpoint() string {
+	return valueOr(p.Spec.Voximplant.Endpoint, DefaultVoximplantEndpoint)
+}
+
+// CredentialsKey returns the key of the credentials in their Secret.
+func (p *ParentAccount) CredentialsKey() string {
+	return valueOr(p.Spec.Voximplant.CredentialsSecretRef.Key, DefaultCredentialsKey)
+}
+
+// ResyncInterval returns how often the whole list is read.
+func (p *ParentAccount) ResyncInterval() time.Duration {
+	if p.Spec.ResyncInterval == nil {
+		return DefaultResyncInterval
+	}
+	return max(p.Spec.ResyncInterval.Duration, time.Second)
+}
+
+// RequestsPerSecond returns the highest rate of calls.
+func (p *ParentAccount) RequestsPerSecond() int {
+	if p.Spec.Limits == nil {
+		return DefaultRequestsPerSecond
+	}
+	return int(valueOr(p.Spec.Limits.RequestsPerSecond, DefaultRequestsPerSecond))
+}
+
+// MaxInFlight returns the highest number of calls at one time.
+func (p *ParentAccount) MaxInFlight() int {
+	if p.Spec.Limits == nil {
+		return DefaultMaxInFlight
+	}
+	return int(valueOr(p.Spec.Limits.MaxInFlight, DefaultMaxInFlight))
+}
+
+func valueOr[T any](p *T, other T) T {
+	if p == nil {
+		return other
+	}
+	return *p
+}

@@ -1,0 +1,112 @@
+package account
+
+// Subject is what a resource says of its account.
+type Subject struct {
+	// Claim is the resource's own claim.
+	Claim Claim
+	// Name is the exact account name.
+	Name string
+	// ID is the account that the resource is bound to, "" before that.
+	ID string
+	// Intent is set where an earlier attempt may have created the account.
+	Intent bool
+	// Desired holds the declared values, LastApplied those last written or confirmed.
+	Desired, LastApplied State
+}
+
+// View is what is known about the subject's account, by id where the subject has one, else by exact name.
+type View struct {
+	// Listed is set once a complete list was read that would have had the account.
+	Listed bool
+	// Partial is set where the provider lists only what it is asked for, so that what is new must be looked up.
+	Partial bool
+	// Account is the account, nil where it is not known.
+	Account *Account
+	// Absences counts the complete lists in a row that did not have the account.
+	Absences int
+	// Fresh is set where this view was asked for on purpose, after everything that happened before.
+	Fresh bool
+	// Doubt is set where a write to the account got no proper answer and nobody has looked since.
+	Doubt bool
+}
+
+// Step is what to do next for a resource.
+type Step string
+
+// The steps.
+const (
+	// StepWait: no complete list was read yet; nothing can be said.
+	StepWait Step = "Wait"
+	// StepLook: read the account itself before anything else.
+	StepLook Step = "Look"
+	// StepCreate: create the account with everything declared.
+	StepCreate Step = "Create"
+	// StepUpdate: write Changes.
+	StepUpdate Step = "Update"
+	// StepNone: the account is as declared.
+	StepNone Step = "None"
+	// StepRefuse: the account exists and is not ours to take.
+	StepRefuse Step = "Refuse"
+	// StepMissing: the account we are bound to is gone.
+	StepMissing Step = "Missing"
+)
+
+// Decision is the plan for one resource.
+type Decision struct {
+	Step Step
+	// Account is the account to act on; nil for Wait, Look, Create, and Missing unless another account has the id.
+	Account *Account
+	// Changes are the fields to write with StepUpdate.
+	Changes []Change
+	// Holder is the claim of whoever holds the account, for StepRefuse; nil where it has no claim.
+	Holder *Claim
+}
+
+// absencesUntilMissing: one list may be read while the provider is unwell; two in a row are believed.
+const absencesUntilMissing = 2
+
+// Decide says what to do for a resource, from what it declares and what is known.
+// It is the protocol that never makes two accounts for one resource nor one for two.
+func Decide(schema Schema, s Subject, v View) Decision {
+	switch {
+	case v.Doubt && !v.Fresh:
+		return Decision{Step: StepLook}
+	case v.Account == nil:
+		return decideAbsent(s, v)
+	case v.Account.Name != s.Name:
+		return Decision{Step: StepMissing, Account: v.Account}
+	case s.ID == "":
+		if claim, ok := v.Account.Claim(); !ok || claim != s.Claim {
+			return refuse(v.Account, claim, ok)
+		}
+	}
+	changes := Diff(schema, s.Desired, v.Account.State, s.LastApplied)
+	if len(changes) == 0 {
+		return Decision{Step: StepNone, Account: v.Account}
+	}
+	return Decision{Step: StepUpdate, Account: v.Account, Changes: changes}
+}
+
+func decideAbsent(s Subject, v View) Decision {
+	switch {
+	case !v.Listed && v.Partial && !v.Fresh:
+		return Decision{Step: StepLook}
+	case !v.Listed && !v.Fresh:
+		return Decision{Step: StepWait}
+	case s.ID != "" && v.Absences >= absencesUntilMissing:
+		return Decision{Step: StepMissing}
+	case s.ID != "":
+		return Decision{Step: StepWait}
+	case s.Intent && !v.Fresh:
+		return Decision{Step: StepLook}
+	}
+	return Decision{Step: StepCreate}
+}
+
+func refuse(a *Account, claim Claim, claimed bool) Decision {
+	d := Decision{Step: StepRefuse, Account: a}
+	if claimed {
+		d.Holder = &claim
+	}
+	return d
+}

@@ -1,0 +1,72 @@
+package account
+
+import "strings"
+
+// Origin says where a difference comes from.
+type Origin string
+
+// The origins of a difference.
+const (
+	// FromSpec: the declaration changed since it was last applied, or was never applied.
+	FromSpec Origin = "Spec"
+	// FromRemote: the account changed behind the operator's back.
+	FromRemote Origin = "Remote"
+)
+
+// Change is one field that has to be written.
+type Change struct {
+	// Field is the row of the table.
+	Field Field
+	// From is what was seen (canonical), "" with Known=false where nobody knows.
+	From  string
+	Known bool
+	// To is the declared value, as declared.
+	To string
+	// Origin tells an edit of the resource from drift.
+	Origin Origin
+}
+
+// Diff is the only comparison of the project: the declared fields that are not as declared, in the order of the table.
+// A field that is not declared never appears. What can't be read back is compared with what was applied last.
+func Diff(schema Schema, desired, observed, lastApplied State) []Change {
+	var changes []Change
+	for _, f := range schema {
+		to, declared := desired[f.Path]
+		if !declared || f.Update == "" {
+			continue
+		}
+		applied, wasApplied := lastApplied[f.Path]
+		from, known := observed[f.Path]
+		if f.WriteOnly() && !known {
+			from, known = applied, wasApplied
+		}
+		want := f.Normal(to)
+		if known && f.Normal(from) == want {
+			continue
+		}
+		c := Change{Field: f, From: from, Known: known, To: to, Origin: FromSpec}
+		if known && wasApplied && f.Normal(applied) == want {
+			c.Origin = FromRemote
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+// Applied is the state that the changes leave behind, canonical.
+func Applied(changes []Change) State {
+	out := make(State, len(changes))
+	for _, c := range changes {
+		out[c.Field.Path] = c.Field.Normal(c.To)
+	}
+	return out
+}
+
+// FieldNames lists the paths of the changes for an event or message: "email, notifications.account".
+func FieldNames(changes []Change) string {
+	names := make([]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.Field.Path
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,107 @@
+package account
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Class says what kind of failure an answer of a provider is, and so what can be done about it.
+// A provider's error table maps its codes to classes; the controllers' table maps classes to conditions and retries.
+type Class string
+
+// The classes of failures.
+const (
+	// Unavailable: the service did not answer or answered that it can't now. Retried soon.
+	Unavailable Class = "Unavailable"
+	// Throttled: too many calls. Retried after RetryAfter.
+	Throttled Class = "Throttled"
+	// Unauthorized: the parent's credentials were refused.
+	Unauthorized Class = "Unauthorized"
+	// RoleMissing: the credentials are good, but not for this method.
+	RoleMissing Class = "RoleMissing"
+	// Invalid: the request was refused for what it says. Waits for a change of the resource.
+	Invalid Class = "Invalid"
+	// NameTaken: another account has the name.
+	NameTaken Class = "NameTaken"
+	// EmailTaken: another account has the e-mail.
+	EmailTaken Class = "EmailTaken"
+	// NotFound: the provider knows no such account under this parent.
+	NotFound Class = "NotFound"
+	// BlockedMoney: the parent's money does not suffice.
+	BlockedMoney Class = "BlockedMoney"
+	// BlockedVerification: the parent account must be verified or activated first.
+	BlockedVerification Class = "BlockedVerification"
+	// BlockedNotEnabled: the provider has not enabled this (child accounts, say) for the parent.
+	BlockedNotEnabled Class = "BlockedNotEnabled"
+	// BlockedDailyLimit: no more child accounts today; the next UTC day begins a new count.
+	BlockedDailyLimit Class = "BlockedDailyLimit"
+	// PasswordRejected: the password breaks a rule of the provider.
+	PasswordRejected Class = "PasswordRejected"
+	// PasswordBlocked: passwords can't be changed now. Retried later.
+	PasswordBlocked Class = "PasswordBlocked"
+	// Incomplete: a list contradicted itself while it was read; nothing may be concluded from it.
+	Incomplete Class = "Incomplete"
+	// Unknown: a code that no table knows. Retried slowly, reported plainly.
+	Unknown Class = "Unknown"
+)
+
+// Error is a failure of one call to a provider. It never carries a secret.
+type Error struct {
+	// Class is what the controllers act on.
+	Class Class
+	// Method is the provider's method that was called, e.g. "AddAccount".
+	Method string
+	// Code is the provider's own code, 0 where the answer had none (HTTP status, transport).
+	Code int
+	// Field is the spec path that the provider complains about, "" where it names none.
+	Field string
+	// Message is the provider's text, shortened and free of secrets.
+	Message string
+	// RetryAfter is how long the provider asks to wait, 0 where it does not say.
+	RetryAfter time.Duration
+	// Doubt is set where the change may have been made although no proper answer came.
+	Doubt bool
+}
+
+// Error implements error: method, code, field and text, as far as each is known.
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Method != "" {
+		b.WriteString(e.Method + ": ")
+	}
+	if e.Field != "" {
+		b.WriteString("spec." + e.Field + ": ")
+	}
+	if e.Message != "" {
+		b.WriteString(e.Message)
+	} else {
+		b.WriteString(string(e.Class))
+	}
+	if e.Code != 0 {
+		fmt.Fprintf(&b, " (code %d)", e.Code)
+	}
+	return b.String()
+}
+
+// AsError returns the *Error in err's chain. Any other error counts as Unavailable with Doubt:
+// whoever can't say what happened must look before trying again.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Class: Unavailable, Message: err.Error(), Doubt: true}
+}
+
+// ClassOf is the class of err, "" for nil.
+func ClassOf(err error) Class {
+	if e := AsError(err); e != nil {
+		return e.Class
+	}
+	return ""
+}

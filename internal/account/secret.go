@@ -1,0 +1,22 @@
+package account
+
+import "fmt"
+
+// redacted stands wherever a Secret would be printed.
+const redacted = "[redacted]"
+
+// Secret is a password, key or token. However it is printed, logged or marshalled, it shows as "[redacted]";
+// Reveal is the only way to its value.
+type Secret string
+
+// Reveal returns the value itself. Call it only where the value leaves for the provider or for a Secret.
+func (s Secret) Reveal() string { return string(s) }
+
+// Format implements fmt.Formatter, for every verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// String implements fmt.Stringer.
+func (s Secret) String() string { return redacted }
+
+// MarshalText implements encoding.TextMarshaler, and by it json.Marshaler.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

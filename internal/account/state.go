@@ -1,0 +1,40 @@
+package account
+
+import (
+	"maps"
+	"slices"
+)
+
+// State holds values by spec path ("email", "notifications.account") in their canonical spelling:
+// booleans are "true" and "false", decimals have no superfluous zeros. A path that is absent is unknown
+// (in what was seen) or not managed (in what is declared).
+type State map[string]string
+
+// Clone returns a copy that shares nothing with s; nil stays nil.
+func (s State) Clone() State { return maps.Clone(s) }
+
+// With returns a copy of s with the values of o over it.
+func (s State) With(o State) State {
+	out := make(State, len(s)+len(o))
+	maps.Copy(out, s)
+	maps.Copy(out, o)
+	return out
+}
+
+// Paths returns the paths of s in order.
+func (s State) Paths() []string { return slices.Sorted(maps.Keys(s)) }
+
+// Account is one child account as a provider shows it.
+type Account struct {
+	// ID is the provider's id of the account, as a string.
+	ID string
+	// Name is the account's unique name.
+	Name string
+	// CustomData is the account's free text, where the claim stands.
+	CustomData string
+	// State holds every field of the table that the provider showed.
+	State State
+}
+
+// Claim returns the claim that stands in the account's custom data, if any.
+func (a *Account) Claim() (Claim, bool) { return ParseClaim(a.CustomData) }
