@@ -1,0 +1,222 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	kuberetry "k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// maxSteps bounds one reconcile: look, create, look after a refusal, update, and one to see that it is done.
+const maxSteps = 6
+
+// converge carries out decisions until there is nothing left to do, or something stands in the way.
+func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d account.Decision) outcome {
+	for range maxSteps {
+		view, out := r.step(ctx, s, d)
+		if out != nil {
+			return r.holdBack(s, d, *out)
+		}
+		d = account.Decide(s.schema, s.subject(), view)
+		if a := r.judge(s, d); !a.work {
+			return a.outcome
+		}
+	}
+	return outcome{reason: v1alpha1.ReasonUpdating, message: "the account does not come to rest: tried again soon"}
+}
+
+// step carries out one decision and returns what is known of the account afterwards, or why it did not work.
+func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d account.Decision) (account.View, *outcome) {
+	switch d.Step {
+	case account.StepLook:
+		return r.look(ctx, s)
+	case account.StepCreate:
+		return r.create(ctx, s)
+	case account.StepUpdate:
+		return r.update(ctx, s, d)
+	default: // StepNone: only the connection Secret is left
+		return s.dir.Observe(s.key()), r.connect(ctx, s, d)
+	}
+}
+
+func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (account.View, *outcome) {
+	view, err := s.dir.Look(ctx, s.key())
+	return view, r.stopped(err)
+}
+
+// create makes the account: first the intent, then the password in its Secret, then the account itself.
+func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (account.View, *outcome) {
+	if err := r.mark(ctx, s, true); err != nil {
+		return account.View{}, broken(v1alpha1.ReasonCreating, err)
+	}
+	password, err := r.Connections.Prepare(ctx, s.connection(), s.knownValues())
+	if err != nil {
+		return account.View{}, broken(v1alpha1.ReasonCreating, err)
+	}
+	created, err := s.dir.Create(ctx, provider.NewAccount{
+		Name: s.child.AccountName(), Password: password, CustomData: s.claim.CustomData(), Desired: s.desired,
+	})
+	if account.ClassOf(err) == account.NameTaken {
+		return r.afterNameTaken(ctx, s, err)
+	}
+	if out := r.stopped(err); out != nil {
+		return account.View{}, out
+	}
+	s.created = true
+	s.bind(created.Account)
+	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey, secrets.KeyPassword: password}
+	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Created", "Create", "created account %s (id %s)", created.Account.Name, created.Account.ID)
+	return s.dir.Observe(s.key()), nil
+}
+
+// afterNameTaken looks whose the name is: an earlier try of ours may have been carried out without our hearing of it.
+func (r *ChildAccountReconciler) afterNameTaken(ctx context.Context, s *childScope, taken error) (account.View, *outcome) {
+	view, out := r.look(ctx, s)
+	if out == nil && view.Account == nil {
+		return view, r.stopped(taken)
+	}
+	return view, out
+}
+
+func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d account.Decision) (account.View, *outcome) {
+	if err := r.mark(ctx, s, false); err != nil {
+		return account.View{}, broken(v1alpha1.ReasonUpdating, err)
+	}
+	s.bind(*d.Account)
+	if out := r.stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {
+		s.observe(*d.Account)
+		return account.View{}, out
+	}
+	s.written = append(s.written, d.Changes...)
+	s.child.Status.LastApplied = account.State(s.child.Status.LastApplied).With(account.Applied(d.Changes))
+	return s.dir.Observe(s.key()), nil
+}
+
+// connect brings the connection Secret up to date, recovering the API key where it was lost.
+// nil means that the Secret is settled, whatever its condition says.
+func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d account.Decision) *outcome {
+	if err := r.mark(ctx, s, false); err != nil {
+		return broken(v1alpha1.ReasonUpdating, err)
+	}
+	s.confirm(*d.Account)
+	values := s.knownValues()
+	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
+	maps.Copy(values, s.held)
+	held, err := r.writeConnection(ctx, s, values)
+	if err != nil {
+		return broken(v1alpha1.ReasonUpdating, err)
+	}
+	if held[secrets.KeyAPIKey] == "" {
+		return r.recoverKey(ctx, s, d, held)
+	}
+	return r.connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the connection Secret holds everything that is known of the account"})
+}
+
+// recoverKey finds an API key that was lost on the way, where the Secret still has the password.
+func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, d account.Decision, held secrets.Values) *outcome {
+	why := "no password is known to prove ourselves with"
+	if password := held[secrets.KeyPassword]; password != "" {
+		key, err := s.dir.RecoverKey(ctx, s.child.Status.AccountID, password)
+		if err == nil {
+			if _, err = r.writeConnection(ctx, s, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
+				return broken(v1alpha1.ReasonUpdating, err)
+			}
+			return r.connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
+		}
+		if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
+			return r.stopped(err)
+		}
+		why = account.AsError(err).Error()
+	}
+	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): put it into key %s of Secret %s yourself, or do without it",
+		why, secrets.KeyAPIKey, s.child.ConnectionSecretName())
+	if s.child.Status.Origin == v1alpha1.OriginAdopted {
+		return r.connected(s, d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
+	}
+	return &outcome{reason: v1alpha1.ReasonAPIKeyMissing, message: message, secret: &secretState{no, v1alpha1.ReasonAPIKeyMissing, message}}
+}
+
+// connected ends the reconcile of an account that is as declared and whose connection Secret is settled.
+func (r *ChildAccountReconciler) connected(s *childScope, d account.Decision, state secretState) *outcome {
+	out := asDeclared(*d.Account)
+	out.secret = &state
+	return &out
+}
+
+// writeConnection writes to the connection Secret, and tries again at once where that may help: what is held in memory
+// alone must not be lost to a conflict.
+func (r *ChildAccountReconciler) writeConnection(ctx context.Context, s *childScope, values secrets.Values) (held secrets.Values, err error) {
+	again := func(err error) bool {
+		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
+	}
+	err = kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error {
+		held, err = r.Connections.Write(ctx, s.connection(), values)
+		return err
+	})
+	return held, err
+}
+
+// knownValues are those that need no account yet.
+func (s *childScope) knownValues() secrets.Values {
+	return secrets.Values{
+		secrets.KeyAccountName: account.Secret(s.child.AccountName()),
+		secrets.KeyEmail:       account.Secret(s.child.Spec.Email),
+		secrets.KeyEndpoint:    account.Secret(s.dir.Endpoint),
+	}
+}
+
+// mark makes sure that the resource carries the finalizer, and before a creation the intent, in one patch that fails
+// if somebody changed the resource meanwhile.
+func (r *ChildAccountReconciler) mark(ctx context.Context, s *childScope, intent bool) error {
+	before := s.child.DeepCopy()
+	controllerutil.AddFinalizer(s.child, v1alpha1.Finalizer)
+	if intent && !s.intends() {
+		if s.child.Annotations == nil {
+			s.child.Annotations = map[string]string{}
+		}
+		s.child.Annotations[v1alpha1.AnnotationCreateIntent] = s.target()
+	}
+	if len(before.Finalizers) == len(s.child.Finalizers) && before.Annotations[v1alpha1.AnnotationCreateIntent] == s.child.Annotations[v1alpha1.AnnotationCreateIntent] {
+		return nil
+	}
+	status := s.child.Status
+	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	s.child.Status = status // the answer has the stored one
+	return err
+}
+
+// stopped is the outcome of a call that failed, nil where it did not.
+func (r *ChildAccountReconciler) stopped(err error) *outcome {
+	if err == nil {
+		return nil
+	}
+	out := childTable.failed(err)
+	return &out
+}
+
+// broken is the outcome of a step that failed on this side: a Secret that can't be used, or the API server.
+func broken(reason string, err error) *outcome {
+	if p, ok := errorAs[*secrets.Problem](err); ok {
+		return &outcome{reason: p.Reason, message: p.Message, secret: &secretState{no, p.Reason, p.Message}}
+	}
+	return &outcome{reason: reason, message: "waiting for the API server", err: err}
+}
+
+// holdBack marks an outcome as a try in vain, where trying again would cost a call.
+func (r *ChildAccountReconciler) holdBack(s *childScope, d account.Decision, out outcome) outcome {
+	blockedHere := out.secret != nil && out.reason != v1alpha1.ReasonAPIKeyMissing
+	if out.err == nil && !blockedHere {
+		out.plan = s.plan(d)
+	}
+	return out
+}

@@ -1,0 +1,189 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// assessment is what can be said of a resource without asking or writing anything.
+type assessment struct {
+	// outcome is final unless work is set.
+	outcome outcome
+	// work is set where something has to be asked or written first; decision says what.
+	work     bool
+	decision account.Decision
+}
+
+// assess gates, observes and plans, from memory alone. The same assessment decides after a resync which resources
+// are woken, and at the start of a reconcile what is to be done, so that the two can't disagree.
+func (r *ChildAccountReconciler) assess(ctx context.Context, s *childScope) assessment {
+	if stop, out := r.gate(ctx, s); stop {
+		return assessment{outcome: out}
+	}
+	d := account.Decide(s.schema, s.subject(), s.dir.Observe(s.key()))
+	return r.judge(s, d)
+}
+
+// gate says whether the resource is to be worked on at all.
+func (r *ChildAccountReconciler) gate(ctx context.Context, s *childScope) (stop bool, out outcome) {
+	if s.child.Suspended() {
+		return true, outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
+	}
+	s.parent = &v1alpha1.ParentAccount{}
+	err := r.Get(ctx, s.parentKey(), s.parent)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, outcome{reason: v1alpha1.ReasonParentNotFound, message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", s.child.Spec.ParentRef.Name, s.child.Namespace)}
+	case err != nil:
+		return true, outcome{err: err}
+	case s.parent.Suspended():
+		return true, outcome{reason: v1alpha1.ReasonSuspended, message: fmt.Sprintf("ParentAccount %s is suspended", s.parent.Name)}
+	}
+	dir := r.Parents.Get(s.parentKey())
+	if dir == nil {
+		return true, r.withoutParent(s)
+	}
+	if err := s.enter(dir); err != nil {
+		return true, outcome{err: err}
+	}
+	if out := pinned(s); out != nil {
+		return true, *out
+	}
+	if err := s.schema.Check(s.desired); err != nil {
+		return true, childTable.failed(err)
+	}
+	return false, outcome{}
+}
+
+// withoutParent is the outcome while the parent can't be worked with.
+func (r *ChildAccountReconciler) withoutParent(s *childScope) outcome {
+	ready := meta.FindStatusCondition(s.parent.Status.Conditions, v1alpha1.ConditionReady)
+	if meta.IsStatusConditionTrue(s.parent.Status.Conditions, v1alpha1.ConditionStalled) && ready != nil {
+		return outcome{reason: v1alpha1.ReasonParentNotReady, message: fmt.Sprintf("ParentAccount %s is not ready: %s: %s", s.parent.Name, ready.Reason, ready.Message)}
+	}
+	if out := r.outage(s); out != nil {
+		return *out
+	}
+	return undecided // the parent's first reconcile wakes its children
+}
+
+// outage is the outcome while the provider does not answer, as the parent's condition has it; nil if it answers.
+func (r *ChildAccountReconciler) outage(s *childScope) *outcome {
+	if s.dir != nil && s.dir.Listings().Err == nil {
+		return nil // newer than the condition
+	}
+	c := meta.FindStatusCondition(s.parent.Status.Conditions, v1alpha1.ConditionAPIAvailable)
+	if c == nil || c.Status != metav1.ConditionFalse {
+		return nil
+	}
+	grace := graceOf(s.parent.ResyncInterval())
+	return &outcome{
+		reason:    c.Reason,
+		message:   fmt.Sprintf("since %s: %s", c.LastTransitionTime.UTC().Format(time.RFC3339), c.Message),
+		pastGrace: r.Clock.Now().After(c.LastTransitionTime.Add(grace)),
+	}
+}
+
+// pinned stops a resource whose account belongs to another parent account than the credentials do now,
+// unless the change was accepted: then the account is looked for anew.
+func pinned(s *childScope) *outcome {
+	st := &s.child.Status
+	if st.ParentAccountID == "" || st.ParentAccountID == s.dir.AccountID {
+		return nil
+	}
+	if s.child.Annotations[v1alpha1.AnnotationAcceptParent] == s.dir.AccountID {
+		st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied, st.Observed = "", "", "", nil, nil
+		return nil
+	}
+	return &outcome{reason: v1alpha1.ReasonParentChanged, message: fmt.Sprintf(
+		"the account belongs to parent account %s, but ParentAccount %s is account %s now: restore its credentials, or give this ChildAccount the annotation %s: %q to look for an account there",
+		st.ParentAccountID, s.parent.Name, s.dir.AccountID, v1alpha1.AnnotationAcceptParent, s.dir.AccountID)}
+}
+
+// judge says what a decision means for the resource.
+func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assessment {
+	switch d.Step {
+	case account.StepNone:
+		return r.settle(s, d)
+	case account.StepWait:
+		if out := r.outage(s); out != nil {
+			return assessment{outcome: *out}
+		}
+		return assessment{outcome: undecided} // the next list wakes it
+	case account.StepRefuse:
+		return assessment{outcome: r.refused(s, d)}
+	case account.StepMissing:
+		return assessment{outcome: missing(s, d)}
+	}
+	if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok {
+		return assessment{outcome: held.remaining(r.Clock.Now())}
+	}
+	return assessment{work: true, decision: d}
+}
+
+// settle is for an account that is as declared.
+func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) assessment {
+	s.bind(*d.Account)
+	if !s.secretSettled() {
+		if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok {
+			return assessment{outcome: held.remaining(r.Clock.Now())}
+		}
+		return assessment{work: true, decision: d}
+	}
+	s.confirm(*d.Account)
+	if out := r.outage(s); out != nil && out.pastGrace {
+		return assessment{outcome: *out}
+	}
+	return assessment{outcome: asDeclared(*d.Account)}
+}
+
+// remaining is the outcome of a try that is not to be repeated yet.
+func (h hold) remaining(now time.Time) outcome {
+	out := h.outcome
+	if out.after = 0; !h.until.IsZero() {
+		out.after = h.until.Sub(now)
+	}
+	out.held = true
+	return out
+}
+
+// asDeclared is the outcome of an account without differences.
+func asDeclared(a account.Account) outcome {
+	switch {
+	case a.State["frozen"] == "true":
+		return outcome{reason: v1alpha1.ReasonFrozen, message: "the provider has blocked the account"}
+	case a.State["active"] == "false":
+		return outcome{reason: v1alpha1.ReasonDeactivated, message: "the account is switched off"}
+	}
+	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account is as declared"}
+}
+
+// refused names whoever holds the account.
+func (r *ChildAccountReconciler) refused(s *childScope, d account.Decision) outcome {
+	name := s.child.AccountName()
+	switch {
+	case d.Holder == nil:
+		return outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
+			"account %s (id %s) was there before this resource and is left alone; choose another spec.accountName", name, d.Account.ID)}
+	case d.Holder.Installation == s.claim.Installation && r.exists(*d.Holder):
+		return outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
+			"account %s (id %s) belongs to ChildAccount %s/%s: one of the two must go", name, d.Account.ID, d.Holder.Namespace, d.Holder.Name)}
+	}
+	return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf(
+		"account %s (id %s) belongs to ChildAccount %s and is left alone", name, d.Account.ID, d.Holder)}
+}
+
+func missing(s *childScope, d account.Decision) outcome {
+	if d.Account != nil {
+		return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("account %s is not %s any more but %s", d.Account.ID, s.child.AccountName(), d.Account.Name)}
+	}
+	return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("two complete lists in a row did not have account %s (%s)", s.child.Status.AccountID, s.child.AccountName())}
+}

@@ -1,0 +1,169 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts/status,verbs=patch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// ChildAccountReconciler keeps child accounts as their ChildAccounts declare them.
+type ChildAccountReconciler struct {
+	client.Client
+	// Connections keeps the connection Secrets.
+	Connections secrets.Store
+	// Parents holds the parent accounts that can be worked with.
+	Parents *directory.Registry
+	// Recorder writes events.
+	Recorder events.EventRecorder
+	// Clock is the time; tests set their own.
+	Clock clock.Clock
+	// Installation tells the claims of this installation from others' (--installation-id).
+	Installation string
+	// Concurrency is how many ChildAccounts are reconciled at one time.
+	Concurrency int
+
+	holds holds
+	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+}
+
+// Reconcile brings one account to what its ChildAccount declares.
+func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	child := &v1alpha1.ChildAccount{}
+	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := newChildScope(child, r.Installation)
+	if !child.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, r.release(ctx, s)
+	}
+	a := r.assess(ctx, s)
+	out := a.outcome
+	if a.work {
+		out = r.converge(ctx, s, a.decision)
+	}
+	result, err := r.finish(ctx, s, out)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		// Somebody changed or deleted the resource meanwhile: what is newer is looked at again.
+		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
+		return ctrl.Result{RequeueAfter: soon.min}, nil
+	}
+	return result, err
+}
+
+// release lets the resource go. The account stays as it is; so does its connection Secret, unless it is certain that
+// no account was ever made.
+func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) error {
+	if !controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) {
+		return nil
+	}
+	if s.child.Status.AccountID == "" && !s.child.Suspended() {
+		if err := r.discard(ctx, s); err != nil {
+			return err
+		}
+	}
+	before := s.child.DeepCopy()
+	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
+	r.holds.drop(s.child.UID)
+	return client.IgnoreNotFound(r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
+}
+
+// discard removes the connection Secret of a resource whose account was never made. Where that can't be known now,
+// the Secret stays: it may hold the only copy of a password.
+func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
+	dir := r.Parents.Get(s.parentKey())
+	if dir == nil || s.enter(dir) != nil || !s.intends() {
+		return nil
+	}
+	view, err := s.dir.Look(ctx, s.key())
+	if err != nil {
+		log.FromContext(ctx).Info("keeping the connection Secret: whether the account was made can't be known now", "secret", s.child.ConnectionSecretName(), "cause", err.Error())
+		return nil
+	}
+	if view.Account != nil {
+		if claim, ok := view.Account.Claim(); ok && claim == s.claim {
+			return nil
+		}
+	}
+	err = r.Connections.Discard(ctx, s.connection())
+	if _, somebodyElses := errorAs[*secrets.Problem](err); somebodyElses {
+		return nil
+	}
+	return err
+}
+
+// Resynced wakes the children of a parent whose account is not as declared or whose status would say something else,
+// after the parent's list was read or could not be.
+func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.NamespacedName) {
+	queue := r.queue.Load()
+	if queue == nil {
+		return // not started yet: every resource is looked at then
+	}
+	var children v1alpha1.ChildAccountList
+	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
+		log.FromContext(ctx).Error(err, "children not woken")
+		return
+	}
+	for i := range children.Items {
+		if r.needsWork(ctx, &children.Items[i]) {
+			(*queue).Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])})
+		}
+	}
+}
+
+func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.ChildAccount) bool {
+	s := newChildScope(child, r.Installation)
+	a := r.assess(ctx, s)
+	if a.work || a.outcome.err != nil {
+		return true
+	}
+	r.writeStatus(s, a.outcome)
+	return !sameStatus(s.was, s.child.Status)
+}
+
+// exists says whether the resource of a claim of this installation is there.
+func (r *ChildAccountReconciler) exists(holder account.Claim) bool {
+	key := types.NamespacedName{Namespace: holder.Namespace, Name: holder.Name}
+	return r.Get(context.Background(), key, &v1alpha1.ChildAccount{}) == nil
+}
+
+// SetupWithManager registers the controller.
+func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
+		r.queue.Store(&queue)
+		return nil
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("childaccount").
+		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
+		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
+		WatchesRawSource(sourceFunc(capture)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
+		Complete(r)
+}
+
+func errorAs[T error](err error) (T, bool) {
+	var target T
+	ok := errors.As(err, &target)
+	return target, ok
+}

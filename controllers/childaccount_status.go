@@ -1,0 +1,133 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// longestObserved bounds what is copied from the provider into a status (ObservedAccount's longest field).
+const longestObserved = 1024
+
+// finish writes the status, once and only if something changed, tells what happened, and says when to come back.
+func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out outcome) (ctrl.Result, error) {
+	r.writeStatus(s, out)
+	pause := childTable.pause(s.child.Status.Conditions, out, r.Clock.Now())
+	r.remember(s, out, pause)
+	r.tell(ctx, s, out)
+	if err := r.patchStatus(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	if out.err != nil {
+		return ctrl.Result{}, out.err
+	}
+	return ctrl.Result{RequeueAfter: childTable.requeue(out, pause)}, nil
+}
+
+// writeStatus computes the whole status from what happened. It is pure but for the clock.
+func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
+	if out.reason == "" {
+		return
+	}
+	st := &s.child.Status
+	st.ObservedGeneration = s.child.Generation
+	childTable.write(&st.Conditions, s.child.Generation, out, r.Clock.Now())
+	if out.secret != nil {
+		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
+			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.secret.status, Reason: out.secret.reason, Message: out.secret.message,
+			ObservedGeneration: s.child.Generation, LastTransitionTime: metav1.NewTime(r.Clock.Now()),
+		})
+	}
+}
+
+func (r *ChildAccountReconciler) remember(s *childScope, out outcome, pause time.Duration) {
+	switch {
+	case out.held, out.reason == "":
+	case out.plan == "" || childTable.row(out.reason).second == yes && out.reason != v1alpha1.ReasonAPIKeyMissing:
+		r.holds.drop(s.child.UID)
+	case pause == 0:
+		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out})
+	default:
+		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out, until: r.Clock.Now().Add(pause)})
+	}
+}
+
+func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope) error {
+	if equality.Semantic.DeepEqual(s.was, s.child.Status) {
+		return nil
+	}
+	before := s.child.DeepCopy()
+	before.Status = s.was
+	return r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+}
+
+// tell writes events: what was done, and each failure once, when it begins.
+func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope, out outcome) {
+	var edited, drifted []account.Change
+	for _, c := range s.written {
+		if c.Origin == account.FromRemote {
+			drifted = append(drifted, c)
+		} else {
+			edited = append(edited, c)
+		}
+	}
+	if len(edited) > 0 && !s.created {
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Updated", "Update", "updated %s", account.FieldNames(edited))
+	}
+	if len(drifted) > 0 {
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "DriftCorrected", "Update", "corrected %s, changed at the provider", account.FieldNames(drifted))
+	}
+	if out.reason == "" {
+		return
+	}
+	if v := childTable.row(out.reason); (v.stalled || v.second == no) && !hadReason(s.was.Conditions, childTable.second, out.reason) {
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, out.reason, "Reconcile", "%s", out.message)
+	}
+	if s.created || len(s.written) > 0 {
+		log.FromContext(ctx).Info("account written", "accountID", s.child.Status.AccountID, "created", s.created, "fields", account.FieldNames(s.written))
+	}
+}
+
+func hadReason(conditions []metav1.Condition, kind, reason string) bool {
+	c := meta.FindStatusCondition(conditions, kind)
+	return c != nil && c.Reason == reason
+}
+
+// observe notes what the provider shows of the account.
+func (s *childScope) observe(a account.Account) {
+	shown := account.State{}
+	for path, v := range a.State {
+		if f, ok := s.schema.Field(path); ok && f.Read != "" {
+			shown[path] = v[:min(len(v), longestObserved)]
+		}
+	}
+	object, err := json.Marshal(account.ToObject(s.schema, shown))
+	if err != nil { // a map of strings and booleans always marshals
+		panic(err)
+	}
+	observed := &v1alpha1.ObservedAccount{}
+	if json.Unmarshal(object, observed) == nil {
+		s.child.Status.Observed = observed
+	}
+}
+
+// confirm notes an account that is as declared: all that is declared counts as applied.
+func (s *childScope) confirm(a account.Account) {
+	s.observe(a)
+	applied := s.schema.Normal(s.desired)
+	if len(applied) == 0 {
+		applied = nil
+	}
+	s.child.Status.LastApplied = applied
+}

@@ -1,0 +1,145 @@
+package controllers
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// asBefore keeps the Ready condition as it is; where there is none yet, it becomes Unknown.
+const asBefore metav1.ConditionStatus = "AsBefore"
+
+const (
+	yes     = metav1.ConditionTrue
+	no      = metav1.ConditionFalse
+	unknown = metav1.ConditionUnknown
+)
+
+// verdict is one row of the condition table: what a reason means for each condition, and when to come back.
+type verdict struct {
+	// ready is the Ready condition.
+	ready metav1.ConditionStatus
+	// second is Synced on ChildAccounts, APIAvailable on ParentAccounts.
+	second metav1.ConditionStatus
+	// reconciling and stalled are the abnormal-true conditions.
+	reconciling, stalled bool
+	// retry is how soon to try again without being woken.
+	retry retry
+	// help is what it means and what to do, for people.
+	help string
+}
+
+// table is the condition table of a kind.
+type table struct {
+	// second is the type of the condition beside Ready.
+	second string
+	rows   map[string]verdict
+	// renamed are reasons of failures that are called otherwise on this kind.
+	renamed map[string]string
+}
+
+// childTable says what each reason means on a ChildAccount.
+var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdict{
+	v1alpha1.ReasonCreating:    {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created. Nothing to do."},
+	v1alpha1.ReasonUpdating:    {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed. Nothing to do."},
+	v1alpha1.ReasonAvailable:   {ready: yes, second: yes, help: "The account is as declared."},
+	v1alpha1.ReasonDeactivated: {ready: yes, second: yes, help: "The account is switched off, as declared by active: false."},
+	v1alpha1.ReasonFrozen:      {ready: no, second: yes, stalled: true, help: "The provider has blocked the account. Ask the provider; the next resync sees it unblocked."},
+	v1alpha1.ReasonSuspended:   {ready: asBefore, second: unknown, help: "The resource or its parent is suspended. Remove suspend to go on."},
+
+	v1alpha1.ReasonParentNotFound: {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace. Create it or correct the manifest."},
+	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, help: "The ParentAccount can't be used; its own conditions say why."},
+	v1alpha1.ReasonParentChanged:  {ready: no, second: no, stalled: true, help: "The ParentAccount's credentials belong to another account than the one this account was made under. Restore them, or accept the new one with the annotation accounts.cpaas.dev/accept-parent: <new parent account id>."},
+
+	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it."},
+	v1alpha1.ReasonSecretNotLabelled: {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
+	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, or the connection Secret's name is taken by somebody else's Secret. The message says which."},
+	v1alpha1.ReasonPasswordRejected:  {ready: no, second: no, stalled: true, retry: slow, help: "The provider refused the password; the message has the rule."},
+	v1alpha1.ReasonPasswordBlocked:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider allows no change of the password now. It is tried again."},
+
+	v1alpha1.ReasonNameTaken:         {ready: no, second: no, stalled: true, retry: slow, help: "Somebody else's account has the name. Choose another accountName in a new ChildAccount."},
+	v1alpha1.ReasonEmailTaken:        {ready: no, second: no, stalled: true, retry: slow, help: "Another account has the e-mail. Choose another one, or free it."},
+	v1alpha1.ReasonAdoptionRefused:   {ready: no, second: no, stalled: true, retry: none, help: "The parent already has an account with this name, and it was not made by this resource. It is left alone."},
+	v1alpha1.ReasonClaimedElsewhere:  {ready: no, second: no, stalled: true, retry: none, help: "The account belongs to a resource of another installation, or to one that is gone. It is left alone; the message names the holder."},
+	v1alpha1.ReasonDuplicateResource: {ready: no, second: no, stalled: true, retry: none, help: "Another ChildAccount of this cluster has the same account. Delete one of the two; the account stays."},
+
+	v1alpha1.ReasonRejected:            {ready: no, second: no, stalled: true, retry: none, help: "The value of a field is refused, by the provider or before any call. The message names the field. Change it."},
+	v1alpha1.ReasonBlockedMoney:        {ready: no, second: no, stalled: true, retry: slow, help: "The parent account's money does not suffice. Top it up."},
+	v1alpha1.ReasonBlockedVerification: {ready: no, second: no, stalled: true, retry: slow, help: "The provider wants the parent account verified or activated first."},
+	v1alpha1.ReasonBlockedNotEnabled:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider has not enabled child accounts for the parent. Ask its support."},
+	v1alpha1.ReasonBlockedDailyLimit:   {ready: no, second: no, stalled: true, retry: tomorrow, help: "No more child accounts today. It goes on with the next UTC day."},
+	v1alpha1.ReasonRoleMissing:         {ready: no, second: no, stalled: true, retry: slow, help: "The service account lacks the role for a method. Give it the role Owner."},
+
+	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is gone at the provider. It is not made anew: delete the resource and apply it again for a new account."},
+	v1alpha1.ReasonAPIKeyMissing:  {ready: no, second: yes, stalled: true, retry: slow, help: "The account is as declared, but its API key was lost on the way and can't be recovered. The message says how to go on."},
+
+	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
+	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer. It is tried again by itself; after a while Ready becomes Unknown."},
+	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted. The account stays."},
+}, renamed: map[string]string{
+	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
+}}
+
+// parentTable says what each reason means on a ParentAccount.
+var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string]verdict{
+	v1alpha1.ReasonAvailable: {ready: yes, second: yes, help: "The account can be worked with."},
+	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: no call is made. Remove suspend to go on."},
+
+	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints."},
+	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials Secret does not exist. Create it."},
+	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials Secret lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
+	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials can't be used; the message names the key and what is wrong with it."},
+	v1alpha1.ReasonParentChanged:      {ready: no, second: unknown, stalled: true, help: "The credentials or the endpoint belong to another account than before, so everything stops. Restore them, or accept with the annotation accounts.cpaas.dev/accept-parent: <new account id>."},
+
+	v1alpha1.ReasonUnauthorized:        {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses the credentials. Make a new service account key and put it into the Secret."},
+	v1alpha1.ReasonRoleMissing:         {ready: no, second: yes, stalled: true, retry: slow, help: "The service account lacks the role Owner, which listing child accounts needs."},
+	v1alpha1.ReasonRejected:            {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses to list the child accounts; the message has its words."},
+	v1alpha1.ReasonBlockedVerification: {ready: no, second: yes, stalled: true, retry: slow, help: "The provider wants the account verified or activated first."},
+	v1alpha1.ReasonBlockedNotEnabled:   {ready: no, second: yes, stalled: true, retry: slow, help: "The provider has not enabled child accounts. Ask its support."},
+	v1alpha1.ReasonBlockedMoney:        {ready: no, second: yes, stalled: true, retry: slow, help: "The account's money does not suffice. Top it up."},
+
+	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
+	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently. It is tried again by itself."},
+}}
+
+// row returns the verdict for a reason. A reason without a row is a programming error that a test finds.
+func (t table) row(reason string) verdict {
+	v, ok := t.rows[reason]
+	if !ok {
+		panic("no row in the condition table for reason " + reason)
+	}
+	return v
+}
+
+// write is the only place where conditions are set. pastGrace turns a Ready that would stay as before into Unknown.
+func (t table) write(conditions *[]metav1.Condition, generation int64, o outcome, now time.Time) {
+	v := t.row(o.reason)
+	set := func(kind string, status metav1.ConditionStatus) {
+		meta.SetStatusCondition(conditions, metav1.Condition{
+			Type: kind, Status: status, Reason: o.reason, Message: o.message,
+			ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
+		})
+	}
+	setOrRemove := func(kind string, on bool) {
+		if on {
+			set(kind, yes)
+		} else {
+			meta.RemoveStatusCondition(conditions, kind)
+		}
+	}
+	ready := meta.FindStatusCondition(*conditions, v1alpha1.ConditionReady)
+	switch {
+	case v.ready != asBefore:
+		set(v1alpha1.ConditionReady, v.ready)
+	case ready == nil, o.pastGrace:
+		set(v1alpha1.ConditionReady, unknown)
+	default:
+		ready.ObservedGeneration = generation
+	}
+	set(t.second, v.second)
+	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling)
+	setOrRemove(v1alpha1.ConditionStalled, v.stalled)
+}

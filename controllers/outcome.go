@@ -1,0 +1,142 @@
+package controllers
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// outcome is how a reconcile ended: a row of the condition table, in words.
+type outcome struct {
+	// reason is a row of the condition table; "" leaves the conditions as they are (nothing can be said yet).
+	reason string
+	// message is for people. It never holds a secret.
+	message string
+	// after is how long the provider asked to wait at least.
+	after time.Duration
+	// pastGrace is set where what was last seen is too old to be believed.
+	pastGrace bool
+	// secret is what there is to say of the connection Secret; nil leaves its condition as it is.
+	secret *secretState
+	// plan is what was tried in vain, so that it is not tried again before its time; "" where trying again costs nothing.
+	plan string
+	// held is set where nothing was tried, because of an earlier hold; after is then what remains of it.
+	held bool
+	// err is a failure on the way to the API server: to be tried again as the workqueue sees fit.
+	err error
+}
+
+// secretState is the ConnectionSecretReady condition.
+type secretState struct {
+	status          metav1.ConditionStatus
+	reason, message string
+}
+
+// undecided is the outcome while nothing can be said yet; somebody will wake the resource.
+var undecided = outcome{}
+
+// classes says for each class of failures which reason it is reported as.
+var classes = map[account.Class]string{
+	account.Unavailable:         v1alpha1.ReasonAPIUnavailable,
+	account.Incomplete:          v1alpha1.ReasonAPIUnavailable,
+	account.NotFound:            v1alpha1.ReasonUpdating, // looked at anew before anything is believed
+	account.Throttled:           v1alpha1.ReasonRateLimited,
+	account.Unauthorized:        v1alpha1.ReasonUnauthorized,
+	account.RoleMissing:         v1alpha1.ReasonRoleMissing,
+	account.Invalid:             v1alpha1.ReasonRejected,
+	account.Unknown:             v1alpha1.ReasonRejected,
+	account.NameTaken:           v1alpha1.ReasonNameTaken,
+	account.EmailTaken:          v1alpha1.ReasonEmailTaken,
+	account.BlockedMoney:        v1alpha1.ReasonBlockedMoney,
+	account.BlockedVerification: v1alpha1.ReasonBlockedVerification,
+	account.BlockedNotEnabled:   v1alpha1.ReasonBlockedNotEnabled,
+	account.BlockedDailyLimit:   v1alpha1.ReasonBlockedDailyLimit,
+	account.PasswordRejected:    v1alpha1.ReasonPasswordRejected,
+	account.PasswordBlocked:     v1alpha1.ReasonPasswordBlocked,
+}
+
+// failed is the outcome of a call that the provider did not carry out.
+func (t table) failed(err error) outcome {
+	e := account.AsError(err)
+	reason := classes[e.Class]
+	if other, ok := t.renamed[reason]; ok {
+		reason = other
+	}
+	if _, ok := t.rows[reason]; !ok {
+		reason = v1alpha1.ReasonRejected
+	}
+	return outcome{reason: reason, message: e.Error(), after: e.RetryAfter}
+}
+
+// retry says how to come back without being woken: after as long as the state has lasted, within bounds.
+// So the pauses double, and survive a restart, without anything being counted.
+type retry struct {
+	min, max time.Duration
+	// nextDay waits for the next UTC day instead.
+	nextDay bool
+}
+
+var (
+	none     = retry{}
+	soon     = retry{min: time.Second, max: time.Minute}
+	slow     = retry{min: 10 * time.Minute, max: 6 * time.Hour}
+	tomorrow = retry{nextDay: true}
+)
+
+// jitterPart keeps many resources with the same trouble from coming back together.
+const jitterPart = 0.1
+
+// next is the pause before the next try: 0 for none. since is when the state began, now when the last try was made,
+// after what the provider asked for.
+func (r retry) next(since, now time.Time, after time.Duration) time.Duration {
+	switch {
+	case r.nextDay:
+		day := now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+		return max(day.Sub(now)+time.Minute, after)
+	case r.max == 0:
+		return after
+	}
+	return max(min(max(now.Sub(since), r.min), r.max), after)
+}
+
+// spread lengthens the pause by a part drawn by chance.
+func (r retry) spread(pause time.Duration) time.Duration {
+	if r == none {
+		return pause
+	}
+	return pause + time.Duration(rand.Float64()*jitterPart*float64(pause))
+}
+
+// pause is when to come back to a resource with these conditions after a try at now that ended with o;
+// 0 for when it is woken. Jitter is not in it yet.
+func (t table) pause(conditions []metav1.Condition, o outcome, now time.Time) time.Duration {
+	if o.reason == "" || o.held {
+		return o.after
+	}
+	v := t.row(o.reason)
+	kind := v1alpha1.ConditionStalled
+	if v.reconciling {
+		kind = v1alpha1.ConditionReconciling
+	}
+	since := now
+	if c := meta.FindStatusCondition(conditions, kind); c != nil {
+		since = c.LastTransitionTime.Time
+	}
+	return v.retry.next(since, now, o.after)
+}
+
+// requeue is the pause with its jitter, for the workqueue.
+func (t table) requeue(o outcome, pause time.Duration) time.Duration {
+	if o.reason == "" || o.held {
+		return pause
+	}
+	return t.row(o.reason).retry.spread(pause)
+}
+
+// graceOf is how long what was last seen is believed while the provider does not answer.
+func graceOf(resync time.Duration) time.Duration { return max(15*time.Minute, 3*resync) }

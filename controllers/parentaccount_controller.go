@@ -1,0 +1,296 @@
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts/status,verbs=patch
+
+// Remote is what the controllers need of a provider.
+type Remote interface {
+	provider.Remote
+	provider.Identifier
+}
+
+// Connect makes a connection to the provider with a parent's credentials (credentials.json), within a budget.
+// An error says what is wrong with the credentials; nothing is asked of the provider yet.
+type Connect func(endpoint string, credentials []byte, budget *directory.Budget) (Remote, error)
+
+// ParentAccountReconciler keeps the connection to each parent account and reads its list of child accounts.
+type ParentAccountReconciler struct {
+	client.Client
+	// Secrets reads the credentials.
+	Secrets secrets.Reader
+	// Parents gets every parent account that can be worked with.
+	Parents *directory.Registry
+	// Children is told after each resync.
+	Children *ChildAccountReconciler
+	// Connect makes connections.
+	Connect Connect
+	// AllowedEndpoints are the addresses that may be talked to (--allowed-endpoints).
+	AllowedEndpoints []string
+	// Recorder writes events.
+	Recorder events.EventRecorder
+	// Clock is the time; tests set their own.
+	Clock clock.Clock
+	// Concurrency is how many ParentAccounts are reconciled at one time.
+	Concurrency int
+}
+
+// parentScope is what one reconcile of a ParentAccount works with.
+type parentScope struct {
+	parent *v1alpha1.ParentAccount
+	was    v1alpha1.ParentAccountStatus
+	// asked is set where the provider was asked for something, whether it answered or not.
+	asked bool
+}
+
+func (s *parentScope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.parent) }
+
+// Reconcile connects to one parent account and reads its list when it is time to.
+func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	parent := &v1alpha1.ParentAccount{}
+	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.Parents.Put(req.NamespacedName, nil)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
+	out := r.reconcile(ctx, s)
+	return r.finish(ctx, s, out)
+}
+
+func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) outcome {
+	if s.parent.Suspended() {
+		return outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
+	}
+	dir, out := r.connection(ctx, s)
+	if out != nil {
+		return *out
+	}
+	return r.resync(ctx, s, dir)
+}
+
+// connection returns the parent's directory, connected with the present credentials.
+// Where they can't be used the parent is taken out of the registry, so that nothing more is written.
+func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *outcome) {
+	endpoint := s.parent.Endpoint()
+	if !slices.Contains(r.AllowedEndpoints, endpoint) {
+		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", endpoint)})
+	}
+	ref := s.parent.Spec.Voximplant.CredentialsSecretRef
+	credentials, err := r.Secrets.Input(ctx, s.parent.Namespace, ref.Name, s.parent.CredentialsKey())
+	if p, ok := errorAs[*secrets.Problem](err); ok {
+		return nil, r.unusable(s, outcome{reason: p.Reason, message: p.Message})
+	} else if err != nil {
+		return nil, &outcome{err: err}
+	}
+	sum := sha256.Sum256(append([]byte(endpoint+"\n"), credentials...))
+	fingerprint := hex.EncodeToString(sum[:8])
+	if dir := r.Parents.Get(s.key()); dir != nil && dir.Connection == fingerprint {
+		dir.Budget.Set(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+		return dir, nil
+	}
+	return r.connect(ctx, s, endpoint, credentials, fingerprint)
+}
+
+// connect makes a new connection and asks whose it is before anything else is done with it.
+func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, endpoint string, credentials []byte, fingerprint string) (*directory.Parent, *outcome) {
+	budget := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	remote, err := r.Connect(endpoint, credentials, budget)
+	if err != nil {
+		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)})
+	}
+	s.asked = true
+	self, err := remote.Self(ctx)
+	if err != nil {
+		out := r.failed(s, err)
+		if parentTable.row(out.reason).stalled {
+			return nil, r.unusable(s, out)
+		}
+		return nil, &out // an older connection may go on meanwhile
+	}
+	host := hostOf(endpoint)
+	if out := r.changed(s, self.ID, host); out != nil {
+		return nil, r.unusable(s, *out)
+	}
+	st := &s.parent.Status
+	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", self.ID, self.Name, host
+	dir := &directory.Parent{Budget: budget, AccountID: self.ID, Endpoint: endpoint, Connection: fingerprint}
+	if old := r.Parents.Get(s.key()); old != nil && old.AccountID == self.ID && hostOf(old.Endpoint) == host {
+		dir.Directory = old.Directory
+		dir.Use(remote)
+	} else {
+		dir.Directory = directory.New(remote, r.Clock)
+	}
+	r.Parents.Put(s.key(), dir)
+	return dir, nil
+}
+
+// changed stops everything where the credentials or the endpoint lead to another account than before, unless accepted.
+func (r *ParentAccountReconciler) changed(s *parentScope, id, host string) *outcome {
+	st := s.parent.Status
+	same := (st.AccountID == "" || st.AccountID == id) && (st.EndpointHost == "" || st.EndpointHost == host)
+	if same || s.parent.Annotations[v1alpha1.AnnotationAcceptParent] == id {
+		return nil
+	}
+	return &outcome{reason: v1alpha1.ReasonParentChanged, message: fmt.Sprintf(
+		"this was account %s at %s, the credentials and the endpoint lead to account %s at %s: restore them, or accept with the annotation %s: %q",
+		st.AccountID, st.EndpointHost, id, host, v1alpha1.AnnotationAcceptParent, id)}
+}
+
+func (r *ParentAccountReconciler) unusable(s *parentScope, out outcome) *outcome {
+	r.Parents.Put(s.key(), nil)
+	return &out
+}
+
+// resync reads the whole list if it is time to.
+func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
+	var children v1alpha1.ChildAccountList
+	if err := r.List(ctx, &children, childrenOfParent(s.key())...); err != nil {
+		return outcome{err: err}
+	}
+	wait := r.untilResync(s, dir.Listings())
+	if wait <= 0 {
+		s.asked = true
+		wait = s.parent.ResyncInterval()
+		_ = dir.Refresh(ctx, known(children.Items)) // how it went is in the directory
+	}
+	return r.listed(s, dir, children.Items, wait)
+}
+
+// untilResync is how long the next list can wait.
+func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listings) time.Duration {
+	now := r.Clock.Now()
+	switch {
+	case l.TriedAt.IsZero():
+		return 0
+	case l.Err == nil:
+		return l.TriedAt.Add(s.parent.ResyncInterval()).Sub(now)
+	}
+	out := parentTable.failed(l.Err)
+	return l.TriedAt.Add(parentTable.pause(s.parent.Status.Conditions, out, l.TriedAt)).Sub(now)
+}
+
+// listed says how the last list went, and when the next one is due.
+func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, children []v1alpha1.ChildAccount, next time.Duration) outcome {
+	l := dir.Listings()
+	if l.Err != nil {
+		return r.failed(s, l.Err)
+	}
+	managed := int32(0)
+	for i := range children {
+		id := children[i].Status.AccountID
+		if id != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
+			managed++
+		}
+	}
+	total := max(int32(l.Total), managed)
+	s.parent.Status.ChildAccounts = &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
+	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account can be worked with", after: next}
+}
+
+// failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
+func (r *ParentAccountReconciler) failed(s *parentScope, err error) outcome {
+	out := parentTable.failed(err)
+	if c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionAPIAvailable); c != nil && c.Status == no {
+		out.pastGrace = r.Clock.Now().After(c.LastTransitionTime.Add(graceOf(s.parent.ResyncInterval())))
+	}
+	return out
+}
+
+// finish writes the status, once and only if something changed, wakes the children, and says when to come back.
+func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, out outcome) (ctrl.Result, error) {
+	if out.err != nil {
+		return ctrl.Result{}, out.err
+	}
+	st := &s.parent.Status
+	st.ObservedGeneration = s.parent.Generation
+	parentTable.write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
+	if v := parentTable.row(out.reason); (v.stalled || v.second == no) && !hadReason(s.was.Conditions, v1alpha1.ConditionAPIAvailable, out.reason) {
+		r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, out.reason, "Reconcile", "%s", out.message)
+	}
+	if !equality.Semantic.DeepEqual(s.was, *st) {
+		before := s.parent.DeepCopy()
+		before.Status = s.was
+		if err := r.Status().Patch(ctx, s.parent, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return r.overtaken(ctx, s, err)
+		}
+	}
+	r.wake(ctx, s)
+	pause := parentTable.pause(st.Conditions, out, r.Clock.Now())
+	return ctrl.Result{RequeueAfter: parentTable.requeue(out, pause)}, nil
+}
+
+// overtaken is the end of a reconcile whose status somebody else changed meanwhile. Its list is not lost.
+func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope, err error) (ctrl.Result, error) {
+	r.wake(ctx, s)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
+		return ctrl.Result{RequeueAfter: soon.min}, nil
+	}
+	return ctrl.Result{}, err
+}
+
+// wake tells the children what the provider answered, or that it did not.
+func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
+	if s.asked {
+		r.Children.Resynced(ctx, s.key())
+	}
+}
+
+// known is what the children know of: their ids, and the names of those without one.
+func known(children []v1alpha1.ChildAccount) directory.Known {
+	var k directory.Known
+	for i := range children {
+		if id := children[i].Status.AccountID; id != "" {
+			k.IDs = append(k.IDs, id)
+		} else {
+			k.Names = append(k.Names, children[i].AccountName())
+		}
+	}
+	return k
+}
+
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return u.Host
+}
+
+// SetupWithManager registers the controller.
+func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("parentaccount").
+		For(&v1alpha1.ParentAccount{}, forChildAccounts()).
+		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
+		Complete(r)
+}

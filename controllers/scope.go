@@ -1,0 +1,127 @@
+package controllers
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// childScope is what one reconcile of a ChildAccount works with.
+type childScope struct {
+	child *v1alpha1.ChildAccount
+	// was is the status as it was found.
+	was v1alpha1.ChildAccountStatus
+	// parent and its directory; set by the gate.
+	parent *v1alpha1.ParentAccount
+	dir    *directory.Parent
+	schema account.Schema
+	// desired holds the declared values.
+	desired account.State
+	claim   account.Claim
+	// created and written are what this reconcile did at the provider.
+	created bool
+	written []account.Change
+	// held are values for the connection Secret that nobody else knows any more.
+	held secrets.Values
+}
+
+func newChildScope(child *v1alpha1.ChildAccount, installation string) *childScope {
+	return &childScope{
+		child: child,
+		was:   *child.Status.DeepCopy(),
+		claim: account.Claim{Installation: installation, Namespace: child.Namespace, Name: child.Name},
+	}
+}
+
+func (s *childScope) parentKey() types.NamespacedName {
+	return types.NamespacedName{Namespace: s.child.Namespace, Name: s.child.Spec.ParentRef.Name}
+}
+
+// enter takes up the parent that the gate found, and reads what is declared by its field table.
+func (s *childScope) enter(dir *directory.Parent) error {
+	s.dir = dir
+	s.schema = dir.Fields()
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&s.child.Spec)
+	if err != nil {
+		return err
+	}
+	s.desired = account.FromObject(s.schema, object)
+	return nil
+}
+
+// key is how the directory finds the account.
+func (s *childScope) key() directory.Key {
+	return directory.Key{ID: s.child.Status.AccountID, Name: s.child.AccountName()}
+}
+
+// target names the account beyond doubt: "<parent account id>/<account name>".
+func (s *childScope) target() string { return s.dir.AccountID + "/" + s.child.AccountName() }
+
+// intends says whether an earlier try may have created the account.
+func (s *childScope) intends() bool {
+	return s.child.Annotations[v1alpha1.AnnotationCreateIntent] == s.target()
+}
+
+// subject is what the resource says, for account.Decide.
+func (s *childScope) subject() account.Subject {
+	return account.Subject{
+		Claim:       s.claim,
+		Name:        s.child.AccountName(),
+		ID:          s.child.Status.AccountID,
+		Intent:      s.intends(),
+		Desired:     s.desired,
+		LastApplied: s.child.Status.LastApplied,
+	}
+}
+
+// connection names the connection Secret.
+func (s *childScope) connection() secrets.Connection {
+	return secrets.Connection{
+		Namespace: s.child.Namespace,
+		Name:      s.child.ConnectionSecretName(),
+		Resource:  "ChildAccount/" + s.child.Name,
+		Account:   s.target(),
+	}
+}
+
+// plan tells one try from another: the generation, the connection it would use, and what it would write.
+func (s *childScope) plan(d account.Decision) string {
+	step := d.Step
+	if step == account.StepLook && s.child.Status.AccountID == "" {
+		step = account.StepCreate // the look that an intent asks for is a part of creating
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s %s", s.child.Generation, s.dir.Connection, step)
+	for _, c := range d.Changes {
+		fmt.Fprintf(&b, " %s=%q>%q", c.Field.Path, c.From, c.To)
+	}
+	return b.String()
+}
+
+// bind notes which account is the resource's from now on.
+func (s *childScope) bind(a account.Account) {
+	st := &s.child.Status
+	if st.AccountID == a.ID {
+		return
+	}
+	st.AccountID, st.ParentAccountID, st.Origin = a.ID, s.dir.AccountID, v1alpha1.OriginAdopted
+	if s.intends() {
+		st.Origin = v1alpha1.OriginCreated
+	}
+}
+
+// secretSettled says whether the connection Secret needs no look: all that could change it is as it was.
+func (s *childScope) secretSettled() bool {
+	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
+	return settled && c.ObservedGeneration == s.child.Generation && s.was.AccountID == s.child.Status.AccountID
+}

@@ -1,0 +1,115 @@
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// The indexes of the manager's cache.
+const (
+	indexParent      = "spec.parentRef.name"
+	indexCredentials = "spec.voximplant.credentialsSecretRef.name"
+)
+
+// Index adds the indexes that the controllers need to a cache.
+func Index(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexParent, func(o client.Object) []string {
+		return []string{o.(*v1alpha1.ChildAccount).Spec.ParentRef.Name}
+	})
+	if err != nil {
+		return err
+	}
+	return indexer.IndexField(ctx, &v1alpha1.ParentAccount{}, indexCredentials, func(o client.Object) []string {
+		return []string{o.(*v1alpha1.ParentAccount).Spec.Voximplant.CredentialsSecretRef.Name}
+	})
+}
+
+// childrenOfParent lists the ChildAccounts that refer to a ParentAccount.
+func childrenOfParent(parent types.NamespacedName) []client.ListOption {
+	return []client.ListOption{client.InNamespace(parent.Namespace), client.MatchingFields{indexParent: parent.Name}}
+}
+
+// sourceFunc is a source that only hands over the controller's queue.
+type sourceFunc = source.Func
+
+// ours are the annotations of a person that ask for a reconcile.
+var ours = []string{v1alpha1.AnnotationAcceptParent}
+
+// asked passes what a person asks for: a new spec, a deletion, one of our annotations. Our own patches pass by.
+var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, after := e.ObjectOld, e.ObjectNew
+	if before.GetGeneration() != after.GetGeneration() || before.GetDeletionTimestamp().IsZero() != after.GetDeletionTimestamp().IsZero() {
+		return true
+	}
+	for _, name := range ours {
+		if before.GetAnnotations()[name] != after.GetAnnotations()[name] {
+			return true
+		}
+	}
+	return false
+}}
+
+func forChildAccounts() builder.ForOption { return builder.WithPredicates(asked) }
+
+// forParentsOfChildren passes what children must know of their parent: its spec, and whether and as whom it is ready.
+func forParentsOfChildren() builder.WatchesOption {
+	return builder.WithPredicates(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := e.ObjectOld.(*v1alpha1.ParentAccount), e.ObjectNew.(*v1alpha1.ParentAccount)
+		return before.Generation != after.Generation ||
+			before.Status.AccountID != after.Status.AccountID ||
+			!sameCondition(before.Status.Conditions, after.Status.Conditions, v1alpha1.ConditionReady)
+	}})
+}
+
+func sameCondition(a, b []metav1.Condition, kind string) bool {
+	ca, cb := meta.FindStatusCondition(a, kind), meta.FindStatusCondition(b, kind)
+	if ca == nil || cb == nil {
+		return ca == cb
+	}
+	return ca.Status == cb.Status && ca.Reason == cb.Reason && ca.Message == cb.Message
+}
+
+func sameStatus(a, b v1alpha1.ChildAccountStatus) bool { return equality.Semantic.DeepEqual(a, b) }
+
+// childrenOf maps a ParentAccount to the ChildAccounts that refer to it.
+func childrenOf(c client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
+		var children v1alpha1.ChildAccountList
+		if c.List(ctx, &children, childrenOfParent(client.ObjectKeyFromObject(o))...) != nil {
+			return nil
+		}
+		requests := make([]ctrl.Request, len(children.Items))
+		for i := range children.Items {
+			requests[i] = ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}
+		}
+		return requests
+	})
+}
+
+// parentsWith maps a credentials Secret to the ParentAccounts that refer to it.
+func parentsWith(c client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
+		var parents v1alpha1.ParentAccountList
+		if c.List(ctx, &parents, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexCredentials: o.GetName()}) != nil {
+			return nil
+		}
+		requests := make([]ctrl.Request, len(parents.Items))
+		for i := range parents.Items {
+			requests[i] = ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&parents.Items[i])}
+		}
+		return requests
+	})
+}

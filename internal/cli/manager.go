@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/controllers"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/voximplant"
+)
+
+// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update
+
+// ManagerOptions are the flags of the manager.
+type ManagerOptions struct {
+	// MetricsAddress and ProbeAddress are where metrics and probes are served; "0" serves none.
+	MetricsAddress, ProbeAddress string
+	// LeaderElect lets several replicas agree on one that works.
+	LeaderElect bool
+	// AllowedEndpoints are the API addresses that ParentAccounts may name.
+	AllowedEndpoints []string
+	// InstallationID tells the claims of this installation from others'; "" takes the UID of the namespace kube-system.
+	InstallationID string
+	// Clock is the time; nil is the real one.
+	Clock clock.Clock
+	// SkipNameValidation lets tests start several managers in one process.
+	SkipNameValidation bool
+}
+
+const (
+	// concurrency is how many ChildAccounts, and how many ParentAccounts, are reconciled at one time. A reconcile mostly
+	// waits, for the provider (whose budget bounds it) or for the API server.
+	concurrency = 16
+	// clientQPS and clientBurst leave the pacing to the API server's own priority and fairness.
+	clientQPS   = 500
+	clientBurst = 1000
+)
+
+func newManagerCommand() *cobra.Command {
+	o := ManagerOptions{}
+	logging := zap.Options{}
+	cmd := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the operator (the default)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging), zap.WriteTo(cmd.ErrOrStderr())))
+			config, err := ctrl.GetConfig()
+			if err != nil {
+				return fmt.Errorf("no Kubernetes to talk to: %w", err)
+			}
+			return RunManager(cmd.Context(), config, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
+	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
+	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
+	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
+	goFlags := flag.NewFlagSet("", flag.ContinueOnError)
+	logging.BindFlags(goFlags)
+	if kubeconfig := flag.Lookup("kubeconfig"); kubeconfig != nil {
+		goFlags.Var(kubeconfig.Value, kubeconfig.Name, kubeconfig.Usage)
+	}
+	f.AddGoFlagSet(goFlags)
+	return cmd
+}
+
+// NewScheme knows the kinds that the operator works with.
+func NewScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return scheme
+}
+
+// RunManager runs the operator until ctx ends.
+func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) error {
+	endpoints, err := checkEndpoints(o.AllowedEndpoints)
+	if err != nil {
+		return err
+	}
+	o.AllowedEndpoints = endpoints
+	mgr, err := newManager(config, o)
+	if err != nil {
+		return err
+	}
+	if err := setup(ctx, mgr, o); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = clientQPS, clientBurst
+	config.UserAgent = "child-account-operator/" + version
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        NewScheme(),
+		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:        o.ProbeAddress,
+		LeaderElection:                o.LeaderElect,
+		LeaderElectionID:              "child-account-operator.cpaas.dev",
+		LeaderElectionReleaseOnCancel: true,
+		Cache:                         cacheOptions(),
+		Controller:                    ctrlconfig.Controller{SkipNameValidation: &o.SkipNameValidation},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, err
+	}
+	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
+}
+
+// cacheOptions let the cache see only those Secrets that people marked for the operator.
+func cacheOptions() cache.Options {
+	input := labels.SelectorFromSet(labels.Set{v1alpha1.LabelInput: "true"})
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject:         map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
+	}
+}
+
+func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	if o.InstallationID == "" {
+		id, err := clusterID(ctx, mgr.GetAPIReader())
+		if err != nil {
+			return err
+		}
+		o.InstallationID = id
+	}
+	if err := controllers.Index(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	parents := &directory.Registry{}
+	recorder := mgr.GetEventRecorder("child-account-operator")
+	children := &controllers.ChildAccountReconciler{
+		Client:       mgr.GetClient(),
+		Connections:  secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Parents:      parents,
+		Recorder:     recorder,
+		Clock:        o.Clock,
+		Installation: o.InstallationID,
+		Concurrency:  concurrency,
+	}
+	if err := children.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	return (&controllers.ParentAccountReconciler{
+		Client:           mgr.GetClient(),
+		Secrets:          secrets.Reader{Labelled: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Parents:          parents,
+		Children:         children,
+		Connect:          connector(o.Clock),
+		AllowedEndpoints: o.AllowedEndpoints,
+		Recorder:         recorder,
+		Clock:            o.Clock,
+		Concurrency:      concurrency,
+	}).SetupWithManager(mgr)
+}
+
+// connector makes connections to Voximplant that share one transport.
+func connector(c clock.Clock) controllers.Connect {
+	transport := voximplant.NewTransport(nil)
+	return func(endpoint string, document []byte, budget *directory.Budget) (controllers.Remote, error) {
+		credentials, err := voximplant.ParseCredentials(document)
+		if err != nil {
+			return nil, err
+		}
+		return voximplant.New(voximplant.Config{
+			Endpoint:    endpoint,
+			Credentials: credentials,
+			Transport:   transport,
+			Clock:       c.Now,
+			Gate:        budget.Acquire,
+			UserAgent:   "child-account-operator/" + version,
+		})
+	}
+}
+
+// clusterID is the UID of the namespace kube-system, by which a cluster is commonly known.
+func clusterID(ctx context.Context, reader client.Reader) (string, error) {
+	var ns corev1.Namespace
+	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
+		return "", fmt.Errorf("can't read the UID of namespace kube-system (give --installation-id instead): %w", err)
+	}
+	return string(ns.UID), nil
+}
+
+// checkEndpoints returns the allowed endpoints without trailing slashes, or says what is wrong with one.
+func checkEndpoints(endpoints []string) ([]string, error) {
+	var out []string
+	for _, e := range endpoints {
+		u, err := url.Parse(e)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+			return nil, fmt.Errorf("--allowed-endpoints %q: give scheme and host, like %s", e, v1alpha1.DefaultVoximplantEndpoint)
+		}
+		out = append(out, u.Scheme+"://"+u.Host)
+	}
+	return out, nil
+}

@@ -1,0 +1,343 @@
+package directory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+)
+
+// Key names an account: by id where one is known, by exact name before that.
+type Key struct {
+	ID, Name string
+}
+
+// moment orders what was asked and what was answered. It is a count, not a time: no clock is fine enough.
+type moment uint64
+
+// record is what is known of one account.
+type record struct {
+	account account.Account
+	// asOf is the moment when the read that this comes from was asked for, or when the write was answered.
+	asOf moment
+	// listing is the number of the last complete list that had the account, or that a later read or write stands for.
+	listing int
+	// doubt is set where a write got no proper answer.
+	doubt bool
+	// hidden is set where a look-up did not find the account. Only lists decide whether it is gone.
+	hidden bool
+}
+
+// Directory knows the child accounts of one parent account. It is safe for concurrent use.
+type Directory struct {
+	clock clock.Clock
+	looks *gatherer
+
+	mu     sync.Mutex
+	now    moment
+	remote provider.Remote
+	byID   map[string]*record
+	byName map[string]*record
+	// doubtful holds the names whose creation got no proper answer.
+	doubtful map[string]bool
+	listings Listings
+	// asked holds the ids and names that the last complete list was asked for; nil unless the list is partial.
+	asked map[string]bool
+}
+
+// Known is what the caller of Refresh already knows of.
+type Known = provider.Known
+
+// Listings says how reading the whole list went so far.
+type Listings struct {
+	// Complete counts the complete lists since the directory was made.
+	Complete int
+	// Since is when the directory was made.
+	Since time.Time
+	// AskedAt is when the last complete list was asked for, TriedAt when a list was last asked for; zero before that.
+	AskedAt, TriedAt time.Time
+	// Err is how the last try failed, nil if it did not.
+	Err *account.Error
+	// Total is how many accounts the last complete list had.
+	Total int
+	// Partial is set where the provider shows only what it is asked for.
+	Partial bool
+}
+
+// FreshUntil is when what was last listed becomes too old to be believed: grace after the last complete list.
+func (l Listings) FreshUntil(grace time.Duration) time.Time {
+	if l.Complete == 0 {
+		return l.Since.Add(grace)
+	}
+	return l.AskedAt.Add(grace)
+}
+
+// New makes an empty directory on top of remote.
+func New(remote provider.Remote, c clock.Clock) *Directory {
+	d := &Directory{
+		clock:    c,
+		remote:   remote,
+		byID:     map[string]*record{},
+		byName:   map[string]*record{},
+		doubtful: map[string]bool{},
+		listings: Listings{Since: c.Now()},
+	}
+	d.looks = &gatherer{read: d.read}
+	return d
+}
+
+// Use changes to another connection to the same parent account; what is known stays.
+func (d *Directory) Use(remote provider.Remote) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.remote = remote
+}
+
+// Fields is the provider's field table.
+func (d *Directory) Fields() account.Schema { return d.current().Fields() }
+
+// Listings says how reading the whole list went so far.
+func (d *Directory) Listings() Listings {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.listings
+}
+
+// Observe says what is known of an account, without a call.
+func (d *Directory) Observe(key Key) account.View {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.view(key)
+}
+
+// Look reads an account anew; look-ups by id that come within a few milliseconds share a call.
+// Its view is Fresh: asked for after Look was called.
+func (d *Directory) Look(ctx context.Context, key Key) (account.View, error) {
+	if err := d.looks.look(ctx, key); err != nil {
+		return account.View{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	view := d.view(key)
+	view.Fresh = true
+	return view, nil
+}
+
+// Create makes an account and remembers it. After an error with Doubt the name is in doubt until somebody looks.
+func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
+	created, err := d.current().Create(ctx, n)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		if account.AsError(err).Doubt {
+			d.doubtful[n.Name] = true
+		}
+		return provider.Created{}, err
+	}
+	created.Account.CustomData = n.CustomData
+	d.now++
+	d.keep(created.Account, d.now)
+	return created, nil
+}
+
+// Update writes the changes to the account and remembers them. After an error with Doubt, or where the provider
+// does not know the account, it is in doubt until somebody looks.
+func (d *Directory) Update(ctx context.Context, id string, changes []account.Change) error {
+	err := d.current().Update(ctx, []string{id}, changes)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r, ok := d.byID[id]
+	if !ok {
+		return err
+	}
+	d.now++
+	if err != nil {
+		if account.AsError(err).Doubt || account.ClassOf(err) == account.NotFound {
+			r.doubt, r.asOf = true, d.now
+		}
+		return err
+	}
+	r.account.State = r.account.State.With(account.Applied(changes))
+	r.asOf = d.now
+	return nil
+}
+
+// Refresh reads the whole list. Rows count from the moment they arrive; that an account is absent counts only
+// if the list was complete.
+func (d *Directory) Refresh(ctx context.Context, known Known) error {
+	started, began := d.clock.Now(), d.tick()
+	asked := began
+	seen := map[string]bool{}
+	partial := false
+	remote := d.current()
+	err := remote.List(ctx, known, func(p provider.Page) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		partial = partial || p.Partial
+		for _, a := range p.Accounts {
+			seen[a.ID] = true
+			d.merge(a, asked)
+		}
+		d.now++
+		asked = d.now // the next page is asked for after this one was handed over
+	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.listings.TriedAt = started
+	d.listings.Err = account.AsError(err)
+	if err != nil {
+		return err
+	}
+	d.asked = nil
+	if partial {
+		d.asked = set(known.IDs, known.Names)
+	}
+	d.listings.AskedAt = started
+	d.listings.Total = len(seen)
+	d.listings.Partial = partial
+	d.concludeListing(began, seen)
+	return nil
+}
+
+func set(lists ...[]string) map[string]bool {
+	out := map[string]bool{}
+	for _, l := range lists {
+		for _, s := range l {
+			out[s] = true
+		}
+	}
+	return out
+}
+
+// concludeListing draws the conclusions that only a complete list allows: what it did not have and nobody
+// saw or wrote since it began is absent.
+func (d *Directory) concludeListing(began moment, seen map[string]bool) {
+	d.listings.Complete++
+	for id, r := range d.byID {
+		switch {
+		case seen[id], r.asOf > began, !d.covers(id, r.account.Name):
+			r.listing = d.listings.Complete
+		case d.listings.Complete-r.listing > keepAbsent:
+			d.forget(r)
+		}
+	}
+}
+
+// keepAbsent is for how many lists an account that is gone is remembered.
+const keepAbsent = 3
+
+// covers says whether the last complete list would have had the account.
+func (d *Directory) covers(id, name string) bool {
+	return d.listings.Complete > 0 && (d.asked == nil || d.asked[id] || d.asked[name])
+}
+
+// view is what is known of an account; the caller holds the lock.
+func (d *Directory) view(key Key) account.View {
+	v := account.View{
+		Listed:  d.covers(key.ID, key.Name),
+		Partial: d.listings.Partial,
+		Doubt:   key.ID == "" && d.doubtful[key.Name],
+	}
+	r := d.find(key)
+	if r == nil {
+		if v.Listed {
+			v.Absences = d.listings.Complete
+		}
+		return v
+	}
+	v.Doubt = v.Doubt || r.doubt
+	if v.Absences = d.listings.Complete - r.listing; v.Absences == 0 && !r.hidden {
+		a := r.account
+		v.Account = &a
+	}
+	return v
+}
+
+func (d *Directory) find(key Key) *record {
+	if key.ID != "" {
+		return d.byID[key.ID]
+	}
+	return d.byName[key.Name]
+}
+
+// read is one call of the gatherer: it asks for several accounts at once.
+func (d *Directory) read(ctx context.Context, keys []Key) error {
+	asked := d.tick()
+	sel := provider.Selector{}
+	for _, k := range keys {
+		if k.ID != "" {
+			sel.IDs = append(sel.IDs, k.ID)
+		} else {
+			sel.Names = append(sel.Names, k.Name)
+		}
+	}
+	accounts, err := d.current().Get(ctx, sel)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, a := range accounts {
+		d.merge(a, asked)
+	}
+	for _, k := range keys {
+		delete(d.doubtful, k.Name)
+		if r := d.find(k); r != nil {
+			r.doubt = false
+			r.hidden = r.asOf < asked // asked for, and not shown
+		}
+	}
+	return nil
+}
+
+// merge takes over a row that was asked for at asked, unless we wrote to the account since.
+func (d *Directory) merge(a account.Account, asked moment) {
+	if r, ok := d.byID[a.ID]; ok && r.asOf > asked {
+		return
+	}
+	d.keep(a, asked)
+}
+
+// keep replaces whatever was known of the account, doubts included.
+func (d *Directory) keep(a account.Account, asOf moment) {
+	if old, ok := d.byID[a.ID]; ok {
+		d.forget(old)
+	}
+	r := &record{account: a, asOf: asOf, listing: d.listings.Complete}
+	d.byID[a.ID] = r
+	d.byName[a.Name] = r
+}
+
+func (d *Directory) forget(r *record) {
+	delete(d.byID, r.account.ID)
+	if d.byName[r.account.Name] == r {
+		delete(d.byName, r.account.Name)
+	}
+}
+
+func (d *Directory) tick() moment {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.now++
+	return d.now
+}
+
+func (d *Directory) current() provider.Remote {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.remote
+}
+
+// RecoverKey finds the API key of an account again, proving itself with the account's password.
+// Class Invalid: the provider has no way to.
+func (d *Directory) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
+	remote, ok := d.current().(provider.KeyRecoverer)
+	if !ok {
+		return "", &account.Error{Class: account.Invalid, Message: "this provider never shows an API key again"}
+	}
+	return remote.RecoverKey(ctx, id, password)
+}

@@ -1,0 +1,47 @@
+package directory
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Parent is a parent account that can be worked with: who it is, and its directory.
+type Parent struct {
+	*Directory
+	// Budget bounds its calls.
+	Budget *Budget
+	// AccountID is the parent account's id at the provider.
+	AccountID string
+	// Endpoint is the API's address.
+	Endpoint string
+	// Connection tells one connection from the next: it changes with credentials and endpoint.
+	Connection string
+}
+
+// Registry holds the parents that can be worked with, by the name of their resource.
+type Registry struct {
+	mu      sync.RWMutex
+	parents map[types.NamespacedName]*Parent
+}
+
+// Get returns the parent, nil where it can't be worked with (yet, or any more).
+func (r *Registry) Get(key types.NamespacedName) *Parent {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.parents[key]
+}
+
+// Put makes the parent known, nil takes it away.
+func (r *Registry) Put(key types.NamespacedName, p *Parent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p == nil {
+		delete(r.parents, key)
+		return
+	}
+	if r.parents == nil {
+		r.parents = map[types.NamespacedName]*Parent{}
+	}
+	r.parents[key] = p
+}

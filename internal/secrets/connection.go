@@ -1,0 +1,193 @@
+package secrets
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// The keys of a connection Secret.
+const (
+	KeyAccountID   = "accountID"
+	KeyAccountName = "accountName"
+	KeyEmail       = "email"
+	KeyEndpoint    = "endpoint"
+	KeyAPIKey      = "apiKey"
+	KeyPassword    = "password"
+)
+
+// Connection names a connection Secret and whose it is.
+type Connection struct {
+	// Namespace and Name are the Secret's.
+	Namespace, Name string
+	// Resource is "ChildAccount/<name>", Account "<parent account id>/<account name>".
+	Resource, Account string
+}
+
+// Values are what a connection Secret holds. An empty value means: leave what is there.
+type Values map[string]account.Secret
+
+// Store keeps connection Secrets. They have no owner reference: under Retain one may be the only copy of a live
+// account's password.
+type Store struct {
+	// Client reads connection Secrets live: none of them is cached.
+	Client client.Client
+	Live   client.Reader
+}
+
+// Read returns what the connection Secret holds; nil where there is none. A *Problem says that it is somebody else's.
+func (s Store) Read(ctx context.Context, c Connection) (Values, error) {
+	secret, err := s.get(ctx, c)
+	if err != nil || secret == nil {
+		return nil, err
+	}
+	return valuesOf(secret), nil
+}
+
+// Write makes sure that the connection Secret holds the values, and returns all that it holds afterwards.
+// Where there is none yet, what another connection Secret of the same resource and account holds is taken along,
+// so that a new name loses nothing. What is there is never overwritten with nothing.
+func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, error) {
+	secret, err := s.get(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if secret == nil {
+		return s.restore(ctx, c, values)
+	}
+	before := secret.DeepCopy()
+	fill(secret, c, values)
+	if sameSecret(before, secret) {
+		return valuesOf(secret), nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := s.Client.Patch(ctx, secret, patch); err != nil {
+		return nil, err
+	}
+	return valuesOf(secret), nil
+}
+
+// Prepare makes sure that the connection Secret exists and holds a password, generated if there was none,
+// and returns the password. Only after that may the account be created with it.
+func (s Store) Prepare(ctx context.Context, c Connection, values Values) (account.Secret, error) {
+	// A new name is the common case: creating first saves the look.
+	fresh := Values{KeyPassword: GeneratePassword()}
+	maps.Copy(fresh, values)
+	held, err := s.create(ctx, c, fresh)
+	if apierrors.IsAlreadyExists(err) {
+		if held, err = s.Read(ctx, c); err == nil && held[KeyPassword] == "" {
+			held, err = s.Write(ctx, c, fresh)
+		}
+	}
+	return held[KeyPassword], err
+}
+
+// Discard deletes the connection Secret if it is the resource's own. To be called only where no account was ever made.
+func (s Store) Discard(ctx context.Context, c Connection) error {
+	secret, err := s.get(ctx, c)
+	if err != nil || secret == nil {
+		return client.IgnoreNotFound(err)
+	}
+	uid, version := secret.UID, secret.ResourceVersion
+	return client.IgnoreNotFound(s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version}))
+}
+
+func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
+	var secret corev1.Secret
+	err := s.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: c.Name}, &secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !belongs(&secret, c):
+		return nil, &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf(
+			"Secret %s already exists and is not the connection Secret of %s for account %s: choose another spec.connectionSecret.name or remove it",
+			c.Name, c.Resource, c.Account)}
+	}
+	return &secret, nil
+}
+
+// restore makes the Secret anew, with what another connection Secret of the same resource and account still holds:
+// that one had the name that the spec gave before.
+func (s Store) restore(ctx context.Context, c Connection, values Values) (Values, error) {
+	var others corev1.SecretList
+	if err := s.Live.List(ctx, &others, client.InNamespace(c.Namespace), client.MatchingLabels{v1alpha1.LabelConnection: "true"}); err != nil {
+		return nil, err
+	}
+	all := Values{}
+	for i := range others.Items {
+		if belongs(&others.Items[i], c) {
+			maps.Copy(all, valuesOf(&others.Items[i]))
+		}
+	}
+	for k, v := range values {
+		if v != "" {
+			all[k] = v
+		}
+	}
+	return s.create(ctx, c, all)
+}
+
+func (s Store) create(ctx context.Context, c Connection, values Values) (Values, error) {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}, Type: corev1.SecretTypeOpaque}
+	fill(secret, c, values)
+	if err := s.Client.Create(ctx, secret); err != nil {
+		return nil, err
+	}
+	return valuesOf(secret), nil
+}
+
+// belongs says whether the Secret is the connection Secret of this very resource and account.
+func belongs(secret *corev1.Secret, c Connection) bool {
+	return secret.Labels[v1alpha1.LabelConnection] == "true" &&
+		secret.Annotations[v1alpha1.AnnotationResource] == c.Resource &&
+		secret.Annotations[v1alpha1.AnnotationAccount] == c.Account
+}
+
+func fill(secret *corev1.Secret, c Connection, values Values) {
+	set(&secret.Labels, v1alpha1.LabelConnection, "true")
+	set(&secret.Annotations, v1alpha1.AnnotationResource, c.Resource)
+	set(&secret.Annotations, v1alpha1.AnnotationAccount, c.Account)
+	if secret.Data == nil {
+		secret.Data = map[string][]byte{}
+	}
+	for k, v := range values {
+		if v != "" {
+			secret.Data[k] = []byte(v.Reveal())
+		}
+	}
+}
+
+func set(m *map[string]string, k, v string) {
+	if *m == nil {
+		*m = map[string]string{}
+	}
+	(*m)[k] = v
+}
+
+func sameSecret(a, b *corev1.Secret) bool {
+	for k, v := range b.Data {
+		if !bytes.Equal(a.Data[k], v) {
+			return false
+		}
+	}
+	return true
+}
+
+func valuesOf(secret *corev1.Secret) Values {
+	out := Values{}
+	for k, v := range secret.Data {
+		out[k] = account.Secret(v)
+	}
+	return out
+}
