@@ -1,0 +1,281 @@
+package voximplant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// Client calls methods of the Management API. Every error is an *account.Error. It is safe for concurrent use,
+// and no call is repeated by it, except once with a new token where the service refused the old one for its times (455, 456).
+type Client struct {
+	config   Config
+	base     string
+	http     *http.Client
+	tokens   *tokenSource
+	evidence evidence
+}
+
+// NewClient makes a client; the error says what is wrong with the endpoint or that credentials are missing.
+func NewClient(config Config) (*Client, error) {
+	config = config.withDefaults()
+	base, err := config.methodsURL()
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		config: config,
+		base:   base,
+		http: &http.Client{
+			Transport: config.Transport,
+			// A redirect would carry the body, and so a password, to a place that nobody has allowed.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		tokens: &tokenSource{
+			keyID: config.Credentials.KeyID,
+			key:   config.Credentials.privateKey,
+			clock: config.Clock,
+		},
+	}, nil
+}
+
+// Format implements fmt.Formatter, for every verb: a Client holds secrets in fields that fmt would print.
+func (c *Client) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "client of %s with %s", c.base, c.config.Credentials)
+}
+
+// call is one call of a method.
+type call struct {
+	method string
+	params url.Values
+	// write is set where the call changes something, so that a lost answer leaves a doubt.
+	write bool
+	// issuer is the account that the token is for; "" sends no token, the parameters identify the caller.
+	issuer  string
+	timeout time.Duration
+	// secrets are the values in params that must not show in any text.
+	secrets []account.Secret
+}
+
+// do makes the call and returns its answer, which is not an error.
+func (c *Client) do(ctx context.Context, call call) (*answer, *account.Error) {
+	a, err := c.try(ctx, call)
+	if err != nil && call.issuer != "" && rowOf(err.Code).resign {
+		a, err = c.try(ctx, call) // try has dropped the token, so this one is new
+		if err != nil && rowOf(err.Code).resign {
+			err = withHint(err, "is the clock of this machine right?")
+		}
+	}
+	return a, err
+}
+
+// try signs, waits for its turn and sends one request.
+func (c *Client) try(ctx context.Context, call call) (*answer, *account.Error) {
+	var token account.Secret
+	if call.issuer != "" {
+		var err error
+		if token, err = c.tokens.token(call.issuer); err != nil {
+			return nil, &account.Error{Class: account.Unauthorized, Method: call.method, Message: err.Error()}
+		}
+	}
+	redact := newRedactor(append(call.secrets, token)...)
+	release, err := c.config.Gate(ctx)
+	if err != nil {
+		return nil, notSent(call.method, redact, err)
+	}
+	defer release()
+	start := time.Now()
+	a, failed := c.send(ctx, call, token, redact)
+	c.learn(call, token, failed)
+	c.config.Observe(call.method, time.Since(start), failed)
+	return a, failed
+}
+
+// learn takes from an answer what it says about the token and the credentials.
+func (c *Client) learn(call call, token account.Secret, failed *account.Error) {
+	if failed != nil && call.issuer != "" && rowOf(failed.Code).resign {
+		c.tokens.drop(call.issuer, token)
+	}
+	switch {
+	case call.issuer != c.config.Credentials.AccountID: // says nothing about the parent's own rights
+	case failed == nil:
+		c.evidence.success(call.method)
+	default:
+		c.evidence.refine(failed)
+	}
+}
+
+// notSent is the error where no request was made; an *account.Error of the gate's own stays what it is.
+func notSent(method string, redact redactor, err error) *account.Error {
+	var own *account.Error
+	if errors.As(err, &own) {
+		return own
+	}
+	return &account.Error{Class: account.Unavailable, Method: method, Message: redact.clean(err.Error())}
+}
+
+// send makes one HTTP request and reads its answer.
+func (c *Client) send(ctx context.Context, call call, token account.Secret, redact redactor) (*answer, *account.Error) {
+	timeout := call.timeout
+	if timeout == 0 {
+		timeout = c.config.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	// A request can have left only where there was a connection for it.
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	broken := func(message string) *account.Error {
+		return &account.Error{
+			Class: account.Unavailable, Method: call.method,
+			Message: redact.clean(message), Doubt: call.write && connected.Load(),
+		}
+	}
+	req, err := c.request(ctx, call, token)
+	if err != nil {
+		return nil, broken(err.Error())
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, broken(transportProblem(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	// A transport that isn't net/http's has no trace; an answer is proof enough.
+	connected.Store(true)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.config.MaxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, broken("the answer broke off: " + transportProblem(err))
+	case int64(len(body)) > c.config.MaxAnswer:
+		return nil, broken(fmt.Sprintf("the answer is larger than %d bytes", c.config.MaxAnswer))
+	}
+	return c.read(call, resp, body, redact, broken)
+}
+
+func (c *Client) request(ctx context.Context, call call, token account.Secret) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+call.method, strings.NewReader(call.params.Encode()))
+	if err != nil {
+		return nil, errors.New("the request can't be made") // the cause is checked in NewClient
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.config.UserAgent)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	return req, nil
+}
+
+// read makes an answer or an error of a response that came whole.
+func (c *Client) read(call call, resp *http.Response, body []byte, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
+	status := resp.StatusCode
+	if status >= 300 && status < 400 {
+		return nil, broken(redirectProblem(resp))
+	}
+	a, err := decodeAnswer(body)
+	switch {
+	case status == http.StatusTooManyRequests:
+		return nil, c.tooMany(call, resp, a, redact)
+	case err == nil && a.failure() != nil:
+		f := a.failure()
+		code, _ := f.Code.integer()
+		e := refusal(call.method, call.write, code, redact.clean(f.Msg))
+		e.Doubt = e.Doubt || call.write && status >= 500
+		return nil, e
+	case err == nil && status < 300:
+		return a, nil
+	}
+	e := broken(foreignAnswer(resp, err))
+	if status == http.StatusUnauthorized {
+		e.Class = account.Unauthorized
+	}
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), c.config.Clock())
+	return nil, e
+}
+
+// tooMany is HTTP 429: refused before anything was done, whatever the body says.
+func (c *Client) tooMany(call call, resp *http.Response, a *answer, redact redactor) *account.Error {
+	e := &account.Error{Class: account.Throttled, Method: call.method, Message: "HTTP " + statusText(resp.StatusCode)}
+	if a != nil && a.failure() != nil {
+		e.Code, _ = a.failure().Code.integer()
+		e.Message = redact.clean(a.failure().Msg)
+		e.RetryAfter = waitInText(e.Message)
+	}
+	if wait := retryAfter(resp.Header.Get("Retry-After"), c.config.Clock()); wait > 0 {
+		e.RetryAfter = wait
+	}
+	return e
+}
+
+// retryAfter reads the header's seconds or date; 0 where it has neither.
+func retryAfter(header string, now time.Time) time.Duration {
+	wait := time.Duration(0)
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(header), 10, 31); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(header); err == nil {
+		wait = at.Sub(now)
+	}
+	return min(max(wait, 0), longestWait)
+}
+
+func statusText(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
+
+// contentType is the bare media type for a message, "" where there is none.
+func contentType(resp *http.Response) string {
+	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return " (" + media + ")"
+}
+
+// foreignAnswer says what came instead of an answer of the API; why is what is wrong with the body, nil if nothing is.
+func foreignAnswer(resp *http.Response, why error) string {
+	text := "HTTP " + statusText(resp.StatusCode) + contentType(resp) + ", no answer of the Management API"
+	switch {
+	case resp.StatusCode < 300:
+		return why.Error() + contentType(resp)
+	case resp.StatusCode < 500:
+		return text + "; is the endpoint right?"
+	}
+	return text
+}
+
+// redirectProblem names the other host but not the rest of the address, which may repeat parameters.
+func redirectProblem(resp *http.Response) string {
+	to := "another address"
+	if u, err := resp.Location(); err == nil && u.Host != "" {
+		to = u.Scheme + "://" + u.Host
+	}
+	return fmt.Sprintf("HTTP %s: redirects to %s, which is not followed; is the endpoint right?", statusText(resp.StatusCode), to)
+}
+
+// transportProblem is the cause without the method and address that net/http puts before it.
+func transportProblem(err error) string {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.Is(err, context.Canceled):
+		return "given up before an answer came"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed"
+	}
+	return err.Error()
+}

@@ -1,0 +1,85 @@
+package voximplant
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// The defaults of a Config.
+const (
+	DefaultEndpoint          = "https://api.voximplant.com"
+	DefaultUserAgent         = "child-account-operator"
+	DefaultTimeout           = 30 * time.Second
+	DefaultListTimeout       = 60 * time.Second
+	DefaultMaxAnswer   int64 = 32 << 20
+)
+
+// Config is what a Client or Remote is made with. Only Credentials are required.
+type Config struct {
+	// Endpoint is scheme and host of the Management API; default DefaultEndpoint. Plain http is accepted:
+	// which endpoints are allowed is the caller's decision.
+	Endpoint string
+	// Credentials sign the calls.
+	Credentials Credentials
+	// ParentAPIKey is sent to AddAccount as parent_account_api_key; "" sends none.
+	ParentAPIKey account.Secret
+	// Transport does the HTTP; default one made by NewTransport. It must not follow redirects nor repeat requests by itself.
+	Transport http.RoundTripper
+	// Clock tells the time for tokens; default time.Now.
+	Clock func() time.Time
+	// Gate is called before each HTTP request, whose turn it is when Gate returns; release, never nil, is called once the
+	// answer is read. An error is handed on and nothing is sent. Default: no limit.
+	Gate func(ctx context.Context) (release func(), err error)
+	// Observe is called after each HTTP request with how long it took from its turn on, and its error, nil after success.
+	// It must not change the error.
+	Observe func(method string, took time.Duration, err *account.Error)
+	// UserAgent is sent with each request; default DefaultUserAgent.
+	UserAgent string
+	// Timeout and ListTimeout are for one request, the latter for GetChildrenAccounts; defaults DefaultTimeout, DefaultListTimeout.
+	Timeout, ListTimeout time.Duration
+	// MaxAnswer is how many bytes of an answer are read; default DefaultMaxAnswer.
+	MaxAnswer int64
+}
+
+func (c Config) withDefaults() Config {
+	c.Endpoint = cmp.Or(c.Endpoint, DefaultEndpoint)
+	c.UserAgent = cmp.Or(c.UserAgent, DefaultUserAgent)
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.ListTimeout = cmp.Or(c.ListTimeout, DefaultListTimeout)
+	c.MaxAnswer = cmp.Or(c.MaxAnswer, DefaultMaxAnswer)
+	if c.Transport == nil {
+		c.Transport = NewTransport(nil)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.Gate == nil {
+		c.Gate = func(context.Context) (func(), error) { return func() {}, nil }
+	}
+	if c.Observe == nil {
+		c.Observe = func(string, time.Duration, *account.Error) {}
+	}
+	return c
+}
+
+// methodsURL is where the methods stand. Its errors don't repeat an endpoint that may hold a password.
+func (c Config) methodsURL() (string, error) {
+	u, err := url.Parse(c.Endpoint)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
+		return "", errors.New("the endpoint must be scheme and host, as in " + DefaultEndpoint)
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return "", errors.New("the endpoint must not have a user, query or fragment")
+	case c.Credentials.privateKey == nil:
+		return "", errors.New("credentials are required")
+	}
+	return fmt.Sprintf("%s://%s%s/platform_api/", u.Scheme, u.Host, strings.TrimRight(u.EscapedPath(), "/")), nil
+}

@@ -1,0 +1,124 @@
+package voximplant
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+func TestEveryDocumentedCodeHasARow(t *testing.T) {
+	data, err := os.ReadFile("../simulator/errors.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[int]bool{}
+	for line := range strings.Lines(string(data)) {
+		code, _, _ := strings.Cut(line, "\t")
+		if n, err := strconv.Atoi(code); err == nil {
+			documented[n] = true
+		}
+	}
+	if len(documented) < 80 {
+		t.Fatalf("only %d codes read", len(documented))
+	}
+	for code := range documented {
+		if _, ok := errorsByCode[code]; !ok {
+			t.Errorf("code %d has no row", code)
+		}
+	}
+	for _, row := range errorTable {
+		if !documented[row.code] {
+			t.Errorf("code %d is not documented", row.code)
+		}
+	}
+	if len(errorsByCode) != len(errorTable) {
+		t.Errorf("a code has two rows")
+	}
+}
+
+// The documented texts name parameters, which must not lead to a field by accident.
+func TestFieldsOfDocumentedTexts(t *testing.T) {
+	for code, msg := range simulator.ErrorMessages() {
+		e := refusal("AddAccount", true, code, msg)
+		if row := rowOf(code); row.field != "" && e.Field != row.field {
+			t.Errorf("%d %q: field %q", code, msg, e.Field)
+		}
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	for _, test := range []struct {
+		code  int
+		msg   string
+		class account.Class
+		field string
+		doubt bool
+		wait  time.Duration
+	}{
+		{code: 2, msg: "Internal error", class: account.Unavailable, doubt: true},
+		{code: 106, class: account.NameTaken, field: "accountName"},
+		{code: 128, class: account.EmailTaken, field: "email"},
+		{code: 201, class: account.Invalid, field: "email"},
+		{code: 202, class: account.Invalid, field: "languageCode"},
+		{code: 340, class: account.Throttled},
+		{code: 416, msg: "Repeat after 17 seconds", class: account.Throttled, wait: 17 * time.Second},
+		{code: 416, msg: "Repeat after N seconds", class: account.Throttled},
+		{code: 416, msg: "Repeat after 999999999 seconds", class: account.Throttled, wait: longestWait},
+		{code: 416, msg: "Repeat after 99999999999999999999 seconds", class: account.Throttled, wait: longestWait},
+		{code: 484, class: account.Throttled, doubt: true},
+		{code: 514, class: account.Throttled, doubt: true},
+		{code: 397, class: account.BlockedDailyLimit},
+		{code: 493, msg: "The 'account_name' is not unique.", class: account.NameTaken, field: "accountName"},
+		{code: 493, msg: "The 'new_child_account_email' is not unique.", class: account.EmailTaken, field: "email"},
+		{code: 493, msg: "The 'callback_url' is not unique.", class: account.Invalid, field: "callback.url"},
+		{code: 496, msg: "The 'child_account_id' parameter is invalid.", class: account.NotFound},
+		{code: 496, msg: "The 'support_invoice' parameter is invalid.", class: account.Invalid, field: "payments.invoice"},
+		{code: 497, msg: "min_balance_to_notify should be in range of 0..5", class: account.Invalid, field: "minBalanceToNotify"},
+		{code: 512, msg: "'location' parameter changes limit exceeded.", class: account.Throttled, field: "location"},
+		{code: 9999, msg: "The 'location' is odd", class: account.Unknown, field: "location"},
+		{code: 0, class: account.Unknown},
+	} {
+		for _, write := range []bool{true, false} {
+			e := refusal("M", write, test.code, test.msg)
+			if e.Class != test.class || e.Field != test.field || e.Doubt != (test.doubt && write) || e.RetryAfter != test.wait {
+				t.Errorf("%d %q: %#v", test.code, test.msg, e)
+			}
+		}
+	}
+}
+
+func TestAmbiguousRefusals(t *testing.T) {
+	refine := func(v *evidence, method string, code int) account.Class {
+		e := refusal(method, false, code, "")
+		v.refine(e)
+		return e.Class
+	}
+	v := new(evidence)
+	if got := refine(v, "AddAccount", 100); got != account.Unauthorized {
+		t.Errorf("100 without evidence: %s", got)
+	}
+	if got := refine(v, "AddAccount", 104); got != account.RoleMissing {
+		t.Errorf("104 without evidence: %s", got)
+	}
+	v.success("GetChildrenAccounts")
+	if got := refine(v, "AddAccount", 100); got != account.RoleMissing {
+		t.Errorf("100 where another method works: %s", got)
+	}
+	if got := refine(v, "AddAccount", 104); got != account.BlockedNotEnabled {
+		t.Errorf("104 where Owner is proven: %s", got)
+	}
+	if got := refine(v, "SetChildAccountInfo", 104); got != account.RoleMissing {
+		t.Errorf("104 of another method: %s", got)
+	}
+	if got := refine(v, "GetChildrenAccounts", 100); got != account.Unauthorized {
+		t.Errorf("100 of a method that worked: %s", got)
+	}
+	if got := refine(v, "AddAccount", 100); got != account.Unauthorized {
+		t.Errorf("100 after the credentials went out: %s", got)
+	}
+}

@@ -1,0 +1,49 @@
+package voximplant
+
+import (
+	"sync"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// evidence remembers which methods the credentials have worked for, because two codes are ambiguous without it.
+type evidence struct {
+	mu     sync.Mutex
+	worked map[string]bool
+}
+
+// success notes that a call of method was carried out.
+func (v *evidence) success(method string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.worked == nil {
+		v.worked = map[string]bool{}
+	}
+	v.worked[method] = true
+}
+
+// refine is the one place of the rules for ambiguous refusals of the parent's own calls:
+//
+//   - 100, "Authorization failed", is also how a method whose role is missing can answer while the same token works
+//     elsewhere. So it is RoleMissing for a method that has never worked while another one has, else Unauthorized;
+//     from a method that worked before it shows that the credentials are out, and all that was learnt with them goes.
+//   - 104, "Forbidden command", is RoleMissing. But GetChildrenAccounts needs the role Owner, and Owner is enough for
+//     AddAccount: where the former has worked and the latter is forbidden, it is not the role, it is that the provider
+//     has not enabled child accounts for the parent. Guess: the documents don't say which code that has.
+func (v *evidence) refine(e *account.Error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch e.Code {
+	case codeAuthorizationFailed:
+		switch {
+		case v.worked[e.Method]:
+			clear(v.worked)
+		case len(v.worked) > 0:
+			e.Class = account.RoleMissing
+		}
+	case codeForbiddenCommand:
+		if e.Method == methodAddAccount && v.worked[methodGetChildrenAccounts] {
+			e.Class = account.BlockedNotEnabled
+		}
+	}
+}

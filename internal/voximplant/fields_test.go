@@ -1,0 +1,155 @@
+package voximplant
+
+import (
+	"archive/zip"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+func TestFieldTable(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range fields {
+		if seen[f.Path] {
+			t.Errorf("%s has two rows", f.Path)
+		}
+		seen[f.Path] = true
+		switch {
+		case (f.Method == "") != (f.Update == ""):
+			t.Errorf("%s: method and parameter don't go together", f.Path)
+		case f.CreateDefault != "" && f.Create == "":
+			t.Errorf("%s has a default for nothing", f.Path)
+		case !f.ReadOnly() && f.Check == nil:
+			t.Errorf("%s accepts anything", f.Path)
+		case f.Kind == account.KindBool && f.Read != "" && f.Absent != absentBool:
+			t.Errorf("%s: a boolean that is not shown is unknown", f.Path)
+		case f.Batchable && f.Update == "":
+			t.Errorf("%s can't be written at all", f.Path)
+		}
+	}
+	for path, unique := range map[string]bool{"email": true, "active": false, "languageCode": false, "canUseRestricted": false} {
+		if f, ok := fields.Field(path); !ok || f.Batchable == unique {
+			t.Errorf("%s: %v", path, f.Batchable)
+		}
+	}
+	if f, _ := fields.Field("canUseRestricted"); !f.WriteOnly() {
+		t.Error("canUseRestricted is never shown")
+	}
+	for _, path := range []string{"frozen", "created", "currency"} {
+		if f, ok := fields.Field(path); !ok || !f.ReadOnly() {
+			t.Errorf("%s can be declared", path)
+		}
+	}
+}
+
+func TestChecks(t *testing.T) {
+	for path, values := range map[string]map[string]bool{
+		"email":              {"a@b": true, "a.b+c@example.com": true, "": false, "a": false, "@b": false, "a@": false, "a@b;c@d": false, "a b@c": false, "a@b\n": false, "a@b@c": false},
+		"active":             {"true": true, "false": true, "": false, "TRUE": false, "1": false},
+		"languageCode":       {"en": true, "iw": true, "he": true, "zu": true, "": false, "EN": false, "xx": false, "en ": false, "eng": false},
+		"minBalanceToNotify": {"0": true, "5.00": true, "999999999.9999": true, "": false, "-1": false, "1.": false, ".5": false, "1e3": false, "1,5": false, "1000000000": false, "1.00001": false},
+		"location": {
+			"Europe/Berlin": true, "Europe/Kiev": true, "Europe/Kyiv": true, "UTC": true, "Etc/GMT-8": true, "Etc/GMT+10": true, "GMT": true, "America/Argentina/Buenos_Aires": true,
+			"": false, "Local": false, "local": false, "Factory": false, "europe/berlin": false, "Europe/Nowhere": false, "../etc/passwd": false, "/etc/localtime": false,
+			"Europe/Berlin ": false, "posix/UTC": false, "Europe//Berlin": false, "Europe": false,
+		},
+	} {
+		f, ok := fields.Field(path)
+		if !ok {
+			t.Fatal("no field", path)
+		}
+		for value, good := range values {
+			for range 2 { // the second time it may be remembered
+				if err := f.Check(value); (err == nil) != good {
+					t.Errorf("%s %q: %v", path, value, err)
+				}
+			}
+		}
+	}
+}
+
+func TestLanguagesAreThoseOfTheDocuments(t *testing.T) {
+	if len(languageCodes) != 142 {
+		t.Errorf("%d codes", len(languageCodes))
+	}
+	for code := range languageCodes {
+		if !languageCodes[account.CanonicalLanguage(code)] {
+			t.Errorf("%s has a twin that is not documented", code)
+		}
+	}
+}
+
+func TestZoneLinks(t *testing.T) {
+	for alias, zone := range zoneOf {
+		if zoneOf[zone] != "" {
+			t.Errorf("%s leads to %s, which leads on", alias, zone)
+		}
+		for _, name := range []string{alias, zone} {
+			if err := checkLocation(name); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, equal := range [][2]string{
+		{"Europe/Kiev", "Europe/Kyiv"}, {"Etc/GMT", "GMT"}, {"UTC", "Etc/UTC"}, {"Etc/GMT", "UTC"}, {"US/Pacific", "America/Los_Angeles"}, {"Asia/Calcutta", "Asia/Kolkata"},
+	} {
+		if CanonicalLocation(equal[0]) != CanonicalLocation(equal[1]) {
+			t.Errorf("%v differ", equal)
+		}
+	}
+	for _, different := range [][2]string{{"Europe/Oslo", "Europe/Berlin"}, {"Etc/GMT-8", "Etc/GMT+8"}, {"America/Montreal", "America/Toronto"}} {
+		if CanonicalLocation(different[0]) == CanonicalLocation(different[1]) {
+			t.Errorf("%v are one", different)
+		}
+	}
+}
+
+// Whatever zone Go knows can be declared.
+func TestAllZones(t *testing.T) {
+	z, err := zip.OpenReader(filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip"))
+	if err != nil {
+		t.Skip("no list of zones here:", err)
+	}
+	defer func() { _ = z.Close() }()
+	for _, f := range z.File {
+		if strings.HasSuffix(f.Name, "/") || f.Name == "Factory" {
+			continue
+		}
+		if err := checkLocation(f.Name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestWhatAFullAnswerLeavesOut(t *testing.T) {
+	state := stateOf(AccountInfo{ID: "5"})
+	for _, path := range []string{"active", "frozen", "notifications.news", "payments.invoice"} {
+		if state[path] != "false" {
+			t.Errorf("%s is %q", path, state[path])
+		}
+	}
+	for _, path := range []string{"email", "location", "languageCode", "minBalanceToNotify", "canUseRestricted", "created"} {
+		if value, known := state[path]; known {
+			t.Errorf("%s is %q", path, value)
+		}
+	}
+}
+
+// What the service shows by default has all the fields that can be read.
+func TestStateOfSimulatedAccount(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	w.children(1)
+	accounts, err := w.Get(background, selectNames("child-00000"))
+	if err != nil || len(accounts) != 1 {
+		t.Fatalf("%v, %v", accounts, err)
+	}
+	for _, f := range fields {
+		if _, known := accounts[0].State[f.Path]; known != (f.Read != "") {
+			t.Errorf("%s: %v", f.Path, known)
+		}
+	}
+}

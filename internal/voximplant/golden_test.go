@@ -1,0 +1,96 @@
+package voximplant
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// The exact parameters of every method, with all fields.
+func TestRequestsGolden(t *testing.T) {
+	w := newWorld(t, simulator.Settings{RefuseAll: true, RefuseUnfiltered: true}, func(c *Config) { c.ParentAPIKey = testAPIKey })
+	full := account.State{
+		"email": "Child-1@Example.com", "active": "false", "languageCode": "de", "location": "Europe/Berlin",
+		"notifications.account": "true", "notifications.tariffChanges": "false", "notifications.news": "true",
+		"minBalanceToNotify": "5.00", "payments.bankCard": "true", "payments.invoice": "false", "payments.robokassa": "true", "canUseRestricted": "true",
+	}
+	n := newAccount("child-1")
+	n.Desired = full
+	small := newAccount("child-2")
+	small.CustomData = ""
+	one, err := w.Create(background, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := w.Create(background, small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all, batchable []account.Change
+	for _, f := range fields {
+		if value, ok := full[f.Path]; ok {
+			c := account.Change{Field: f, To: value}
+			all = append(all, c)
+			if f.Batchable {
+				batchable = append(batchable, c)
+			}
+		}
+	}
+	ids := []string{one.Account.ID, two.Account.ID}
+	for _, err := range []error{
+		w.Remote.Update(background, ids[:1], all),
+		w.Remote.Update(background, ids, batchable),
+		func() error { _, err := w.Self(background); return err }(),
+		func() error { _, err := w.RecoverKey(background, ids[0], goodPassword); return err }(),
+		func() error {
+			_, _, err := list(w.Remote, provider.Known{IDs: ids, Names: []string{"child-2"}})
+			return err
+		}(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden(t, "testdata/requests.golden", transcript(w))
+}
+
+// transcript writes the calls down, with the ids that the simulator made up.
+func transcript(w *world) string {
+	var b strings.Builder
+	for _, c := range w.Calls() {
+		fmt.Fprintf(&b, "%s %s, authenticated by %s: %s\n", c.HTTPMethod, c.Method, c.Auth, c.Outcome)
+		for _, name := range slices.Sorted(maps.Keys(c.Params)) {
+			fmt.Fprintf(&b, "  %s=%s\n", name, c.Params[name])
+		}
+		if c.SecretInURL {
+			b.WriteString("  SECRET IN THE URL\n")
+		}
+	}
+	return b.String()
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; run the test with -update and look at the difference. Got:\n%s", path, got)
+	}
+}

@@ -1,0 +1,168 @@
+package voximplant
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+// A service that gives back all it was sent, in every place where an answer has text.
+func TestAnswersThatEchoSecrets(t *testing.T) {
+	var mu sync.Mutex
+	var tokens []string
+	echo := func(req *http.Request) string {
+		body, _ := io.ReadAll(req.Body)
+		form, _ := url.ParseQuery(string(body))
+		mu.Lock()
+		defer mu.Unlock()
+		tokens = append(tokens, strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "))
+		return fmt.Sprintf("%s %s %s %s", form.Get("account_password"), form.Get("parent_account_api_key"), req.Header.Get("Authorization"), body)
+	}
+	quote := func(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }
+	for name, handler := range map[string]http.HandlerFunc{
+		"message": func(w http.ResponseWriter, req *http.Request) {
+			respond(200, "application/json", `{"error": {"code": 464, "msg": "refused: `+quote(echo(req))+`"}}`)(w, req)
+		},
+		"HTML": func(w http.ResponseWriter, req *http.Request) {
+			respond(500, "text/html", "<html>"+echo(req))(w, req)
+		},
+		"broken JSON": func(w http.ResponseWriter, req *http.Request) {
+			respond(200, "application/json", `{"result": "`+echo(req))(w, req)
+		},
+		"wrong result": func(w http.ResponseWriter, req *http.Request) {
+			respond(200, "application/json", `{"result": "`+quote(echo(req))+`"}`)(w, req)
+		},
+		"content type": func(w http.ResponseWriter, req *http.Request) {
+			w.Header()["Content-Type"] = []string{"text/x; x=" + strings.ReplaceAll(echo(req), "\n", "")}
+			w.WriteHeader(500)
+		},
+		"redirect": func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Location", "http://127.0.0.1:1/?"+url.QueryEscape(echo(req)))
+			w.WriteHeader(302)
+		},
+		"429": func(w http.ResponseWriter, req *http.Request) {
+			respond(429, "application/json", `{"errors": [{"code": "340", "msg": "`+quote(echo(req))+`"}]}`)(w, req)
+		},
+		"broken off": func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Content-Length", "99999")
+			_, _ = w.Write([]byte(echo(req)))
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := new(observations)
+			r := stub(t, handler, func(c *Config) { c.ParentAPIKey, c.Observe = testAPIKey, seen.add })
+			n := newAccount("child-1")
+			n.Password = testPassword
+			_, err1 := r.Create(background, n)
+			_, err2 := r.RecoverKey(background, "5", testPassword)
+			_, err3 := r.Get(background, provider.Selector{Names: []string{"child-1"}})
+			texts := seen.texts
+			for _, err := range []error{err1, err2, err3} {
+				if err == nil {
+					t.Fatal("no error")
+				}
+				texts = append(texts, fmt.Sprintf("%v %+v %#v", err, err, err))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, text := range texts {
+				noSecrets(t, text, append([]string{testPassword.Reveal(), testAPIKey.Reveal(), "Canary", "canary"}, tokens...))
+			}
+		})
+	}
+}
+
+func noSecrets(t *testing.T, text string, secrets []string) {
+	t.Helper()
+	for _, secret := range secrets {
+		if secret != "" && (strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret))) {
+			t.Errorf("%q shows in %s", secret, text)
+		}
+	}
+}
+
+// Nothing secret stands in a URL, and a call with a password carries no token.
+func TestCarriers(t *testing.T) {
+	type carried struct{ url, authorization, body string }
+	var got []carried
+	r := stub(t, func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		got = append(got, carried{req.RequestURI, req.Header.Get("Authorization"), string(body)})
+		respond(200, "application/json", page)(w, req)
+	}, func(c *Config) { c.ParentAPIKey = testAPIKey })
+	_, _ = r.Create(background, newAccount("child-1"))
+	_, _ = r.RecoverKey(background, "5", goodPassword)
+	_, _ = r.Self(background)
+	_, _ = r.Get(background, provider.Selector{IDs: []string{"5"}})
+	_ = r.Update(background, []string{"5"}, []account.Change{change(t, "active", "true")})
+	methods := []string{"AddAccount", "GetAccountInfo", "GetAccountInfo", "GetChildrenAccounts", "SetChildAccountInfo"}
+	if len(got) != len(methods) {
+		t.Fatalf("%d calls", len(got))
+	}
+	for i, c := range got {
+		byPassword := i == 1
+		switch {
+		case c.url != "/platform_api/"+methods[i]:
+			t.Errorf("%s", c.url)
+		case (c.authorization == "") != byPassword:
+			t.Errorf("%s: token %v", methods[i], c.authorization != "")
+		case strings.Contains(c.body, "api_key") != (i == 0):
+			t.Errorf("%s: API key %v", methods[i], i != 0)
+		case strings.Contains(c.body, "password") != (i < 2):
+			t.Errorf("%s: password %v", methods[i], i >= 2)
+		}
+	}
+}
+
+func TestClean(t *testing.T) {
+	r := newRedactor("", "abc", "abcdef", "p w/+")
+	for text, want := range map[string]string{
+		"":                          "",
+		"x abcdef abc":              "x [redacted] [redacted]",
+		"p w/+ p+w%2F%2B p%20w%2F+": "[redacted] [redacted] [redacted]",
+		"line\none\ttwo\x00\u202e":  "line one two",
+		"  much   space ":           "much space",
+		"bad \xff utf8":             "bad \ufffd utf8",
+	} {
+		if got := r.clean(text); got != want {
+			t.Errorf("%q is %q; want %q", text, got, want)
+		}
+	}
+	long := r.clean(strings.Repeat("ü", 1000))
+	if n := utf8.RuneCountInString(long); n != longestMessage {
+		t.Errorf("%d runes", n)
+	}
+	// A secret at the place where the text is cut off doesn't show in part.
+	if cut := r.clean(strings.Repeat("x", longestMessage-3) + "abcdef"); strings.Contains(cut, "abc") {
+		t.Error(cut)
+	}
+	if secrets := newRedactor("abc"); !slices.Equal(secrets, redactor{"abc"}) {
+		t.Errorf("%v", len(secrets))
+	}
+}
+
+func TestSimulatedSecretsStayHidden(t *testing.T) {
+	w := newWorld(t, simulator.Settings{RequireParentCredentials: true}, func(c *Config) { c.ParentAPIKey = testAPIKey })
+	w.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: 464, Message: "bad: " + goodPassword.Reveal() + " of " + testAPIKey.Reveal()})
+	_, err := w.Create(background, newAccount("child-1"))
+	noSecrets(t, fmt.Sprintf("%+v %#v %v", err, err, w.seen.texts), []string{goodPassword.Reveal(), testAPIKey.Reveal()})
+	if e := wantError(t, err, account.PasswordRejected, false); e.Message != "bad: [redacted] of [redacted]" {
+		t.Error(e)
+	}
+	for _, c := range w.Calls() {
+		if c.SecretInURL {
+			t.Errorf("%s has a secret in its URL", c.Method)
+		}
+	}
+}

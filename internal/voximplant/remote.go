@@ -1,0 +1,160 @@
+package voximplant
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+)
+
+// Remote is the child accounts of one parent account at Voximplant.
+type Remote struct {
+	client *Client
+
+	// mu guards the rung; see ladder.go.
+	mu   sync.Mutex
+	rung rung
+	// proven is set once the rung has listed an account.
+	proven bool
+}
+
+var (
+	_ provider.Remote       = (*Remote)(nil)
+	_ provider.Identifier   = (*Remote)(nil)
+	_ provider.KeyRecoverer = (*Remote)(nil)
+)
+
+// New makes a Remote; the error says what is wrong with the endpoint or that credentials are missing. It makes no call.
+func New(config Config) (*Remote, error) {
+	client, err := NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Remote{client: client, rung: rungAll}, nil
+}
+
+// Client returns the typed client that the Remote uses.
+func (r *Remote) Client() *Client { return r.client }
+
+// Format implements fmt.Formatter, for every verb, without any secret.
+func (r *Remote) Format(f fmt.State, verb rune) { r.client.Format(f, verb) }
+
+// Fields implements provider.Remote: the field table. It is shared and must not be changed.
+func (r *Remote) Fields() account.Schema { return fields }
+
+// Self implements provider.Identifier by GetAccountInfo.
+func (r *Remote) Self(ctx context.Context) (account.Account, error) {
+	info, err := r.client.GetAccountInfo(ctx)
+	if err != nil {
+		return account.Account{}, err
+	}
+	return accountOf(info.Account), nil
+}
+
+// RecoverKey implements provider.KeyRecoverer by GetAccountInfo, which shows the API key to the account's own password.
+func (r *Remote) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
+	info, err := r.client.GetAccountInfoAs(ctx, id, password)
+	switch {
+	case err != nil:
+		return "", err
+	case info.Account.ID != id:
+		return "", improper(methodGetAccountInfo, false, "the answer is about another account")
+	case info.Account.APIKey == "":
+		return "", improper(methodGetAccountInfo, false, "the answer has no api_key")
+	}
+	return info.Account.APIKey, nil
+}
+
+// Create implements provider.Remote by AddAccount.
+func (r *Remote) Create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
+	if err := checkNew(n); err != nil {
+		return provider.Created{}, err
+	}
+	parameters, sent := creation(n.Desired)
+	added, err := r.client.AddAccount(ctx, AddAccountParams{Name: n.Name, Password: n.Password, CustomData: n.CustomData, Fields: parameters})
+	if err != nil {
+		return provider.Created{}, err
+	}
+	if active, ok := fields.Field(fieldActive); ok && added.Active != "" {
+		sent[fieldActive] = active.Normal(added.Active)
+	}
+	return provider.Created{
+		Account: account.Account{ID: added.ID, Name: n.Name, CustomData: n.CustomData, State: sent},
+		APIKey:  added.APIKey,
+	}, nil
+}
+
+func checkNew(n provider.NewAccount) error {
+	switch {
+	case !safeName(n.Name):
+		return &account.Error{Class: account.Invalid, Method: methodAddAccount, Field: fieldAccountName, Message: "must begin with a letter and have letters, digits and hyphens only"}
+	case n.Password == "":
+		return &account.Error{Class: account.PasswordRejected, Method: methodAddAccount, Message: "an account can't be made without a password"}
+	}
+	return fields.Check(n.Desired)
+}
+
+// creation is what AddAccount is sent for the declared values: parameters by wire name, and the same canonical by path.
+func creation(desired account.State) (parameters map[string]string, sent account.State) {
+	parameters, sent = map[string]string{}, account.State{}
+	for _, f := range fields {
+		value, declared := desired[f.Path]
+		if !declared {
+			value = f.CreateDefault
+		}
+		if f.Create != "" && value != "" {
+			parameters[f.Create] = value
+			sent[f.Path] = f.Normal(value)
+		}
+	}
+	return parameters, sent
+}
+
+// Update implements provider.Remote by SetChildAccountInfo, so far the only method of the table.
+func (r *Remote) Update(ctx context.Context, ids []string, changes []account.Change) error {
+	ids = distinct(ids)
+	values := make(map[string]string, len(changes))
+	for _, c := range changes {
+		if err := checkChange(c, len(ids)); err != nil {
+			return err
+		}
+		values[c.Field.Update] = c.To
+	}
+	if len(ids) == 0 || len(values) == 0 {
+		return nil
+	}
+	return r.client.SetChildAccountInfo(ctx, ids, values)
+}
+
+// checkChange refuses what the table can't write, and the same unique value for several accounts.
+func checkChange(c account.Change, accounts int) error {
+	message := ""
+	f, ok := fields.Field(c.Field.Path)
+	switch {
+	case !ok || f.Method != methodSetChildAccountInfo || f.Update != c.Field.Update:
+		message = "can't be changed"
+	case accounts > 1 && !f.Batchable:
+		message = "can't be the same for several accounts"
+	case f.Check != nil:
+		if err := f.Check(c.To); err != nil {
+			message = err.Error()
+		}
+	}
+	if message == "" {
+		return nil
+	}
+	return &account.Error{Class: account.Invalid, Method: methodSetChildAccountInfo, Field: c.Field.Path, Message: message}
+}
+
+// distinct is the list without repetitions, in the order of first mention.
+func distinct(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool {
+		again := seen[s]
+		seen[s] = true
+		return again
+	})
+}
