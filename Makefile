@@ -1,0 +1,91 @@
+# Copyright The child-account-operator Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Needs Go, make, git and bash; install and uninstall need kubectl as well.
+
+GO      ?= go
+KUBECTL ?= kubectl
+
+# What test looks at, and how: make test PKG=./internal/account/... TESTFLAGS='-run TestDiff -v'
+PKG       ?= ./...
+TESTFLAGS ?=
+
+VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+LDFLAGS  = -s -w -X cpaas.dev/child-account-operator/internal/cli.version=$(VERSION)
+BIN      = bin/child-account-operator
+
+# The generators, pinned in a module of their own; they run here, whatever is built for.
+TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
+CONTROLLER_GEN = $(TOOL) controller-gen
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## say what there is to make
+	@awk 'BEGIN { FS = ":[^#]*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z][a-z-]*:[^#]*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ Build
+
+.PHONY: build
+build: ## build bin/child-account-operator
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+.PHONY: run
+run: build ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: stop when all is ready)
+	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to run against: see above' >&2; exit 1; }; \
+	KUBEBUILDER_ASSETS="$$assets" ONCE='$(ONCE)' $(GO) run ./hack/demo --operator $(BIN)
+
+##@ Develop
+
+.PHONY: generate
+generate: ## generate the DeepCopy methods of the API types
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: ## generate the CRDs (config/crd/bases) and the operator's role (config/rbac)
+	@rm -rf bin/manifests
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
+	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
+	@mkdir -p config/crd/bases config/rbac
+	@for f in config/crd/bases/*.yaml; do [ -e "bin/manifests/crd/$${f##*/}" ] || rm -f "$$f"; done
+	@mv bin/manifests/crd/*.yaml config/crd/bases/
+	@mv bin/manifests/rbac/*.yaml config/rbac/
+	@rm -rf bin/manifests
+
+.PHONY: fmt
+fmt: ## format the Go files
+	$(GO) fmt ./...
+
+.PHONY: vet
+vet: ## run go vet
+	@race=$$(hack/race); set -x; $(GO) vet $$race ./...
+
+##@ Check
+
+.PHONY: test
+test: ## run the tests: unit, simulator, and against a control plane (PKG=… and TESTFLAGS=… narrow)
+	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
+	race=$$(hack/race -v); set -x; \
+	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 20m $(TESTFLAGS) $(PKG)
+
+.PHONY: test-all
+test-all: ## run the tests with the slow ones
+	@TEST_ALL=1 $(MAKE) --no-print-directory test
+
+.PHONY: verify
+verify: ## check that generated files, format, go vet and go.mod are as they should be
+	@GO='$(GO)' hack/verify
+
+##@ Cluster
+
+.PHONY: install
+install: ## install the CRDs into the cluster of the current kubeconfig
+	$(KUBECTL) apply --server-side -k config/crd
+
+.PHONY: uninstall
+uninstall: ## remove the CRDs from the cluster, and with them every resource of their kinds
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin
