@@ -1,0 +1,135 @@
+package controllers_test
+
+import (
+	"context"
+	"encoding/json"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// manifest is a resource as a person may write it, wrong types included.
+func manifest(kind, ns, name, spec string) *unstructured.Unstructured {
+	GinkgoHelper()
+	u := &unstructured.Unstructured{Object: map[string]any{}}
+	Expect(json.Unmarshal([]byte(spec), &u.Object)).To(Succeed())
+	u.Object = map[string]any{"spec": u.Object}
+	u.SetAPIVersion(v1alpha1.GroupVersion.String())
+	u.SetKind(kind)
+	u.SetNamespace(ns)
+	u.SetName(name)
+	return u
+}
+
+// dryApply is a strict server-side dry run, as kubectl apply makes one.
+func dryApply(ctx context.Context, u *unstructured.Unstructured) error {
+	return k8s.Create(ctx, u, client.DryRunAll, client.FieldValidation(metav1.FieldValidationStrict))
+}
+
+var _ = DescribeTable("kubectl apply refuses a ChildAccount and names the field",
+	func(ctx SpecContext, name, spec, field, text string) {
+		err := dryApply(ctx, manifest("ChildAccount", "default", name, spec))
+		Expect(apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
+	},
+	Entry("a name that can't serve as the account name", "ab", `{"parentRef":{"name":"acme"},"email":"a@b.example"}`, "spec.accountName", "set spec.accountName"),
+	Entry("a name with a dot", "acme.support", `{"parentRef":{"name":"acme"},"email":"a@b.example"}`, "spec.accountName", "set spec.accountName"),
+	Entry("a name that is too long", "acme-support-department", `{"parentRef":{"name":"acme"},"email":"a@b.example"}`, "spec.accountName", "set spec.accountName"),
+	Entry("an account name in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"Acme-support"}`, "spec.accountName", "should match"),
+	Entry("an account name of a list", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"aaaaa;bbbbb"}`, "spec.accountName", "should match"),
+	Entry("an account name with a newline", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"aaaaa\n"}`, "spec.accountName", "should match"),
+	Entry("an account name that begins with a digit", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"1acme"}`, "spec.accountName", "should match"),
+	Entry("an account name of four characters", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"acme"}`, "spec.accountName", "at least 5"),
+	Entry("an account name of 21 characters", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"abcdefghijklmnopqrstu"}`, "spec.accountName", "than 20"),
+	Entry("no e-mail", "acme-ok", `{"parentRef":{"name":"acme"}}`, "spec.email", "Required"),
+	Entry("an e-mail without @", "acme-ok", `{"parentRef":{"name":"acme"},"email":"acme.example"}`, "spec.email", "should match"),
+	Entry("an e-mail without a domain", "acme-ok", `{"parentRef":{"name":"acme"},"email":"acme@localhost"}`, "spec.email", "should match"),
+	Entry("two e-mails", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example;c@d.example"}`, "spec.email", "should match"),
+	Entry("an e-mail with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a b@c.example"}`, "spec.email", "should match"),
+	Entry("no parent", "acme-ok", `{"email":"a@b.example"}`, "spec.parentRef", "Required"),
+	Entry("an empty parent", "acme-ok", `{"parentRef":{"name":""},"email":"a@b.example"}`, "spec.parentRef.name", "at least 1"),
+	Entry("an unknown language", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","languageCode":"xx"}`, "spec.languageCode", "Unsupported value"),
+	Entry("Norwegian without quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","languageCode":false}`, "spec.languageCode", "must be of type string"),
+	Entry("a location with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","location":"New York"}`, "spec.location", "should match"),
+	Entry("an endless location", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","location":"`+string(make65('A'))+`"}`, "spec.location", "than 64"),
+	Entry("a balance with a sign", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"-5"}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a negative balance", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":-5}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a balance with an exponent", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"1e3"}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a balance with a comma", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"5,00"}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a balance with a fraction as a number", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":5.5}`, "spec.minBalanceToNotify", "must be of type"),
+	Entry("a balance that is too large", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":1000000000}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a boolean in quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","active":"true"}`, "spec.active", "boolean"),
+	Entry("a field that does not exist", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","currency":"USD"}`, "spec.currency", "unknown field"),
+	Entry("a Secret name in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"Login"}}`, "spec.connectionSecret.name", "should match"),
+)
+
+var _ = DescribeTable("kubectl apply refuses a ParentAccount and names the field",
+	func(ctx SpecContext, spec, field, text string) {
+		err := dryApply(ctx, manifest("ParentAccount", "default", "acme", spec))
+		Expect(apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
+	},
+	Entry("no provider", `{}`, "spec.voximplant", "Required"),
+	Entry("no credentials", `{"voximplant":{}}`, "spec.voximplant.credentialsSecretRef", "Required"),
+	Entry("a path in the endpoint", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"https://api.example/platform_api"}}`, "spec.voximplant.endpoint", "should match"),
+	Entry("an endpoint of another scheme", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"file:///etc/passwd"}}`, "spec.voximplant.endpoint", "should match"),
+	Entry("a user in the endpoint", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"https://user@api.example"}}`, "spec.voximplant.endpoint", "should match"),
+	Entry("an interval that is too short", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"resyncInterval":"500ms"}`, "spec.resyncInterval", "from 1s"),
+	Entry("an interval without a unit", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"resyncInterval":"300"}`, "spec.resyncInterval", "should match"),
+	Entry("a rate of nothing", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"requestsPerSecond":0}}`, "spec.limits.requestsPerSecond", "greater than or equal to 1"),
+	Entry("nothing in flight", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"maxInFlight":0}}`, "spec.limits.maxInFlight", "greater than or equal to 1"),
+)
+
+func make65(c byte) []byte {
+	out := make([]byte, 65)
+	for i := range out {
+		out[i] = c
+	}
+	return out
+}
+
+var _ = Describe("What can't be changed", func() {
+	DescribeTable("is refused, effective values compared",
+		func(ctx SpecContext, before, after *string, allowed bool) {
+			w := newWorld(ctx)
+			c := w.child("acme-fixed", func(c *v1alpha1.ChildAccount) { c.Spec.AccountName = before })
+			Expect(k8s.Create(ctx, c)).To(Succeed())
+			c.Spec.AccountName = after
+			err := k8s.Update(ctx, c)
+			if allowed {
+				Expect(err).NotTo(HaveOccurred())
+			} else {
+				Expect(err).To(MatchError(And(ContainSubstring("spec.accountName"), ContainSubstring("can't be changed"))))
+			}
+		},
+		Entry("another name", ptr.To("acme-one"), ptr.To("acme-two"), false),
+		Entry("a name added", nil, ptr.To("acme-two"), false),
+		Entry("a name removed", ptr.To("acme-one"), nil, false),
+		Entry("the same name added", nil, ptr.To("acme-fixed"), true),
+		Entry("the same name removed", ptr.To("acme-fixed"), nil, true),
+	)
+
+	It("the parent", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		c := w.apply(ctx, "acme-fixed")
+		c.Spec.ParentRef.Name = "other"
+		Expect(k8s.Update(ctx, c)).To(MatchError(And(ContainSubstring("spec.parentRef"), ContainSubstring("can't be changed"))))
+	})
+
+	It("accepts every documented spelling of good values", func(ctx SpecContext) {
+		for _, spec := range []string{
+			`{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":5}`,
+			`{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"999999999.9999"}`,
+			`{"parentRef":{"name":"acme"},"email":"First.Last+tag@sub.acme-telephony.example","languageCode":"no","location":"Etc/GMT+10"}`,
+		} {
+			Expect(dryApply(ctx, manifest("ChildAccount", "default", "acme-ok", spec))).To(Succeed())
+		}
+	})
+})
