@@ -148,7 +148,7 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 
 // connected ends the reconcile of an account that is as declared and whose connection Secret is settled.
 func (r *ChildAccountReconciler) connected(s *childScope, d account.Decision, state secretState) *outcome {
-	out := asDeclared(*d.Account)
+	out := asDeclared(d)
 	out.secret = &state
 	return &out
 }

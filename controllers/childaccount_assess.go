@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -142,7 +143,7 @@ func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) asses
 	if out := r.outage(s); out != nil && out.pastGrace {
 		return assessment{outcome: *out}
 	}
-	return assessment{outcome: asDeclared(*d.Account)}
+	return assessment{outcome: asDeclared(d)}
 }
 
 // remaining is the outcome of a try that is not to be repeated yet.
@@ -155,15 +156,25 @@ func (h hold) remaining(now time.Time) outcome {
 	return out
 }
 
-// asDeclared is the outcome of an account without differences.
-func asDeclared(a account.Account) outcome {
-	switch {
+// asDeclared is the outcome of an account that nothing more is written to.
+func asDeclared(d account.Decision) outcome {
+	switch a := d.Account; {
 	case a.State["frozen"] == "true":
 		return outcome{reason: v1alpha1.ReasonFrozen, message: "the provider has blocked the account"}
+	case len(d.NotKept) > 0:
+		return outcome{reason: v1alpha1.ReasonValueNotKept, message: notKept(d.NotKept)}
 	case a.State["active"] == "false":
 		return outcome{reason: v1alpha1.ReasonDeactivated, message: "the account is switched off"}
 	}
 	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account is as declared"}
+}
+
+func notKept(changes []account.Change) string {
+	var parts []string
+	for _, c := range changes {
+		parts = append(parts, fmt.Sprintf("spec.%s: %q was written twice and came back as %q", c.Field.Path, c.To, c.From))
+	}
+	return strings.Join(parts, "; ") + "; left alone until one of the two changes"
 }
 
 // refused names whoever holds the account.

@@ -43,12 +43,13 @@ type table struct {
 
 // childTable says what each reason means on a ChildAccount.
 var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdict{
-	v1alpha1.ReasonCreating:    {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created. Nothing to do."},
-	v1alpha1.ReasonUpdating:    {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed. Nothing to do."},
-	v1alpha1.ReasonAvailable:   {ready: yes, second: yes, help: "The account is as declared."},
-	v1alpha1.ReasonDeactivated: {ready: yes, second: yes, help: "The account is switched off, as declared by active: false."},
-	v1alpha1.ReasonFrozen:      {ready: no, second: yes, stalled: true, help: "The provider has blocked the account. Ask the provider; the next resync sees it unblocked."},
-	v1alpha1.ReasonSuspended:   {ready: asBefore, second: unknown, help: "The resource or its parent is suspended. Remove suspend to go on."},
+	v1alpha1.ReasonCreating:     {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created. Nothing to do."},
+	v1alpha1.ReasonUpdating:     {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed. Nothing to do."},
+	v1alpha1.ReasonAvailable:    {ready: yes, second: yes, help: "The account is as declared."},
+	v1alpha1.ReasonDeactivated:  {ready: yes, second: yes, help: "The account is switched off, as declared by active: false."},
+	v1alpha1.ReasonValueNotKept: {ready: yes, second: no, help: "The provider accepts a value and does not keep it. The message names the field. Declare what it shows, or leave the field out."},
+	v1alpha1.ReasonFrozen:       {ready: no, second: yes, stalled: true, help: "The provider has blocked the account. Ask the provider; the next resync sees it unblocked."},
+	v1alpha1.ReasonSuspended:    {ready: asBefore, second: unknown, help: "The resource or its parent is suspended. Remove suspend to go on."},
 
 	v1alpha1.ReasonParentNotFound: {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace. Create it or correct the manifest."},
 	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, help: "The ParentAccount can't be used; its own conditions say why."},

@@ -42,6 +42,7 @@ const (
 	ReasonBlockedVerification = "BlockedVerification"
 	ReasonBlockedNotEnabled   = "BlockedNotEnabled"
 	ReasonBlockedDailyLimit   = "BlockedDailyLimit"
+	ReasonValueNotKept        = "ValueNotKept"
 	ReasonAccountMissing      = "AccountMissing"
 	ReasonAPIKeyMissing       = "APIKeyMissing"
 	ReasonPartialAdopted      = "PartialAdopted"

@@ -26,6 +26,8 @@ type View struct {
 	Absences int
 	// Fresh is set where this view was asked for on purpose, after everything that happened before.
 	Fresh bool
+	// NotKept holds values that were written twice and came back different each time.
+	NotKept State
 	// Doubt is set where a write to the account got no proper answer and nobody has looked since.
 	Doubt bool
 }
@@ -58,6 +60,8 @@ type Decision struct {
 	Account *Account
 	// Changes are the fields to write with StepUpdate.
 	Changes []Change
+	// NotKept are the differences that are left alone, because the provider does not keep the values.
+	NotKept []Change
 	// Holder is the claim of whoever holds the account, for StepRefuse; nil where it has no claim.
 	Holder *Claim
 }
@@ -80,11 +84,18 @@ func Decide(schema Schema, s Subject, v View) Decision {
 			return refuse(v.Account, claim, ok)
 		}
 	}
-	changes := Diff(schema, s.Desired, v.Account.State, s.LastApplied)
-	if len(changes) == 0 {
-		return Decision{Step: StepNone, Account: v.Account}
+	d := Decision{Step: StepNone, Account: v.Account}
+	for _, c := range Diff(schema, s.Desired, v.Account.State, s.LastApplied) {
+		if kept, vain := v.NotKept[c.Field.Path]; vain && kept == c.Field.Normal(c.To) {
+			d.NotKept = append(d.NotKept, c)
+		} else {
+			d.Changes = append(d.Changes, c)
+		}
 	}
-	return Decision{Step: StepUpdate, Account: v.Account, Changes: changes}
+	if len(d.Changes) > 0 {
+		d.Step = StepUpdate
+	}
+	return d
 }
 
 func decideAbsent(s Subject, v View) Decision {

@@ -42,6 +42,8 @@ type Directory struct {
 	remote provider.Remote
 	byID   map[string]*record
 	byName map[string]*record
+	// efforts remember, by id and path, values that were written and have not come back yet.
+	efforts map[string]map[string]*effort
 	// doubtful holds the names whose creation got no proper answer.
 	doubtful map[string]bool
 	listings Listings
@@ -83,6 +85,7 @@ func New(remote provider.Remote, c clock.Clock) *Directory {
 		remote:   remote,
 		byID:     map[string]*record{},
 		byName:   map[string]*record{},
+		efforts:  map[string]map[string]*effort{},
 		doubtful: map[string]bool{},
 		listings: Listings{Since: c.Now()},
 	}
@@ -161,7 +164,9 @@ func (d *Directory) Update(ctx context.Context, id string, changes []account.Cha
 		}
 		return err
 	}
-	r.account.State = r.account.State.With(account.Applied(changes))
+	applied := account.Applied(changes)
+	r.account.State = r.account.State.With(applied)
+	d.strive(id, applied)
 	r.asOf = d.now
 	return nil
 }
@@ -223,6 +228,7 @@ func (d *Directory) concludeListing(began moment, seen map[string]bool) {
 			r.listing = d.listings.Complete
 		case d.listings.Complete-r.listing > keepAbsent:
 			d.forget(r)
+			delete(d.efforts, id)
 		}
 	}
 }
@@ -250,6 +256,7 @@ func (d *Directory) view(key Key) account.View {
 		return v
 	}
 	v.Doubt = v.Doubt || r.doubt
+	v.NotKept = d.notKept(r.account.ID)
 	if v.Absences = d.listings.Complete - r.listing; v.Absences == 0 && !r.hidden {
 		a := r.account
 		v.Account = &a
@@ -300,6 +307,7 @@ func (d *Directory) merge(a account.Account, asked moment) {
 		return
 	}
 	d.keep(a, asked)
+	d.judgeEfforts(a)
 }
 
 // keep replaces whatever was known of the account, doubts included.

@@ -80,21 +80,20 @@ func (c *Client) do(ctx context.Context, call call) (*answer, *account.Error) {
 	return a, err
 }
 
-// try signs, waits for its turn and sends one request.
+// try waits for its turn, signs and sends one request. It signs last: the wait may outlast a token.
 func (c *Client) try(ctx context.Context, call call) (*answer, *account.Error) {
+	release, err := c.config.Gate(ctx)
+	if err != nil {
+		return nil, notSent(call.method, newRedactor(call.secrets...), err)
+	}
+	defer release()
 	var token account.Secret
 	if call.issuer != "" {
-		var err error
 		if token, err = c.tokens.token(call.issuer); err != nil {
 			return nil, &account.Error{Class: account.Unauthorized, Method: call.method, Message: err.Error()}
 		}
 	}
 	redact := newRedactor(append(call.secrets, token)...)
-	release, err := c.config.Gate(ctx)
-	if err != nil {
-		return nil, notSent(call.method, redact, err)
-	}
-	defer release()
 	start := time.Now()
 	a, failed := c.send(ctx, call, token, redact)
 	c.learn(call, token, failed)
