@@ -1,3 +1,7 @@
 // Package controllers reconciles ParentAccounts and ChildAccounts: gate, observe, plan, apply, status.
 // What a state means for the conditions, and when to come back, are tables (conditions.go, classes.go).
 package controllers
+
+// The manager around the controllers reads the UID of kube-system (--installation-id) and elects a leader.
+// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update

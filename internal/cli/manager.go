@@ -30,9 +30,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
 
-// +kubebuilder:rbac:groups="",resources=namespaces,resourceNames=kube-system,verbs=get
-// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=system,resources=leases,verbs=get;create;update
-
 // ManagerOptions are the flags of the manager.
 type ManagerOptions struct {
 	// MetricsAddress and ProbeAddress are where metrics and probes are served; "0" serves none.

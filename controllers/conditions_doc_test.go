@@ -1,0 +1,75 @@
+package controllers
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write docs/conditions.md anew")
+
+const conditionsDoc = "../docs/conditions.md"
+
+// TestConditionsDoc keeps docs/conditions.md as the tables in the code are: go test ./controllers -run ConditionsDoc -update
+func TestConditionsDoc(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`# Conditions
+
+Every reason, as the tables in the code have them (controllers/conditions.go, from which this page is made).
+
+Ready says whether the account is there, usable and as declared. Synced (APIAvailable on a ParentAccount) says how the last
+comparison ended. Reconciling and Stalled are there only while they are True: Reconciling while the operator goes on by
+itself, Stalled while nothing goes on until somebody changes something. observedGeneration is -1 until the first look.
+"As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown after 15 minutes or three
+resyncs, whichever is longer. ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was
+there before has no known API key; Ready all the same), APIKeyMissing, and those of Secrets.
+`)
+	writeTable(&b, "ChildAccount", childTable)
+	writeTable(&b, "ParentAccount", parentTable)
+	if *update {
+		if err := os.WriteFile(conditionsDoc, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile(conditionsDoc)
+	if err != nil || string(have) != b.String() {
+		t.Errorf("docs/conditions.md is not as the tables are (%v): go test ./controllers -run ConditionsDoc -update", err)
+	}
+}
+
+func writeTable(b *strings.Builder, kind string, t table) {
+	fmt.Fprintf(b, "\n## %s\n| reason | Ready | %s | beside | tried again | what it means, what to do |\n|---|---|---|---|---|---|\n", kind, t.second)
+	for _, reason := range slices.Sorted(maps.Keys(t.rows)) {
+		v := t.rows[reason]
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", reason, strings.Replace(string(v.ready), "AsBefore", "as before", 1), v.second, v.beside(), v.retry, v.help)
+	}
+}
+
+func (v verdict) beside() string {
+	switch {
+	case v.reconciling:
+		return "Reconciling"
+	case v.stalled:
+		return "Stalled"
+	}
+	return ""
+}
+
+// String is for the page: "10m to 6h".
+func (r retry) String() string {
+	short := func(d time.Duration) string {
+		return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+	}
+	switch {
+	case r.nextDay:
+		return "next UTC day"
+	case r.max == 0:
+		return "when something changes"
+	}
+	return fmt.Sprintf("after %s to %s", short(r.min), short(r.max))
+}
