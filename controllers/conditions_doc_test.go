@@ -62,14 +62,21 @@ func (v verdict) beside() string {
 
 // String is for the page: "10m to 6h".
 func (r retry) String() string {
-	short := func(d time.Duration) string {
-		return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
-	}
 	switch {
 	case r.nextDay:
 		return "next UTC day"
 	case r.max == 0:
 		return "when something changes"
 	}
-	return fmt.Sprintf("after %s to %s", short(r.min), short(r.max))
+	return fmt.Sprintf("after %s to %s", inWords(r.min), inWords(r.max))
+}
+
+func inWords(d time.Duration) string {
+	switch {
+	case d >= time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	case d >= time.Minute:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
 }

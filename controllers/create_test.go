@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -136,7 +137,7 @@ var _ = Describe("An applied ChildAccount", func() {
 		c := w.applyReady(ctx, "acme-rest")
 		edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Suspend, c.Spec.Email = ptr.To(true), "later@acme.example" })
 		Eventually(state(ctx, c)).Should(Satisfy(func(s summary) bool {
-			return s.observed && s.ready == "True/Available" && s.second == "Unknown/Suspended" && s.flags == ""
+			return s.observed && s.ready == "True/Available" && s.second == "Unknown/Suspended" && s.flags == "" && s.kstatus == status.CurrentStatus
 		}))
 		Expect(w.count("SetChildAccountInfo")).To(BeZero())
 		Expect(k8s.Delete(ctx, c)).To(Succeed())

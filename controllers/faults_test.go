@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
@@ -125,7 +126,7 @@ var _ = Describe("A fault of the provider", func() {
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultStore, Method: "SetChildAccountInfo", Param: "location", Store: "Etc/GMT+3"})
 		edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Location = ptr.To("Europe/Berlin") })
 		Eventually(state(ctx, c)).Should(Satisfy(func(s summary) bool {
-			return s.ready == "True/ValueNotKept" && s.second == "False/ValueNotKept" && s.flags == "" && s.observed
+			return s.ready == "True/ValueNotKept" && s.second == "False/ValueNotKept" && s.flags == "" && s.observed && s.kstatus == status.CurrentStatus
 		}))
 		Expect(state(ctx, c)(Default).message).To(ContainSubstring("spec.location"))
 		writes := w.count("SetChildAccountInfo")
@@ -312,7 +313,7 @@ var _ = Describe("The connection Secret", func() {
 		lost := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "GetAccountInfo", Code: 100})
 		c := w.apply(ctx, "acme-key")
 		Eventually(state(ctx, c)).Should(Satisfy(func(s summary) bool {
-			return s.ready == "False/APIKeyMissing" && s.second == "True/APIKeyMissing" && s.flags == "Stalled"
+			return s.ready == "False/APIKeyMissing" && s.second == "True/APIKeyMissing" && s.flags == "Stalled" && s.kstatus == status.FailedStatus
 		}))
 		Expect(state(ctx, c)(Default).json).To(ContainSubstring("put it into key apiKey of Secret acme-key-connection"))
 		w.sim.RemoveFault(lost)

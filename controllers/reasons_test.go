@@ -3,8 +3,10 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -113,7 +115,7 @@ var _ = Describe("A ChildAccount that can't have its account", func() {
 		id := w.account("acme-cold").ID
 		Expect(w.sim.Freeze(id)).To(Succeed())
 		Eventually(state(ctx, c)).Should(Satisfy(func(s summary) bool {
-			return s.ready == "False/Frozen" && s.second == "True/Frozen" && s.flags == "Stalled"
+			return s.ready == "False/Frozen" && s.second == "True/Frozen" && s.flags == "Stalled" && s.kstatus == status.FailedStatus
 		}))
 		Expect(w.sim.Unfreeze(id)).To(Succeed())
 		Eventually(state(ctx, c)).Should(BeAvailable())
@@ -295,6 +297,22 @@ var _ = Describe("A ParentAccount that can't be used", func() {
 			p.SetAnnotations(map[string]string{v1alpha1.AnnotationAcceptParent: fmt.Sprint(w.parent.ID)})
 		})
 		Eventually(state(ctx, c)).Should(BeAvailable())
+	})
+
+	It("ParentChanged: another host is another account until accepted", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.applyParent(ctx)
+		elsewhere := strings.Replace(provider.URL, "127.0.0.1", "localhost", 1)
+		w.start(ctx, elsewhere)
+		c := w.applyReady(ctx, "acme-child")
+		p := w.parentAccount()
+		edit(ctx, p, func(p *v1alpha1.ParentAccount) { p.Spec.Voximplant.Endpoint = &elsewhere })
+		both(ctx, p, c, v1alpha1.ReasonParentChanged)
+		edit(ctx, p, func(p *v1alpha1.ParentAccount) {
+			p.SetAnnotations(map[string]string{v1alpha1.AnnotationAcceptParent: fmt.Sprint(w.parent.ID)})
+		})
+		Eventually(state(ctx, c)).Should(BeAvailable())
+		Expect(w.count("AddAccount")).To(Equal(1))
 	})
 
 	It("Suspended: no call is made for it or its children", func(ctx SpecContext) {

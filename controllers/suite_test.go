@@ -102,8 +102,8 @@ func startWorld(ctx context.Context) *world {
 }
 
 // start runs the operator; calling it again after w.stop() is a restart.
-func (w *world) start(context.Context) {
-	w.options.AllowedEndpoints = []string{provider.URL}
+func (w *world) start(_ context.Context, otherEndpoints ...string) {
+	w.options.AllowedEndpoints = append([]string{provider.URL}, otherEndpoints...)
 	w.options.MetricsAddress, w.options.ProbeAddress = "0", "0"
 	w.options.SkipNameValidation = true
 	w.options.Clock = w.clock

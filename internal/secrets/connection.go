@@ -161,10 +161,18 @@ func fill(secret *corev1.Secret, c Connection, values Values) {
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}
 	}
+	dropStaleKey(secret, values[KeyAccountID])
 	for k, v := range values {
 		if v != "" {
 			secret.Data[k] = []byte(v.Reveal())
 		}
+	}
+}
+
+// dropStaleKey removes the API key of an earlier account of the same name that is gone at the provider.
+func dropStaleKey(secret *corev1.Secret, id account.Secret) {
+	if before := secret.Data[KeyAccountID]; id != "" && len(before) > 0 && string(before) != id.Reveal() {
+		delete(secret.Data, KeyAPIKey)
 	}
 }
 
@@ -176,12 +184,7 @@ func set(m *map[string]string, k, v string) {
 }
 
 func sameSecret(a, b *corev1.Secret) bool {
-	for k, v := range b.Data {
-		if !bytes.Equal(a.Data[k], v) {
-			return false
-		}
-	}
-	return true
+	return maps.EqualFunc(a.Data, b.Data, bytes.Equal)
 }
 
 func valuesOf(secret *corev1.Secret) Values {

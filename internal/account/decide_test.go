@@ -1,0 +1,236 @@
+package account_test
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// The whole of Decide. The first row that fits from the top holds; * fits anything.
+//
+//	id       new: not bound to an account yet; bound: to the account by its id
+//	intent   an earlier attempt may have created the account
+//	doubt    a write got no proper answer and nobody has looked since
+//	fresh    this view was asked for on purpose
+//	listed   a complete list was read that would have had the account
+//	partial  the provider lists only what it is asked for
+//	absent   how many complete lists in a row did not have it
+//	account  none seen, one with the exact name, or one with another name
+//	claim    in its custom data: ours, theirs (another installation), sibling (another resource), half, none
+//	values   as declared (same) or not (differ)
+const decisionTable = `
+id     intent  doubt  fresh  listed  partial  absent  account  claim    values  | step
+*      *       yes    no     *       *        *       *        *        *       | Look     in doubt: look before anything else
+
+*      *       *      *      *       *        *       other    *        *       | Missing  our id now is another account: name it, don't touch it
+bound  *       *      *      *       *        *       exact    *        same    | None
+bound  *       *      *      *       *        *       exact    *        differ  | Update   once bound, the id says whose it is
+new    *       *      *      *       *        *       exact    ours     same    | None     found again: nothing is created
+new    *       *      *      *       *        *       exact    ours     differ  | Update
+new    *       *      *      *       *        *       exact    *        *       | Refuse   there already, and not ours
+
+*      *       *      no     no      yes      *       none     *        *       | Look     the list wasn't asked for it
+*      *       *      no     no      no       *       none     *        *       | Wait     nothing is known yet
+bound  *       *      *      *       *        2       none     *        *       | Missing  two complete lists agree
+bound  *       *      *      *       *        3       none     *        *       | Missing
+bound  *       *      *      *       *        *       none     *        *       | Wait     one list is not believed, nor a look alone
+new    yes     *      no     *       *        *       none     *        *       | Look     it may have been created meanwhile
+new    *       *      *      *       *        *       none     *        *       | Create
+`
+
+var decisionInputs = []struct {
+	column string
+	values []string
+}{
+	{"id", []string{"new", "bound"}},
+	{"intent", []string{"no", "yes"}},
+	{"doubt", []string{"no", "yes"}},
+	{"fresh", []string{"no", "yes"}},
+	{"listed", []string{"no", "yes"}},
+	{"partial", []string{"no", "yes"}},
+	{"absent", []string{"0", "1", "2", "3"}},
+	{"account", []string{"none", "exact", "other"}},
+	{"claim", []string{"ours", "theirs", "sibling", "half", "none"}},
+	{"values", []string{"same", "differ"}},
+}
+
+type decisionRow struct {
+	text string
+	in   []string
+	step account.Step
+}
+
+func (r decisionRow) fits(in []string) bool {
+	for i, want := range r.in {
+		if want != "*" && want != in[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func parseDecisionTable(t *testing.T) []decisionRow {
+	t.Helper()
+	var rows []decisionRow
+	for n, line := range strings.Split(strings.TrimSpace(decisionTable), "\n") {
+		left, right, _ := strings.Cut(line, "|")
+		in := strings.Fields(left)
+		if n == 0 {
+			for i, input := range decisionInputs {
+				if in[i] != input.column {
+					t.Fatalf("column %d is %s, want %s", i, in[i], input.column)
+				}
+			}
+		}
+		if n == 0 || len(in) == 0 {
+			continue
+		}
+		if len(in) != len(decisionInputs) {
+			t.Fatalf("row %q has %d columns, want %d", line, len(in), len(decisionInputs))
+		}
+		for i, v := range in {
+			if v != "*" && !slices.Contains(decisionInputs[i].values, v) {
+				t.Fatalf("row %q: %s can't be %s", line, decisionInputs[i].column, v)
+			}
+		}
+		rows = append(rows, decisionRow{line, in, account.Step(strings.Fields(right)[0])})
+	}
+	return rows
+}
+
+// everyInput calls f with each combination of the inputs.
+func everyInput(f func(in []string)) {
+	in := make([]string, len(decisionInputs))
+	var fill func(int)
+	fill = func(i int) {
+		if i == len(in) {
+			f(in)
+			return
+		}
+		for _, v := range decisionInputs[i].values {
+			in[i] = v
+			fill(i + 1)
+		}
+	}
+	fill(0)
+}
+
+var (
+	ourClaim = account.Claim{Installation: "blue", Namespace: "telephony", Name: "acme-support"}
+	claims   = map[string]string{
+		"ours":    ourClaim.CustomData(),
+		"theirs":  account.Claim{Installation: "green", Namespace: "telephony", Name: "acme-support"}.CustomData(),
+		"sibling": account.Claim{Installation: "blue", Namespace: "telephony", Name: "acme-other"}.CustomData(),
+		"half":    `{"accounts.cpaas.dev/claim":{"installation":"blue"}}`,
+		"none":    `{"crm":"4711"}`,
+	}
+)
+
+// subjectAndView makes the arguments of Decide from a combination of the inputs.
+func subjectAndView(in []string) (account.Subject, account.View) {
+	s := account.Subject{
+		Claim: ourClaim, Name: "acme-support", Intent: in[1] == "yes",
+		Desired: account.State{"email": "a@acme.example", "active": "true"},
+	}
+	if in[0] == "bound" {
+		s.ID = "17"
+	}
+	v := account.View{Doubt: in[2] == "yes", Fresh: in[3] == "yes", Listed: in[4] == "yes", Partial: in[5] == "yes"}
+	v.Absences, _ = strconv.Atoi(in[6])
+	if in[7] == "none" {
+		return s, v
+	}
+	v.Account = &account.Account{ID: "17", Name: "acme-support", CustomData: claims[in[8]], State: account.State{"email": "A@Acme.example", "active": "true"}}
+	if in[7] == "other" {
+		v.Account.Name = "acme-support2"
+	}
+	if in[9] == "differ" {
+		v.Account.State["active"] = "false"
+	}
+	return s, v
+}
+
+func TestDecide(t *testing.T) {
+	rows := parseDecisionTable(t)
+	used := make([]bool, len(rows))
+	everyInput(func(in []string) {
+		n := slices.IndexFunc(rows, func(r decisionRow) bool { return r.fits(in) })
+		if n < 0 {
+			t.Fatalf("no row for %v", in)
+		}
+		used[n] = true
+		s, v := subjectAndView(in)
+		d := account.Decide(schema, s, v)
+		if d.Step != rows[n].step {
+			t.Errorf("%v: %s, want %s by row\n%s", in, d.Step, rows[n].step, rows[n].text)
+		}
+		if problem := inconsistent(d, v); problem != "" {
+			t.Errorf("%v: %s: %s", in, d.Step, problem)
+		}
+	})
+	for n, ok := range used {
+		if !ok {
+			t.Errorf("no combination comes to row %q", rows[n].text)
+		}
+	}
+}
+
+// inconsistent says what is wrong with the parts of a decision beside its step.
+func inconsistent(d account.Decision, v account.View) string {
+	acts := slices.Contains([]account.Step{account.StepNone, account.StepUpdate, account.StepRefuse, account.StepMissing}, d.Step)
+	want := v.Account
+	if !acts {
+		want = nil
+	}
+	switch {
+	case d.Account != want:
+		return fmt.Sprintf("the account is %v, want %v", d.Account, want)
+	case (len(d.Changes) > 0) != (d.Step == account.StepUpdate):
+		return fmt.Sprintf("the changes are %v", d.Changes)
+	case d.Step == account.StepUpdate && paths(d.Changes) != "active":
+		return "the changes are " + paths(d.Changes)
+	case d.Holder != nil && d.Step != account.StepRefuse:
+		return "there is a holder"
+	case d.Step == account.StepRefuse:
+		holder, claimed := v.Account.Claim()
+		if claimed != (d.Holder != nil) || claimed && *d.Holder != holder {
+			return fmt.Sprintf("the holder is %v, want %v %v", d.Holder, holder, claimed)
+		}
+	}
+	return ""
+}
+
+// Some plain stories, each by the view that a resource has of it.
+func TestDecideStories(t *testing.T) {
+	ours := account.Account{ID: "17", Name: "acme-support", CustomData: ourClaim.CustomData(), State: account.State{"email": "a@acme.example"}}
+	subject := account.Subject{Claim: ourClaim, Name: "acme-support", Desired: account.State{"email": "a@acme.example"}}
+	bound, intent := subject, subject
+	bound.ID, intent.Intent = "17", true
+	for name, c := range map[string]struct {
+		s    account.Subject
+		v    account.View
+		want account.Step
+	}{
+		"a new resource before the first list":               {subject, account.View{}, account.StepWait},
+		"a new resource":                                     {subject, account.View{Listed: true, Absences: 7}, account.StepCreate},
+		"its account was created, the answer got lost":       {intent, account.View{Listed: true, Absences: 7, Doubt: true}, account.StepLook},
+		"and the look finds it":                              {intent, account.View{Listed: true, Fresh: true, Account: &ours}, account.StepNone},
+		"or does not":                                        {intent, account.View{Listed: true, Fresh: true, Doubt: true}, account.StepCreate},
+		"the operator crashed between intent and call":       {intent, account.View{Listed: true, Absences: 1}, account.StepLook},
+		"a cluster rebuilt with the same installation":       {subject, account.View{Listed: true, Account: &ours}, account.StepNone},
+		"the account is removed, one list after":             {bound, account.View{Listed: true, Absences: 1}, account.StepWait},
+		"the account is removed, two lists after":            {bound, account.View{Listed: true, Absences: 2}, account.StepMissing},
+		"an intent does not make a lost account anew":        {func() account.Subject { s := bound; s.Intent = true; return s }(), account.View{Listed: true, Absences: 9, Fresh: true}, account.StepMissing},
+		"a look that finds nothing is not enough to give up": {bound, account.View{Listed: true, Fresh: true}, account.StepWait},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := account.Decide(schema, c.s, c.v); got.Step != c.want {
+				t.Errorf("%s, want %s", got.Step, c.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,147 @@
+package account_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// full declares every field that can be.
+var full = account.State{
+	"email": "Support@Acme.example", "active": "true", "languageCode": "he", "location": "Europe/Kyiv",
+	"notifications.account": "true", "notifications.tariffChanges": "false", "notifications.news": "false",
+	"minBalanceToNotify": "5.00", "payments.bankCard": "true", "payments.invoice": "false", "payments.robokassa": "false", "canUseRestricted": "true",
+}
+
+// seen is the account of full as its provider shows it, in the provider's own spelling.
+var seen = account.State{
+	"email": "support@acme.example", "active": "true", "languageCode": "iw", "location": "Europe/Kiev",
+	"notifications.account": "true", "notifications.tariffChanges": "false", "notifications.news": "false",
+	"minBalanceToNotify": "5", "payments.bankCard": "true", "payments.invoice": "false", "payments.robokassa": "false",
+	"frozen": "false", "created": "2026-01-01 10:00:00", "currency": "USD",
+}
+
+// plans are the comparisons whose results stand in testdata.
+var plans = map[string]struct{ desired, observed, applied account.State }{
+	"nothing-declared":      {nil, seen, nil},
+	"as-declared":           {full, seen, full},
+	"other-spellings":       {full, seen, account.State{"canUseRestricted": "true"}},
+	"nothing-known":         {full, nil, nil},
+	"everything-differs":    {full, everythingElse(), account.State{"canUseRestricted": "false"}},
+	"drift":                 {full, seen.With(account.State{"active": "false", "minBalanceToNotify": "7"}), full},
+	"edit":                  {full.With(account.State{"email": "sales@acme.example", "notifications.news": "true"}), seen, full},
+	"edit-and-drift":        {full.With(account.State{"email": "sales@acme.example"}), seen.With(account.State{"location": "Europe/Berlin"}), full},
+	"edit-of-what-drifted":  {full.With(account.State{"location": "Europe/Paris"}), seen.With(account.State{"location": "Europe/Berlin"}), full},
+	"undeclared-changes":    {account.State{"email": "support@acme.example"}, everythingElse().With(account.State{"email": "SUPPORT@acme.example"}), full},
+	"never-applied":         {account.State{"active": "true", "canUseRestricted": "false"}, account.State{"active": "false"}, nil},
+	"write-only-unchanged":  {account.State{"canUseRestricted": "true"}, seen, account.State{"canUseRestricted": "yes"}},
+	"write-only-edit":       {account.State{"canUseRestricted": "false"}, seen, account.State{"canUseRestricted": "true"}},
+	"write-only-just-known": {account.State{"canUseRestricted": "true"}, seen.With(account.State{"canUseRestricted": "true"}), account.State{"canUseRestricted": "false"}},
+	"read-only-declared":    {account.State{"frozen": "true", "created": "never", "currency": "EUR"}, seen, nil},
+	"unknown-path":          {account.State{"profile.firstName": "Ada", "": "x"}, seen, nil},
+	"empty-value":           {account.State{"location": "", "email": ""}, account.State{"location": "Europe/Berlin"}, nil},
+	"no-decimal":            {account.State{"minBalanceToNotify": "a lot"}, seen, full},
+}
+
+// everythingElse differs from full in every field.
+func everythingElse() account.State {
+	return account.State{
+		"email": "other@acme.example", "active": "false", "languageCode": "en", "location": "Europe/Berlin",
+		"notifications.account": "false", "notifications.tariffChanges": "true", "notifications.news": "true",
+		"minBalanceToNotify": "50", "payments.bankCard": "false", "payments.invoice": "true", "payments.robokassa": "true",
+	}
+}
+
+// render is a plan for people: field, what was seen, what is written, why, and by which parameter.
+func render(changes []account.Change) string {
+	if len(changes) == 0 {
+		return "no changes\n"
+	}
+	var b strings.Builder
+	for _, c := range changes {
+		from := "unknown"
+		if c.Known {
+			from = fmt.Sprintf("%q", c.From)
+		}
+		fmt.Fprintf(&b, "%s: %s -> %q, from %s, by %s %s\n", c.Field.Path, from, c.To, c.Origin, c.Field.Method, c.Field.Update)
+	}
+	return b.String()
+}
+
+func TestDiffGolden(t *testing.T) {
+	for name, p := range plans {
+		t.Run(name, func(t *testing.T) {
+			got := render(account.Diff(schema, p.desired, p.observed, p.applied))
+			golden(t, filepath.Join("testdata", name+".golden"), got)
+		})
+	}
+	files, err := filepath.Glob("testdata/*.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if _, ok := plans[strings.TrimSuffix(filepath.Base(f), ".golden")]; !ok {
+			t.Errorf("%s belongs to no plan", f)
+		}
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; run the test with -update and look at the difference. Got:\n%s", path, got)
+	}
+}
+
+// full must grow with the table, or the plans above say less than they seem to.
+func TestPlansKnowTheWholeTable(t *testing.T) {
+	for _, f := range schema {
+		if _, ok := full[f.Path]; !ok && !f.ReadOnly() {
+			t.Errorf("%s is not declared in the plans", f.Path)
+		}
+		if _, ok := seen[f.Path]; !ok && f.Read != "" {
+			t.Errorf("%s is not seen in the plans", f.Path)
+		}
+	}
+}
+
+func TestDiffTouchesNothing(t *testing.T) {
+	for name, p := range plans {
+		desired, observed, applied := p.desired.Clone(), p.observed.Clone(), p.applied.Clone()
+		account.Applied(account.Diff(schema, p.desired, p.observed, p.applied))
+		if !maps.Equal(desired, p.desired) || !maps.Equal(observed, p.observed) || !maps.Equal(applied, p.applied) {
+			t.Errorf("%s: Diff changed what it was given", name)
+		}
+	}
+}
+
+func TestApplied(t *testing.T) {
+	changes := account.Diff(schema, account.State{"email": "A@B.example", "active": "no", "minBalanceToNotify": "05.00"}, nil, nil)
+	want := account.State{"email": "a@b.example", "active": "false", "minBalanceToNotify": "5"}
+	if got := account.Applied(changes); !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := account.FieldNames(changes); got != "email, active, minBalanceToNotify" {
+		t.Errorf("names: %q", got)
+	}
+	if account.FieldNames(nil) != "" || len(account.Applied(nil)) != 0 {
+		t.Error("no changes leave something behind")
+	}
+}

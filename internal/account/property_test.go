@@ -1,0 +1,190 @@
+package account_test
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// What is not declared is not written; nor is what nothing can write.
+func TestDiffNamesOnlyWhatIsDeclared(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		desired, observed, applied := drawState(t, "desired"), drawState(t, "observed"), drawState(t, "applied")
+		last := -1
+		for _, c := range account.Diff(schema, desired, observed, applied) {
+			to, declared := desired[c.Field.Path]
+			if !declared || c.To != to {
+				t.Errorf("%s -> %q, but declared is %q (%v)", c.Field.Path, c.To, to, declared)
+			}
+			if c.Field.Update == "" || c.Field.Method == "" {
+				t.Errorf("%s can't be written", c.Field.Path)
+			}
+			at := slices.IndexFunc(schema, func(f account.Field) bool { return f.Path == c.Field.Path })
+			if at <= last {
+				t.Errorf("%s is out of the table's order", c.Field.Path)
+			}
+			last = at
+		}
+	})
+}
+
+// Every declared field that can be compared and differs is named.
+func TestDiffMissesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		desired, observed, applied := drawState(t, "desired"), drawState(t, "observed"), drawState(t, "applied")
+		named := account.Applied(account.Diff(schema, desired, observed, applied))
+		for path, to := range desired {
+			f, ok := schema.Field(path)
+			if !ok || f.ReadOnly() {
+				continue
+			}
+			from, known := observed[path]
+			if f.WriteOnly() && !known {
+				from, known = applied[path]
+			}
+			_, changes := named[path]
+			if want := !known || f.Normal(from) != f.Normal(to); changes != want {
+				t.Errorf("%s: seen %q (%v), declared %q: written %v, want %v", path, from, known, to, changes, want)
+			}
+		}
+	})
+}
+
+// The order in which states were put together does not show.
+func TestDiffIsIndependentOfOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		desired, observed, applied := drawState(t, "desired"), drawState(t, "observed"), drawState(t, "applied")
+		again := func(s account.State, label string) account.State {
+			out := account.State{}
+			for _, path := range rapid.Permutation(s.Paths()).Draw(t, label) {
+				out[path] = s[path]
+			}
+			return out
+		}
+		one := account.Diff(schema, desired, observed, applied)
+		two := account.Diff(schema, again(desired, "order of desired"), again(observed, "order of observed"), again(applied, "order of applied"))
+		if render(one) != render(two) {
+			t.Errorf("the same states, but\n%s\nand\n%s", render(one), render(two))
+		}
+	})
+}
+
+// A written plan leaves nothing to do, whether the account shows it or only lastApplied knows, and changes nothing else.
+func TestAppliedDiffLeavesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		desired, observed, applied := drawState(t, "desired"), drawState(t, "observed"), drawState(t, "applied")
+		for path := range observed { // a write-only field is never seen
+			if f, ok := schema.Field(path); ok && f.WriteOnly() {
+				delete(observed, path)
+			}
+		}
+		left := account.Applied(account.Diff(schema, desired, observed, applied))
+		if rest := account.Diff(schema, desired, observed.With(left), applied); len(rest) != 0 {
+			t.Errorf("left to do where all is seen:\n%s", render(rest))
+		}
+		shown := account.State{}
+		for path, v := range observed.With(left) {
+			if f, ok := schema.Field(path); !ok || !f.WriteOnly() {
+				shown[path] = v
+			}
+		}
+		if rest := account.Diff(schema, desired, shown, applied.With(left)); len(rest) != 0 {
+			t.Errorf("left to do where only lastApplied knows:\n%s", render(rest))
+		}
+		for path, v := range observed {
+			if _, declared := desired[path]; !declared && shown[path] != v {
+				t.Errorf("%s is not declared and became %q", path, shown[path])
+			}
+		}
+	})
+}
+
+// Drift is what was applied and is declared still; everything else is an edit.
+func TestDiffOrigin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		desired, observed, applied := drawState(t, "desired"), drawState(t, "observed"), drawState(t, "applied")
+		for _, c := range account.Diff(schema, desired, observed, applied) {
+			was, ok := applied[c.Field.Path]
+			want := account.FromSpec
+			if ok && c.Known && c.Field.Normal(was) == c.Field.Normal(c.To) {
+				want = account.FromRemote
+			}
+			if c.Origin != want {
+				t.Errorf("%s: from %s, want %s", c.Field.Path, c.Origin, want)
+			}
+		}
+	})
+}
+
+func drawSubject(t *rapid.T) account.Subject {
+	return account.Subject{
+		Claim: ourClaim, Name: "acme-support",
+		ID:          rapid.SampledFrom([]string{"", "17", "18"}).Draw(t, "id"),
+		Intent:      rapid.Bool().Draw(t, "intent"),
+		Desired:     drawState(t, "desired"),
+		LastApplied: drawState(t, "applied"),
+	}
+}
+
+func drawView(t *rapid.T) account.View {
+	v := account.View{
+		Listed: rapid.Bool().Draw(t, "listed"), Partial: rapid.Bool().Draw(t, "partial"), Fresh: rapid.Bool().Draw(t, "fresh"),
+		Doubt: rapid.Bool().Draw(t, "doubt"), Absences: rapid.IntRange(0, 5).Draw(t, "absences"),
+	}
+	if rapid.Bool().Draw(t, "has account") {
+		v.Account = &account.Account{
+			ID:         rapid.SampledFrom([]string{"17", "18"}).Draw(t, "account id"),
+			Name:       rapid.SampledFrom([]string{"acme-support", "Acme-Support", "acme-support-2"}).Draw(t, "account name"),
+			CustomData: claims[rapid.SampledFrom(slices.Sorted(maps.Keys(claims))).Draw(t, "claim")],
+			State:      drawState(t, "state"),
+		}
+	}
+	return v
+}
+
+// Never two accounts for one resource, never one account for two.
+func TestDecideIsSafe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, v := drawSubject(t), drawView(t)
+		d := account.Decide(schema, s, v)
+		switch d.Step {
+		case account.StepCreate:
+			switch {
+			case v.Account != nil:
+				t.Error("creates where an account is seen")
+			case s.ID != "":
+				t.Error("creates although the resource is bound")
+			case !v.Listed && !v.Fresh:
+				t.Error("creates in the dark")
+			case (v.Doubt || s.Intent) && !v.Fresh:
+				t.Error("creates in doubt")
+			}
+		case account.StepUpdate, account.StepNone:
+			claim, _ := v.Account.Claim()
+			switch {
+			case v.Account.Name != s.Name:
+				t.Errorf("takes account %s for %s", v.Account.Name, s.Name)
+			case s.ID == "" && claim != s.Claim:
+				t.Errorf("takes an account of %v", claim)
+			case v.Doubt && !v.Fresh:
+				t.Error("believes what is in doubt")
+			case (d.Step == account.StepNone) != (len(d.Changes) == 0):
+				t.Errorf("%s with %d changes", d.Step, len(d.Changes))
+			}
+		case account.StepMissing:
+			if v.Account == nil && v.Absences < 2 {
+				t.Errorf("gives up after %d lists", v.Absences)
+			}
+		}
+		if again := account.Decide(schema, s, v); !reflect.DeepEqual(steps(d), steps(again)) {
+			t.Errorf("decided twice: %v and %v", steps(d), steps(again))
+		}
+	})
+}
+
+func steps(d account.Decision) []any { return []any{d.Step, d.Account, render(d.Changes), d.Holder} }
