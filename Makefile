@@ -31,9 +31,10 @@ build: ## build bin/child-account-operator
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
 
 .PHONY: run
-run: build ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: stop when all is ready)
+run: build ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: end when all has been shown)
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to run against: see above' >&2; exit 1; }; \
-	KUBEBUILDER_ASSETS="$$assets" ONCE='$(ONCE)' $(GO) run ./hack/demo --operator $(BIN)
+	$(GO) build -o bin/run-demo ./hack/demo && \
+	exec env KUBEBUILDER_ASSETS="$$assets" ONCE='$(ONCE)' bin/run-demo --operator $(BIN)
 
 ##@ Develop
 

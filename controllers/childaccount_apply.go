@@ -25,7 +25,7 @@ func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d 
 	for range maxSteps {
 		view, out := r.step(ctx, s, d)
 		if out != nil {
-			return r.holdBack(s, d, *out)
+			return heldBack(s, d, *out)
 		}
 		d = account.Decide(s.schema, s.subject(), view)
 		if a := r.judge(s, d); !a.work {
@@ -51,7 +51,7 @@ func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d acco
 
 func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (account.View, *outcome) {
 	view, err := s.dir.Look(ctx, s.key())
-	return view, r.stopped(err)
+	return view, stopped(err)
 }
 
 // create makes the account: first the intent, then the password in its Secret, then the account itself.
@@ -69,7 +69,7 @@ func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (acc
 	if account.ClassOf(err) == account.NameTaken {
 		return r.afterNameTaken(ctx, s, err)
 	}
-	if out := r.stopped(err); out != nil {
+	if out := stopped(err); out != nil {
 		return account.View{}, out
 	}
 	s.created = true
@@ -83,7 +83,7 @@ func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (acc
 func (r *ChildAccountReconciler) afterNameTaken(ctx context.Context, s *childScope, taken error) (account.View, *outcome) {
 	view, out := r.look(ctx, s)
 	if out == nil && view.Account == nil {
-		return view, r.stopped(taken)
+		return view, stopped(taken)
 	}
 	return view, out
 }
@@ -93,7 +93,7 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 		return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 	}
 	s.bind(*d.Account)
-	if out := r.stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {
+	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {
 		s.observe(*d.Account)
 		return account.View{}, out
 	}
@@ -119,7 +119,7 @@ func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d a
 	if held[secrets.KeyAPIKey] == "" {
 		return r.recoverKey(ctx, s, d, held)
 	}
-	return r.connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the connection Secret holds everything that is known of the account"})
+	return connected(d, secretState{yes, v1alpha1.ReasonAvailable, "the connection Secret holds everything that is known of the account"})
 }
 
 // recoverKey finds an API key that was lost on the way, where the Secret still has the password.
@@ -131,23 +131,23 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 			if _, err = r.writeConnection(ctx, s, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
 				return broken(v1alpha1.ReasonUpdating, err)
 			}
-			return r.connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
+			return connected(d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
 		}
 		if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
-			return r.stopped(err)
+			return stopped(err)
 		}
 		why = account.AsError(err).Error()
 	}
 	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): put it into key %s of Secret %s yourself, or do without it",
 		why, secrets.KeyAPIKey, s.child.ConnectionSecretName())
 	if s.child.Status.Origin == v1alpha1.OriginAdopted {
-		return r.connected(s, d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
+		return connected(d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
 	}
 	return &outcome{reason: v1alpha1.ReasonAPIKeyMissing, message: message, secret: &secretState{no, v1alpha1.ReasonAPIKeyMissing, message}}
 }
 
 // connected ends the reconcile of an account that is as declared and whose connection Secret is settled.
-func (r *ChildAccountReconciler) connected(s *childScope, d account.Decision, state secretState) *outcome {
+func connected(d account.Decision, state secretState) *outcome {
 	out := asDeclared(d)
 	out.secret = &state
 	return &out
@@ -196,7 +196,7 @@ func (r *ChildAccountReconciler) mark(ctx context.Context, s *childScope, intent
 }
 
 // stopped is the outcome of a call that failed, nil where it did not.
-func (r *ChildAccountReconciler) stopped(err error) *outcome {
+func stopped(err error) *outcome {
 	if err == nil {
 		return nil
 	}
@@ -212,8 +212,9 @@ func broken(reason string, err error) *outcome {
 	return &outcome{reason: reason, message: "waiting for the API server", err: err}
 }
 
-// holdBack marks an outcome as a try in vain, where trying again would cost a call.
-func (r *ChildAccountReconciler) holdBack(s *childScope, d account.Decision, out outcome) outcome {
+// heldBack marks an outcome as a try in vain, where trying again would cost a call. What failed on this side, and what
+// went well, is not held.
+func heldBack(s *childScope, d account.Decision, out outcome) outcome {
 	blockedHere := out.secret != nil && out.reason != v1alpha1.ReasonAPIKeyMissing
 	if out.err == nil && !blockedHere {
 		out.plan = s.plan(d)

@@ -51,16 +51,20 @@ func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
 	}
 }
 
+// remember puts a try in vain on hold, and drops the hold when there was none.
 func (r *ChildAccountReconciler) remember(s *childScope, out outcome, pause time.Duration) {
-	switch {
-	case out.held, out.reason == "":
-	case out.plan == "" || childTable.row(out.reason).second == yes && out.reason != v1alpha1.ReasonAPIKeyMissing:
-		r.holds.drop(s.child.UID)
-	case pause == 0:
-		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out})
-	default:
-		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out, until: r.Clock.Now().Add(pause)})
+	if out.held || out.reason == "" {
+		return
 	}
+	if out.plan == "" {
+		r.holds.drop(s.child.UID)
+		return
+	}
+	h := hold{plan: out.plan, outcome: out}
+	if pause > 0 {
+		h.until = r.Clock.Now().Add(pause)
+	}
+	r.holds.put(s.child.UID, h)
 }
 
 func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope) error {
@@ -95,7 +99,7 @@ func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope, out ou
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, out.reason, "Reconcile", "%s", out.message)
 	}
 	if s.created || len(s.written) > 0 {
-		log.FromContext(ctx).Info("account written", "accountID", s.child.Status.AccountID, "created", s.created, "fields", account.FieldNames(s.written))
+		log.FromContext(ctx).Info("account written", "accountID", s.child.Status.AccountID, "created", s.created, "updated", account.FieldNames(s.written))
 	}
 }
 
