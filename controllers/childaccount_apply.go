@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,16 +57,23 @@ func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (accou
 
 // create makes the account: first the intent, then the password in its Secret, then the account itself.
 func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (account.View, *outcome) {
+	began := !s.intends()
 	if err := r.mark(ctx, s, true); err != nil {
 		return account.View{}, broken(v1alpha1.ReasonCreating, err)
 	}
+	if began {
+		r.holds.setClean(s.child.UID, true)
+	}
 	password, err := r.Connections.Prepare(ctx, s.connection(), s.knownValues())
 	if err != nil {
-		return account.View{}, broken(v1alpha1.ReasonCreating, err)
+		return account.View{}, brokenSecret(v1alpha1.ReasonCreating, err)
 	}
 	created, err := s.dir.Create(ctx, provider.NewAccount{
 		Name: s.child.AccountName(), Password: password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
+	if err == nil || account.AsError(err).Doubt {
+		r.holds.setClean(s.child.UID, false)
+	}
 	if account.ClassOf(err) == account.NameTaken {
 		return r.afterNameTaken(ctx, s, err)
 	}
@@ -76,6 +84,10 @@ func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (acc
 	s.bind(created.Account)
 	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey, secrets.KeyPassword: password}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Created", "Create", "created account %s (id %s)", created.Account.Name, created.Account.ID)
+	// At once, before anything else can fail: nobody shows the key a second time.
+	if _, out := r.store(ctx, s); out != nil {
+		return account.View{}, out
+	}
 	return s.dir.Observe(s.key()), nil
 }
 
@@ -109,12 +121,9 @@ func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d a
 		return broken(v1alpha1.ReasonUpdating, err)
 	}
 	s.confirm(*d.Account)
-	values := s.knownValues()
-	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
-	maps.Copy(values, s.held)
-	held, err := r.writeConnection(ctx, s, values)
-	if err != nil {
-		return broken(v1alpha1.ReasonUpdating, err)
+	held, out := r.store(ctx, s)
+	if out != nil {
+		return out
 	}
 	if held[secrets.KeyAPIKey] == "" {
 		return r.recoverKey(ctx, s, d, held)
@@ -129,7 +138,7 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 		key, err := s.dir.RecoverKey(ctx, s.child.Status.AccountID, password)
 		if err == nil {
 			if _, err = r.writeConnection(ctx, s, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
-				return broken(v1alpha1.ReasonUpdating, err)
+				return brokenSecret(v1alpha1.ReasonUpdating, err)
 			}
 			return connected(d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
 		}
@@ -153,12 +162,31 @@ func connected(d account.Decision, state secretState) *outcome {
 	return &out
 }
 
+// store brings all that is known into the connection Secret, once in a reconcile, and returns what it holds then.
+func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secrets.Values, *outcome) {
+	if s.stored != nil {
+		return s.stored, nil
+	}
+	values := s.knownValues()
+	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
+	maps.Copy(values, s.held)
+	held, err := r.writeConnection(ctx, s, values)
+	if err != nil {
+		return nil, brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	r.recheck.Delete(s.child.UID)
+	s.stored = held
+	return held, nil
+}
+
 // writeConnection writes to the connection Secret, and tries again at once where that may help: what is held in memory
 // alone must not be lost to a conflict.
 func (r *ChildAccountReconciler) writeConnection(ctx context.Context, s *childScope, values secrets.Values) (held secrets.Values, err error) {
 	again := func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
 	}
+	ctx, cancel := lasting(ctx)
+	defer cancel()
 	err = kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error {
 		held, err = r.Connections.Write(ctx, s.connection(), values)
 		return err
@@ -204,19 +232,39 @@ func stopped(err error) *outcome {
 	return &out
 }
 
-// broken is the outcome of a step that failed on this side: a Secret that can't be used, or the API server.
+// broken is the outcome of a step that failed at the API server.
 func broken(reason string, err error) *outcome {
-	if p, ok := errorAs[*secrets.Problem](err); ok {
-		return &outcome{reason: p.Reason, message: p.Message, secret: &secretState{no, p.Reason, p.Message}}
-	}
 	return &outcome{reason: reason, message: "waiting for the API server", err: err}
+}
+
+// brokenSecret is the outcome where the connection Secret can't be used or may not be written.
+func brokenSecret(reason string, err error) *outcome {
+	p, ok := errorAs[*secrets.Problem](err)
+	if !ok && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err)) {
+		p, ok = &secrets.Problem{Reason: v1alpha1.ReasonSecretInvalid, Message: "the connection Secret can't be written: " + err.Error()}, true
+	}
+	if !ok {
+		return broken(reason, err)
+	}
+	return &outcome{reason: p.Reason, message: p.Message, secret: &secretState{no, p.Reason, p.Message}}
+}
+
+// lastingFor bounds what is written to the API server although the operator is being stopped.
+const lastingFor = 10 * time.Second
+
+// lasting is a context for what must be written down even if the operator is being stopped: what was just done at the
+// provider, and what nobody else knows.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), lastingFor)
 }
 
 // heldBack marks an outcome as a try in vain, where trying again would cost a call. What failed on this side, and what
 // went well, is not held.
 func heldBack(s *childScope, d account.Decision, out outcome) outcome {
 	blockedHere := out.secret != nil && out.reason != v1alpha1.ReasonAPIKeyMissing
-	if out.err == nil && !blockedHere {
+	// Whether the credentials are good is the parent's to find out: its next list says so.
+	parents := out.reason == v1alpha1.ReasonParentNotReady
+	if out.err == nil && !blockedHere && !parents {
 		out.plan = s.plan(d)
 	}
 	return out

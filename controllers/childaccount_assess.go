@@ -52,8 +52,17 @@ func (r *ChildAccountReconciler) gate(ctx context.Context, s *childScope) (stop 
 	if dir == nil {
 		return true, r.withoutParent(s)
 	}
+	if dir.Verified != verified(s.parent) { // the parent's own reconcile comes first, and wakes its children
+		if s.parent.Status.ObservedGeneration != s.parent.Generation {
+			return true, undecided
+		}
+		return true, r.withoutParent(s)
+	}
 	if err := s.enter(dir); err != nil {
 		return true, outcome{err: err}
+	}
+	if l := dir.Listings(); l.Err != nil && parentTable.row(parentTable.failed(l.Err).reason).stalled {
+		return true, parentNotReady(s, parentTable.failed(l.Err))
 	}
 	if out := pinned(s); out != nil {
 		return true, *out
@@ -68,7 +77,7 @@ func (r *ChildAccountReconciler) gate(ctx context.Context, s *childScope) (stop 
 func (r *ChildAccountReconciler) withoutParent(s *childScope) outcome {
 	ready := meta.FindStatusCondition(s.parent.Status.Conditions, v1alpha1.ConditionReady)
 	if meta.IsStatusConditionTrue(s.parent.Status.Conditions, v1alpha1.ConditionStalled) && ready != nil {
-		return outcome{reason: v1alpha1.ReasonParentNotReady, message: fmt.Sprintf("ParentAccount %s is not ready: %s: %s", s.parent.Name, ready.Reason, ready.Message)}
+		return parentNotReady(s, outcome{reason: ready.Reason, message: ready.Message})
 	}
 	if out := r.outage(s); out != nil {
 		return *out
@@ -76,21 +85,30 @@ func (r *ChildAccountReconciler) withoutParent(s *childScope) outcome {
 	return undecided // the parent's first reconcile wakes its children
 }
 
-// outage is the outcome while the provider does not answer, as the parent's condition has it; nil if it answers.
+func parentNotReady(s *childScope, of outcome) outcome {
+	return outcome{reason: v1alpha1.ReasonParentNotReady, message: fmt.Sprintf("ParentAccount %s is not ready: %s: %s", s.parent.Name, of.reason, of.message)}
+}
+
+// outage is the outcome while the provider does not answer the parent; nil if it does. The message is the same for as
+// long as it lasts, so that it is written once; the parent's own condition has the details.
 func (r *ChildAccountReconciler) outage(s *childScope) *outcome {
-	if s.dir != nil && s.dir.Listings().Err == nil {
-		return nil // newer than the condition
-	}
+	out := outcome{message: fmt.Sprintf("the provider does not answer: see ParentAccount %s", s.parent.Name)}
 	c := meta.FindStatusCondition(s.parent.Status.Conditions, v1alpha1.ConditionAPIAvailable)
-	if c == nil || c.Status != metav1.ConditionFalse {
+	if c != nil && c.Status == metav1.ConditionFalse {
+		out.reason = c.Reason
+		out.pastGrace = r.Clock.Now().After(c.LastTransitionTime.Add(graceOf(s.parent.ResyncInterval())))
+	}
+	if s.dir != nil { // newer than the condition
+		err := s.dir.Listings().Err
+		if err == nil {
+			return nil
+		}
+		out.reason = parentTable.failed(err).reason
+	}
+	if out.reason == "" {
 		return nil
 	}
-	grace := graceOf(s.parent.ResyncInterval())
-	return &outcome{
-		reason:    c.Reason,
-		message:   fmt.Sprintf("since %s: %s", c.LastTransitionTime.UTC().Format(time.RFC3339), c.Message),
-		pastGrace: r.Clock.Now().After(c.LastTransitionTime.Add(grace)),
-	}
+	return &out
 }
 
 // pinned stops a resource whose account belongs to another parent account than the credentials do now,
@@ -133,7 +151,8 @@ func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assess
 // settle is for an account that is as declared.
 func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) assessment {
 	s.bind(*d.Account)
-	if !s.secretSettled() {
+	_, recheck := r.recheck.Load(s.child.UID)
+	if recheck || !s.secretSettled() {
 		if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok {
 			return assessment{outcome: held.remaining(r.Clock.Now())}
 		}

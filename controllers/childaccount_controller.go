@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,7 +45,9 @@ type ChildAccountReconciler struct {
 	Concurrency int
 
 	holds holds
-	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
+	recheck sync.Map
+	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
 // Reconcile brings one account to what its ChildAccount declares.
@@ -72,40 +75,31 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 }
 
 // release lets the resource go. The account stays as it is; so does its connection Secret, unless it is certain that
-// no account was ever made.
+// no account was ever made: where a try was in doubt, or was made before the operator's last start, the Secret may hold
+// the only copy of a password.
 func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) error {
 	if !controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) {
 		return nil
 	}
-	if s.child.Status.AccountID == "" && !s.child.Suspended() {
+	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
 		if err := r.discard(ctx, s); err != nil {
 			return err
 		}
 	}
 	before := s.child.DeepCopy()
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
-	r.holds.drop(s.child.UID)
+	r.holds.forget(s.child.UID)
+	r.recheck.Delete(s.child.UID)
 	return client.IgnoreNotFound(r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
 }
 
-// discard removes the connection Secret of a resource whose account was never made. Where that can't be known now,
-// the Secret stays: it may hold the only copy of a password.
+// discard removes the connection Secret of a resource whose account was never made.
 func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
 	dir := r.Parents.Get(s.parentKey())
 	if dir == nil || s.enter(dir) != nil || !s.intends() {
 		return nil
 	}
-	view, err := s.dir.Look(ctx, s.key())
-	if err != nil {
-		log.FromContext(ctx).Info("keeping the connection Secret: whether the account was made can't be known now", "secret", s.child.ConnectionSecretName(), "cause", err.Error())
-		return nil
-	}
-	if view.Account != nil {
-		if claim, ok := view.Account.Claim(); ok && claim == s.claim {
-			return nil
-		}
-	}
-	err = r.Connections.Discard(ctx, s.connection())
+	err := r.Connections.Discard(ctx, s.connection())
 	if _, somebodyElses := errorAs[*secrets.Problem](err); somebodyElses {
 		return nil
 	}
@@ -139,6 +133,18 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.
 	}
 	r.writeStatus(s, a.outcome)
 	return !sameStatus(s.was, s.child.Status)
+}
+
+// Moved has the connection Secrets of a parent's children looked at anew: the endpoint in them is another one now.
+func (r *ChildAccountReconciler) Moved(ctx context.Context, parent types.NamespacedName) error {
+	var children v1alpha1.ChildAccountList
+	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
+		return err
+	}
+	for i := range children.Items {
+		r.recheck.Store(children.Items[i].UID, true)
+	}
+	return nil
 }
 
 // exists says whether the resource of a claim of this installation is there.

@@ -23,8 +23,7 @@ const longestObserved = 1024
 // finish writes the status, once and only if something changed, tells what happened, and says when to come back.
 func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out outcome) (ctrl.Result, error) {
 	r.writeStatus(s, out)
-	pause := childTable.pause(s.child.Status.Conditions, out, r.Clock.Now())
-	r.remember(s, out, pause)
+	pause := r.remember(s, out)
 	r.tell(ctx, s, out)
 	if err := r.patchStatus(ctx, s); err != nil {
 		return ctrl.Result{}, err
@@ -41,6 +40,7 @@ func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
 		return
 	}
 	st := &s.child.Status
+	out.pastGrace = out.pastGrace || childTable.row(out.reason).reconciling && r.tooLong(s)
 	st.ObservedGeneration = s.child.Generation
 	childTable.write(&st.Conditions, s.child.Generation, out, r.Clock.Now())
 	if out.secret != nil {
@@ -51,20 +51,32 @@ func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
 	}
 }
 
-// remember puts a try in vain on hold, and drops the hold when there was none.
-func (r *ChildAccountReconciler) remember(s *childScope, out outcome, pause time.Duration) {
-	if out.held || out.reason == "" {
-		return
+// tooLong says whether the resource has been trying in vain for longer than what was last seen is believed.
+func (r *ChildAccountReconciler) tooLong(s *childScope) bool {
+	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionReconciling)
+	return c != nil && s.parent != nil && r.Clock.Now().After(c.LastTransitionTime.Add(graceOf(s.parent.ResyncInterval())))
+}
+
+// remember puts a try in vain on hold, drops the hold when there was none, and says when to come back.
+func (r *ChildAccountReconciler) remember(s *childScope, out outcome) time.Duration {
+	now := r.Clock.Now()
+	since := r.holds.since(s.child.UID, out.plan, now)
+	if since.IsZero() && hadReason(s.was.Conditions, childTable.second, out.reason) { // a restart: the conditions remember
+		since = troubledSince(s.child.Status.Conditions, now)
+	} else if since.IsZero() {
+		since = now
 	}
-	if out.plan == "" {
+	pause := childTable.pause(out, since, now)
+	switch {
+	case out.held, out.reason == "":
+	case out.plan == "":
 		r.holds.drop(s.child.UID)
-		return
+	case pause == 0:
+		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out, since: since})
+	default:
+		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out, since: since, until: now.Add(pause)})
 	}
-	h := hold{plan: out.plan, outcome: out}
-	if pause > 0 {
-		h.until = r.Clock.Now().Add(pause)
-	}
-	r.holds.put(s.child.UID, h)
+	return pause
 }
 
 func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope) error {
@@ -73,6 +85,8 @@ func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope)
 	}
 	before := s.child.DeepCopy()
 	before.Status = s.was
+	ctx, cancel := lasting(ctx)
+	defer cancel()
 	return r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 }
 

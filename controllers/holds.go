@@ -14,6 +14,8 @@ type hold struct {
 	plan string
 	// until is when it may be tried again; zero for never.
 	until time.Time
+	// since is when this very plan was first tried in vain.
+	since time.Time
 	// outcome is how the try ended.
 	outcome outcome
 }
@@ -22,6 +24,50 @@ type hold struct {
 type holds struct {
 	mu sync.Mutex
 	m  map[types.UID]hold
+	// clean are the resources whose creation began before our eyes and was never in doubt: no account was made for them.
+	clean map[types.UID]bool
+}
+
+// since is when the plan was first tried in vain; zero where nothing is remembered, now where it was another plan.
+func (h *holds) since(uid types.UID, plan string, now time.Time) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held, ok := h.m[uid]
+	switch {
+	case !ok:
+		return time.Time{}
+	case held.plan == plan:
+		return held.since
+	}
+	return now
+}
+
+// setClean notes whether it is certain that no account was made for the resource.
+func (h *holds) setClean(uid types.UID, clean bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.clean == nil {
+		h.clean = map[types.UID]bool{}
+	}
+	if clean {
+		h.clean[uid] = true
+	} else {
+		delete(h.clean, uid)
+	}
+}
+
+func (h *holds) isClean(uid types.UID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.clean[uid]
+}
+
+// forget drops everything about a resource that is gone.
+func (h *holds) forget(uid types.UID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.m, uid)
+	delete(h.clean, uid)
 }
 
 // active returns the hold on this very plan, if there is one.

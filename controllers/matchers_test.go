@@ -143,3 +143,8 @@ func clientKey(o client.Object) client.ObjectKey { return client.ObjectKeyFromOb
 func simulatorChild(w *world, name, email string) simulator.Account {
 	return simulator.Account{ParentID: w.parent.ID, Fields: simulator.Fields{"account_name": name, "account_email": email, "active": true}}
 }
+
+// HaveSecond looks at Synced or APIAvailable, as "Unknown/Suspended".
+func HaveSecond(second string) types.GomegaMatcher {
+	return Satisfy(func(s summary) bool { return s.second == second && s.observed })
+}

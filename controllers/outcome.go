@@ -17,6 +17,8 @@ type outcome struct {
 	reason string
 	// message is for people. It never holds a secret.
 	message string
+	// retry is how to come back where it is otherwise than the table's row has it.
+	retry *retry
 	// after is how long the provider asked to wait at least.
 	after time.Duration
 	// pastGrace is set where what was last seen is too old to be believed.
@@ -70,7 +72,11 @@ func (t table) failed(err error) outcome {
 	if _, ok := t.rows[reason]; !ok {
 		reason = v1alpha1.ReasonRejected
 	}
-	return outcome{reason: reason, message: e.Error(), after: e.RetryAfter}
+	out := outcome{reason: reason, message: e.Error(), after: e.RetryAfter}
+	if e.Class == account.Unknown {
+		out.retry = &slow // nobody knows whether it passes by itself
+	}
+	return out
 }
 
 // retry says how to come back without being woken: after as long as the state has lasted, within bounds.
@@ -87,6 +93,9 @@ var (
 	slow     = retry{min: 10 * time.Minute, max: 6 * time.Hour}
 	tomorrow = retry{nextDay: true}
 )
+
+// dayJitter is over how long those spread who come back with a new day.
+const dayJitter = 10 * time.Minute
 
 // jitterPart keeps many resources with the same trouble from coming back together.
 const jitterPart = 0.1
@@ -106,28 +115,30 @@ func (r retry) next(since, now time.Time, after time.Duration) time.Duration {
 
 // spread lengthens the pause by a part drawn by chance.
 func (r retry) spread(pause time.Duration) time.Duration {
-	if r == none {
+	switch {
+	case r == none:
 		return pause
+	case r.nextDay: // not a part of the day that is left
+		return pause + time.Duration(rand.Float64()*float64(dayJitter))
 	}
 	return pause + time.Duration(rand.Float64()*jitterPart*float64(pause))
 }
 
-// pause is when to come back to a resource with these conditions after a try at now that ended with o;
-// 0 for when it is woken. Jitter is not in it yet.
-func (t table) pause(conditions []metav1.Condition, o outcome, now time.Time) time.Duration {
+// retryOf is how to come back after an outcome.
+func (t table) retryOf(o outcome) retry {
+	if o.retry != nil {
+		return *o.retry
+	}
+	return t.row(o.reason).retry
+}
+
+// pause is when to come back after a try at now that ended with o, in a state that began at since; 0 for when it is
+// woken. Jitter is not in it yet.
+func (t table) pause(o outcome, since, now time.Time) time.Duration {
 	if o.reason == "" || o.held {
 		return o.after
 	}
-	v := t.row(o.reason)
-	kind := v1alpha1.ConditionStalled
-	if v.reconciling {
-		kind = v1alpha1.ConditionReconciling
-	}
-	since := now
-	if c := meta.FindStatusCondition(conditions, kind); c != nil {
-		since = c.LastTransitionTime.Time
-	}
-	return v.retry.next(since, now, o.after)
+	return t.retryOf(o).next(since, now, o.after)
 }
 
 // requeue is the pause with its jitter, for the workqueue.
@@ -135,7 +146,17 @@ func (t table) requeue(o outcome, pause time.Duration) time.Duration {
 	if o.reason == "" || o.held {
 		return pause
 	}
-	return t.row(o.reason).retry.spread(pause)
+	return t.retryOf(o).spread(pause)
+}
+
+// troubledSince is when the present Stalled or Reconciling began; now where there is neither.
+func troubledSince(conditions []metav1.Condition, now time.Time) time.Time {
+	for _, kind := range []string{v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling} {
+		if c := meta.FindStatusCondition(conditions, kind); c != nil {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return now
 }
 
 // graceOf is how long what was last seen is believed while the provider does not answer.

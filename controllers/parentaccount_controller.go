@@ -87,6 +87,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 
 func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) outcome {
 	if s.parent.Suspended() {
+		r.Parents.Put(s.key(), nil) // whoever goes on looks at the provider first
 		return outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
 	}
 	dir, out := r.connection(ctx, s)
@@ -112,12 +113,38 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 	}
 	sum := sha256.Sum256(append([]byte(endpoint+"\n"), credentials...))
 	fingerprint := hex.EncodeToString(sum[:8])
-	if dir := r.Parents.Get(s.key()); dir != nil && dir.Connection == fingerprint {
-		dir.Budget.Set(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
-		return dir, nil
+	dir := r.Parents.Get(s.key())
+	if dir == nil || dir.Connection != fingerprint {
+		var out *outcome
+		if dir, out = r.connect(ctx, s, endpoint, credentials, fingerprint); out != nil {
+			return nil, out
+		}
 	}
-	return r.connect(ctx, s, endpoint, credentials, fingerprint)
+	return r.enter(ctx, s, dir)
 }
+
+// enter makes sure that the connection leads to the same account as ever, and makes it known.
+func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
+	host := hostOf(dir.Endpoint)
+	if out := r.changed(s, dir.AccountID, host); out != nil {
+		return nil, r.unusable(s, *out)
+	}
+	st := &s.parent.Status
+	if st.EndpointHost != "" && st.EndpointHost != host {
+		if err := r.Children.Moved(ctx, s.key()); err != nil {
+			return nil, &outcome{err: err}
+		}
+	}
+	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
+	dir.Budget.Set(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	known := *dir
+	known.Verified = verified(s.parent)
+	r.Parents.Put(s.key(), &known)
+	return &known, nil
+}
+
+// verified names the state of the resource that a connection is good for.
+func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.UID, p.Generation) }
 
 // connect makes a new connection and asks whose it is before anything else is done with it.
 func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, endpoint string, credentials []byte, fingerprint string) (*directory.Parent, *outcome) {
@@ -135,20 +162,13 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, e
 		}
 		return nil, &out // an older connection may go on meanwhile
 	}
-	host := hostOf(endpoint)
-	if out := r.changed(s, self.ID, host); out != nil {
-		return nil, r.unusable(s, *out)
-	}
-	st := &s.parent.Status
-	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", self.ID, self.Name, host
-	dir := &directory.Parent{Budget: budget, AccountID: self.ID, Endpoint: endpoint, Connection: fingerprint}
-	if old := r.Parents.Get(s.key()); old != nil && old.AccountID == self.ID && hostOf(old.Endpoint) == host {
+	dir := &directory.Parent{Budget: budget, AccountID: self.ID, AccountName: self.Name, Endpoint: endpoint, Connection: fingerprint}
+	if old := r.Parents.Get(s.key()); old != nil && old.AccountID == self.ID && hostOf(old.Endpoint) == hostOf(endpoint) {
 		dir.Directory = old.Directory
 		dir.Use(remote)
 	} else {
 		dir.Directory = directory.New(remote, r.Clock)
 	}
-	r.Parents.Put(s.key(), dir)
 	return dir, nil
 }
 
@@ -194,7 +214,8 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 		return l.TriedAt.Add(s.parent.ResyncInterval()).Sub(now)
 	}
 	out := parentTable.failed(l.Err)
-	return l.TriedAt.Add(parentTable.pause(s.parent.Status.Conditions, out, l.TriedAt)).Sub(now)
+	since := troubledSince(s.parent.Status.Conditions, l.TriedAt)
+	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
 }
 
 // listed says how the last list went, and when the next one is due.
@@ -243,7 +264,8 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 		}
 	}
 	r.wake(ctx, s)
-	pause := parentTable.pause(st.Conditions, out, r.Clock.Now())
+	now := r.Clock.Now()
+	pause := parentTable.pause(out, troubledSince(st.Conditions, now), now)
 	return ctrl.Result{RequeueAfter: parentTable.requeue(out, pause)}, nil
 }
 

@@ -32,6 +32,8 @@ type childScope struct {
 	written []account.Change
 	// held are values for the connection Secret that nobody else knows any more.
 	held secrets.Values
+	// stored is what the connection Secret holds, once this reconcile has written it.
+	stored secrets.Values
 }
 
 func newChildScope(child *v1alpha1.ChildAccount, installation string) *childScope {

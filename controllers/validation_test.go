@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -58,7 +59,7 @@ var _ = DescribeTable("kubectl apply refuses a ChildAccount and names the field"
 	Entry("an unknown language", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","languageCode":"xx"}`, "spec.languageCode", "Unsupported value"),
 	Entry("Norwegian without quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","languageCode":false}`, "spec.languageCode", "must be of type string"),
 	Entry("a location with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","location":"New York"}`, "spec.location", "should match"),
-	Entry("an endless location", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","location":"`+string(make65('A'))+`"}`, "spec.location", "than 64"),
+	Entry("an endless location", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","location":"`+strings.Repeat("A", 65)+`"}`, "spec.location", "than 64"),
 	Entry("a balance with a sign", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"-5"}`, "spec.minBalanceToNotify", "decimal"),
 	Entry("a negative balance", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":-5}`, "spec.minBalanceToNotify", "decimal"),
 	Entry("a balance with an exponent", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"1e3"}`, "spec.minBalanceToNotify", "decimal"),
@@ -67,6 +68,8 @@ var _ = DescribeTable("kubectl apply refuses a ChildAccount and names the field"
 	Entry("a balance that is too large", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":1000000000}`, "spec.minBalanceToNotify", "decimal"),
 	Entry("a boolean in quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","active":"true"}`, "spec.active", "boolean"),
 	Entry("a field that does not exist", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","currency":"USD"}`, "spec.currency", "unknown field"),
+	Entry("a Secret name with two dots in a row", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"a..b"}}`, "spec.connectionSecret.name", "should match"),
+	Entry("a name too long for its Secret", strings.Repeat("a", 243), `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"acme-long"}`, "spec.connectionSecret", "too long"),
 	Entry("a Secret name in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"Login"}}`, "spec.connectionSecret.name", "should match"),
 )
 
@@ -86,14 +89,6 @@ var _ = DescribeTable("kubectl apply refuses a ParentAccount and names the field
 	Entry("a rate of nothing", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"requestsPerSecond":0}}`, "spec.limits.requestsPerSecond", "greater than or equal to 1"),
 	Entry("nothing in flight", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"maxInFlight":0}}`, "spec.limits.maxInFlight", "greater than or equal to 1"),
 )
-
-func make65(c byte) []byte {
-	out := make([]byte, 65)
-	for i := range out {
-		out[i] = c
-	}
-	return out
-}
 
 var _ = Describe("What can't be changed", func() {
 	DescribeTable("is refused, effective values compared",

@@ -70,6 +70,7 @@ func forParentsOfChildren() builder.WatchesOption {
 		before, after := e.ObjectOld.(*v1alpha1.ParentAccount), e.ObjectNew.(*v1alpha1.ParentAccount)
 		return before.Generation != after.Generation ||
 			before.Status.AccountID != after.Status.AccountID ||
+			before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
 			!sameCondition(before.Status.Conditions, after.Status.Conditions, v1alpha1.ConditionReady)
 	}})
 }

@@ -77,7 +77,7 @@ type ParentReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 }
 
@@ -113,7 +113,7 @@ type ConnectionSecret struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name *string `json:"name,omitempty"`
 }
 
@@ -211,6 +211,7 @@ type ObservedAccount struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="has(self.spec.accountName) || self.metadata.name.matches('^[a-z][a-z0-9-]{4,19}$')",message="metadata.name can't serve as the account name (5 to 20 lower-case letters, digits and hyphens, a letter first): set spec.accountName",fieldPath=".spec.accountName"
+// +kubebuilder:validation:XValidation:rule="has(self.spec.connectionSecret) && has(self.spec.connectionSecret.name) || size(self.metadata.name) <= 242",message="metadata.name is too long to make the name of the connection Secret from it: set spec.connectionSecret.name",fieldPath=".spec.connectionSecret"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.accountName) ? self.spec.accountName : self.metadata.name) == (has(oldSelf.spec.accountName) ? oldSelf.spec.accountName : oldSelf.metadata.name)",message="the account name can't be changed: the provider can't rename accounts; make a new ChildAccount instead",fieldPath=".spec.accountName"
 type ChildAccount struct {
 	metav1.TypeMeta   `json:",inline"`

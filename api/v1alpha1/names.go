@@ -51,7 +51,6 @@ const (
 	ReasonUnauthorized        = "Unauthorized"
 	ReasonRoleMissing         = "RoleMissing"
 	ReasonEndpointNotAllowed  = "EndpointNotAllowed"
-	ReasonInternalError       = "InternalError"
 	ReasonDeleting            = "Deleting"
 )
 

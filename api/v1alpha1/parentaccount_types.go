@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,7 +61,7 @@ type SecretKeyReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 
 	// Key is the key in the Secret's data. Default credentials.json.
@@ -171,9 +172,9 @@ func (p *ParentAccount) GetConditions() *[]metav1.Condition { return &p.Status.C
 // Suspended says whether nothing is to be asked of the provider.
 func (p *ParentAccount) Suspended() bool { return p.Spec.Suspend != nil && *p.Spec.Suspend }
 
-// Endpoint returns the API's address, the default where none is given.
+// Endpoint returns the API's address in lower case, the default where none is given.
 func (p *ParentAccount) Endpoint() string {
-	return valueOr(p.Spec.Voximplant.Endpoint, DefaultVoximplantEndpoint)
+	return strings.ToLower(valueOr(p.Spec.Voximplant.Endpoint, DefaultVoximplantEndpoint))
 }
 
 // CredentialsKey returns the key of the credentials in their Secret.

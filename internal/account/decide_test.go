@@ -21,16 +21,18 @@ import (
 //	absent   how many complete lists in a row did not have it
 //	account  none seen, one with the exact name, or one with another name
 //	claim    in its custom data: ours, theirs (another installation), sibling (another resource), half, none
-//	values   as declared (same) or not (differ)
+//	values   as declared (same) or not (differ), not as declared but not kept by the provider (vain), or some of each (mixed)
 const decisionTable = `
 id     intent  doubt  fresh  listed  partial  absent  account  claim    values  | step
 *      *       yes    no     *       *        *       *        *        *       | Look     in doubt: look before anything else
 
 *      *       *      *      *       *        *       other    *        *       | Missing  our id now is another account: name it, don't touch it
 bound  *       *      *      *       *        *       exact    *        same    | None
-bound  *       *      *      *       *        *       exact    *        differ  | Update   once bound, the id says whose it is
+bound  *       *      *      *       *        *       exact    *        vain    | None     left alone, and said so
+bound  *       *      *      *       *        *       exact    *        *       | Update   once bound, the id says whose it is
 new    *       *      *      *       *        *       exact    ours     same    | None     found again: nothing is created
-new    *       *      *      *       *        *       exact    ours     differ  | Update
+new    *       *      *      *       *        *       exact    ours     vain    | None
+new    *       *      *      *       *        *       exact    ours     *       | Update
 new    *       *      *      *       *        *       exact    *        *       | Refuse   there already, and not ours
 
 *      *       *      no     no      yes      *       none     *        *       | Look     the list wasn't asked for it
@@ -55,7 +57,7 @@ var decisionInputs = []struct {
 	{"absent", []string{"0", "1", "2", "3"}},
 	{"account", []string{"none", "exact", "other"}},
 	{"claim", []string{"ours", "theirs", "sibling", "half", "none"}},
-	{"values", []string{"same", "differ"}},
+	{"values", []string{"same", "differ", "vain", "mixed"}},
 }
 
 type decisionRow struct {
@@ -134,7 +136,7 @@ var (
 func subjectAndView(in []string) (account.Subject, account.View) {
 	s := account.Subject{
 		Claim: ourClaim, Name: "acme-support", Intent: in[1] == "yes",
-		Desired: account.State{"email": "a@acme.example", "active": "true"},
+		Desired: account.State{"email": "a@acme.example", "active": "true", "minBalanceToNotify": "5.00"},
 	}
 	if in[0] == "bound" {
 		s.ID = "17"
@@ -144,12 +146,16 @@ func subjectAndView(in []string) (account.Subject, account.View) {
 	if in[7] == "none" {
 		return s, v
 	}
-	v.Account = &account.Account{ID: "17", Name: "acme-support", CustomData: claims[in[8]], State: account.State{"email": "A@Acme.example", "active": "true"}}
+	v.Account = &account.Account{ID: "17", Name: "acme-support", CustomData: claims[in[8]], State: account.State{"email": "A@Acme.example", "active": "true", "minBalanceToNotify": "5"}}
 	if in[7] == "other" {
 		v.Account.Name = "acme-support2"
 	}
-	if in[9] == "differ" {
+	if in[9] == "differ" || in[9] == "mixed" {
 		v.Account.State["active"] = "false"
+	}
+	if in[9] == "vain" || in[9] == "mixed" {
+		v.Account.State["minBalanceToNotify"] = "0"
+		v.NotKept = account.State{"minBalanceToNotify": "5", "email": "other@acme.example"}
 	}
 	return s, v
 }
@@ -168,7 +174,7 @@ func TestDecide(t *testing.T) {
 		if d.Step != rows[n].step {
 			t.Errorf("%v: %s, want %s by row\n%s", in, d.Step, rows[n].step, rows[n].text)
 		}
-		if problem := inconsistent(d, v); problem != "" {
+		if problem := inconsistent(d, v, in[9]); problem != "" {
 			t.Errorf("%v: %s: %s", in, d.Step, problem)
 		}
 	})
@@ -180,13 +186,18 @@ func TestDecide(t *testing.T) {
 }
 
 // inconsistent says what is wrong with the parts of a decision beside its step.
-func inconsistent(d account.Decision, v account.View) string {
+func inconsistent(d account.Decision, v account.View, values string) string {
 	acts := slices.Contains([]account.Step{account.StepNone, account.StepUpdate, account.StepRefuse, account.StepMissing}, d.Step)
-	want := v.Account
+	want, vain := v.Account, ""
 	if !acts {
 		want = nil
 	}
+	if compared := d.Step == account.StepNone || d.Step == account.StepUpdate; compared && (values == "vain" || values == "mixed") {
+		vain = "minBalanceToNotify"
+	}
 	switch {
+	case paths(d.NotKept) != vain:
+		return fmt.Sprintf("not kept is %q, want %q", paths(d.NotKept), vain)
 	case d.Account != want:
 		return fmt.Sprintf("the account is %v, want %v", d.Account, want)
 	case (len(d.Changes) > 0) != (d.Step == account.StepUpdate):
@@ -202,6 +213,35 @@ func inconsistent(d account.Decision, v account.View) string {
 		}
 	}
 	return ""
+}
+
+// A value is left alone only as long as it is declared: another one is worth a new try, and other fields don't mind.
+func TestDecideNotKept(t *testing.T) {
+	a := &account.Account{ID: "17", Name: "acme-support", State: account.State{"minBalanceToNotify": "0", "location": "UTC"}}
+	s := account.Subject{Claim: ourClaim, Name: "acme-support", ID: "17"}
+	for name, c := range map[string]struct {
+		desired, notKept account.State
+		changes, vain    string
+	}{
+		"the value":          {account.State{"minBalanceToNotify": "5"}, account.State{"minBalanceToNotify": "5"}, "", "minBalanceToNotify"},
+		"in other spelling":  {account.State{"minBalanceToNotify": "05.00"}, account.State{"minBalanceToNotify": "5"}, "", "minBalanceToNotify"},
+		"another value":      {account.State{"minBalanceToNotify": "6"}, account.State{"minBalanceToNotify": "5"}, "minBalanceToNotify", ""},
+		"what it shows":      {account.State{"minBalanceToNotify": "0.00"}, account.State{"minBalanceToNotify": "5"}, "", ""},
+		"not declared":       {account.State{}, account.State{"minBalanceToNotify": "5"}, "", ""},
+		"another field":      {account.State{"location": "Europe/Berlin"}, account.State{"minBalanceToNotify": "5"}, "location", ""},
+		"beside other edits": {account.State{"minBalanceToNotify": "5", "location": "Europe/Berlin"}, account.State{"minBalanceToNotify": "5"}, "location", "minBalanceToNotify"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.Desired = c.desired
+			d := account.Decide(schema, s, account.View{Listed: true, Account: a, NotKept: c.notKept})
+			if paths(d.Changes) != c.changes || paths(d.NotKept) != c.vain {
+				t.Errorf("changes %q, not kept %q; want %q, %q", paths(d.Changes), paths(d.NotKept), c.changes, c.vain)
+			}
+			if want := map[bool]account.Step{true: account.StepNone, false: account.StepUpdate}[c.changes == ""]; d.Step != want {
+				t.Errorf("%s, want %s", d.Step, want)
+			}
+		})
+	}
 }
 
 // Some plain stories, each by the view that a resource has of it.

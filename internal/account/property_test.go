@@ -135,6 +135,7 @@ func drawView(t *rapid.T) account.View {
 	v := account.View{
 		Listed: rapid.Bool().Draw(t, "listed"), Partial: rapid.Bool().Draw(t, "partial"), Fresh: rapid.Bool().Draw(t, "fresh"),
 		Doubt: rapid.Bool().Draw(t, "doubt"), Absences: rapid.IntRange(0, 5).Draw(t, "absences"),
+		NotKept: schema.Normal(drawState(t, "not kept")),
 	}
 	if rapid.Bool().Draw(t, "has account") {
 		v.Account = &account.Account{
@@ -176,6 +177,14 @@ func TestDecideIsSafe(t *testing.T) {
 			case (d.Step == account.StepNone) != (len(d.Changes) == 0):
 				t.Errorf("%s with %d changes", d.Step, len(d.Changes))
 			}
+			// Each difference is either written or left alone.
+			for _, c := range account.Diff(schema, s.Desired, v.Account.State, s.LastApplied) {
+				kept, vain := v.NotKept[c.Field.Path]
+				vain = vain && kept == c.Field.Normal(c.To)
+				if written, left := names(d.Changes, c), names(d.NotKept, c); written == vain || left != vain {
+					t.Errorf("%s: written %v, left alone %v, in vain %v", c.Field.Path, written, left, vain)
+				}
+			}
 		case account.StepMissing:
 			if v.Account == nil && v.Absences < 2 {
 				t.Errorf("gives up after %d lists", v.Absences)
@@ -187,4 +196,10 @@ func TestDecideIsSafe(t *testing.T) {
 	})
 }
 
-func steps(d account.Decision) []any { return []any{d.Step, d.Account, render(d.Changes), d.Holder} }
+func names(changes []account.Change, c account.Change) bool {
+	return slices.ContainsFunc(changes, func(o account.Change) bool { return o.Field.Path == c.Field.Path && o.To == c.To })
+}
+
+func steps(d account.Decision) []any {
+	return []any{d.Step, d.Account, render(d.Changes), render(d.NotKept), d.Holder}
+}

@@ -5,8 +5,9 @@ import "fmt"
 // redacted stands wherever a Secret would be printed.
 const redacted = "[redacted]"
 
-// Secret is a password, key or token. However it is printed, logged or marshalled, it shows as "[redacted]";
-// Reveal is the only way to its value.
+// Secret is a password, key or token. Printed, logged or marshalled it shows as "[redacted]"; Reveal is the way to its
+// value. fmt can't be told about unexported fields: a type that holds Secrets in such fields and may be printed needs a
+// Format of its own.
 type Secret string
 
 // Reveal returns the value itself. Call it only where the value leaves for the provider or for a Secret.

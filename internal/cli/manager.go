@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,7 +51,10 @@ type ManagerOptions struct {
 const (
 	// concurrency is how many ChildAccounts, and how many ParentAccounts, are reconciled at one time. A reconcile mostly
 	// waits, for the provider (whose budget bounds it) or for the API server.
-	concurrency = 16
+	concurrency = 32
+	// gracefulShutdown is longer than a write to the provider may take (voximplant.DefaultTimeout), so that none is
+	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
+	gracefulShutdown = 45 * time.Second
 	// clientQPS and clientBurst leave the pacing to the API server's own priority and fairness.
 	clientQPS   = 500
 	clientBurst = 1000
@@ -122,6 +127,7 @@ func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              "child-account-operator.cpaas.dev",
 		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       ptr.To(gracefulShutdown),
 		Cache:                         cacheOptions(),
 		Controller:                    ctrlconfig.Controller{SkipNameValidation: &o.SkipNameValidation},
 	})
@@ -212,15 +218,21 @@ func clusterID(ctx context.Context, reader client.Reader) (string, error) {
 	return string(ns.UID), nil
 }
 
-// checkEndpoints returns the allowed endpoints without trailing slashes, or says what is wrong with one.
+// checkEndpoints returns the allowed endpoints in the spelling that ParentAccount.Endpoint has, or says which is none.
+// An error does not repeat one that may hold a password.
 func checkEndpoints(endpoints []string) ([]string, error) {
 	var out []string
-	for _, e := range endpoints {
-		u, err := url.Parse(e)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-			return nil, fmt.Errorf("--allowed-endpoints %q: give scheme and host, like %s", e, v1alpha1.DefaultVoximplantEndpoint)
+	for i, e := range endpoints {
+		endpoint := strings.ToLower(strings.TrimRight(e, "/"))
+		u, err := url.Parse(endpoint)
+		if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" || endpoint != u.Scheme+"://"+u.Host || strings.HasSuffix(u.Host, ":") {
+			shown := fmt.Sprintf("%q", e)
+			if strings.Contains(e, "@") {
+				shown = fmt.Sprintf("number %d", i+1)
+			}
+			return nil, fmt.Errorf("--allowed-endpoints %s: give scheme and host and nothing else, like %s", shown, v1alpha1.DefaultVoximplantEndpoint)
 		}
-		out = append(out, u.Scheme+"://"+u.Host)
+		out = append(out, endpoint)
 	}
 	return out, nil
 }

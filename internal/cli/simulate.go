@@ -60,7 +60,7 @@ func simulate(ctx context.Context, o simulateOptions, stdout, stderr io.Writer) 
 	if !ok {
 		id = sim.AddParent(simulator.Parent{Name: o.parent, Email: o.email}).ID
 	}
-	if err := os.WriteFile(o.credentialsFile, sim.Credentials(id, simulator.RoleOwner), 0o600); err != nil {
+	if err := writePrivate(o.credentialsFile, sim.Credentials(id, simulator.RoleOwner)); err != nil {
 		return err
 	}
 	server, err := sim.Serve(ctx, simulator.ServeOptions{Addr: o.listen, TLS: o.tls, CertFile: o.certFile, KeyFile: o.keyFile})
@@ -74,4 +74,20 @@ func simulate(ctx context.Context, o simulateOptions, stdout, stderr io.Writer) 
 	}
 	fmt.Fprintf(stdout, "simulator: %s, parent account %s (id %d), its credentials in %s\n", server.URL, o.parent, id, o.credentialsFile)
 	return server.Wait()
+}
+
+// writePrivate writes a file that its owner alone may read, even where it was there before with another mode.
+func writePrivate(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Chmod(0o600); err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Close()
 }

@@ -24,7 +24,7 @@ func NewBudget(perSecond, maxInFlight int) *Budget {
 	return b
 }
 
-// Set changes the bounds; calls that wait feel it at once.
+// Set changes the bounds. Whoever waits for a place feels it at once; whoever has his turn by the rate keeps it.
 func (b *Budget) Set(perSecond, maxInFlight int) {
 	b.limiter.SetLimit(rate.Limit(max(perSecond, 1)))
 	b.mu.Lock()

@@ -1,7 +1,9 @@
 package directory
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,11 +46,12 @@ type Directory struct {
 	byName map[string]*record
 	// efforts remember, by id and path, values that were written and have not come back yet.
 	efforts map[string]map[string]*effort
-	// doubtful holds the names whose creation got no proper answer.
-	doubtful map[string]bool
+	// doubtful holds the names whose creation got no proper answer, and when.
+	doubtful map[string]moment
 	listings Listings
-	// asked holds the ids and names that the last complete list was asked for; nil unless the list is partial.
-	asked map[string]bool
+	// asked holds the ids and names that the last complete list was asked for, each with how many complete lists there had
+	// been before the first of those in a row that asked for it; nil unless the list is partial.
+	asked map[string]int
 }
 
 // Known is what the caller of Refresh already knows of.
@@ -58,8 +61,6 @@ type Known = provider.Known
 type Listings struct {
 	// Complete counts the complete lists since the directory was made.
 	Complete int
-	// Since is when the directory was made.
-	Since time.Time
 	// AskedAt is when the last complete list was asked for, TriedAt when a list was last asked for; zero before that.
 	AskedAt, TriedAt time.Time
 	// Err is how the last try failed, nil if it did not.
@@ -70,14 +71,6 @@ type Listings struct {
 	Partial bool
 }
 
-// FreshUntil is when what was last listed becomes too old to be believed: grace after the last complete list.
-func (l Listings) FreshUntil(grace time.Duration) time.Time {
-	if l.Complete == 0 {
-		return l.Since.Add(grace)
-	}
-	return l.AskedAt.Add(grace)
-}
-
 // New makes an empty directory on top of remote.
 func New(remote provider.Remote, c clock.Clock) *Directory {
 	d := &Directory{
@@ -86,8 +79,7 @@ func New(remote provider.Remote, c clock.Clock) *Directory {
 		byID:     map[string]*record{},
 		byName:   map[string]*record{},
 		efforts:  map[string]map[string]*effort{},
-		doubtful: map[string]bool{},
-		listings: Listings{Since: c.Now()},
+		doubtful: map[string]moment{},
 	}
 	d.looks = &gatherer{read: d.read}
 	return d
@@ -137,7 +129,8 @@ func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider
 	defer d.mu.Unlock()
 	if err != nil {
 		if account.AsError(err).Doubt {
-			d.doubtful[n.Name] = true
+			d.now++
+			d.doubtful[n.Name] = d.now
 		}
 		return provider.Created{}, err
 	}
@@ -197,10 +190,7 @@ func (d *Directory) Refresh(ctx context.Context, known Known) error {
 	if err != nil {
 		return err
 	}
-	d.asked = nil
-	if partial {
-		d.asked = set(known.IDs, known.Names)
-	}
+	d.asked = d.askedNow(known, partial)
 	d.listings.AskedAt = started
 	d.listings.Total = len(seen)
 	d.listings.Partial = partial
@@ -208,12 +198,18 @@ func (d *Directory) Refresh(ctx context.Context, known Known) error {
 	return nil
 }
 
-func set(lists ...[]string) map[string]bool {
-	out := map[string]bool{}
-	for _, l := range lists {
-		for _, s := range l {
-			out[s] = true
+// askedNow is the new value of asked, while the list that was just read is not counted yet.
+func (d *Directory) askedNow(known Known, partial bool) map[string]int {
+	if !partial {
+		return nil
+	}
+	out := make(map[string]int, len(known.IDs)+len(known.Names))
+	for _, key := range slices.Concat(known.IDs, known.Names) {
+		before, inARow := d.asked[key]
+		if !inARow {
+			before = d.listings.Complete
 		}
+		out[key] = before
 	}
 	return out
 }
@@ -238,7 +234,12 @@ const keepAbsent = 3
 
 // covers says whether the last complete list would have had the account.
 func (d *Directory) covers(id, name string) bool {
-	return d.listings.Complete > 0 && (d.asked == nil || d.asked[id] || d.asked[name])
+	if d.asked == nil {
+		return d.listings.Complete > 0
+	}
+	_, byID := d.asked[id]
+	_, byName := d.asked[name]
+	return byID || byName
 }
 
 // view is what is known of an account; the caller holds the lock.
@@ -246,12 +247,12 @@ func (d *Directory) view(key Key) account.View {
 	v := account.View{
 		Listed:  d.covers(key.ID, key.Name),
 		Partial: d.listings.Partial,
-		Doubt:   key.ID == "" && d.doubtful[key.Name],
+		Doubt:   key.ID == "" && d.doubtful[key.Name] > 0,
 	}
 	r := d.find(key)
 	if r == nil {
 		if v.Listed {
-			v.Absences = d.listings.Complete
+			v.Absences = d.listings.Complete - d.asked[cmp.Or(key.ID, key.Name)]
 		}
 		return v
 	}
@@ -292,8 +293,10 @@ func (d *Directory) read(ctx context.Context, keys []Key) error {
 		d.merge(a, asked)
 	}
 	for _, k := range keys {
-		delete(d.doubtful, k.Name)
-		if r := d.find(k); r != nil {
+		if k.ID == "" && d.doubtful[k.Name] < asked {
+			delete(d.doubtful, k.Name)
+		}
+		if r := d.find(k); r != nil && r.asOf <= asked {
 			r.doubt = false
 			r.hidden = r.asOf < asked // asked for, and not shown
 		}

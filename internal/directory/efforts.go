@@ -9,7 +9,8 @@ const vainWrites = 2
 type effort struct {
 	value  string
 	writes int
-	// back is the value that was seen instead, "" before that.
+	// seen is set once another value was seen instead: back, "" where the field was not shown at all.
+	seen bool
 	back string
 }
 
@@ -18,7 +19,11 @@ func (d *Directory) strive(id string, applied account.State) {
 	if d.efforts[id] == nil {
 		d.efforts[id] = map[string]*effort{}
 	}
+	schema := d.remote.Fields()
 	for path, value := range applied {
+		if f, ok := schema.Field(path); ok && f.WriteOnly() {
+			continue // never shown, so never seen to arrive
+		}
 		if e := d.efforts[id][path]; e != nil && e.value == value {
 			e.writes++
 		} else {
@@ -35,14 +40,14 @@ func (d *Directory) judgeEfforts(a account.Account) {
 	}
 	shown := d.remote.Fields().Normal(a.State)
 	for path, e := range d.efforts[a.ID] {
-		got, isShown := shown[path]
+		got := shown[path]
 		switch {
-		case !isShown || got == e.value:
+		case got == e.value:
 			delete(d.efforts[a.ID], path)
-		case e.back != "" && e.back != got:
+		case e.seen && e.back != got:
 			e.writes, e.back = 0, got
 		default:
-			e.back = got
+			e.seen, e.back = true, got
 		}
 	}
 }
@@ -51,7 +56,7 @@ func (d *Directory) judgeEfforts(a account.Account) {
 func (d *Directory) notKept(id string) account.State {
 	var out account.State
 	for path, e := range d.efforts[id] {
-		if e.writes >= vainWrites && e.back != "" {
+		if e.writes >= vainWrites && e.seen {
 			if out == nil {
 				out = account.State{}
 			}

@@ -11,12 +11,14 @@ type Parent struct {
 	*Directory
 	// Budget bounds its calls.
 	Budget *Budget
-	// AccountID is the parent account's id at the provider.
-	AccountID string
+	// AccountID and AccountName are the parent account's at the provider.
+	AccountID, AccountName string
 	// Endpoint is the API's address.
 	Endpoint string
 	// Connection tells one connection from the next: it changes with credentials and endpoint.
 	Connection string
+	// Verified names the state of the resource that the connection was last found good for: its UID and generation.
+	Verified string
 }
 
 // Registry holds the parents that can be worked with, by the name of their resource.

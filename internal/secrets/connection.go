@@ -64,6 +64,11 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 	if secret == nil {
 		return s.restore(ctx, c, values)
 	}
+	return s.patch(ctx, secret, c, values)
+}
+
+// patch writes the values into the Secret as it was read; a conflict says that somebody else wrote since.
+func (s Store) patch(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
 	before := secret.DeepCopy()
 	fill(secret, c, values)
 	if sameSecret(before, secret) {
@@ -76,26 +81,38 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 	return valuesOf(secret), nil
 }
 
-// Prepare makes sure that the connection Secret exists and holds a password, generated if there was none,
-// and returns the password. Only after that may the account be created with it.
+// Prepare makes sure that the connection Secret exists and holds a password, generated if there was none
+// (whatever values say of it), and returns the password. Only after that may the account be created with it.
 func (s Store) Prepare(ctx context.Context, c Connection, values Values) (account.Secret, error) {
 	// A new name is the common case: creating first saves the look.
-	fresh := Values{KeyPassword: GeneratePassword()}
-	maps.Copy(fresh, values)
+	fresh := maps.Clone(values)
+	fresh[KeyPassword] = GeneratePassword()
 	held, err := s.create(ctx, c, fresh)
-	if apierrors.IsAlreadyExists(err) {
-		if held, err = s.Read(ctx, c); err == nil && held[KeyPassword] == "" {
-			held, err = s.Write(ctx, c, fresh)
-		}
+	if !apierrors.IsAlreadyExists(err) {
+		return held[KeyPassword], err
 	}
+	secret, err := s.get(ctx, c)
+	switch {
+	case err != nil:
+		return "", err
+	case secret == nil:
+		return "", fmt.Errorf("secret %s/%s came and went", c.Namespace, c.Name)
+	case len(secret.Data[KeyPassword]) > 0: // never overwritten: an account may already have it
+		return account.Secret(secret.Data[KeyPassword]), nil
+	}
+	held, err = s.patch(ctx, secret, c, fresh)
 	return held[KeyPassword], err
 }
 
-// Discard deletes the connection Secret if it is the resource's own. To be called only where no account was ever made.
+// Discard deletes the connection Secret if it is the resource's own and says nothing of an account.
+// To be called only where no account was ever made.
 func (s Store) Discard(ctx context.Context, c Connection) error {
 	secret, err := s.get(ctx, c)
 	if err != nil || secret == nil {
 		return client.IgnoreNotFound(err)
+	}
+	if len(secret.Data[KeyAccountID]) > 0 || len(secret.Data[KeyAPIKey]) > 0 {
+		return nil
 	}
 	uid, version := secret.UID, secret.ResourceVersion
 	return client.IgnoreNotFound(s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version}))
@@ -124,22 +141,24 @@ func (s Store) restore(ctx context.Context, c Connection, values Values) (Values
 	if err := s.Live.List(ctx, &others, client.InNamespace(c.Namespace), client.MatchingLabels{v1alpha1.LabelConnection: "true"}); err != nil {
 		return nil, err
 	}
-	all := Values{}
+	secret := newSecret(c)
 	for i := range others.Items {
 		if belongs(&others.Items[i], c) {
-			maps.Copy(all, valuesOf(&others.Items[i]))
+			fill(secret, c, valuesOf(&others.Items[i]))
 		}
 	}
-	for k, v := range values {
-		if v != "" {
-			all[k] = v
-		}
-	}
-	return s.create(ctx, c, all)
+	return s.createFrom(ctx, secret, c, values)
 }
 
 func (s Store) create(ctx context.Context, c Connection, values Values) (Values, error) {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}, Type: corev1.SecretTypeOpaque}
+	return s.createFrom(ctx, newSecret(c), c, values)
+}
+
+func newSecret(c Connection) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}, Type: corev1.SecretTypeOpaque}
+}
+
+func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
 	fill(secret, c, values)
 	if err := s.Client.Create(ctx, secret); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -87,6 +88,9 @@ func (c *Client) try(ctx context.Context, call call) (*answer, *account.Error) {
 		return nil, notSent(call.method, newRedactor(call.secrets...), err)
 	}
 	defer release()
+	if err := ctx.Err(); err != nil { // a write that has left is waited for, so this is the last moment to give it up
+		return nil, notSent(call.method, newRedactor(call.secrets...), err)
+	}
 	var token account.Secret
 	if call.issuer != "" {
 		if token, err = c.tokens.token(call.issuer); err != nil {
@@ -129,6 +133,10 @@ func (c *Client) send(ctx context.Context, call call, token account.Secret, reda
 	timeout := call.timeout
 	if timeout == 0 {
 		timeout = c.config.Timeout
+	}
+	if call.write {
+		// Who hangs up on a write never learns what became of it, or the key that only its answer has.
+		ctx = context.WithoutCancel(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -275,6 +283,20 @@ func transportProblem(err error) string {
 		return "given up before an answer came"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed"
+	}
+	return withoutAddresses(err)
+}
+
+// withoutAddresses leaves out ports and addresses, which differ from try to try: the same trouble has the same text,
+// so that a status that repeats it need not be written again.
+func withoutAddresses(err error) string {
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) {
+		return "the host " + lookup.Name + " can't be found"
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Op + ": " + op.Err.Error()
 	}
 	return err.Error()
 }

@@ -217,15 +217,28 @@ func TestAnswersThatBreakOff(t *testing.T) {
 }
 
 func TestGivingUp(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	r := stub(t, func(_ http.ResponseWriter, req *http.Request) {
+	var cancel context.CancelFunc
+	r := stub(t, func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body)
 		cancel()
+		if strings.HasSuffix(req.URL.Path, "/AddAccount") {
+			_, _ = w.Write([]byte(`{"result":1,"account_id":5,"active":true,"api_key":"key"}`))
+			return
+		}
 		<-req.Context().Done()
 	})
-	_, err := r.Create(ctx, newAccount("child-1"))
-	wantError(t, err, account.Unavailable, true)
+	ctx, cancelFirst := context.WithCancel(context.Background())
+	cancel = cancelFirst
+	created, err := r.Create(ctx, newAccount("child-1"))
+	if err != nil || created.APIKey.Reveal() != "key" {
+		t.Errorf("a write that has left was not waited for: %v", err)
+	}
 	_, err = r.Create(ctx, newAccount("child-1")) // cancelled before
+	wantError(t, err, account.Unavailable, false)
+
+	ctx, cancelSecond := context.WithCancel(context.Background())
+	cancel = cancelSecond
+	_, err = r.Get(ctx, provider.Selector{IDs: []string{"5"}})
 	wantError(t, err, account.Unavailable, false)
 }
 

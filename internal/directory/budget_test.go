@@ -1,0 +1,195 @@
+package directory_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/directory"
+)
+
+// plenty is a rate that nobody waits for.
+const plenty = 1_000_000
+
+func acquire(t *testing.T, b *directory.Budget) func() {
+	t.Helper()
+	release, err := b.Acquire(background)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return release
+}
+
+func TestBudgetBoundsTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(10, 100)
+		start := time.Now()
+		var all sync.WaitGroup
+		for range 31 {
+			all.Go(func() { acquire(t, b)() })
+		}
+		all.Wait()
+		// The first goes at once, the other thirty one after the other.
+		if took := time.Since(start).Round(10 * time.Millisecond); took != 3*time.Second {
+			t.Errorf("31 calls at 10 a second took %v", took)
+		}
+	})
+}
+
+func TestBudgetBoundsWhatIsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 4
+		b := directory.NewBudget(plenty, most)
+		var now, peak, served atomic.Int32
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				release := acquire(t, b)
+				defer release()
+				n := now.Add(1)
+				for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
+				}
+				<-time.After(time.Second) // of the bubble: all others that can go are in meanwhile
+				now.Add(-1)
+				served.Add(1)
+			})
+		}
+		all.Wait()
+		if peak.Load() != most || served.Load() != 50 {
+			t.Errorf("%d at once and %d in all, want %d and 50", peak.Load(), served.Load(), most)
+		}
+	})
+}
+
+func TestBudgetReleaseTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(plenty, 1)
+		release := acquire(t, b)
+		release()
+		release()
+		second := acquire(t, b)
+		third := waiting(t, b)
+		if third.done() {
+			t.Fatal("a place was freed twice")
+		}
+		second()
+		if !third.done() {
+			t.Error("the free place is not taken")
+		}
+	})
+}
+
+// waiter is somebody who asks for a place.
+type waiter struct {
+	err  atomic.Pointer[error]
+	stop context.CancelFunc
+}
+
+func waiting(t *testing.T, b *directory.Budget) *waiter {
+	ctx, stop := context.WithCancel(background)
+	t.Cleanup(stop)
+	w := &waiter{stop: stop}
+	go func() {
+		_, err := b.Acquire(ctx)
+		w.err.Store(&err)
+	}()
+	return w
+}
+
+// done says whether the asking has ended once nobody has anything to do for a millisecond of the bubble's time.
+func (w *waiter) done() bool {
+	<-time.After(time.Millisecond)
+	synctest.Wait()
+	return w.err.Load() != nil
+}
+
+func TestBudgetEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(plenty, 1)
+		release := acquire(t, b)
+		w := waiting(t, b)
+		if w.done() {
+			t.Fatal("two places where there is one")
+		}
+		w.stop()
+		if !w.done() || !errors.Is(*w.err.Load(), context.Canceled) {
+			t.Fatal("waits on after the context's end")
+		}
+		release()
+		acquire(t, b)() // the one who gave up holds no place
+	})
+}
+
+// Who gives up while waiting for the rate gives the place back.
+func TestBudgetEndsWithTheContextBetweenPlaceAndRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(1, 1)
+		acquire(t, b)()
+		w := waiting(t, b) // has the place and waits for its second
+		if w.done() {
+			t.Fatal("two calls in one second")
+		}
+		w.stop()
+		if !w.done() || !errors.Is(*w.err.Load(), context.Canceled) {
+			t.Fatal("waits on after the context's end")
+		}
+		start := time.Now()
+		acquire(t, b)()
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestBudgetSetWakesWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(plenty, 1)
+		release := acquire(t, b)
+		two, three := waiting(t, b), waiting(t, b)
+		if two.done() || three.done() {
+			t.Fatal("three places where there is one")
+		}
+		b.Set(plenty, 3)
+		if !two.done() || !three.done() {
+			t.Error("more places, and nobody is woken")
+		}
+		b.Set(plenty, 1) // three are in flight: nobody else until two have gone and one more
+		four := waiting(t, b)
+		release()
+		if four.done() {
+			t.Error("fewer places, and another one goes")
+		}
+		four.stop()
+	})
+}
+
+func TestBudgetSetChangesTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(1, 100)
+		b.Set(100, 100)
+		start := time.Now()
+		for range 101 {
+			acquire(t, b)()
+		}
+		if took := time.Since(start).Round(10 * time.Millisecond); took != time.Second {
+			t.Errorf("101 calls at 100 a second took %v", took)
+		}
+	})
+}
+
+// Bounds that make no sense still let one call after the other go.
+func TestBudgetIsNeverShut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(0, -1)
+		start := time.Now()
+		acquire(t, b)()
+		acquire(t, b)()
+		if took := time.Since(start).Round(10 * time.Millisecond); took != time.Second {
+			t.Errorf("two calls took %v", took)
+		}
+	})
+}

@@ -1,0 +1,189 @@
+package directory_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+// In these tests time stands still while anybody has something to do: whatever comes "together" does so for certain.
+
+func TestMain(m *testing.M) {
+	simulator.SharedKey() // before any bubble: what is made in one belongs to it
+	m.Run()
+}
+
+// askedFor are the ids of a call.
+func askedFor(c simulator.Call) []string { return strings.Split(c.Params["child_account_id"], ";") }
+
+func TestLooksByIDThatComeTogetherShareACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		ids := w.children(100)
+		var all sync.WaitGroup
+		for i := range 3 * len(ids) {
+			id := ids[i%len(ids)]
+			all.Go(func() {
+				v, err := w.Look(background, directory.Key{ID: id})
+				if err != nil || v.Account == nil || v.Account.ID != id || !v.Fresh {
+					t.Errorf("look at %s: %+v, %v", id, v, err)
+				}
+			})
+		}
+		all.Wait()
+		calls := w.sim.Calls()
+		if len(calls) != 1 {
+			t.Fatalf("%d calls for %d looks", len(calls), 3*len(ids))
+		}
+		asked := map[string]bool{}
+		for _, id := range askedFor(calls[0]) {
+			asked[id] = true
+		}
+		if len(asked) != len(ids) {
+			t.Errorf("asked for %d accounts, want %d", len(asked), len(ids))
+		}
+	})
+}
+
+// One call asks for as many as the provider takes at once.
+func TestTooManyLooksForOneCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{RefuseLongLists: true})
+		ids := w.children(pageSize + 500)
+		var all sync.WaitGroup
+		for _, id := range ids {
+			all.Go(func() {
+				if v, err := w.Look(background, directory.Key{ID: id}); err != nil || v.Account == nil {
+					t.Errorf("look at %s: %+v, %v", id, v, err)
+				}
+			})
+		}
+		all.Wait()
+		if n := len(w.sim.Calls()); n != 2 {
+			t.Errorf("%d calls for %d accounts", n, len(ids))
+		}
+	})
+}
+
+// The answer of a call that is under way may be older than the question.
+func TestLookNeverJoinsACallUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		ids := w.children(1)
+		g := w.hold(list)
+		first := make(chan account.View, 1)
+		go func() { v, _ := w.Look(background, directory.Key{ID: ids[0]}); first <- v }()
+		<-g.answered
+		w.set(t, ids[0], "language_code", "de")
+		second := make(chan account.View, 1)
+		go func() { v, _ := w.Look(background, directory.Key{ID: ids[0]}); second <- v }()
+		if v := <-second; v.Account == nil || v.Account.State["languageCode"] != "de" {
+			t.Errorf("the second look does not see what was there before it: %+v", v.Account)
+		}
+		if n := w.count(list); n != 2 {
+			t.Errorf("%d calls, want 2", n)
+		}
+		close(g.release)
+		if v := <-first; v.Account == nil {
+			t.Errorf("the first look: %+v", v)
+		}
+	})
+}
+
+// The older answer comes last, and yet does not replace the newer one.
+func TestTheOlderOfTwoLooksDoesNotWin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		ids := w.children(1)
+		g := w.hold(list)
+		first := make(chan error, 1)
+		go func() { _, err := w.Look(background, directory.Key{ID: ids[0]}); first <- err }()
+		<-g.answered
+		w.set(t, ids[0], "language_code", "de")
+		w.look(t, directory.Key{ID: ids[0]})
+		close(g.release)
+		if err := <-first; err != nil {
+			t.Fatal(err)
+		}
+		if got := w.value(ids[0], "languageCode"); got != "de" {
+			t.Errorf("known of it: %q", got)
+		}
+	})
+}
+
+// A failure is everybody's who shared the call, and nobody else's.
+func TestSharedFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		ids := w.children(10)
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Method: list, Times: 1})
+		var all sync.WaitGroup
+		for _, id := range ids {
+			all.Go(func() {
+				_, err := w.Look(background, directory.Key{ID: id})
+				if account.ClassOf(err) != account.Unavailable {
+					t.Errorf("error %v", err)
+				}
+			})
+		}
+		all.Wait()
+		w.look(t, directory.Key{ID: ids[0]})
+		if n := w.count(list); n != 2 {
+			t.Errorf("%d calls, want 2", n)
+		}
+	})
+}
+
+// The one who asked first goes; the others still get their answer.
+func TestFirstAskerGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		ids := w.children(2)
+		ctx, cancel := context.WithCancel(background)
+		first := make(chan error, 1)
+		go func() { _, err := w.Look(ctx, directory.Key{ID: ids[0]}); first <- err }()
+		synctest.Wait() // it has asked
+		second := make(chan account.View, 1)
+		go func() { v, _ := w.Look(background, directory.Key{ID: ids[1]}); second <- v }()
+		synctest.Wait() // so has this one
+		cancel()
+		if err := <-first; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+		if v := <-second; v.Account == nil || v.Account.ID != ids[1] {
+			t.Errorf("the other look: %+v", v)
+		}
+		if n := w.count(list); n != 1 {
+			t.Errorf("%d calls, want 1", n)
+		}
+	})
+}
+
+// A provider looks for one name at a time.
+func TestLooksByNameShareNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		w.children(5)
+		var all sync.WaitGroup
+		for i := range 5 {
+			all.Go(func() {
+				name := fmt.Sprintf("child-%05d", i)
+				if v, err := w.Look(background, directory.Key{Name: name}); err != nil || v.Account == nil || v.Account.Name != name {
+					t.Errorf("look at %s: %+v, %v", name, v, err)
+				}
+			})
+		}
+		all.Wait()
+		if n := w.count(list); n != 5 {
+			t.Errorf("%d calls, want 5", n)
+		}
+	})
+}
