@@ -129,8 +129,10 @@ var _ = Describe("A resource never hangs for ever", func() {
 		Eventually(state(ctx, w.parentAccount())).Should(BeStalledAs(v1alpha1.ReasonUnauthorized))
 		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonParentNotReady))
 		w.stop()
+		looked := w.count("GetAccountInfo")
 		w.start(ctx)
-		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonParentNotReady))
+		Eventually(func() int { return w.count("GetAccountInfo") }).Should(BeNumerically(">", looked))
+		Consistently(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonParentNotReady))
 	})
 
 	It("nor is silent under a parent that may not list", func(ctx SpecContext) {
