@@ -11,6 +11,7 @@ import (
 	kuberetry "k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -45,6 +46,9 @@ func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d acco
 		return r.create(ctx, s)
 	case account.StepUpdate:
 		return r.update(ctx, s, d)
+	case account.StepRecreate:
+		s.unbind()
+		return s.dir.Observe(s.key()), nil
 	default: // StepNone: only the connection Secret is left
 		return s.dir.Observe(s.key()), r.connect(ctx, s, d)
 	}
@@ -104,7 +108,9 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 	if err := r.mark(ctx, s, false); err != nil {
 		return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 	}
-	s.bind(*d.Account)
+	if out := r.take(ctx, s, *d.Account); out != nil {
+		return account.View{}, out
+	}
 	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {
 		s.observe(*d.Account)
 		return account.View{}, out
@@ -114,13 +120,32 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 	return s.dir.Observe(s.key()), nil
 }
 
+// take makes an account the resource's that Decide has allowed it. A password that was prepared for an account of our own
+// is not the password of one that was there before.
+func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a account.Account) *outcome {
+	if s.boundID() == "" && !s.claimed(a) && r.holds.isClean(s.child.UID) && s.intends() {
+		if err := r.Connections.Discard(ctx, s.connection()); err != nil {
+			return brokenSecret(v1alpha1.ReasonUpdating, err)
+		}
+	}
+	if s.boundID() == "" && !s.claimed(a) {
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
+	}
+	s.bind(a)
+	return nil
+}
+
 // connect brings the connection Secret up to date, recovering the API key where it was lost.
 // nil means that the Secret is settled, whatever its condition says.
 func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d account.Decision) *outcome {
 	if err := r.mark(ctx, s, false); err != nil {
 		return broken(v1alpha1.ReasonUpdating, err)
 	}
-	s.confirm(*d.Account)
+	if out := r.take(ctx, s, *d.Account); out != nil {
+		return out
+	}
+	s.confirm(d, r.Clock.Now())
+	r.claim(ctx, s, *d.Account)
 	held, out := r.store(ctx, s)
 	if out != nil {
 		return out
@@ -128,38 +153,45 @@ func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d a
 	if held[secrets.KeyAPIKey] == "" {
 		return r.recoverKey(ctx, s, d, held)
 	}
-	return connected(d, secretState{yes, v1alpha1.ReasonAvailable, "the connection Secret holds everything that is known of the account"})
+	return connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the connection Secret holds everything that is known of the account"})
 }
 
 // recoverKey finds an API key that was lost on the way, where the Secret still has the password.
 func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, d account.Decision, held secrets.Values) *outcome {
-	why := "no password is known to prove ourselves with"
-	if password := held[secrets.KeyPassword]; password != "" {
-		key, err := s.dir.RecoverKey(ctx, s.child.Status.AccountID, password)
-		if err == nil {
-			if _, err = r.writeConnection(ctx, s, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
-				return brokenSecret(v1alpha1.ReasonUpdating, err)
-			}
-			return connected(d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
+	key, err := s.dir.RecoverKey(ctx, s.child.Status.AccountID, held[secrets.KeyPassword])
+	if err == nil {
+		if _, err = r.writeConnection(ctx, s, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
+			return brokenSecret(v1alpha1.ReasonUpdating, err)
 		}
-		if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
-			return stopped(err)
-		}
-		why = account.AsError(err).Error()
+		return connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
+	}
+	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
+		return stopped(err)
 	}
 	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): put it into key %s of Secret %s yourself, or do without it",
-		why, secrets.KeyAPIKey, s.child.ConnectionSecretName())
+		account.AsError(err), secrets.KeyAPIKey, s.child.ConnectionSecretName())
 	if s.child.Status.Origin == v1alpha1.OriginAdopted {
-		return connected(d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
+		return connected(s, d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
 	}
 	return &outcome{reason: v1alpha1.ReasonAPIKeyMissing, message: message, secret: &secretState{no, v1alpha1.ReasonAPIKeyMissing, message}}
 }
 
 // connected ends the reconcile of an account that is as declared and whose connection Secret is settled.
-func connected(d account.Decision, state secretState) *outcome {
-	out := asDeclared(d)
+func connected(s *childScope, d account.Decision, state secretState) *outcome {
+	out := s.asDeclared(d)
 	out.secret = &state
 	return &out
+}
+
+// claim writes the resource's claim into an adopted account that holds nobody's data, so that a cluster built anew finds
+// it. Where that can't be, the binding stands in the status alone: nothing else depends on it.
+func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a account.Account) {
+	if a.CustomData != "" {
+		return
+	}
+	if err := s.dir.Claim(ctx, a.ID, s.claim.CustomData()); err != nil {
+		log.FromContext(ctx).Info("the claim could not be written into the account", "accountID", a.ID, "cause", err.Error())
+	}
 }
 
 // store brings all that is known into the connection Secret, once in a reconcile, and returns what it holds then.

@@ -30,6 +30,9 @@ func (r *ChildAccountReconciler) assess(ctx context.Context, s *childScope) asse
 		return assessment{outcome: out}
 	}
 	d := account.Decide(s.schema, s.subject(), s.dir.Observe(s.key()))
+	if s.asked() && d.Step != account.StepWait {
+		d = account.Decision{Step: account.StepLook}
+	}
 	return r.judge(s, d)
 }
 
@@ -38,6 +41,17 @@ func (r *ChildAccountReconciler) gate(ctx context.Context, s *childScope) (stop 
 	if s.child.Suspended() {
 		return true, outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
 	}
+	if stop, out := r.reach(ctx, s); stop {
+		return true, out
+	}
+	if err := s.schema.Check(s.desired); err != nil {
+		return true, childTable.failed(err)
+	}
+	return false, outcome{}
+}
+
+// reach takes up the parent, or says why it can't be worked with.
+func (r *ChildAccountReconciler) reach(ctx context.Context, s *childScope) (stop bool, out outcome) {
 	s.parent = &v1alpha1.ParentAccount{}
 	err := r.Get(ctx, s.parentKey(), s.parent)
 	switch {
@@ -66,9 +80,6 @@ func (r *ChildAccountReconciler) gate(ctx context.Context, s *childScope) (stop 
 	}
 	if out := pinned(s); out != nil {
 		return true, *out
-	}
-	if err := s.schema.Check(s.desired); err != nil {
-		return true, childTable.failed(err)
 	}
 	return false, outcome{}
 }
@@ -119,7 +130,7 @@ func pinned(s *childScope) *outcome {
 		return nil
 	}
 	if s.child.Annotations[v1alpha1.AnnotationAcceptParent] == s.dir.AccountID {
-		st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied, st.Observed = "", "", "", nil, nil
+		s.unbind()
 		return nil
 	}
 	return &outcome{reason: v1alpha1.ReasonParentChanged, message: fmt.Sprintf(
@@ -129,8 +140,14 @@ func pinned(s *childScope) *outcome {
 
 // judge says what a decision means for the resource.
 func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assessment {
+	if out := r.duplicate(s, d); out != nil {
+		return assessment{outcome: *out}
+	}
 	switch d.Step {
 	case account.StepNone:
+		if s.child.Observes() {
+			return assessment{outcome: r.observed(s, d)}
+		}
 		return r.settle(s, d)
 	case account.StepWait:
 		if out := r.outage(s); out != nil {
@@ -150,19 +167,29 @@ func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assess
 
 // settle is for an account that is as declared.
 func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) assessment {
-	s.bind(*d.Account)
 	_, recheck := r.recheck.Load(s.child.UID)
-	if recheck || !s.secretSettled() {
+	if recheck || s.boundID() != d.Account.ID || !s.secretSettled() {
 		if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok {
 			return assessment{outcome: held.remaining(r.Clock.Now())}
 		}
 		return assessment{work: true, decision: d}
 	}
-	s.confirm(*d.Account)
+	s.confirm(d, r.Clock.Now())
 	if out := r.outage(s); out != nil && out.pastGrace {
 		return assessment{outcome: *out}
 	}
-	return assessment{outcome: asDeclared(d)}
+	return assessment{outcome: s.asDeclared(d)}
+}
+
+// observed is the outcome under managementPolicy Observe, of an account that is there.
+func (r *ChildAccountReconciler) observed(s *childScope, d account.Decision) outcome {
+	s.observe(*d.Account)
+	s.drift(d.Drift, r.Clock.Now())
+	s.child.Status.AccountID, s.child.Status.ParentAccountID = d.Account.ID, s.dir.AccountID
+	if out := r.outage(s); out != nil && out.pastGrace {
+		return *out
+	}
+	return outcome{reason: v1alpha1.ReasonObserved, message: "the account is there and is only read"}
 }
 
 // remaining is the outcome of a try that is not to be repeated yet.
@@ -176,13 +203,19 @@ func (h hold) remaining(now time.Time) outcome {
 }
 
 // asDeclared is the outcome of an account that nothing more is written to.
-func asDeclared(d account.Decision) outcome {
+func (s *childScope) asDeclared(d account.Decision) outcome {
+	off := d.Account.State["active"] == "false"
+	earlier := s.foundOff || hadReason(s.was.Conditions, v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
 	switch a := d.Account; {
 	case a.State["frozen"] == "true":
 		return outcome{reason: v1alpha1.ReasonFrozen, message: "the provider has blocked the account"}
 	case len(d.NotKept) > 0:
 		return outcome{reason: v1alpha1.ReasonValueNotKept, message: notKept(d.NotKept)}
-	case a.State["active"] == "false":
+	case len(d.Drift) > 0:
+		return outcome{reason: v1alpha1.ReasonDriftDetected, message: "changed at the provider and left alone: " + account.FieldNames(d.Drift)}
+	case off && earlier && s.child.Spec.Active == nil:
+		return outcome{reason: v1alpha1.ReasonDeactivatedEarlier, message: "the account was found again, switched off; declare spec.active to say whether it is to be on"}
+	case off:
 		return outcome{reason: v1alpha1.ReasonDeactivated, message: "the account is switched off"}
 	}
 	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account is as declared"}
@@ -200,12 +233,12 @@ func notKept(changes []account.Change) string {
 func (r *ChildAccountReconciler) refused(s *childScope, d account.Decision) outcome {
 	name := s.child.AccountName()
 	switch {
+	case len(d.Drift) > 0:
+		return outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
+			"account %s (id %s) was there before this resource and is not identical: %s", name, d.Account.ID, account.FieldNames(d.Drift))}
 	case d.Holder == nil:
 		return outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
-			"account %s (id %s) was there before this resource and is left alone; choose another spec.accountName", name, d.Account.ID)}
-	case d.Holder.Installation == s.claim.Installation && r.exists(*d.Holder):
-		return outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
-			"account %s (id %s) belongs to ChildAccount %s/%s: one of the two must go", name, d.Account.ID, d.Holder.Namespace, d.Holder.Name)}
+			"account %s (id %s) was there before this resource and is left alone; choose another spec.accountName, or a spec.adoptionPolicy that takes it", name, d.Account.ID)}
 	}
 	return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf(
 		"account %s (id %s) belongs to ChildAccount %s and is left alone", name, d.Account.ID, d.Holder)}
@@ -214,6 +247,9 @@ func (r *ChildAccountReconciler) refused(s *childScope, d account.Decision) outc
 func missing(s *childScope, d account.Decision) outcome {
 	if d.Account != nil {
 		return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("account %s is not %s any more but %s", d.Account.ID, s.child.AccountName(), d.Account.Name)}
+	}
+	if s.boundID() == "" {
+		return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("the parent has no account %s to observe", s.child.AccountName())}
 	}
 	return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("two complete lists in a row did not have account %s (%s)", s.child.Status.AccountID, s.child.AccountName())}
 }

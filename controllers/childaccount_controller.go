@@ -14,11 +14,9 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -56,16 +54,7 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	s := newChildScope(child, r.Installation)
-	if !child.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, r.release(ctx, s)
-	}
-	a := r.assess(ctx, s)
-	out := a.outcome
-	if a.work {
-		out = r.converge(ctx, s, a.decision)
-	}
-	result, err := r.finish(ctx, s, out)
+	result, err := r.reconcile(ctx, newChildScope(child, r.Installation))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		// Somebody changed or deleted the resource meanwhile: what is newer is looked at again.
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
@@ -74,36 +63,15 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	return result, err
 }
 
-// release lets the resource go. The account stays as it is; so does its connection Secret, unless it is certain that
-// no account was ever made: where a try was in doubt, or was made before the operator's last start, the Secret may hold
-// the only copy of a password.
-func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) error {
-	if !controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) {
-		return nil
+func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (ctrl.Result, error) {
+	if !s.child.DeletionTimestamp.IsZero() {
+		return r.release(ctx, s)
 	}
-	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
-		if err := r.discard(ctx, s); err != nil {
-			return err
-		}
+	a := r.assess(ctx, s)
+	if a.work {
+		return r.finish(ctx, s, r.converge(ctx, s, a.decision))
 	}
-	before := s.child.DeepCopy()
-	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
-	r.holds.forget(s.child.UID)
-	r.recheck.Delete(s.child.UID)
-	return client.IgnoreNotFound(r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})))
-}
-
-// discard removes the connection Secret of a resource whose account was never made.
-func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
-	dir := r.Parents.Get(s.parentKey())
-	if dir == nil || s.enter(dir) != nil || !s.intends() {
-		return nil
-	}
-	err := r.Connections.Discard(ctx, s.connection())
-	if _, somebodyElses := errorAs[*secrets.Problem](err); somebodyElses {
-		return nil
-	}
-	return err
+	return r.finish(ctx, s, a.outcome)
 }
 
 // Resynced wakes the children of a parent whose account is not as declared or whose status would say something else,
@@ -126,6 +94,9 @@ func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.Name
 }
 
 func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.ChildAccount) bool {
+	if !child.DeletionTimestamp.IsZero() {
+		return true
+	}
 	s := newChildScope(child, r.Installation)
 	a := r.assess(ctx, s)
 	if a.work || a.outcome.err != nil {
@@ -145,12 +116,6 @@ func (r *ChildAccountReconciler) Moved(ctx context.Context, parent types.Namespa
 		r.recheck.Store(children.Items[i].UID, true)
 	}
 	return nil
-}
-
-// exists says whether the resource of a claim of this installation is there.
-func (r *ChildAccountReconciler) exists(holder account.Claim) bool {
-	key := types.NamespacedName{Namespace: holder.Namespace, Name: holder.Name}
-	return r.Get(context.Background(), key, &v1alpha1.ChildAccount{}) == nil
 }
 
 // SetupWithManager registers the controller.

@@ -42,6 +42,9 @@ func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
 	st := &s.child.Status
 	out.pastGrace = out.pastGrace || childTable.row(out.reason).reconciling && r.tooLong(s)
 	st.ObservedGeneration = s.child.Generation
+	if !childTable.row(out.reason).reconciling {
+		st.LastHandledReconcileAt = s.requested()
+	}
 	childTable.write(&st.Conditions, s.child.Generation, out, r.Clock.Now())
 	if out.secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
@@ -140,9 +143,31 @@ func (s *childScope) observe(a account.Account) {
 	}
 }
 
+// drift notes the differences that are left alone, each since it was first seen.
+func (s *childScope) drift(changes []account.Change, now time.Time) {
+	since := map[string]metav1.Time{}
+	for _, d := range s.was.Drift {
+		since[d.Field] = d.Since
+	}
+	var out []v1alpha1.DriftedField
+	for _, c := range changes {
+		d := v1alpha1.DriftedField{Field: c.Field.Path, Desired: c.To, Since: metav1.NewTime(now).Rfc3339Copy()}
+		if first, ok := since[d.Field]; ok {
+			d.Since = first
+		}
+		if c.Known {
+			observed := c.From[:min(len(c.From), longestObserved)]
+			d.Observed = &observed
+		}
+		out = append(out, d)
+	}
+	s.child.Status.Drift = out
+}
+
 // confirm notes an account that is as declared: all that is declared counts as applied.
-func (s *childScope) confirm(a account.Account) {
-	s.observe(a)
+func (s *childScope) confirm(d account.Decision, now time.Time) {
+	s.observe(*d.Account)
+	s.drift(d.Drift, now)
 	applied := s.schema.Normal(s.desired)
 	if len(applied) == 0 {
 		applied = nil

@@ -43,13 +43,16 @@ type table struct {
 
 // childTable says what each reason means on a ChildAccount.
 var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdict{
-	v1alpha1.ReasonCreating:     {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created. Nothing to do."},
-	v1alpha1.ReasonUpdating:     {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed. Nothing to do."},
-	v1alpha1.ReasonAvailable:    {ready: yes, second: yes, help: "The account is as declared."},
-	v1alpha1.ReasonDeactivated:  {ready: yes, second: yes, help: "The account is switched off, as declared by active: false."},
-	v1alpha1.ReasonValueNotKept: {ready: yes, second: no, help: "The provider accepts a value and does not keep it. The message names the field. Declare what it shows, or leave the field out."},
-	v1alpha1.ReasonFrozen:       {ready: no, second: yes, stalled: true, help: "The provider has blocked the account. Ask the provider; the next resync sees it unblocked."},
-	v1alpha1.ReasonSuspended:    {ready: asBefore, second: unknown, help: "The resource or its parent is suspended. Remove suspend to go on."},
+	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created. Nothing to do."},
+	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed. Nothing to do."},
+	v1alpha1.ReasonAvailable:          {ready: yes, second: yes, help: "The account is as declared."},
+	v1alpha1.ReasonDeactivated:        {ready: yes, second: yes, help: "The account is switched off, as declared by active: false."},
+	v1alpha1.ReasonValueNotKept:       {ready: yes, second: no, help: "The provider accepts a value and does not keep it. The message names the field. Declare what it shows, or leave the field out."},
+	v1alpha1.ReasonFrozen:             {ready: no, second: yes, stalled: true, help: "The provider has blocked the account. Ask the provider; the next resync sees it unblocked."},
+	v1alpha1.ReasonDriftDetected:      {ready: yes, second: no, help: "The account was changed at the provider and driftPolicy is Report: status.drift lists the fields. Change the spec, the account, or the policy."},
+	v1alpha1.ReasonObserved:           {ready: yes, second: yes, help: "The account is there; managementPolicy is Observe, so nothing is written. status.drift lists the differences."},
+	v1alpha1.ReasonDeactivatedEarlier: {ready: no, second: yes, stalled: true, help: "The account was found again, switched off, and active is not declared: an earlier deletion with deletionPolicy Deactivate did that, most likely. Declare active: true to switch it on, active: false to leave it off."},
+	v1alpha1.ReasonSuspended:          {ready: asBefore, second: unknown, help: "The resource or its parent is suspended. Remove suspend to go on."},
 
 	v1alpha1.ReasonParentNotFound: {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace. Create it or correct the manifest."},
 	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why."},
@@ -63,7 +66,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 
 	v1alpha1.ReasonNameTaken:         {ready: no, second: no, stalled: true, retry: slow, help: "Somebody else's account has the name. Choose another accountName in a new ChildAccount."},
 	v1alpha1.ReasonEmailTaken:        {ready: no, second: no, stalled: true, retry: slow, help: "Another account has the e-mail. Choose another one, or free it."},
-	v1alpha1.ReasonAdoptionRefused:   {ready: no, second: no, stalled: true, retry: none, help: "The parent already has an account with this name, and it was not made by this resource. It is left alone."},
+	v1alpha1.ReasonAdoptionRefused:   {ready: no, second: no, stalled: true, retry: none, help: "The parent already has an account with this name, and it was not made by this resource. It is left alone. adoptionPolicy says whether it may be taken; the message names what stands against it."},
 	v1alpha1.ReasonClaimedElsewhere:  {ready: no, second: no, stalled: true, retry: none, help: "The account belongs to a resource of another installation, or to one that is gone. It is left alone; the message names the holder."},
 	v1alpha1.ReasonDuplicateResource: {ready: no, second: no, stalled: true, retry: none, help: "Another ChildAccount of this cluster has the same account. Delete one of the two; the account stays."},
 
@@ -74,12 +77,12 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonBlockedDailyLimit:   {ready: no, second: no, stalled: true, retry: tomorrow, help: "No more child accounts today. It goes on with the next UTC day."},
 	v1alpha1.ReasonRoleMissing:         {ready: no, second: no, stalled: true, retry: slow, help: "The service account lacks the role for a method. Give it the role Owner."},
 
-	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is gone at the provider. It is not made anew: delete the resource and apply it again for a new account."},
+	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is gone at the provider. missingPolicy Recreate makes it anew; so does deleting the resource and applying it again. Under Observe: there is none with this name."},
 	v1alpha1.ReasonAPIKeyMissing:  {ready: no, second: yes, stalled: true, retry: slow, help: "The account is as declared, but its API key was lost on the way and can't be recovered. The message says how to go on."},
 
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer. It is tried again by itself; after a while Ready becomes Unknown."},
-	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted. The account stays."},
+	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be switched off first; it is kept back for at most an hour. Stalled says that somebody has to act; the message says why."},
 }, renamed: map[string]string{
 	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
 }}
@@ -141,6 +144,6 @@ func (t table) write(conditions *[]metav1.Condition, generation int64, o outcome
 		ready.ObservedGeneration = generation
 	}
 	set(t.second, v.second)
-	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling)
-	setOrRemove(v1alpha1.ConditionStalled, v.stalled)
+	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling && !o.stuck)
+	setOrRemove(v1alpha1.ConditionStalled, v.stalled || o.stuck)
 }

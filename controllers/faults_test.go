@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
@@ -379,7 +380,7 @@ var _ = Describe("Secrets", func() {
 })
 
 func beNotFound() types.GomegaMatcher {
-	return WithTransform(client.IgnoreNotFound, Succeed())
+	return Satisfy(apierrors.IsNotFound)
 }
 
 func manyNames(n int) []string {

@@ -23,6 +23,8 @@ type outcome struct {
 	after time.Duration
 	// pastGrace is set where what was last seen is too old to be believed.
 	pastGrace bool
+	// stuck makes it Stalled instead of Reconciling.
+	stuck bool
 	// secret is what there is to say of the connection Secret; nil leaves its condition as it is.
 	secret *secretState
 	// plan is what was tried in vain, so that it is not tried again before its time; "" where trying again costs nothing.

@@ -227,7 +227,7 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 	managed := int32(0)
 	for i := range children {
 		id := children[i].Status.AccountID
-		if id != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
+		if children[i].Status.Origin != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
 			managed++
 		}
 	}

@@ -27,6 +27,8 @@ type childScope struct {
 	// desired holds the declared values.
 	desired account.State
 	claim   account.Claim
+	// foundOff is set where the account was found by its claim, switched off, and whether it is to be on is not declared.
+	foundOff bool
 	// created and written are what this reconcile did at the provider.
 	created bool
 	written []account.Change
@@ -62,7 +64,15 @@ func (s *childScope) enter(dir *directory.Parent) error {
 
 // key is how the directory finds the account.
 func (s *childScope) key() directory.Key {
-	return directory.Key{ID: s.child.Status.AccountID, Name: s.child.AccountName()}
+	return directory.Key{ID: s.boundID(), Name: s.child.AccountName()}
+}
+
+// boundID is the account that is the resource's, "" before that. An account that is only observed is not.
+func (s *childScope) boundID() string {
+	if s.child.Status.Origin == "" {
+		return ""
+	}
+	return s.child.Status.AccountID
 }
 
 // target names the account beyond doubt: "<parent account id>/<account name>".
@@ -78,10 +88,16 @@ func (s *childScope) subject() account.Subject {
 	return account.Subject{
 		Claim:       s.claim,
 		Name:        s.child.AccountName(),
-		ID:          s.child.Status.AccountID,
+		ID:          s.boundID(),
 		Intent:      s.intends(),
 		Desired:     s.desired,
 		LastApplied: s.child.Status.LastApplied,
+		Policy: account.Policy{
+			Adopt:       account.Adoption(s.child.AdoptionPolicy()),
+			Observe:     s.child.Observes(),
+			ReportDrift: s.child.ReportsDrift(),
+			Recreate:    s.child.Recreates(),
+		},
 	}
 }
 
@@ -98,11 +114,11 @@ func (s *childScope) connection() secrets.Connection {
 // plan tells one try from another: the generation, the connection it would use, and what it would write.
 func (s *childScope) plan(d account.Decision) string {
 	step := d.Step
-	if step == account.StepLook && s.child.Status.AccountID == "" {
+	if step == account.StepLook && s.boundID() == "" {
 		step = account.StepCreate // the look that an intent asks for is a part of creating
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %s %s", s.child.Generation, s.dir.Connection, step)
+	fmt.Fprintf(&b, "%d %s %s %s", s.child.Generation, s.requested(), s.dir.Connection, step)
 	for _, c := range d.Changes {
 		fmt.Fprintf(&b, " %s=%q>%q", c.Field.Path, c.From, c.To)
 	}
@@ -112,13 +128,38 @@ func (s *childScope) plan(d account.Decision) string {
 // bind notes which account is the resource's from now on.
 func (s *childScope) bind(a account.Account) {
 	st := &s.child.Status
-	if st.AccountID == a.ID {
+	if s.boundID() == a.ID {
 		return
 	}
 	st.AccountID, st.ParentAccountID, st.Origin = a.ID, s.dir.AccountID, v1alpha1.OriginAdopted
-	if s.intends() {
+	if s.claimed(a) && s.intends() {
 		st.Origin = v1alpha1.OriginCreated
+		return
 	}
+	s.foundOff = s.claimed(a) && s.child.Spec.Active == nil && a.State["active"] == "false"
+}
+
+// claimed says whether the account carries the resource's claim.
+func (s *childScope) claimed(a account.Account) bool {
+	claim, ok := a.Claim()
+	return ok && claim == s.claim
+}
+
+// unbind gives up an account that is gone.
+func (s *childScope) unbind() {
+	st := &s.child.Status
+	st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied, st.Observed = "", "", "", nil, nil
+}
+
+// requested is the value of the annotation that asks for a look now.
+func (s *childScope) requested() string {
+	v := s.child.Annotations[v1alpha1.AnnotationReconcileRequestedAt]
+	return v[:min(len(v), longestObserved)]
+}
+
+// asked says whether somebody asks for a look that was not done yet.
+func (s *childScope) asked() bool {
+	return s.requested() != "" && s.requested() != s.child.Status.LastHandledReconcileAt
 }
 
 // secretSettled says whether the connection Secret needs no look: all that could change it is as it was.

@@ -32,6 +32,12 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return err
 	}
+	err = indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexAccountName, func(o client.Object) []string {
+		return []string{o.(*v1alpha1.ChildAccount).AccountName()}
+	})
+	if err != nil {
+		return err
+	}
 	return indexer.IndexField(ctx, &v1alpha1.ParentAccount{}, indexCredentials, func(o client.Object) []string {
 		return []string{o.(*v1alpha1.ParentAccount).Spec.Voximplant.CredentialsSecretRef.Name}
 	})
@@ -46,7 +52,7 @@ func childrenOfParent(parent types.NamespacedName) []client.ListOption {
 type sourceFunc = source.Func
 
 // ours are the annotations of a person that ask for a reconcile.
-var ours = []string{v1alpha1.AnnotationAcceptParent}
+var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt}
 
 // asked passes what a person asks for: a new spec, a deletion, one of our annotations. Our own patches pass by.
 var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

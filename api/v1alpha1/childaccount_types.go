@@ -66,10 +66,72 @@ type ChildAccountSpec struct {
 	// +optional
 	ConnectionSecret *ConnectionSecret `json:"connectionSecret,omitempty"`
 
+	// AdoptionPolicy says whether an account that was there before the resource may become the resource's: Never (default),
+	// IfIdentical (what is declared and can be read is as declared) or Always. Its password is not touched.
+	// +optional
+	AdoptionPolicy *AdoptionPolicy `json:"adoptionPolicy,omitempty"`
+
+	// DeletionPolicy says what becomes of the account when the resource is deleted: Retain (default) leaves it as it is,
+	// Deactivate switches it off. Nothing can delete it.
+	// +optional
+	DeletionPolicy *DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// MissingPolicy says what to do when an account of ours is gone at the provider: Report (default) or Recreate.
+	// +optional
+	MissingPolicy *MissingPolicy `json:"missingPolicy,omitempty"`
+
+	// ManagementPolicy says whether the account is written to: Manage (default), or Observe, which only reads.
+	// +optional
+	ManagementPolicy *ManagementPolicy `json:"managementPolicy,omitempty"`
+
+	// DriftPolicy says what to do about changes made at the provider: Correct (default), or Report, which lists them in
+	// status.drift. A change of the spec is applied either way.
+	// +optional
+	DriftPolicy *DriftPolicy `json:"driftPolicy,omitempty"`
+
 	// Suspend stops everything for this resource; the account stays as it is.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 }
+
+// AdoptionPolicy is Never, IfIdentical or Always.
+// +kubebuilder:validation:Enum=Never;IfIdentical;Always
+type AdoptionPolicy string
+
+// DeletionPolicy is Retain or Deactivate.
+// +kubebuilder:validation:Enum=Retain;Deactivate
+type DeletionPolicy string
+
+// MissingPolicy is Report or Recreate.
+// +kubebuilder:validation:Enum=Report;Recreate
+type MissingPolicy string
+
+// ManagementPolicy is Manage or Observe.
+// +kubebuilder:validation:Enum=Manage;Observe
+type ManagementPolicy string
+
+// DriftPolicy is Correct or Report.
+// +kubebuilder:validation:Enum=Correct;Report
+type DriftPolicy string
+
+// The policies. The first of each kind is the default.
+const (
+	AdoptNever       AdoptionPolicy = "Never"
+	AdoptIfIdentical AdoptionPolicy = "IfIdentical"
+	AdoptAlways      AdoptionPolicy = "Always"
+
+	DeletionRetain     DeletionPolicy = "Retain"
+	DeletionDeactivate DeletionPolicy = "Deactivate"
+
+	MissingReport   MissingPolicy = "Report"
+	MissingRecreate MissingPolicy = "Recreate"
+
+	ManagementManage  ManagementPolicy = "Manage"
+	ManagementObserve ManagementPolicy = "Observe"
+
+	DriftCorrect DriftPolicy = "Correct"
+	DriftReport  DriftPolicy = "Report"
+)
 
 // ParentReference names a ParentAccount in the resource's own namespace.
 type ParentReference struct {
@@ -158,12 +220,40 @@ type ChildAccountStatus struct {
 	// +kubebuilder:validation:MaxProperties=64
 	LastApplied map[string]string `json:"lastApplied,omitempty"`
 
+	// Drift lists the differences that are left alone, by driftPolicy Report or managementPolicy Observe.
+	// +optional
+	// +listType=map
+	// +listMapKey=field
+	// +kubebuilder:validation:MaxItems=64
+	Drift []DriftedField `json:"drift,omitempty"`
+
+	// LastHandledReconcileAt is the value of the annotation accounts.cpaas.dev/reconcile-requested-at that was last acted on.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+
 	// Conditions are Ready, Synced, ConnectionSecretReady, and while they apply Reconciling and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// DriftedField is a declared field that is not as declared. No secret is ever among them.
+type DriftedField struct {
+	// Field is the path below spec, notifications.news for example.
+	// +kubebuilder:validation:MaxLength=64
+	Field string `json:"field"`
+	// Desired is the declared value.
+	// +kubebuilder:validation:MaxLength=1024
+	Desired string `json:"desired"`
+	// Observed is the provider's value; absent where it is not shown.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Observed *string `json:"observed,omitempty"`
+	// Since is when the difference was first seen.
+	Since metav1.Time `json:"since"`
 }
 
 // ObservedAccount is what the provider shows of an account. A field is absent where the provider did not show it.
@@ -241,6 +331,31 @@ func (c *ChildAccount) Suspended() bool { return c.Spec.Suspend != nil && *c.Spe
 
 // AccountName returns the account's name at the provider.
 func (c *ChildAccount) AccountName() string { return valueOr(c.Spec.AccountName, c.Name) }
+
+// Observes says whether the account is only read.
+func (c *ChildAccount) Observes() bool {
+	return valueOr(c.Spec.ManagementPolicy, ManagementManage) == ManagementObserve
+}
+
+// Deactivates says whether the account is switched off when the resource is deleted.
+func (c *ChildAccount) Deactivates() bool {
+	return valueOr(c.Spec.DeletionPolicy, DeletionRetain) == DeletionDeactivate
+}
+
+// AdoptionPolicy returns what accounts may be adopted.
+func (c *ChildAccount) AdoptionPolicy() AdoptionPolicy {
+	return valueOr(c.Spec.AdoptionPolicy, AdoptNever)
+}
+
+// ReportsDrift says whether changes at the provider are left alone.
+func (c *ChildAccount) ReportsDrift() bool {
+	return valueOr(c.Spec.DriftPolicy, DriftCorrect) == DriftReport
+}
+
+// Recreates says whether an account that is gone is made anew.
+func (c *ChildAccount) Recreates() bool {
+	return valueOr(c.Spec.MissingPolicy, MissingReport) == MissingRecreate
+}
 
 // ConnectionSecretName returns the name of the connection Secret.
 func (c *ChildAccount) ConnectionSecretName() string {

@@ -21,6 +21,9 @@ const (
 	ReasonCreating            = "Creating"
 	ReasonUpdating            = "Updating"
 	ReasonAvailable           = "Available"
+	ReasonDriftDetected       = "DriftDetected"
+	ReasonObserved            = "Observed"
+	ReasonDeactivatedEarlier  = "DeactivatedEarlier"
 	ReasonSuspended           = "Suspended"
 	ReasonDeactivated         = "Deactivated"
 	ReasonFrozen              = "Frozen"
@@ -68,6 +71,8 @@ const (
 	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
 	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.
 	AnnotationAcceptParent = "accounts.cpaas.dev/accept-parent"
+	// AnnotationReconcileRequestedAt asks for a look now, whenever its value is a new one (echoed in status.lastHandledReconcileAt).
+	AnnotationReconcileRequestedAt = "accounts.cpaas.dev/reconcile-requested-at"
 	// Finalizer lets the operator say goodbye to an account before its resource goes.
 	Finalizer = "accounts.cpaas.dev/child-account"
 )

@@ -1,5 +1,29 @@
 package account
 
+import "slices"
+
+// Adoption says whether an account that was there before the resource may become the resource's.
+type Adoption string
+
+// The adoption policies. The zero value adopts nothing.
+const (
+	AdoptNever       Adoption = "Never"
+	AdoptIfIdentical Adoption = "IfIdentical"
+	AdoptAlways      Adoption = "Always"
+)
+
+// Policy is what a resource allows. The zero value is the careful one: adopt nothing, correct drift, never create again.
+type Policy struct {
+	// Adopt says which accounts that were there before may be taken.
+	Adopt Adoption
+	// Observe reads and never writes.
+	Observe bool
+	// ReportDrift leaves alone what was changed at the provider, and writes only what was changed in the spec.
+	ReportDrift bool
+	// Recreate makes an account anew that is gone.
+	Recreate bool
+}
+
 // Subject is what a resource says of its account.
 type Subject struct {
 	// Claim is the resource's own claim.
@@ -12,6 +36,8 @@ type Subject struct {
 	Intent bool
 	// Desired holds the declared values, LastApplied those last written or confirmed.
 	Desired, LastApplied State
+	// Policy is what the resource allows.
+	Policy Policy
 }
 
 // View is what is known about the subject's account, by id where the subject has one, else by exact name.
@@ -49,8 +75,10 @@ const (
 	StepNone Step = "None"
 	// StepRefuse: the account exists and is not ours to take.
 	StepRefuse Step = "Refuse"
-	// StepMissing: the account we are bound to is gone.
+	// StepMissing: the account we are bound to is gone, or the one to observe is not there.
 	StepMissing Step = "Missing"
+	// StepRecreate: the account we are bound to is gone, and is to be made anew.
+	StepRecreate Step = "Recreate"
 )
 
 // Decision is the plan for one resource.
@@ -62,6 +90,9 @@ type Decision struct {
 	Changes []Change
 	// NotKept are the differences that are left alone, because the provider does not keep the values.
 	NotKept []Change
+	// Drift are the differences that are reported and left alone: changes at the provider under ReportDrift, all
+	// differences under Observe, and with StepRefuse those that stand against adopting the account.
+	Drift []Change
 	// Holder is the claim of whoever holds the account, for StepRefuse; nil where it has no claim.
 	Holder *Claim
 }
@@ -79,16 +110,57 @@ func Decide(schema Schema, s Subject, v View) Decision {
 		return decideAbsent(s, v)
 	case v.Account.Name != s.Name:
 		return Decision{Step: StepMissing, Account: v.Account}
-	case s.ID == "":
-		if claim, ok := v.Account.Claim(); !ok || claim != s.Claim {
-			return refuse(v.Account, claim, ok)
+	case s.Policy.Observe:
+		return Decision{Step: StepNone, Account: v.Account, Drift: Diff(schema, s.Desired, v.Account.State, s.LastApplied)}
+	}
+	if s.ID == "" {
+		if d := mayBind(schema, s, v); d != nil {
+			return *d
 		}
 	}
+	return compare(schema, s, v)
+}
+
+// mayBind says why an account that nobody is bound to may not become the resource's (yet); nil if it may.
+func mayBind(schema Schema, s Subject, v View) *Decision {
+	claim, claimed := v.Account.Claim()
+	d := Decision{Step: StepRefuse, Account: v.Account}
+	switch {
+	case claimed && claim == s.Claim:
+		return nil
+	case claimed:
+		d.Holder = &claim
+		return &d
+	case s.Policy.Adopt != AdoptIfIdentical && s.Policy.Adopt != AdoptAlways:
+		return &d
+	case s.Policy.Adopt == AdoptIfIdentical:
+		d.Drift = readable(Diff(schema, s.Desired, v.Account.State, nil))
+	}
+	switch {
+	case len(d.Drift) > 0:
+		return &d
+	case !v.Fresh: // the last look before an account changes hands
+		return &Decision{Step: StepLook}
+	}
+	return nil
+}
+
+// readable are the changes of fields that the provider shows.
+func readable(changes []Change) []Change {
+	return slices.DeleteFunc(changes, func(c Change) bool { return c.Field.WriteOnly() })
+}
+
+// compare sorts the differences into those to write and those to leave alone.
+func compare(schema Schema, s Subject, v View) Decision {
 	d := Decision{Step: StepNone, Account: v.Account}
 	for _, c := range Diff(schema, s.Desired, v.Account.State, s.LastApplied) {
-		if kept, vain := v.NotKept[c.Field.Path]; vain && kept == c.Field.Normal(c.To) {
+		kept, vain := v.NotKept[c.Field.Path]
+		switch {
+		case vain && kept == c.Field.Normal(c.To):
 			d.NotKept = append(d.NotKept, c)
-		} else {
+		case s.Policy.ReportDrift && c.Origin == FromRemote:
+			d.Drift = append(d.Drift, c)
+		default:
 			d.Changes = append(d.Changes, c)
 		}
 	}
@@ -104,20 +176,14 @@ func decideAbsent(s Subject, v View) Decision {
 		return Decision{Step: StepLook}
 	case !v.Listed && !v.Fresh:
 		return Decision{Step: StepWait}
-	case s.ID != "" && v.Absences >= absencesUntilMissing:
-		return Decision{Step: StepMissing}
-	case s.ID != "":
+	case s.ID != "" && v.Absences < absencesUntilMissing:
 		return Decision{Step: StepWait}
+	case s.ID != "" && s.Policy.Recreate && !s.Policy.Observe:
+		return Decision{Step: StepRecreate}
+	case s.ID != "", s.Policy.Observe:
+		return Decision{Step: StepMissing}
 	case s.Intent && !v.Fresh:
 		return Decision{Step: StepLook}
 	}
 	return Decision{Step: StepCreate}
-}
-
-func refuse(a *Account, claim Claim, claimed bool) Decision {
-	d := Decision{Step: StepRefuse, Account: a}
-	if claimed {
-		d.Holder = &claim
-	}
-	return d
 }

@@ -352,3 +352,28 @@ func (d *Directory) RecoverKey(ctx context.Context, id string, password account.
 	}
 	return remote.RecoverKey(ctx, id, password)
 }
+
+// Claim writes custom data into an account that has none, and remembers it. Class RoleMissing or Invalid: the provider, or
+// these credentials, can't; who holds the account then stands in the resource's status alone.
+func (d *Directory) Claim(ctx context.Context, id, customData string) error {
+	remote, ok := d.current().(provider.Claimer)
+	if !ok {
+		return &account.Error{Class: account.Invalid, Message: "this provider keeps custom data only from creation"}
+	}
+	err := remote.SetCustomData(ctx, id, customData)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r, known := d.byID[id]
+	if !known {
+		return err
+	}
+	d.now++
+	r.asOf = d.now
+	switch {
+	case err == nil:
+		r.account.CustomData = customData
+	case account.AsError(err).Doubt:
+		r.doubt = true
+	}
+	return err
+}

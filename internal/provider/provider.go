@@ -14,9 +14,11 @@ type Remote interface {
 	// Fields is the provider's field table. It never changes.
 	Fields() account.Schema
 
-	// List reads every child account, page by page in the order of ids, and hands each page to yield before it asks for
-	// the next. It returns nil only if the pages together are the complete list; where they contradict each other the
-	// error is of class Incomplete. known is what the caller knows, for providers that list only what they are asked for.
+	// List reads every child account, page by page, and hands each page to yield before it asks for the next. The accounts
+	// come in the order of ids over all pages that are not Partial; Partial ones have no order. It returns nil only if the
+	// pages together are the complete list; where they contradict each other the error is of class Incomplete.
+	// known is what the caller knows, for providers that list only what they are asked for.
+	// Whoever wants no more pages cancels ctx, from within yield too: then no further one is asked for.
 	List(ctx context.Context, known Known, yield func(Page)) error
 
 	// Get reads the selected accounts anew. Those that don't exist are left out; that is no error.
@@ -39,9 +41,33 @@ type Identifier interface {
 
 // KeyRecoverer is implemented by a Remote that can find an account's API key again.
 type KeyRecoverer interface {
-	// RecoverKey returns the API key of a child, proving itself with the child's own password.
-	// Class Unauthorized: the password is not the account's.
+	// RecoverKey returns the API key of a child. It asks with the parent's own API key where the Remote has one, and where
+	// that shows none, with the child's own password, "" where it is not known.
+	// Class Unauthorized: the parent's API key, or the password, was refused; this says nothing about the credentials of
+	// the other calls. Class Invalid: there is nothing left to ask with; the message says what would help.
 	RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error)
+}
+
+// Passwords is implemented by a Remote that can set and check an account's password.
+type Passwords interface {
+	// SetPassword gives one account a new password. It is never sent together with anything else.
+	// Class PasswordRejected: the message names the rule that the password breaks. PasswordBlocked, and Throttled with its
+	// RetryAfter: not now. An error with Doubt says that the password may be the new one; it may be repeated. A provider
+	// may refuse a password that the account has had before (PasswordRejected, Code 535 at Voximplant), and so the
+	// repetition of what was done: CheckPassword settles that, as it does any doubt.
+	SetPassword(ctx context.Context, id string, password account.Secret) error
+
+	// CheckPassword tells whether this is the account's password, by a call that the account makes for itself. False only
+	// where the provider definitely refused the pair of account and password; whatever else went wrong is an error.
+	CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error)
+}
+
+// Claimer is implemented by a Remote that can write an account's custom data later than at creation.
+type Claimer interface {
+	// SetCustomData replaces the account's custom data, whatever it is: the caller has looked at it. It can't be emptied.
+	// It may be repeated. An error with Doubt says that it may have been written.
+	// Class RoleMissing: this capability is not granted; nothing follows for the other methods or the credentials.
+	SetCustomData(ctx context.Context, id, customData string) error
 }
 
 // Known is what a directory already knows of: ids of accounts, and names that it looks for without knowing an id.

@@ -36,13 +36,13 @@ func (s *Simulator) getChildrenAccounts(c *invocation) (map[string]any, *apiErro
 	}
 	rows := make([]map[string]any, len(page))
 	for i, a := range page {
-		rows[i] = childRow(c, a)
+		rows[i] = s.childRow(c, a)
 	}
 	return map[string]any{"result": rows, "total_count": total, "count": len(rows)}, nil
 }
 
 // childRow is a row of the answer in the extent that the call asks for.
-func childRow(c *invocation, a *Account) map[string]any {
+func (s *Simulator) childRow(c *invocation, a *Account) map[string]any {
 	row := map[string]any{"account_id": a.ID}
 	switch {
 	case c.values.flag("brief_output", false):
@@ -50,6 +50,9 @@ func childRow(c *invocation, a *Account) map[string]any {
 		row["account_name"], row["account_email"] = a.Name(), a.Email()
 	default:
 		row = a.info(c.who, c.values.flag("return_live_balance", true))
+		if s.settings.HideChildAPIKeys {
+			delete(row, "api_key")
+		}
 	}
 	return row
 }

@@ -198,3 +198,24 @@ func TestRungs(t *testing.T) {
 		})
 	}
 }
+
+// The parent's API key shows the children's, a token doesn't, and a setting hides them from both.
+func TestAPIKeysOfChildren(t *testing.T) {
+	for _, hidden := range []bool{false, true} {
+		f := newFixture(t, func(s *Settings) { s.HideChildAPIKeys = hidden })
+		child := f.child("acme-one")
+		rows := f.call("GetChildrenAccounts", nil).rows(t)
+		if len(rows) != 1 || rows[0]["api_key"] != nil {
+			t.Errorf("hidden %v: shown to a token: %v", hidden, len(rows))
+		}
+		key := form{"account_id": fmt.Sprint(f.parent.ID), "api_key": f.parent.APIKey}
+		rows = f.callAs("", "GetChildrenAccounts", key).rows(t)
+		if len(rows) != 1 || (rows[0]["api_key"] == child.APIKey()) == hidden {
+			t.Errorf("hidden %v: to the parent's API key it is shown: %v", hidden, hidden)
+		}
+		key = form{"account_id": fmt.Sprint(child.ID), "api_key": child.APIKey()}
+		if info := f.callAs("", "GetAccountInfo", key).info(t); info["api_key"] != child.APIKey() {
+			t.Errorf("hidden %v: not shown to the account itself", hidden)
+		}
+	}
+}

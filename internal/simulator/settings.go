@@ -26,6 +26,8 @@ type Settings struct {
 	RefuseUnfiltered bool `json:"refuseUnfiltered"`
 	// RefuseLongLists makes GetChildrenAccounts refuse more than 1,000 ids (101).
 	RefuseLongLists bool `json:"refuseLongLists"`
+	// HideChildAPIKeys leaves api_key out of GetChildrenAccounts even where the call has an API key or a password.
+	HideChildAPIKeys bool `json:"hideChildAPIKeys"`
 	// PasswordChangeBlocked answers 230 to every change of a password.
 	PasswordChangeBlocked bool `json:"passwordChangeBlocked"`
 	// TwinLanguages stores a language code as its older or newer twin: he as iw, iw as he, and so on.

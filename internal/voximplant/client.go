@@ -111,7 +111,12 @@ func (c *Client) learn(call call, token account.Secret, failed *account.Error) {
 		c.tokens.drop(call.issuer, token)
 	}
 	switch {
-	case call.issuer != c.config.Credentials.AccountID: // says nothing about the parent's own rights
+	case call.issuer == "": // the parameters prove who calls, which says nothing about the parent's own rights
+	case failed != nil && failed.Class == account.Throttled: // nor does HTTP 429, whatever its code
+	case call.issuer != c.config.Credentials.AccountID: // nor does a call that runs as a child
+		if failed != nil {
+			notGranted(failed)
+		}
 	case failed == nil:
 		c.evidence.success(call.method)
 	default:

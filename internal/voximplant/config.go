@@ -29,7 +29,8 @@ type Config struct {
 	Endpoint string
 	// Credentials sign the calls.
 	Credentials Credentials
-	// ParentAPIKey is sent to AddAccount as parent_account_api_key; "" sends none.
+	// ParentAPIKey is sent to AddAccount as parent_account_api_key, and proves who asks where a child's API key is to be
+	// recovered; "" sends none.
 	ParentAPIKey account.Secret
 	// Transport does the HTTP; default one made by NewTransport. It must not follow redirects nor repeat requests by itself.
 	Transport http.RoundTripper

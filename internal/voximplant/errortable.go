@@ -8,13 +8,17 @@ type errorRow struct {
 	class account.Class
 	// field is the spec path that the code complains about, "" where it names none.
 	field string
+	// text stands in for the service's own where that doesn't say what to do. The rules for passwords are those of
+	// AddAccount's and SetChildAccountInfo's documents, of which the service's texts name a part each.
+	text string
 	// doubt is set where a write may have been carried out all the same; every other code is a definite refusal.
 	doubt bool
 	// resign is set where the token itself was refused for its times: a new one is signed and the call repeated once.
 	resign bool
 }
 
-// Codes that other places look at: refine, and classOfParameter for those whose text names the parameter.
+// Codes that other places look at: the rules in evidence.go, CheckPassword, RecoverKey, and classOfParameter for those
+// whose text names the parameter.
 const (
 	codeAuthorizationFailed = 100
 	codeForbiddenCommand    = 104
@@ -76,12 +80,12 @@ var errorTable = []errorRow{
 	{code: 199, class: account.NotFound},
 
 	// Passwords.
-	{code: 112, class: account.PasswordRejected},
-	{code: 463, class: account.PasswordRejected},
-	{code: 464, class: account.PasswordRejected},
-	{code: 523, class: account.PasswordRejected},
-	{code: 524, class: account.PasswordRejected},
-	{code: 535, class: account.PasswordRejected},
+	{code: 112, class: account.PasswordRejected, text: "the password is too short: it must have at least 8 characters"}, // the code's own text says 6
+	{code: 463, class: account.PasswordRejected, text: "the password must not be blank: it must have at least 8 characters"},
+	{code: 464, class: account.PasswordRejected, text: "the password must have at least 8 characters, among them an upper-case and a lower-case letter, a digit and a special character"},
+	{code: 523, class: account.PasswordRejected, text: "the password is too weak: take a longer one, or a random one"},
+	{code: 524, class: account.PasswordRejected, text: "the password must not have spaces in it"},
+	{code: 535, class: account.PasswordRejected, text: "the password must be one that the account has not had before"},
 	{code: 230, class: account.PasswordBlocked},
 
 	// Refused for what the request says.

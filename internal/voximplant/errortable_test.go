@@ -92,6 +92,18 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
+// Every code about a password's form has a sentence that names the rule.
+func TestTextsAboutPasswords(t *testing.T) {
+	for _, row := range errorTable {
+		if (row.text != "") != (row.class == account.PasswordRejected) {
+			t.Errorf("code %d: %q", row.code, row.text)
+		}
+		if e := refusal("M", true, row.code, "theirs"); row.text != "" && e.Message != row.text || row.text == "" && e.Message != "theirs" {
+			t.Errorf("code %d: %q", row.code, e.Message)
+		}
+	}
+}
+
 func TestAmbiguousRefusals(t *testing.T) {
 	refine := func(v *evidence, method string, code int) account.Class {
 		e := refusal(method, false, code, "")

@@ -12,6 +12,16 @@ type evidence struct {
 	worked map[string]bool
 }
 
+// notGranted is the rule for refusals of a call that runs as a child, with a token that the parent's key signed for it.
+// Which roles the key needs for that is open, so 100 and 104 say only that this capability is not granted: nothing about
+// the credentials, and nothing that evidence is made of.
+func notGranted(e *account.Error) {
+	if e.Code == codeAuthorizationFailed || e.Code == codeForbiddenCommand {
+		e.Class = account.RoleMissing
+		e.Message = "this capability is not granted: the parent's key may not do this as its child account (" + e.Message + ")"
+	}
+}
+
 // success notes that a call of method was carried out.
 func (v *evidence) success(method string) {
 	v.mu.Lock()

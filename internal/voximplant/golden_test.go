@@ -51,7 +51,11 @@ func TestRequestsGolden(t *testing.T) {
 		w.Remote.Update(background, ids[:1], all),
 		w.Remote.Update(background, ids, batchable),
 		func() error { _, err := w.Self(background); return err }(),
-		func() error { _, err := w.RecoverKey(background, ids[0], goodPassword); return err }(),
+		func() error { _, err := w.RecoverKey(background, ids[0], goodPassword); return err }(), // with the parent's API key
+		func() error { _, err := w.remote(t).RecoverKey(background, ids[0], goodPassword); return err }(),
+		w.SetPassword(background, ids[0], otherPassword),
+		func() error { _, err := w.Remote.CheckPassword(background, ids[0], otherPassword); return err }(),
+		w.SetCustomData(background, ids[0], account.Claim{Installation: "one", Namespace: "telephony", Name: "child-1"}.CustomData()),
 		func() error {
 			_, _, err := list(w.Remote, provider.Known{IDs: ids, Names: []string{"child-2"}})
 			return err

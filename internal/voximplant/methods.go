@@ -3,7 +3,10 @@ package voximplant
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +18,7 @@ const (
 	methodAddAccount          = "AddAccount"
 	methodGetAccountInfo      = "GetAccountInfo"
 	methodGetChildrenAccounts = "GetChildrenAccounts"
+	methodSetAccountInfo      = "SetAccountInfo"
 	methodSetChildAccountInfo = "SetChildAccountInfo"
 )
 
@@ -98,14 +102,31 @@ type ChildrenPage struct {
 
 // GetChildrenAccounts reads one page of the parent's child accounts. Needs the role Owner.
 func (c *Client) GetChildrenAccounts(ctx context.Context, p GetChildrenAccountsParams) (*ChildrenPage, error) {
+	return c.childrenAccounts(ctx, p, call{issuer: c.config.Credentials.AccountID})
+}
+
+// GetChildrenAccountsByKey is GetChildrenAccounts with the parent's API key in place of a token, which shows the API keys
+// of the accounts. It can only be called where the Config has the parent's API key.
+func (c *Client) GetChildrenAccountsByKey(ctx context.Context, p GetChildrenAccountsParams) (*ChildrenPage, error) {
+	key := c.config.ParentAPIKey
+	if key == "" {
+		return nil, &account.Error{Class: account.Invalid, Method: methodGetChildrenAccounts, Message: "the parent's API key is not known"}
+	}
+	return c.childrenAccounts(ctx, p, call{
+		params:  url.Values{"account_id": {c.config.Credentials.AccountID}, "api_key": {key.Reveal()}},
+		secrets: []account.Secret{key},
+	})
+}
+
+// childrenAccounts makes the call, whose params are those that prove who calls.
+func (c *Client) childrenAccounts(ctx context.Context, p GetChildrenAccountsParams, call call) (*ChildrenPage, error) {
 	params, err := p.values()
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.do(ctx, call{
-		method: methodGetChildrenAccounts, params: params,
-		issuer: c.config.Credentials.AccountID, timeout: c.config.ListTimeout,
-	})
+	maps.Copy(params, call.params)
+	call.method, call.params, call.timeout = methodGetChildrenAccounts, params, c.config.ListTimeout
+	a, err := c.do(ctx, call)
 	if err != nil {
 		return nil, err
 	}
@@ -228,12 +249,51 @@ func (c *Client) SetChildAccountInfo(ctx context.Context, ids []string, values m
 	for name, value := range values {
 		v.Set(name, value)
 	}
-	a, err := c.do(ctx, call{method: methodSetChildAccountInfo, params: v, write: true, issuer: c.config.Credentials.AccountID})
+	return c.write(ctx, call{method: methodSetChildAccountInfo, params: v, issuer: c.config.Credentials.AccountID})
+}
+
+// SetChildPassword gives one account a new password, by SetChildAccountInfo.
+func (c *Client) SetChildPassword(ctx context.Context, id string, password account.Secret) error {
+	if !validID(id) {
+		return badID(methodSetChildAccountInfo)
+	}
+	return c.write(ctx, call{
+		method: methodSetChildAccountInfo,
+		params: url.Values{"child_account_id": {id}, "new_child_account_password": {password.Reveal()}},
+		issuer: c.config.Credentials.AccountID, secrets: []account.Secret{password},
+	})
+}
+
+// accountInfoParameters are the parameters that SetAccountInfo is used for. One whose value is a secret, as
+// new_account_password and callback_salt are, must be kept out of the errors' texts too (call.secrets).
+var accountInfoParameters = []string{"account_custom_data"}
+
+// SetAccountInfo writes the values, by wire name, to the account with this id. The call runs as that account, the parent
+// itself or a child: the token is signed with the parent's key and issued for the account.
+func (c *Client) SetAccountInfo(ctx context.Context, id string, values url.Values) error {
+	if !validID(id) {
+		return badID(methodSetAccountInfo)
+	}
+	for name, given := range values {
+		if !slices.Contains(accountInfoParameters, name) || len(given) != 1 {
+			return &account.Error{Class: account.Invalid, Method: methodSetAccountInfo, Message: fmt.Sprintf("parameter %.40q can't be set this way", name)}
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	return c.write(ctx, call{method: methodSetAccountInfo, params: maps.Clone(values), issuer: id})
+}
+
+// write makes a call that is answered with a 1 when it is done.
+func (c *Client) write(ctx context.Context, call call) error {
+	call.write = true
+	a, err := c.do(ctx, call)
 	switch {
 	case err != nil:
 		return err
 	case !a.done():
-		return improper(methodSetChildAccountInfo, true, "the answer says neither that it was done nor why not")
+		return improper(call.method, true, "the answer says neither that it was done nor why not")
 	}
 	return nil
 }

@@ -26,12 +26,22 @@ func TestAnswersThatEchoSecrets(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		tokens = append(tokens, strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "))
-		return fmt.Sprintf("%s %s %s %s", form.Get("account_password"), form.Get("parent_account_api_key"), req.Header.Get("Authorization"), body)
+		var secrets []string
+		for _, name := range []string{"account_password", "new_child_account_password", "parent_account_api_key", "api_key"} {
+			secrets = append(secrets, form.Get(name))
+		}
+		return fmt.Sprintf("%s %s %s", secrets, req.Header.Get("Authorization"), body)
 	}
 	quote := func(s string) string { return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) }
 	for name, handler := range map[string]http.HandlerFunc{
 		"message": func(w http.ResponseWriter, req *http.Request) {
+			respond(200, "application/json", `{"error": {"code": 101, "msg": "refused: `+quote(echo(req))+`"}}`)(w, req)
+		},
+		"message about the password": func(w http.ResponseWriter, req *http.Request) {
 			respond(200, "application/json", `{"error": {"code": 464, "msg": "refused: `+quote(echo(req))+`"}}`)(w, req)
+		},
+		"message about the caller": func(w http.ResponseWriter, req *http.Request) {
+			respond(403, "application/json", `{"error": {"code": 104, "msg": "refused: `+quote(echo(req))+`"}}`)(w, req)
 		},
 		"HTML": func(w http.ResponseWriter, req *http.Request) {
 			respond(500, "text/html", "<html>"+echo(req))(w, req)
@@ -61,14 +71,18 @@ func TestAnswersThatEchoSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := new(observations)
-			r := stub(t, handler, func(c *Config) { c.ParentAPIKey, c.Observe = testAPIKey, seen.add })
+			r := stub(t, handler, withParentKey, func(c *Config) { c.Observe = seen.add })
 			n := newAccount("child-1")
 			n.Password = testPassword
 			_, err1 := r.Create(background, n)
 			_, err2 := r.RecoverKey(background, "5", testPassword)
 			_, err3 := r.Get(background, provider.Selector{Names: []string{"child-1"}})
-			texts := seen.texts
-			for _, err := range []error{err1, err2, err3} {
+			_, err4 := r.RecoverKey(background, "5", "")
+			err5 := r.SetPassword(background, "5", testPassword)
+			_, err6 := r.CheckPassword(background, "5", testPassword)
+			err7 := r.SetCustomData(background, "5", "claim")
+			texts := append(seen.texts, fmt.Sprintf("%v %+v %#v %s %v", r, r, r, r, r.Client()))
+			for _, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
 				if err == nil {
 					t.Fatal("no error")
 				}
@@ -92,7 +106,7 @@ func noSecrets(t *testing.T, text string, secrets []string) {
 	}
 }
 
-// Nothing secret stands in a URL, and a call with a password carries no token.
+// Nothing secret stands in a URL, and a call with a password or an API key that proves who calls carries no token.
 func TestCarriers(t *testing.T) {
 	type carried struct{ url, authorization, body string }
 	var got []carried
@@ -100,27 +114,42 @@ func TestCarriers(t *testing.T) {
 		body, _ := io.ReadAll(req.Body)
 		got = append(got, carried{req.RequestURI, req.Header.Get("Authorization"), string(body)})
 		respond(200, "application/json", page)(w, req)
-	}, func(c *Config) { c.ParentAPIKey = testAPIKey })
+	}, withParentKey)
 	_, _ = r.Create(background, newAccount("child-1"))
 	_, _ = r.RecoverKey(background, "5", goodPassword)
 	_, _ = r.Self(background)
 	_, _ = r.Get(background, provider.Selector{IDs: []string{"5"}})
 	_ = r.Update(background, []string{"5"}, []account.Change{change(t, "active", "true")})
-	methods := []string{"AddAccount", "GetAccountInfo", "GetAccountInfo", "GetChildrenAccounts", "SetChildAccountInfo"}
-	if len(got) != len(methods) {
+	_ = r.SetPassword(background, "5", goodPassword)
+	_, _ = r.CheckPassword(background, "5", goodPassword)
+	_ = r.SetCustomData(background, "5", "claim")
+	want := []struct {
+		method                  string
+		token, apiKey, password bool
+	}{
+		{"AddAccount", true, true, true},
+		{"GetChildrenAccounts", false, true, false}, // RecoverKey
+		{"GetAccountInfo", false, false, true},      // the same
+		{"GetAccountInfo", true, false, false},
+		{"GetChildrenAccounts", true, false, false},
+		{"SetChildAccountInfo", true, false, false},
+		{"SetChildAccountInfo", true, false, true},
+		{"GetAccountInfo", false, false, true},
+		{"SetAccountInfo", true, false, false},
+	}
+	if len(got) != len(want) {
 		t.Fatalf("%d calls", len(got))
 	}
 	for i, c := range got {
-		byPassword := i == 1
 		switch {
-		case c.url != "/platform_api/"+methods[i]:
-			t.Errorf("%s", c.url)
-		case (c.authorization == "") != byPassword:
-			t.Errorf("%s: token %v", methods[i], c.authorization != "")
-		case strings.Contains(c.body, "api_key") != (i == 0):
-			t.Errorf("%s: API key %v", methods[i], i != 0)
-		case strings.Contains(c.body, "password") != (i < 2):
-			t.Errorf("%s: password %v", methods[i], i >= 2)
+		case c.url != "/platform_api/"+want[i].method:
+			t.Errorf("%s; want %s", c.url, want[i].method)
+		case (c.authorization != "") != want[i].token:
+			t.Errorf("%s: token %v", want[i].method, c.authorization != "")
+		case strings.Contains(c.body, "api_key") != want[i].apiKey:
+			t.Errorf("%s: API key %v", want[i].method, !want[i].apiKey)
+		case strings.Contains(c.body, "password") != want[i].password:
+			t.Errorf("%s: password %v", want[i].method, !want[i].password)
 		}
 	}
 }
@@ -154,10 +183,10 @@ func TestClean(t *testing.T) {
 
 func TestSimulatedSecretsStayHidden(t *testing.T) {
 	w := newWorld(t, simulator.Settings{RequireParentCredentials: true}, func(c *Config) { c.ParentAPIKey = testAPIKey })
-	w.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: 464, Message: "bad: " + goodPassword.Reveal() + " of " + testAPIKey.Reveal()})
+	w.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: 101, Message: "bad: " + goodPassword.Reveal() + " of " + testAPIKey.Reveal()})
 	_, err := w.Create(background, newAccount("child-1"))
 	noSecrets(t, fmt.Sprintf("%+v %#v %v", err, err, w.seen.texts), []string{goodPassword.Reveal(), testAPIKey.Reveal()})
-	if e := wantError(t, err, account.PasswordRejected, false); e.Message != "bad: [redacted] of [redacted]" {
+	if e := wantError(t, err, account.Invalid, false); e.Message != "bad: [redacted] of [redacted]" {
 		t.Error(e)
 	}
 	for _, c := range w.Calls() {

@@ -3,6 +3,7 @@ package voximplant
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"sync"
 
@@ -25,6 +26,8 @@ var (
 	_ provider.Remote       = (*Remote)(nil)
 	_ provider.Identifier   = (*Remote)(nil)
 	_ provider.KeyRecoverer = (*Remote)(nil)
+	_ provider.Passwords    = (*Remote)(nil)
+	_ provider.Claimer      = (*Remote)(nil)
 )
 
 // New makes a Remote; the error says what is wrong with the endpoint or that credentials are missing. It makes no call.
@@ -52,20 +55,6 @@ func (r *Remote) Self(ctx context.Context) (account.Account, error) {
 		return account.Account{}, err
 	}
 	return accountOf(info.Account), nil
-}
-
-// RecoverKey implements provider.KeyRecoverer by GetAccountInfo, which shows the API key to the account's own password.
-func (r *Remote) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
-	info, err := r.client.GetAccountInfoAs(ctx, id, password)
-	switch {
-	case err != nil:
-		return "", err
-	case info.Account.ID != id:
-		return "", improper(methodGetAccountInfo, false, "the answer is about another account")
-	case info.Account.APIKey == "":
-		return "", improper(methodGetAccountInfo, false, "the answer has no api_key")
-	}
-	return info.Account.APIKey, nil
 }
 
 // Create implements provider.Remote by AddAccount.
@@ -111,6 +100,14 @@ func creation(desired account.State) (parameters map[string]string, sent account
 		}
 	}
 	return parameters, sent
+}
+
+// SetCustomData implements provider.Claimer by SetAccountInfo, which runs as the child.
+func (r *Remote) SetCustomData(ctx context.Context, id, customData string) error {
+	if customData == "" { // whether an empty value empties the field is open
+		return &account.Error{Class: account.Invalid, Method: methodSetAccountInfo, Message: "custom data can't be emptied"}
+	}
+	return r.client.SetAccountInfo(ctx, id, url.Values{"account_custom_data": {customData}})
 }
 
 // Update implements provider.Remote by SetChildAccountInfo, so far the only method of the table.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -51,7 +52,7 @@ func TestCreate(t *testing.T) {
 	if created.APIKey.Reveal() != there.APIKey() {
 		t.Error("another API key")
 	}
-	if !w.CheckPassword(there.ID, goodPassword.Reveal()) || there.Text("account_custom_data") != "claim" || there.Email() != "Child-1@Example.com" {
+	if !w.Simulator.CheckPassword(there.ID, goodPassword.Reveal()) || there.Text("account_custom_data") != "claim" || there.Email() != "Child-1@Example.com" {
 		t.Errorf("%v", there)
 	}
 	n.Desired["active"] = "false"
@@ -135,6 +136,20 @@ func TestRefusedHere(t *testing.T) {
 		"update unknown":      w.Remote.Update(background, []string{"1"}, []account.Change{{Field: account.Field{Path: "x", Update: "x"}}}),
 		"unselected write":    w.Client().SetChildAccountInfo(background, nil, map[string]string{"active": "false"}),
 		"key of all":          func() error { _, err := w.RecoverKey(background, "all", goodPassword); return err }(),
+		"key by nothing":      func() error { _, err := w.RecoverKey(background, "5", ""); return err }(),
+		"password of all":     w.SetPassword(background, "all", goodPassword),
+		"password of two":     w.SetPassword(background, "1;2", goodPassword),
+		"empty password":      w.SetPassword(background, "1", ""),
+		"check all":           func() error { _, err := w.Remote.CheckPassword(background, "all", goodPassword); return err }(),
+		"check no password":   func() error { _, err := w.Remote.CheckPassword(background, "1", ""); return err }(),
+		"custom data of all":  w.SetCustomData(background, "all", "x"),
+		"no custom data":      w.SetCustomData(background, "1", ""),
+		"other parameter":     w.Client().SetAccountInfo(background, "1", url.Values{"new_account_password": {"x"}}),
+		"two custom data":     w.Client().SetAccountInfo(background, "1", url.Values{"account_custom_data": {"x", "y"}}),
+		"parent's key unset": func() error {
+			_, err := w.Client().GetChildrenAccountsByKey(background, GetChildrenAccountsParams{})
+			return err
+		}(),
 	} {
 		if class := account.ClassOf(err); class != account.Invalid && class != account.PasswordRejected {
 			t.Errorf("%s: %v", name, err)
@@ -144,6 +159,7 @@ func TestRefusedHere(t *testing.T) {
 		"get nothing":    get(provider.Selector{}),
 		"update nothing": w.Remote.Update(background, []string{"1"}, nil),
 		"update nobody":  w.Remote.Update(background, nil, []account.Change{language}),
+		"set nothing":    w.Client().SetAccountInfo(background, "1", nil),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -238,20 +254,23 @@ func TestGetOfWhatWasNotAskedFor(t *testing.T) {
 	wantError(t, err, account.Incomplete, false)
 }
 
+// lostAnswers are what may befall the answer to a write, and whether the write was made.
+var lostAnswers = []struct {
+	fault simulator.Fault
+	made  bool
+}{
+	{simulator.Fault{Kind: simulator.FaultLoseAnswer}, true},
+	{simulator.Fault{Kind: simulator.FaultTruncate}, true},
+	{simulator.Fault{Kind: simulator.FaultHuge, Bytes: 2 << 20}, true},
+	{simulator.Fault{Kind: simulator.FaultReset, AfterChange: true}, true},
+	{simulator.Fault{Kind: simulator.FaultReset}, false},
+	{simulator.Fault{Kind: simulator.FaultHTTP, Status: 504, AfterChange: true}, true},
+	{simulator.Fault{Kind: simulator.FaultError, Code: 9, AfterChange: true}, true},
+	{simulator.Fault{Kind: simulator.FaultRedirect, URL: "http://127.0.0.1:1/", AfterChange: true}, true},
+}
+
 func TestLostAnswersLeaveDoubt(t *testing.T) {
-	for _, test := range []struct {
-		fault simulator.Fault
-		made  bool
-	}{
-		{simulator.Fault{Kind: simulator.FaultLoseAnswer}, true},
-		{simulator.Fault{Kind: simulator.FaultTruncate}, true},
-		{simulator.Fault{Kind: simulator.FaultHuge, Bytes: 2 << 20}, true},
-		{simulator.Fault{Kind: simulator.FaultReset, AfterChange: true}, true},
-		{simulator.Fault{Kind: simulator.FaultReset}, false},
-		{simulator.Fault{Kind: simulator.FaultHTTP, Status: 504, AfterChange: true}, true},
-		{simulator.Fault{Kind: simulator.FaultError, Code: 9, AfterChange: true}, true},
-		{simulator.Fault{Kind: simulator.FaultRedirect, URL: "http://127.0.0.1:1/", AfterChange: true}, true},
-	} {
+	for _, test := range lostAnswers {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.AfterChange), func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer = 1 << 20 })
 			id := w.children(1)
@@ -417,36 +436,6 @@ func TestParentKeyWanted(t *testing.T) {
 	wantError(t, err, account.RoleMissing, false)
 }
 
-func TestRecoverKey(t *testing.T) {
-	w := newWorld(t, simulator.Settings{})
-	created, err := w.Create(background, newAccount("child-1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := w.RecoverKey(background, created.Account.ID, goodPassword)
-	if err != nil || key != created.APIKey {
-		t.Errorf("another key, %v", err)
-	}
-	_, err = w.RecoverKey(background, created.Account.ID, "Wrong-Pa55word")
-	wantError(t, err, account.Unauthorized, false)
-	_, err = w.RecoverKey(background, "424242", goodPassword)
-	wantError(t, err, account.Unauthorized, false)
-	for _, c := range w.Calls() {
-		if c.Method == "GetAccountInfo" && c.Outcome == "ok" && c.Auth != simulator.AuthPassword {
-			t.Errorf("authenticated by %s", c.Auth)
-		}
-	}
-	for body, class := range map[string]account.Class{
-		`{"result": {"account_id": 6, "api_key": "k"}}`: account.Unavailable,
-		`{"result": {"account_id": 5}}`:                 account.Unavailable,
-		`{"result": []}`:                                account.Unavailable,
-		`{"error": {"code": 115, "msg": ""}}`:           account.NotFound,
-	} {
-		_, err := stub(t, respond(200, "application/json", body)).RecoverKey(background, "5", goodPassword)
-		wantError(t, err, class, false)
-	}
-}
-
 func TestErrorsAsAList(t *testing.T) {
 	w := newWorld(t, simulator.Settings{ErrorsList: true})
 	_, err := w.Create(background, newAccount("abc"))
@@ -472,7 +461,11 @@ func TestErrorsAreTyped(t *testing.T) {
 	_, err4 := w.Create(background, newAccount("child-1"))
 	err5 := w.Remote.Update(background, []string{"5"}, []account.Change{change(t, "active", "true")})
 	_, err6 := w.RecoverKey(background, "5", goodPassword)
-	for i, err := range []error{err1, err2, err3, err4, err5, err6} {
+	_, err7 := w.remote(t, withParentKey).RecoverKey(background, "5", "")
+	err8 := w.SetPassword(background, "5", goodPassword)
+	_, err9 := w.Remote.CheckPassword(background, "5", goodPassword)
+	err10 := w.SetCustomData(background, "5", "x")
+	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9, err10} {
 		var e *account.Error
 		if !errors.As(err, &e) || e.Class != account.Unavailable || e.Method == "" {
 			t.Errorf("%d: %#v", i+1, err)

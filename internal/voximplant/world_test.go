@@ -42,6 +42,9 @@ func newWorld(t testing.TB, settings simulator.Settings, change ...func(*Config)
 	return w
 }
 
+// withParentKey gives a Remote the parent's API key.
+func withParentKey(c *Config) { c.ParentAPIKey = testAPIKey }
+
 // remote makes another Remote of the world, with a key that has these credentials' roles.
 func (w *world) remote(t testing.TB, change ...func(*Config)) *Remote {
 	t.Helper()

@@ -1,0 +1,132 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// longestFarewell is how long a resource is kept back because its account could not be switched off.
+const longestFarewell = time.Hour
+
+// release lets the resource go, after its account was switched off where the policy wants that. The connection Secret
+// stays, unless it is certain that no account was ever made: where a try was in doubt, or was made before the operator's
+// last start, the Secret may hold the only copy of a password.
+func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ctrl.Result, error) {
+	if !controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) {
+		return ctrl.Result{}, nil
+	}
+	if out := r.farewell(ctx, s); out != nil {
+		if r.Clock.Now().Before(s.child.DeletionTimestamp.Add(longestFarewell)) {
+			return r.finish(ctx, s, *out)
+		}
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
+			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.boundID(), out.message)
+	}
+	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
+		if err := r.discard(ctx, s); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	before := s.child.DeepCopy()
+	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
+	r.holds.forget(s.child.UID)
+	r.recheck.Delete(s.child.UID)
+	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// farewell switches the account off where deletionPolicy says so; nil means that nothing keeps the resource back.
+// Suspended and observed resources, and those that go with their namespace or with the kind itself, go without a call:
+// nobody has spoken of the account.
+func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *outcome {
+	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || s.boundID() == "" {
+		return nil
+	}
+	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); err != nil {
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: err}
+	} else if goes {
+		return nil
+	}
+	stop, out := r.reach(ctx, s)
+	switch {
+	case s.parent.Suspended():
+		return nil
+	case stop && out.err != nil:
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: out.err}
+	case stop:
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
+	}
+	return r.deactivate(ctx, s)
+}
+
+// deactivate switches the account off if it is still there, still ours and still on.
+func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) *outcome {
+	view, err := s.dir.Look(ctx, s.key())
+	if err != nil {
+		return deleting(err)
+	}
+	a := view.Account
+	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
+		return nil
+	}
+	if claim, ok := a.Claim(); ok && claim != s.claim {
+		return nil
+	}
+	field, _ := s.schema.Field("active")
+	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
+	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
+		return deleting(err)
+	}
+	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
+	return nil
+}
+
+func deleting(err error) *outcome {
+	out := childTable.failed(err)
+	return &outcome{
+		reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, after: out.after,
+		stuck: childTable.row(out.reason).stalled,
+	}
+}
+
+// surroundingsGo says whether the namespace or the kind itself is being deleted.
+func (r *ChildAccountReconciler) surroundingsGo(ctx context.Context, namespace string) (bool, error) {
+	for name, kind := range map[string]schema.GroupVersionKind{
+		namespace: corev1.SchemeGroupVersion.WithKind("Namespace"),
+		"childaccounts." + v1alpha1.GroupVersion.Group: {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	} {
+		meta := &metav1.PartialObjectMetadata{}
+		meta.SetGroupVersionKind(kind)
+		if err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("is %s going? %w", name, err)
+		} else if err != nil || !meta.DeletionTimestamp.IsZero() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// discard removes the connection Secret of a resource whose account was never made.
+func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
+	dir := r.Parents.Get(s.parentKey())
+	if dir == nil || s.enter(dir) != nil || !s.intends() {
+		return nil
+	}
+	err := r.Connections.Discard(ctx, s.connection())
+	if _, somebodyElses := errorAs[*secrets.Problem](err); somebodyElses {
+		return nil
+	}
+	return err
+}

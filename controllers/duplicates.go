@@ -1,0 +1,58 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// indexAccountName finds the ChildAccounts of all namespaces that declare an account name.
+const indexAccountName = "accountName"
+
+// duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
+// holds it wins, then the older, then the one with the lesser namespace and name.
+func (r *ChildAccountReconciler) duplicate(s *childScope, d account.Decision) *outcome {
+	if d.Step == account.StepWait || s.child.Observes() {
+		return nil
+	}
+	var others v1alpha1.ChildAccountList
+	if err := r.List(context.Background(), &others, client.MatchingFields{indexAccountName: s.child.AccountName()}); err != nil {
+		return &outcome{err: err}
+	}
+	for i := range others.Items {
+		other := &others.Items[i]
+		if other.UID == s.child.UID || other.Observes() || r.parentAccountOf(other) != s.dir.AccountID || !precedes(other, s.child) {
+			continue
+		}
+		return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
+			"account %s belongs to ChildAccount %s/%s: one of the two must go", s.child.AccountName(), other.Namespace, other.Name)}
+	}
+	return nil
+}
+
+// parentAccountOf is the id of the parent account of a resource, "" where it is not known.
+func (r *ChildAccountReconciler) parentAccountOf(c *v1alpha1.ChildAccount) string {
+	if c.Status.ParentAccountID != "" {
+		return c.Status.ParentAccountID
+	}
+	if dir := r.Parents.Get(types.NamespacedName{Namespace: c.Namespace, Name: c.Spec.ParentRef.Name}); dir != nil {
+		return dir.AccountID
+	}
+	return ""
+}
+
+// precedes says whether a has the better right to the account that both declare.
+func precedes(a, b *v1alpha1.ChildAccount) bool {
+	if boundA, boundB := a.Status.Origin != "", b.Status.Origin != ""; boundA != boundB {
+		return boundA
+	}
+	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
+		return a.CreationTimestamp.Before(&b.CreationTimestamp)
+	}
+	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
+}

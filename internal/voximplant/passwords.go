@@ -1,0 +1,45 @@
+package voximplant
+
+import (
+	"context"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// SetPassword implements provider.Passwords by SetChildAccountInfo. That refuses a password that the account has had
+// before (535), the present one too.
+func (r *Remote) SetPassword(ctx context.Context, id string, password account.Secret) error {
+	if password == "" {
+		return &account.Error{Class: account.PasswordRejected, Method: methodSetChildAccountInfo, Message: "the password must not be empty"}
+	}
+	return r.client.SetChildPassword(ctx, id, password)
+}
+
+// CheckPassword implements provider.Passwords by GetAccountInfo with the account's id and password.
+// Guess: 100 is how a wrong password is answered. The other codes that have to do with authorization are about tokens,
+// sessions or addresses, so that nothing follows from them for the password.
+func (r *Remote) CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error) {
+	if password == "" {
+		return false, &account.Error{Class: account.Invalid, Method: methodGetAccountInfo, Message: "there is no password to check"}
+	}
+	info, err := r.client.GetAccountInfoAs(ctx, id, password)
+	switch {
+	case err != nil && isWrongPassword(account.AsError(err)):
+		return false, nil
+	case err != nil:
+		return false, err
+	case info.Account.ID != id:
+		return false, otherAccount()
+	}
+	return true, nil
+}
+
+// isWrongPassword tells a definite refusal from one of the moment: HTTP 429 may carry any code.
+func isWrongPassword(e *account.Error) bool {
+	return e.Class == account.Unauthorized && e.Code == codeAuthorizationFailed
+}
+
+// otherAccount is the error for a GetAccountInfo that is not about the account it was asked for.
+func otherAccount() *account.Error {
+	return improper(methodGetAccountInfo, false, "the answer is about another account")
+}

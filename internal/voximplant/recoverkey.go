@@ -1,0 +1,85 @@
+package voximplant
+
+import (
+	"context"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// RecoverKey implements provider.KeyRecoverer. AccountInfo shows the API key only to callers that prove themselves by API
+// key or password: to the parent's API key in GetChildrenAccounts, to the child's own password in GetAccountInfo.
+func (r *Remote) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
+	if !validID(id) {
+		return "", badID(methodGetChildrenAccounts)
+	}
+	key, refused := r.keyByParent(ctx, id)
+	switch {
+	case key != "":
+		return key, nil
+	case refused != nil && (password == "" || isPassing(refused)):
+		return "", refused
+	case password == "":
+		return "", r.nothingToAskWith()
+	}
+	key, err := r.keyByPassword(ctx, id, password)
+	switch {
+	case err == nil:
+		return key, nil
+	case refused != nil:
+		return "", withHint(err, "the parent's API key did not help either: "+refused.Error())
+	}
+	return "", err
+}
+
+// keyByParent asks with the parent's API key, where there is one; "" where that shows none.
+func (r *Remote) keyByParent(ctx context.Context, id string) (account.Secret, *account.Error) {
+	if r.client.config.ParentAPIKey == "" {
+		return "", nil
+	}
+	page, err := r.client.GetChildrenAccountsByKey(ctx, GetChildrenAccountsParams{IDs: []string{id}})
+	if err != nil {
+		e := account.AsError(err)
+		if e.Code == codeAuthorizationFailed {
+			e = withHint(e, "is the key of apiKeySecretRef the parent's?")
+		}
+		return "", e
+	}
+	for _, info := range page.Accounts {
+		if info.ID == id {
+			return info.APIKey, nil
+		}
+	}
+	return "", nil
+}
+
+// keyByPassword asks with the account's own password.
+func (r *Remote) keyByPassword(ctx context.Context, id string, password account.Secret) (account.Secret, *account.Error) {
+	info, err := r.client.GetAccountInfoAs(ctx, id, password)
+	switch {
+	case err != nil:
+		return "", account.AsError(err)
+	case info.Account.ID != id:
+		return "", otherAccount()
+	case info.Account.APIKey == "":
+		return "", improper(methodGetAccountInfo, false, "the answer has no api_key")
+	}
+	return info.Account.APIKey, nil
+}
+
+// nothingToAskWith says how to go on where neither the parent's API key nor the account's password is known, or only the
+// former, which has not shown the account's.
+func (r *Remote) nothingToAskWith() *account.Error {
+	e := &account.Error{
+		Class: account.Invalid, Method: methodGetChildrenAccounts,
+		Message: "an account's API key is shown only to the parent's API key and to the account's own password: set apiKeySecretRef, or give the password",
+	}
+	if r.client.config.ParentAPIKey != "" {
+		e.Message = "the parent's API key is not shown the account's API key; it is shown to the account's own password, too: give the password"
+	}
+	return e
+}
+
+// isPassing tells a failure of the moment from a refusal.
+func isPassing(e *account.Error) bool {
+	return e.Class == account.Unavailable || e.Class == account.Throttled || e.Class == account.Incomplete
+}
