@@ -84,7 +84,9 @@ install: ## install the CRDs into the cluster of the current kubeconfig
 	$(KUBECTL) apply --server-side -k config/crd
 
 .PHONY: uninstall
-uninstall: ## remove the CRDs from the cluster, and with them every resource of their kinds
+uninstall: ## remove the kinds and every resource of them from the cluster; the operator must still be running, the accounts stay
+	$(KUBECTL) delete childaccounts.accounts.cpaas.dev --all --all-namespaces --ignore-not-found --timeout=2m || \
+	  { echo 'make: ChildAccounts are kept back by their finalizer: is the operator running? Nothing else was removed.' >&2; exit 1; }
 	$(KUBECTL) delete --ignore-not-found -k config/crd
 
 .PHONY: clean

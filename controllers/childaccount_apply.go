@@ -168,11 +168,12 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
 		return stopped(err)
 	}
-	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): put it into key %s of Secret %s yourself, or do without it",
+	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
 		account.AsError(err), secrets.KeyAPIKey, s.child.ConnectionSecretName())
 	if s.child.Status.Origin == v1alpha1.OriginAdopted {
 		return connected(s, d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
 	}
+	message += "; to do without it, delete this resource and apply it again: the account stays, and is adopted"
 	return &outcome{reason: v1alpha1.ReasonAPIKeyMissing, message: message, secret: &secretState{no, v1alpha1.ReasonAPIKeyMissing, message}}
 }
 

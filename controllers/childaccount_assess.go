@@ -169,7 +169,7 @@ func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assess
 func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) assessment {
 	_, recheck := r.recheck.Load(s.child.UID)
 	if recheck || s.boundID() != d.Account.ID || !s.secretSettled() {
-		if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok {
+		if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok && !recheck {
 			return assessment{outcome: held.remaining(r.Clock.Now())}
 		}
 		return assessment{work: true, decision: d}
@@ -238,7 +238,7 @@ func (r *ChildAccountReconciler) refused(s *childScope, d account.Decision) outc
 			"account %s (id %s) was there before this resource and is not identical: %s", name, d.Account.ID, account.FieldNames(d.Drift))}
 	case d.Holder == nil:
 		return outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
-			"account %s (id %s) was there before this resource and is left alone; choose another spec.accountName, or a spec.adoptionPolicy that takes it", name, d.Account.ID)}
+			"account %s (id %s) was there before this resource and is left alone; choose another accountName in a new ChildAccount, or a spec.adoptionPolicy that takes it", name, d.Account.ID)}
 	}
 	return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf(
 		"account %s (id %s) belongs to ChildAccount %s and is left alone", name, d.Account.ID, d.Holder)}
@@ -251,5 +251,5 @@ func missing(s *childScope, d account.Decision) outcome {
 	if s.boundID() == "" {
 		return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("the parent has no account %s to observe", s.child.AccountName())}
 	}
-	return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("two complete lists in a row did not have account %s (%s)", s.child.Status.AccountID, s.child.AccountName())}
+	return outcome{reason: v1alpha1.ReasonAccountMissing, message: fmt.Sprintf("account %s (%s) is gone at the provider; missingPolicy Recreate makes a new one", s.child.Status.AccountID, s.child.AccountName())}
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -39,6 +40,8 @@ type ChildAccountReconciler struct {
 	Clock clock.Clock
 	// Installation tells the claims of this installation from others' (--installation-id).
 	Installation string
+	// ConnectionSecrets sees the metadata of connection Secrets, by their label; nil watches none.
+	ConnectionSecrets cache.Cache
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
 
@@ -124,7 +127,11 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		r.queue.Store(&queue)
 		return nil
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	b := ctrl.NewControllerManagedBy(mgr)
+	if r.ConnectionSecrets != nil {
+		b = b.WatchesRawSource(r.connectionSecrets())
+	}
+	return b.
 		Named("childaccount").
 		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).

@@ -46,7 +46,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created. Nothing to do."},
 	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed. Nothing to do."},
 	v1alpha1.ReasonAvailable:          {ready: yes, second: yes, help: "The account is as declared."},
-	v1alpha1.ReasonDeactivated:        {ready: yes, second: yes, help: "The account is switched off, as declared by active: false."},
+	v1alpha1.ReasonDeactivated:        {ready: yes, second: yes, help: "The account is switched off: by active: false, or by somebody else where active is not declared."},
 	v1alpha1.ReasonValueNotKept:       {ready: yes, second: no, help: "The provider accepts a value and does not keep it. The message names the field. Declare what it shows, or leave the field out."},
 	v1alpha1.ReasonFrozen:             {ready: no, second: yes, stalled: true, help: "The provider has blocked the account. Ask the provider; the next resync sees it unblocked."},
 	v1alpha1.ReasonDriftDetected:      {ready: yes, second: no, help: "The account was changed at the provider and driftPolicy is Report: status.drift lists the fields. Change the spec, the account, or the policy."},
@@ -58,15 +58,15 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why."},
 	v1alpha1.ReasonParentChanged:  {ready: no, second: no, stalled: true, help: "The ParentAccount's credentials belong to another account than the one this account was made under. Restore them, or accept the new one with the annotation accounts.cpaas.dev/accept-parent: <new parent account id>."},
 
-	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it."},
+	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled: {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
-	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, or the connection Secret's name is taken by somebody else's Secret. The message says which."},
+	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, or the connection Secret's name is taken by somebody else's Secret. The message says which, and how to go on. A connection Secret may hold the only copy of a password: don't remove it unread."},
 	v1alpha1.ReasonPasswordRejected:  {ready: no, second: no, stalled: true, retry: slow, help: "The provider refused the password; the message has the rule."},
 	v1alpha1.ReasonPasswordBlocked:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider allows no change of the password now. It is tried again."},
 
 	v1alpha1.ReasonNameTaken:         {ready: no, second: no, stalled: true, retry: slow, help: "Somebody else's account has the name. Choose another accountName in a new ChildAccount."},
 	v1alpha1.ReasonEmailTaken:        {ready: no, second: no, stalled: true, retry: slow, help: "Another account has the e-mail. Choose another one, or free it."},
-	v1alpha1.ReasonAdoptionRefused:   {ready: no, second: no, stalled: true, retry: none, help: "The parent already has an account with this name, and it was not made by this resource. It is left alone. adoptionPolicy says whether it may be taken; the message names what stands against it."},
+	v1alpha1.ReasonAdoptionRefused:   {ready: no, second: no, stalled: true, retry: none, help: "The parent already has an account with this name, and it was not made by this resource. It is left alone. Choose another accountName in a new ChildAccount, or an adoptionPolicy that takes it; the message names what stands against that."},
 	v1alpha1.ReasonClaimedElsewhere:  {ready: no, second: no, stalled: true, retry: none, help: "The account belongs to a resource of another installation, or to one that is gone. It is left alone; the message names the holder."},
 	v1alpha1.ReasonDuplicateResource: {ready: no, second: no, stalled: true, retry: none, help: "Another ChildAccount of this cluster has the same account. Delete one of the two; the account stays."},
 
@@ -77,7 +77,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonBlockedDailyLimit:   {ready: no, second: no, stalled: true, retry: tomorrow, help: "No more child accounts today. It goes on with the next UTC day."},
 	v1alpha1.ReasonRoleMissing:         {ready: no, second: no, stalled: true, retry: slow, help: "The service account lacks the role for a method. Give it the role Owner."},
 
-	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is gone at the provider. missingPolicy Recreate makes it anew; so does deleting the resource and applying it again. Under Observe: there is none with this name."},
+	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is gone at the provider, or has another name now; the message says which. For one that is gone, missingPolicy Recreate makes it anew; so does deleting the resource and applying it again. Under Observe: there is none with this name."},
 	v1alpha1.ReasonAPIKeyMissing:  {ready: no, second: yes, stalled: true, retry: slow, help: "The account is as declared, but its API key was lost on the way and can't be recovered. The message says how to go on."},
 
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
@@ -93,8 +93,8 @@ var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string
 	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: no call is made. Remove suspend to go on."},
 
 	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints."},
-	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials Secret does not exist. Create it."},
-	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials Secret lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
+	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
+	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
 	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials can't be used; the message names the key and what is wrong with it."},
 	v1alpha1.ReasonParentChanged:      {ready: no, second: unknown, stalled: true, help: "The credentials or the endpoint belong to another account than before, so everything stops. Restore them, or accept with the annotation accounts.cpaas.dev/accept-parent: <new account id>."},
 
@@ -140,9 +140,7 @@ func (t table) write(conditions *[]metav1.Condition, generation int64, o outcome
 		set(v1alpha1.ConditionReady, v.ready)
 	case ready == nil, o.pastGrace:
 		set(v1alpha1.ConditionReady, unknown)
-	default:
-		ready.ObservedGeneration = generation
-	}
+	} // else as before, its observedGeneration too: it speaks of the spec that was applied then
 	set(t.second, v.second)
 	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling && !o.stuck)
 	setOrRemove(v1alpha1.ConditionStalled, v.stalled || o.stuck)

@@ -28,6 +28,11 @@ itself, Stalled while nothing goes on until somebody changes something. observed
 "As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown after 15 minutes or three
 resyncs, whichever is longer. ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was
 there before has no known API key; Ready all the same), APIKeyMissing, and those of Secrets.
+
+Nothing has to be waited for: any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
+look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount:
+
+    kubectl annotate childaccount NAME accounts.cpaas.dev/reconcile-requested-at="$(date)" --overwrite
 `)
 	writeTable(&b, "ChildAccount", childTable)
 	writeTable(&b, "ParentAccount", parentTable)

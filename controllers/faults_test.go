@@ -10,6 +10,7 @@ import (
 	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
@@ -101,6 +102,8 @@ var _ = Describe("A fault of the provider", func() {
 			w.sim.AddFault(fault)
 			edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "new@acme.example" })
 			Eventually(state(ctx, c)).Should(BeTryingAs(reason, "True/Available"))
+			ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
+			Expect(ready.ObservedGeneration).To(BeNumerically("<", c.Generation), "as before, it speaks of the spec before: kubectl wait must not take it for the new one")
 			w.sim.ClearFaults()
 			Eventually(state(ctx, c)).Should(BeAvailable())
 		},
@@ -313,9 +316,7 @@ var _ = Describe("The connection Secret", func() {
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "AddAccount", Times: 1})
 		lost := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "GetAccountInfo", Code: 100})
 		c := w.apply(ctx, "acme-key")
-		Eventually(state(ctx, c)).Should(Satisfy(func(s summary) bool {
-			return s.ready == "False/APIKeyMissing" && s.second == "True/APIKeyMissing" && s.flags == "Stalled" && s.kstatus == status.FailedStatus
-		}))
+		Eventually(state(ctx, c)).Should(BeStalledWithSynced(v1alpha1.ReasonAPIKeyMissing))
 		Expect(state(ctx, c)(Default).json).To(ContainSubstring("put it into key apiKey of Secret acme-key-connection"))
 		w.sim.RemoveFault(lost)
 
@@ -327,6 +328,68 @@ var _ = Describe("The connection Secret", func() {
 		edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.LanguageCode = ptr.To("de") })
 		Eventually(state(ctx, c)).Should(BeAvailable())
 		Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("apiKey", "by-hand"))
+	})
+
+	It("is restored when it is deleted by hand, and its status says what is lost", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		c := w.applyReady(ctx, "acme-lost")
+		Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: c.ConnectionSecretName()}})).To(Succeed())
+		Eventually(state(ctx, c)).Should(BeStalledWithSynced(v1alpha1.ReasonAPIKeyMissing))
+		Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("accountID", c.Status.AccountID))
+
+		By("putting the key there by hand is noticed")
+		var secret corev1.Secret
+		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, &secret)).To(Succeed())
+		secret.Data["apiKey"] = []byte("by-hand")
+		Expect(k8s.Update(ctx, &secret, client.FieldOwner("kubectl-edit"))).To(Succeed())
+		Eventually(state(ctx, c)).Should(BeAvailable())
+	})
+
+	It("gets a lost API key back by the parent's own API key", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.sim.Update(func(s *simulator.Settings) { s.RequireParentCredentials = true })
+		Expect(k8s.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "voximplant-key", Labels: map[string]string{v1alpha1.LabelInput: "true"}},
+			Data:       map[string][]byte{"api-key": []byte(w.parent.APIKey + "\n")},
+		})).To(Succeed())
+		w.applyParent(ctx, func(p *v1alpha1.ParentAccount) {
+			p.Spec.Voximplant.APIKeySecretRef = &v1alpha1.SecretKeyReference{Name: "voximplant-key"}
+		})
+		w.start(ctx)
+		c := w.applyReady(ctx, "acme-found")
+		Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: c.ConnectionSecretName()}})).To(Succeed())
+		Eventually(func(g Gomega) {
+			var secret corev1.Secret
+			g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, &secret)).To(Succeed())
+			g.Expect(string(secret.Data["apiKey"])).To(Equal(w.account("acme-found").Fields["api_key"]))
+		}).Should(Succeed())
+		Eventually(state(ctx, c)).Should(BeAvailable())
+		Expect(logs.String()).NotTo(ContainSubstring(w.parent.APIKey))
+	})
+
+	It("is repaired when what is the operator's is edited by hand", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		c := w.applyReady(ctx, "acme-hand")
+		var secret corev1.Secret
+		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, &secret)).To(Succeed())
+		secret.Data["email"] = []byte("wrong@else.example")
+		Expect(k8s.Update(ctx, &secret, client.FieldOwner("kubectl-edit"))).To(Succeed())
+		Eventually(func() string { return connectionOf(ctx, c)["email"] }).Should(Equal("acme-hand@acme.example"))
+	})
+
+	It("that lost its annotations is not called somebody else's to be removed", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		c := w.applyReady(ctx, "acme-anno")
+		password := connectionOf(ctx, c)["password"]
+		var secret corev1.Secret
+		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, &secret)).To(Succeed())
+		secret.Annotations = nil
+		Expect(k8s.Update(ctx, &secret, client.FieldOwner("kubectl-edit"))).To(Succeed())
+		edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.LanguageCode = ptr.To("de") })
+		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonSecretInvalid))
+		Expect(state(ctx, c)(Default).message).To(And(Not(ContainSubstring("remove")),
+			ContainSubstring("kubectl annotate secret -n "+w.ns+" acme-anno-connection --overwrite accounts.cpaas.dev/resource=ChildAccount/acme-anno accounts.cpaas.dev/account="+c.Status.ParentAccountID+"/acme-anno")))
+		Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("password", password))
 	})
 
 	It("gets a new name with everything in it", func(ctx SpecContext) {

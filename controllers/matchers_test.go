@@ -156,3 +156,10 @@ type hoursLater struct{ clock.Clock }
 
 // Now is two hours after what the other clock says.
 func (c hoursLater) Now() time.Time { return c.Clock.Now().Add(2 * time.Hour) }
+
+// BeStalledWithSynced is as declared at the provider and not Ready all the same, for this reason.
+func BeStalledWithSynced(reason string) types.GomegaMatcher {
+	return Satisfy(func(s summary) bool {
+		return s.observed && s.ready == "False/"+reason && s.second == "True/"+reason && s.flags == v1alpha1.ConditionStalled && s.kstatus == status.FailedStatus
+	})
+}

@@ -92,6 +92,7 @@ type retry struct {
 var (
 	none     = retry{}
 	soon     = retry{min: time.Second, max: time.Minute}
+	often    = retry{min: 10 * time.Second, max: 10 * time.Minute} // costs the provider nothing
 	slow     = retry{min: 10 * time.Minute, max: 6 * time.Hour}
 	tomorrow = retry{nextDay: true}
 )

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
@@ -36,9 +38,32 @@ type Remote interface {
 	provider.Identifier
 }
 
-// Connect makes a connection to the provider with a parent's credentials (credentials.json), within a budget.
-// An error says what is wrong with the credentials; nothing is asked of the provider yet.
-type Connect func(endpoint string, credentials []byte, budget *directory.Budget) (Remote, error)
+// Connection is what a connection to a provider is made of.
+type Connection struct {
+	// Endpoint is the API's address.
+	Endpoint string
+	// Credentials is the service account's credentials.json.
+	Credentials []byte
+	// APIKey is the parent account's own API key, "" where none is given.
+	APIKey account.Secret
+	// Budget bounds the calls.
+	Budget *directory.Budget
+}
+
+// fingerprint tells one connection from another without giving anything away.
+func (c Connection) fingerprint() string {
+	sum := sha256.Sum256([]byte(c.Endpoint + "\n" + c.APIKey.Reveal() + "\n" + string(c.Credentials)))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Format implements fmt.Formatter: a Connection is made of secrets.
+func (c Connection) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "connection to %s", c.Endpoint)
+}
+
+// Connect makes a connection to the provider. An error says what is wrong with the credentials; nothing is asked of the
+// provider yet.
+type Connect func(Connection) (Remote, error)
 
 // ParentAccountReconciler keeps the connection to each parent account and reads its list of child accounts.
 type ParentAccountReconciler struct {
@@ -104,23 +129,38 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 	if !slices.Contains(r.AllowedEndpoints, endpoint) {
 		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", endpoint)})
 	}
-	ref := s.parent.Spec.Voximplant.CredentialsSecretRef
-	credentials, err := r.Secrets.Input(ctx, s.parent.Namespace, ref.Name, s.parent.CredentialsKey())
+	c, err := r.material(ctx, s.parent, endpoint)
 	if p, ok := errorAs[*secrets.Problem](err); ok {
 		return nil, r.unusable(s, outcome{reason: p.Reason, message: p.Message})
 	} else if err != nil {
 		return nil, &outcome{err: err}
 	}
-	sum := sha256.Sum256(append([]byte(endpoint+"\n"), credentials...))
-	fingerprint := hex.EncodeToString(sum[:8])
 	dir := r.Parents.Get(s.key())
-	if dir == nil || dir.Connection != fingerprint {
+	if dir == nil || dir.Connection != c.fingerprint() {
 		var out *outcome
-		if dir, out = r.connect(ctx, s, endpoint, credentials, fingerprint); out != nil {
+		if dir, out = r.connect(ctx, s, c); out != nil {
 			return nil, out
 		}
 	}
 	return r.enter(ctx, s, dir)
+}
+
+// material reads what a connection is made of. A *secrets.Problem says which Secret can't be used.
+func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, endpoint string) (Connection, error) {
+	c := Connection{Endpoint: endpoint}
+	var err error
+	c.Credentials, err = r.Secrets.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
+	if err != nil {
+		return c, err
+	}
+	if name, key, ok := p.APIKeySecret(); ok {
+		apiKey, err := r.Secrets.Input(ctx, p.Namespace, name, key)
+		if err != nil {
+			return c, err
+		}
+		c.APIKey = account.Secret(strings.TrimSpace(string(apiKey)))
+	}
+	return c, nil
 }
 
 // enter makes sure that the connection leads to the same account as ever, and makes it known.
@@ -147,9 +187,9 @@ func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir
 func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.UID, p.Generation) }
 
 // connect makes a new connection and asks whose it is before anything else is done with it.
-func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, endpoint string, credentials []byte, fingerprint string) (*directory.Parent, *outcome) {
-	budget := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
-	remote, err := r.Connect(endpoint, credentials, budget)
+func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c Connection) (*directory.Parent, *outcome) {
+	c.Budget = directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	remote, err := r.Connect(c)
 	if err != nil {
 		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)})
 	}
@@ -162,8 +202,8 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, e
 		}
 		return nil, &out // an older connection may go on meanwhile
 	}
-	dir := &directory.Parent{Budget: budget, AccountID: self.ID, AccountName: self.Name, Endpoint: endpoint, Connection: fingerprint}
-	if old := r.Parents.Get(s.key()); old != nil && old.AccountID == self.ID && hostOf(old.Endpoint) == hostOf(endpoint) {
+	dir := &directory.Parent{Budget: c.Budget, AccountID: self.ID, AccountName: self.Name, Endpoint: c.Endpoint, Connection: c.fingerprint()}
+	if old := r.Parents.Get(s.key()); old != nil && old.AccountID == self.ID && hostOf(old.Endpoint) == hostOf(c.Endpoint) {
 		dir.Directory = old.Directory
 		dir.Use(remote)
 	} else {
@@ -196,6 +236,9 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 		return outcome{err: err}
 	}
 	wait := r.untilResync(s, dir.Listings())
+	if requested := s.parent.Annotations[v1alpha1.AnnotationReconcileRequestedAt]; requested != dir.Requested {
+		wait, dir.Requested = 0, requested
+	}
 	if wait <= 0 {
 		s.asked = true
 		wait = s.parent.ResyncInterval()

@@ -20,8 +20,8 @@ import (
 
 // The indexes of the manager's cache.
 const (
-	indexParent      = "spec.parentRef.name"
-	indexCredentials = "spec.voximplant.credentialsSecretRef.name"
+	indexParent = "spec.parentRef.name"
+	indexInput  = "inputSecrets"
 )
 
 // Index adds the indexes that the controllers need to a cache.
@@ -38,8 +38,13 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return err
 	}
-	return indexer.IndexField(ctx, &v1alpha1.ParentAccount{}, indexCredentials, func(o client.Object) []string {
-		return []string{o.(*v1alpha1.ParentAccount).Spec.Voximplant.CredentialsSecretRef.Name}
+	return indexer.IndexField(ctx, &v1alpha1.ParentAccount{}, indexInput, func(o client.Object) []string {
+		p := o.(*v1alpha1.ParentAccount)
+		names := []string{p.Spec.Voximplant.CredentialsSecretRef.Name}
+		if name, _, ok := p.APIKeySecret(); ok {
+			names = append(names, name)
+		}
+		return names
 	})
 }
 
@@ -106,11 +111,11 @@ func childrenOf(c client.Reader) handler.EventHandler {
 	})
 }
 
-// parentsWith maps a credentials Secret to the ParentAccounts that refer to it.
+// parentsWith maps an input Secret to the ParentAccounts that refer to it.
 func parentsWith(c client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
 		var parents v1alpha1.ParentAccountList
-		if c.List(ctx, &parents, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexCredentials: o.GetName()}) != nil {
+		if c.List(ctx, &parents, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexInput: o.GetName()}) != nil {
 			return nil
 		}
 		requests := make([]ctrl.Request, len(parents.Items))

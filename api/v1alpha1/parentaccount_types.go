@@ -11,6 +11,7 @@ import (
 const (
 	DefaultVoximplantEndpoint = "https://api.voximplant.com"
 	DefaultCredentialsKey     = "credentials.json"
+	DefaultAPIKeyKey          = "api-key"
 	DefaultResyncInterval     = 5 * time.Minute
 	DefaultRequestsPerSecond  = 20
 	DefaultMaxInFlight        = 8
@@ -46,12 +47,17 @@ type VoximplantParent struct {
 	// +required
 	CredentialsSecretRef SecretKeyReference `json:"credentialsSecretRef"`
 
+	// APIKeySecretRef names the Secret with the parent account's own API key (key api-key unless given), labelled like the
+	// credentials. It is sent to AddAccount, which may want it, and finds a child's API key again where it was lost.
+	// +optional
+	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
+
 	// Endpoint is the Management API's address: scheme and host, no path. Default https://api.voximplant.com.
 	// It must be one of the operator's --allowed-endpoints.
 	// +optional
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^https?://[A-Za-z0-9.:\[\]-]+$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][A-Za-z0-9.:-]+$')",message="endpoint must be scheme and host, without a path, user or trailing slash: https://api.voximplant.com"
 	Endpoint *string `json:"endpoint,omitempty"`
 }
 
@@ -64,7 +70,7 @@ type SecretKeyReference struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 
-	// Key is the key in the Secret's data. Default credentials.json.
+	// Key is the key in the Secret's data. Default: credentials.json for credentials, api-key for an API key.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -180,6 +186,15 @@ func (p *ParentAccount) Endpoint() string {
 // CredentialsKey returns the key of the credentials in their Secret.
 func (p *ParentAccount) CredentialsKey() string {
 	return valueOr(p.Spec.Voximplant.CredentialsSecretRef.Key, DefaultCredentialsKey)
+}
+
+// APIKeySecret returns the name and the key of the Secret with the account's own API key; ok is false where none is given.
+func (p *ParentAccount) APIKeySecret() (name, key string, ok bool) {
+	ref := p.Spec.Voximplant.APIKeySecretRef
+	if ref == nil {
+		return "", "", false
+	}
+	return ref.Name, valueOr(ref.Key, DefaultAPIKeyKey), true
 }
 
 // ResyncInterval returns how often the whole list is read.

@@ -566,6 +566,11 @@ func (in *SecretKeyReference) DeepCopy() *SecretKeyReference {
 func (in *VoximplantParent) DeepCopyInto(out *VoximplantParent) {
 	*out = *in
 	in.CredentialsSecretRef.DeepCopyInto(&out.CredentialsSecretRef)
+	if in.APIKeySecretRef != nil {
+		in, out := &in.APIKeySecretRef, &out.APIKeySecretRef
+		*out = new(SecretKeyReference)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Endpoint != nil {
 		in, out := &in.Endpoint, &out.Endpoint
 		*out = new(string)

@@ -119,7 +119,7 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = clientQPS, clientBurst
-	config.UserAgent = "child-account-operator/" + version
+	config.UserAgent = controllers.FieldManager + "/" + version // the API server takes the field manager from it
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
@@ -165,14 +165,19 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}
 	parents := &directory.Registry{}
 	recorder := mgr.GetEventRecorder("child-account-operator")
+	connections, err := connectionSecrets(mgr)
+	if err != nil {
+		return err
+	}
 	children := &controllers.ChildAccountReconciler{
-		Client:       mgr.GetClient(),
-		Connections:  secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
-		Parents:      parents,
-		Recorder:     recorder,
-		Clock:        o.Clock,
-		Installation: o.InstallationID,
-		Concurrency:  concurrency,
+		ConnectionSecrets: connections,
+		Client:            mgr.GetClient(),
+		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Parents:           parents,
+		Recorder:          recorder,
+		Clock:             o.Clock,
+		Installation:      o.InstallationID,
+		Concurrency:       concurrency,
 	}
 	if err := children.SetupWithManager(mgr); err != nil {
 		return err
@@ -190,21 +195,38 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}).SetupWithManager(mgr)
 }
 
+// connectionSecrets is a cache beside the manager's, of the metadata of connection Secrets: a cache takes one selector a
+// kind, and the manager's sees the input Secrets.
+func connectionSecrets(mgr ctrl.Manager) (cache.Cache, error) {
+	connection := labels.SelectorFromSet(labels.Set{v1alpha1.LabelConnection: "true"})
+	c, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient: mgr.GetHTTPClient(),
+		Scheme:     mgr.GetScheme(),
+		Mapper:     mgr.GetRESTMapper(),
+		ByObject:   map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, mgr.Add(c)
+}
+
 // connector makes connections to Voximplant that share one transport.
 func connector(c clock.Clock) controllers.Connect {
 	transport := voximplant.NewTransport(nil)
-	return func(endpoint string, document []byte, budget *directory.Budget) (controllers.Remote, error) {
-		credentials, err := voximplant.ParseCredentials(document)
+	return func(conn controllers.Connection) (controllers.Remote, error) {
+		credentials, err := voximplant.ParseCredentials(conn.Credentials)
 		if err != nil {
 			return nil, err
 		}
 		return voximplant.New(voximplant.Config{
-			Endpoint:    endpoint,
-			Credentials: credentials,
-			Transport:   transport,
-			Clock:       c.Now,
-			Gate:        budget.Acquire,
-			UserAgent:   "child-account-operator/" + version,
+			Endpoint:     conn.Endpoint,
+			Credentials:  credentials,
+			ParentAPIKey: conn.APIKey,
+			Transport:    transport,
+			Clock:        c.Now,
+			Gate:         conn.Budget.Acquire,
+			UserAgent:    controllers.FieldManager + "/" + version,
 		})
 	}
 }

@@ -19,6 +19,8 @@ type Parent struct {
 	Connection string
 	// Verified names the state of the resource that the connection was last found good for: its UID and generation.
 	Verified string
+	// Requested is the last request for a look (the annotation reconcile-requested-at) that was acted on.
+	Requested string
 }
 
 // Registry holds the parents that can be worked with, by the name of their resource.

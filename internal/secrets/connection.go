@@ -127,11 +127,20 @@ func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
 	case err != nil:
 		return nil, err
 	case !belongs(&secret, c):
-		return nil, &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf(
-			"Secret %s already exists and is not the connection Secret of %s for account %s: choose another spec.connectionSecret.name or remove it",
-			c.Name, c.Resource, c.Account)}
+		return nil, &Problem{v1alpha1.ReasonSecretInvalid, notTheirs(&secret, c)}
 	}
 	return &secret, nil
+}
+
+// notTheirs says how to go on where the Secret is not known as the resource's: it may be all the same (restored without
+// its annotations, say) and hold the only copy of a password, so nobody is told to remove it.
+func notTheirs(secret *corev1.Secret, c Connection) string {
+	text := fmt.Sprintf("Secret %s exists and is not known as the connection Secret of %s for account %s: choose another spec.connectionSecret.name", c.Name, c.Resource, c.Account)
+	if secret.Labels[v1alpha1.LabelConnection] != "true" && len(secret.Data[KeyAccountID]) == 0 {
+		return text
+	}
+	return text + fmt.Sprintf("; or, if it is, say so: kubectl label secret -n %[1]s %[2]s --overwrite %[3]s=true && kubectl annotate secret -n %[1]s %[2]s --overwrite %[4]s=%[5]s %[6]s=%[7]s",
+		c.Namespace, c.Name, v1alpha1.LabelConnection, v1alpha1.AnnotationResource, c.Resource, v1alpha1.AnnotationAccount, c.Account)
 }
 
 // restore makes the Secret anew, with what another connection Secret of the same resource and account still holds:

@@ -55,7 +55,8 @@ func (r Reader) whyNotThere(ctx context.Context, id client.ObjectKey) error {
 	err := r.Live.Get(ctx, id, meta)
 	switch {
 	case apierrors.IsNotFound(err):
-		return &Problem{v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %s does not exist in namespace %s", id.Name, id.Namespace)}
+		return &Problem{v1alpha1.ReasonSecretMissing, fmt.Sprintf(
+			"Secret %s does not exist in namespace %s: create it, with the label %s=true", id.Name, id.Namespace, v1alpha1.LabelInput)}
 	case err != nil:
 		return err
 	case meta.Labels[v1alpha1.LabelInput] == "true":

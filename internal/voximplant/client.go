@@ -301,7 +301,7 @@ func withoutAddresses(err error) string {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return op.Op + ": " + op.Err.Error()
+		return "the endpoint can't be reached: " + op.Err.Error()
 	}
 	return err.Error()
 }

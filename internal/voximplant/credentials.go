@@ -100,7 +100,7 @@ func parsePrivateKey(text string) (*rsa.PrivateKey, error) {
 	}
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return nil, errors.New(`is not PEM: it begins with "-----BEGIN PRIVATE KEY-----" and has its line breaks as \n`)
+		return nil, errors.New(`is not PEM: it must begin with "-----BEGIN PRIVATE KEY-----" and have its line breaks as \n`)
 	}
 	key, err := decodeKey(block)
 	if err != nil {
