@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	kuberetry "k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -49,8 +50,8 @@ func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d acco
 	case account.StepRecreate:
 		s.unbind()
 		return s.dir.Observe(s.key()), nil
-	default: // StepNone: only the connection Secret is left
-		return s.dir.Observe(s.key()), r.connect(ctx, s, d)
+	default: // StepNone: only the connection Secret and the password are left
+		return s.dir.Observe(s.key()), r.complete(ctx, s, d)
 	}
 }
 
@@ -59,7 +60,8 @@ func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (accou
 	return view, stopped(err)
 }
 
-// create makes the account: first the intent, then the password in its Secret, then the account itself.
+// create makes the account: first the intent, then the connection Secret, with the password if it is generated, then the
+// account itself.
 func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (account.View, *outcome) {
 	began := !s.intends()
 	if err := r.mark(ctx, s, true); err != nil {
@@ -68,7 +70,7 @@ func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (acc
 	if began {
 		r.holds.setClean(s.child.UID, true)
 	}
-	password, err := r.Connections.Prepare(ctx, s.connection(), s.knownValues())
+	password, err := r.firstPassword(ctx, s)
 	if err != nil {
 		return account.View{}, brokenSecret(v1alpha1.ReasonCreating, err)
 	}
@@ -86,11 +88,17 @@ func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (acc
 	}
 	s.created = true
 	s.bind(created.Account)
-	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey, secrets.KeyPassword: password}
+	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey}
+	if s.applied = s.password != ""; !s.applied {
+		s.held[secrets.KeyPassword] = password
+	}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Created", "Create", "created account %s (id %s)", created.Account.Name, created.Account.ID)
 	// At once, before anything else can fail: nobody shows the key a second time.
 	if _, out := r.store(ctx, s); out != nil {
 		return account.View{}, out
+	}
+	if s.applied {
+		r.passwords.settle(s)
 	}
 	return s.dir.Observe(s.key()), nil
 }
@@ -135,6 +143,22 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 	return nil
 }
 
+// complete does what is left for an account that is as declared. Never nil.
+func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d account.Decision) *outcome {
+	if _, recheck := r.recheck.Load(s.child.UID); recheck || !s.settled(d) {
+		return r.connect(ctx, s, d)
+	}
+	if out := r.applyPassword(ctx, s, d); out != nil {
+		s.observe(*d.Account)
+		return out
+	}
+	s.confirm(d, r.Clock.Now())
+	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	out := s.asDeclared(d)
+	out.secret = &secretState{was.Status, was.Reason, was.Message}
+	return &out
+}
+
 // connect brings the connection Secret up to date, recovering the API key where it was lost.
 // nil means that the Secret is settled, whatever its condition says.
 func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d account.Decision) *outcome {
@@ -150,15 +174,18 @@ func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d a
 	if out != nil {
 		return out
 	}
+	if out := r.applyPassword(ctx, s, d); out != nil {
+		return out
+	}
 	if held[secrets.KeyAPIKey] == "" {
-		return r.recoverKey(ctx, s, d, held)
+		return r.recoverKey(ctx, s, d, s.knownPassword(held))
 	}
 	return connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the connection Secret holds everything that is known of the account"})
 }
 
-// recoverKey finds an API key that was lost on the way, where the Secret still has the password.
-func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, d account.Decision, held secrets.Values) *outcome {
-	key, err := s.dir.RecoverKey(ctx, s.child.Status.AccountID, held[secrets.KeyPassword])
+// recoverKey finds an API key that was lost on the way, where the password is known.
+func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, d account.Decision, password account.Secret) *outcome {
+	key, err := s.dir.RecoverKey(ctx, s.child.Status.AccountID, password)
 	if err == nil {
 		if _, err = r.writeConnection(ctx, s, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
 			return brokenSecret(v1alpha1.ReasonUpdating, err)
@@ -179,6 +206,9 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 
 // connected ends the reconcile of an account that is as declared and whose connection Secret is settled.
 func connected(s *childScope, d account.Decision, state secretState) *outcome {
+	if s.password != "" && !s.givesPassword() {
+		state.message += "; spec.passwordSecretRef is left aside: the account was there before this resource, and only adoptionPolicy Always changes its password"
+	}
 	out := s.asDeclared(d)
 	out.secret = &state
 	return &out
@@ -200,6 +230,7 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 	if s.stored != nil {
 		return s.stored, nil
 	}
+	s.applied = s.applied || s.givesPassword() && r.passwords.has(s)
 	values := s.knownValues()
 	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
 	maps.Copy(values, s.held)

@@ -47,6 +47,9 @@ func (r *ChildAccountReconciler) gate(ctx context.Context, s *childScope) (stop 
 	if err := s.schema.Check(s.desired); err != nil {
 		return true, childTable.failed(err)
 	}
+	if out := r.readPassword(ctx, s); out != nil {
+		return true, *out
+	}
 	return false, outcome{}
 }
 
@@ -168,7 +171,7 @@ func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assess
 // settle is for an account that is as declared.
 func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) assessment {
 	_, recheck := r.recheck.Load(s.child.UID)
-	if recheck || s.boundID() != d.Account.ID || !s.secretSettled() {
+	if recheck || !s.settled(d) || !r.passwordSettled(s) {
 		if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok && !recheck {
 			return assessment{outcome: held.remaining(r.Clock.Now())}
 		}

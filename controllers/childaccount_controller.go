@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -32,6 +33,8 @@ type ChildAccountReconciler struct {
 	client.Client
 	// Connections keeps the connection Secrets.
 	Connections secrets.Store
+	// Inputs reads the Secrets with declared passwords.
+	Inputs secrets.Reader
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
 	// Recorder writes events.
@@ -45,7 +48,8 @@ type ChildAccountReconciler struct {
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
 
-	holds holds
+	holds     holds
+	passwords passwords
 	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
 	recheck sync.Map
 	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
@@ -135,6 +139,7 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("childaccount").
 		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
+		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		Complete(r)

@@ -43,6 +43,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
 	r.holds.forget(s.child.UID)
 	r.recheck.Delete(s.child.UID)
+	r.passwords.forget(s.child.UID)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }

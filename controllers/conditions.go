@@ -61,7 +61,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled: {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
 	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, or the connection Secret's name is taken by somebody else's Secret. The message says which, and how to go on. A connection Secret may hold the only copy of a password: don't remove it unread."},
-	v1alpha1.ReasonPasswordRejected:  {ready: no, second: no, stalled: true, retry: slow, help: "The provider refused the password; the message has the rule."},
+	v1alpha1.ReasonPasswordRejected:  {ready: no, second: no, stalled: true, retry: slow, help: "The provider refused the password; the message has the rule. Put another one into the Secret of passwordSecretRef: it is tried as soon as that changes."},
 	v1alpha1.ReasonPasswordBlocked:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider allows no change of the password now. It is tried again."},
 
 	v1alpha1.ReasonNameTaken:         {ready: no, second: no, stalled: true, retry: slow, help: "Somebody else's account has the name. Choose another accountName in a new ChildAccount."},

@@ -27,6 +27,11 @@ type childScope struct {
 	// desired holds the declared values.
 	desired account.State
 	claim   account.Claim
+	// password is the declared one, "" where none is; passwordMark tells it from others.
+	password     account.Secret
+	passwordMark string
+	// applied is set where the account is known to have the declared password.
+	applied bool
 	// foundOff is set where the account was found by its claim, switched off, and whether it is to be on is not declared.
 	foundOff bool
 	// created and written are what this reconcile did at the provider.
@@ -103,22 +108,27 @@ func (s *childScope) subject() account.Subject {
 
 // connection names the connection Secret.
 func (s *childScope) connection() secrets.Connection {
-	return secrets.Connection{
+	c := secrets.Connection{
 		Namespace: s.child.Namespace,
 		Name:      s.child.ConnectionSecretName(),
 		Resource:  "ChildAccount/" + s.child.Name,
 		Account:   s.target(),
 	}
+	if s.applied {
+		c.Applied = s.password
+	}
+	return c
 }
 
-// plan tells one try from another: the generation, the connection it would use, and what it would write.
+// plan tells one try from another: the generation, the connection it would use, and what it would write, the declared
+// password included.
 func (s *childScope) plan(d account.Decision) string {
 	step := d.Step
 	if step == account.StepLook && s.boundID() == "" {
 		step = account.StepCreate // the look that an intent asks for is a part of creating
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %s %s %s", s.child.Generation, s.requested(), s.dir.Connection, step)
+	fmt.Fprintf(&b, "%d %s %s %s %s", s.child.Generation, s.requested(), s.dir.Connection, s.passwordMark, step)
 	for _, c := range d.Changes {
 		fmt.Fprintf(&b, " %s=%q>%q", c.Field.Path, c.From, c.To)
 	}
@@ -160,6 +170,11 @@ func (s *childScope) requested() string {
 // asked says whether somebody asks for a look that was not done yet.
 func (s *childScope) asked() bool {
 	return s.requested() != "" && s.requested() != s.child.Status.LastHandledReconcileAt
+}
+
+// settled says whether the account is the resource's and its connection Secret needs no look.
+func (s *childScope) settled(d account.Decision) bool {
+	return s.boundID() == d.Account.ID && s.secretSettled()
 }
 
 // secretSettled says whether the connection Secret needs no look: all that could change it is as it was.

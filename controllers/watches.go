@@ -21,7 +21,8 @@ import (
 // The indexes of the manager's cache.
 const (
 	indexParent = "spec.parentRef.name"
-	indexInput  = "inputSecrets"
+	// indexInput finds the ParentAccounts and the ChildAccounts that refer to an input Secret.
+	indexInput = "inputSecrets"
 )
 
 // Index adds the indexes that the controllers need to a cache.
@@ -34,6 +35,15 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 	}
 	err = indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexAccountName, func(o client.Object) []string {
 		return []string{o.(*v1alpha1.ChildAccount).AccountName()}
+	})
+	if err != nil {
+		return err
+	}
+	err = indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexInput, func(o client.Object) []string {
+		if name, _, ok := o.(*v1alpha1.ChildAccount).PasswordSecret(); ok {
+			return []string{name}
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -98,9 +108,21 @@ func sameStatus(a, b v1alpha1.ChildAccountStatus) bool { return equality.Semanti
 
 // childrenOf maps a ParentAccount to the ChildAccounts that refer to it.
 func childrenOf(c client.Reader) handler.EventHandler {
+	return wakingChildren(c, func(o client.Object) []client.ListOption { return childrenOfParent(client.ObjectKeyFromObject(o)) })
+}
+
+// childrenWith maps an input Secret to the ChildAccounts that refer to it.
+func childrenWith(c client.Reader) handler.EventHandler {
+	return wakingChildren(c, func(o client.Object) []client.ListOption {
+		return []client.ListOption{client.InNamespace(o.GetNamespace()), client.MatchingFields{indexInput: o.GetName()}}
+	})
+}
+
+// wakingChildren maps an object to the ChildAccounts that are selected by it.
+func wakingChildren(c client.Reader, selected func(client.Object) []client.ListOption) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
 		var children v1alpha1.ChildAccountList
-		if c.List(ctx, &children, childrenOfParent(client.ObjectKeyFromObject(o))...) != nil {
+		if c.List(ctx, &children, selected(o)...) != nil {
 			return nil
 		}
 		requests := make([]ctrl.Request, len(children.Items))

@@ -62,12 +62,19 @@ type ChildAccountSpec struct {
 	// +optional
 	CanUseRestricted *bool `json:"canUseRestricted,omitempty"`
 
+	// PasswordSecretRef names the Secret with the account's password (key password unless given), which must carry the label
+	// accounts.cpaas.dev/input: "true". The account is created with it, and gets it again whenever it changes there. An account
+	// that was there before gets it only under adoptionPolicy Always. Not set: a password is generated into the connection Secret.
+	// +optional
+	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
+
 	// ConnectionSecret is the Secret that gets the account's id, API key and generated password.
 	// +optional
 	ConnectionSecret *ConnectionSecret `json:"connectionSecret,omitempty"`
 
 	// AdoptionPolicy says whether an account that was there before the resource may become the resource's: Never (default),
-	// IfIdentical (what is declared and can be read is as declared) or Always. Its password is not touched.
+	// IfIdentical (what is declared and can be read is as declared) or Always. Its password is not touched, but under Always
+	// by passwordSecretRef.
 	// +optional
 	AdoptionPolicy *AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 
@@ -363,4 +370,13 @@ func (c *ChildAccount) ConnectionSecretName() string {
 		return c.Name + "-connection"
 	}
 	return valueOr(c.Spec.ConnectionSecret.Name, c.Name+"-connection")
+}
+
+// PasswordSecret returns the name and the key of the Secret with the account's password; ok is false where none is given.
+func (c *ChildAccount) PasswordSecret() (name, key string, ok bool) {
+	ref := c.Spec.PasswordSecretRef
+	if ref == nil {
+		return "", "", false
+	}
+	return ref.Name, valueOr(ref.Key, DefaultPasswordKey), true
 }

@@ -67,6 +67,9 @@ const (
 	AnnotationResource = "accounts.cpaas.dev/resource"
 	// AnnotationAccount names the account that a connection Secret belongs to: "<parent account id>/<account name>".
 	AnnotationAccount = "accounts.cpaas.dev/account"
+	// AnnotationPasswordDigest on a connection Secret remembers the declared password that the account was last given:
+	// "<salt>:<HMAC-SHA256 of account and password>", both in hex.
+	AnnotationPasswordDigest = "accounts.cpaas.dev/password-digest"
 	// AnnotationCreateIntent is set by the operator before it creates an account: "<parent account id>/<account name>".
 	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
 	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.

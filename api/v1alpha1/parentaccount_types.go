@@ -7,11 +7,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The defaults of a ParentAccount. They are applied when the spec is read and never written into it.
+// The defaults. They are applied when the spec is read and never written into it.
 const (
 	DefaultVoximplantEndpoint = "https://api.voximplant.com"
 	DefaultCredentialsKey     = "credentials.json"
 	DefaultAPIKeyKey          = "api-key"
+	DefaultPasswordKey        = "password"
 	DefaultResyncInterval     = 5 * time.Minute
 	DefaultRequestsPerSecond  = 20
 	DefaultMaxInFlight        = 8
@@ -70,7 +71,7 @@ type SecretKeyReference struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 
-	// Key is the key in the Secret's data. Default: credentials.json for credentials, api-key for an API key.
+	// Key is the key in the Secret's data. Default: credentials.json for credentials, api-key for an API key, password for a password.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

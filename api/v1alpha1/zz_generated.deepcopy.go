@@ -131,6 +131,11 @@ func (in *ChildAccountSpec) DeepCopyInto(out *ChildAccountSpec) {
 		*out = new(bool)
 		**out = **in
 	}
+	if in.PasswordSecretRef != nil {
+		in, out := &in.PasswordSecretRef, &out.PasswordSecretRef
+		*out = new(SecretKeyReference)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.ConnectionSecret != nil {
 		in, out := &in.ConnectionSecret, &out.ConnectionSecret
 		*out = new(ConnectionSecret)

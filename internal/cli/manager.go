@@ -169,10 +169,12 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	if err != nil {
 		return err
 	}
+	inputs := secrets.Reader{Labelled: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	children := &controllers.ChildAccountReconciler{
 		ConnectionSecrets: connections,
 		Client:            mgr.GetClient(),
 		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Inputs:            inputs,
 		Parents:           parents,
 		Recorder:          recorder,
 		Clock:             o.Clock,
@@ -184,7 +186,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}
 	return (&controllers.ParentAccountReconciler{
 		Client:           mgr.GetClient(),
-		Secrets:          secrets.Reader{Labelled: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Secrets:          inputs,
 		Parents:          parents,
 		Children:         children,
 		Connect:          connector(o.Clock),

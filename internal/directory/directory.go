@@ -377,3 +377,36 @@ func (d *Directory) Claim(ctx context.Context, id, customData string) error {
 	}
 	return err
 }
+
+// SetPassword gives an account a new password. Where the provider does not know the account, it is in doubt until somebody
+// looks; a doubt about the password itself is the caller's, who has CheckPassword. Class Invalid: the provider has no way to.
+func (d *Directory) SetPassword(ctx context.Context, id string, password account.Secret) error {
+	remote, ok := d.current().(provider.Passwords)
+	if !ok {
+		return noPasswords()
+	}
+	err := remote.SetPassword(ctx, id, password)
+	if account.ClassOf(err) != account.NotFound {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r, known := d.byID[id]; known {
+		d.now++
+		r.doubt, r.asOf = true, d.now
+	}
+	return err
+}
+
+// CheckPassword tells whether this is the account's password. Class Invalid: the provider has no way to.
+func (d *Directory) CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error) {
+	remote, ok := d.current().(provider.Passwords)
+	if !ok {
+		return false, noPasswords()
+	}
+	return remote.CheckPassword(ctx, id, password)
+}
+
+func noPasswords() error {
+	return &account.Error{Class: account.Invalid, Field: "passwordSecretRef", Message: "this provider's passwords can't be set"}
+}

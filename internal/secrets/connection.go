@@ -31,6 +31,9 @@ type Connection struct {
 	Namespace, Name string
 	// Resource is "ChildAccount/<name>", Account "<parent account id>/<account name>".
 	Resource, Account string
+	// Applied is the declared password that the account is known to have, "" where none is declared or that is not known.
+	// The Secret remembers a digest of it when it is written.
+	Applied account.Secret
 }
 
 // Values are what a connection Secret holds. An empty value means: leave what is there.
@@ -69,7 +72,11 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 
 // patch writes the values into the Secret as it was read; a conflict says that somebody else wrote since.
 func (s Store) patch(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
-	before := secret.DeepCopy()
+	return s.patchFrom(ctx, secret.DeepCopy(), secret, c, values)
+}
+
+// patchFrom writes the values and whatever else was changed since before.
+func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c Connection, values Values) (Values, error) {
 	fill(secret, c, values)
 	if sameSecret(before, secret) {
 		return valuesOf(secret), nil
@@ -146,6 +153,16 @@ func notTheirs(secret *corev1.Secret, c Connection) string {
 // restore makes the Secret anew, with what another connection Secret of the same resource and account still holds:
 // that one had the name that the spec gave before.
 func (s Store) restore(ctx context.Context, c Connection, values Values) (Values, error) {
+	secret, err := s.inherit(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s.createFrom(ctx, secret, c, values)
+}
+
+// inherit is a new Secret with what others of the same resource and account hold. A digest is not taken along: it may be
+// of an older password.
+func (s Store) inherit(ctx context.Context, c Connection) (*corev1.Secret, error) {
 	var others corev1.SecretList
 	if err := s.Live.List(ctx, &others, client.InNamespace(c.Namespace), client.MatchingLabels{v1alpha1.LabelConnection: "true"}); err != nil {
 		return nil, err
@@ -156,7 +173,7 @@ func (s Store) restore(ctx context.Context, c Connection, values Values) (Values
 			fill(secret, c, valuesOf(&others.Items[i]))
 		}
 	}
-	return s.createFrom(ctx, secret, c, values)
+	return secret, nil
 }
 
 func (s Store) create(ctx context.Context, c Connection, values Values) (Values, error) {
@@ -195,6 +212,10 @@ func fill(secret *corev1.Secret, c Connection, values Values) {
 			secret.Data[k] = []byte(v.Reveal())
 		}
 	}
+	if values[KeyPassword] != "" { // the account has, or will have, a generated one
+		delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
+	}
+	remember(secret, c)
 }
 
 // dropStaleKey removes the API key of an earlier account of the same name that is gone at the provider.
@@ -212,7 +233,8 @@ func set(m *map[string]string, k, v string) {
 }
 
 func sameSecret(a, b *corev1.Secret) bool {
-	return maps.EqualFunc(a.Data, b.Data, bytes.Equal)
+	return maps.EqualFunc(a.Data, b.Data, bytes.Equal) &&
+		a.Annotations[v1alpha1.AnnotationPasswordDigest] == b.Annotations[v1alpha1.AnnotationPasswordDigest]
 }
 
 func valuesOf(secret *corev1.Secret) Values {

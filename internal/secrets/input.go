@@ -3,6 +3,9 @@ package secrets
 import (
 	"context"
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -10,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 )
 
 // Problem is a Secret that can't be used. Reason is that of the condition; the message says what to do.
@@ -47,6 +51,33 @@ func (r Reader) Input(ctx context.Context, namespace, name, key string) ([]byte,
 		return nil, &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s has no key %q, or it is empty", name, key)}
 	}
 	return value, nil
+}
+
+// longestPassword is how many characters a declared password may have.
+const longestPassword = 256
+
+// Password returns the password under a key of an input Secret, without the newline that an editor leaves at its end.
+// A *Problem says why it can't be used; whether it is a good one is the provider's to say.
+func (r Reader) Password(ctx context.Context, namespace, name, key string) (account.Secret, error) {
+	value, err := r.Input(ctx, namespace, name, key)
+	if err != nil {
+		return "", err
+	}
+	password := strings.TrimSuffix(string(value), "\n")
+	wrong := ""
+	switch {
+	case password == "":
+		wrong = "is empty"
+	case !utf8.ValidString(password):
+		wrong = "is not text in UTF-8"
+	case utf8.RuneCountInString(password) > longestPassword:
+		wrong = fmt.Sprintf("has more than %d characters", longestPassword)
+	case strings.ContainsFunc(password, unicode.IsControl):
+		wrong = "has a line break or another control character in it"
+	default:
+		return account.Secret(password), nil
+	}
+	return "", &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't serve as the password: key %q %s", name, key, wrong)}
 }
 
 func (r Reader) whyNotThere(ctx context.Context, id client.ObjectKey) error {

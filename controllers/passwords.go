@@ -1,0 +1,179 @@
+package controllers
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// passwordHadBefore is the provider's code for a password that the account has, or has had: the only refusal that a
+// password in its place can get.
+const passwordHadBefore = 535
+
+// passwords remember in memory which declared passwords the accounts are known to have, so that nothing is read or asked
+// for an account whose password did not change. After a restart the connection Secrets remember.
+type passwords struct {
+	once sync.Once
+	key  [sha256.Size]byte
+
+	mu      sync.Mutex
+	settled map[types.UID]string
+}
+
+// mark tells one password from another, within this process only.
+func (p *passwords) mark(password account.Secret) string {
+	p.once.Do(func() {
+		if _, err := rand.Read(p.key[:]); err != nil { // crypto/rand does not fail on supported systems
+			panic(err)
+		}
+	})
+	h := hmac.New(sha256.New, p.key[:])
+	h.Write([]byte(password.Reveal()))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// settle notes that the account has the password.
+func (p *passwords) settle(s *childScope) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.settled == nil {
+		p.settled = map[types.UID]string{}
+	}
+	p.settled[s.child.UID] = s.boundID() + "/" + s.passwordMark
+}
+
+// has says whether the account is known to have the password.
+func (p *passwords) has(s *childScope) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return s.passwordMark != "" && p.settled[s.child.UID] == s.boundID()+"/"+s.passwordMark
+}
+
+func (p *passwords) forget(uid types.UID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.settled, uid)
+}
+
+// readPassword takes up the declared password, or says why its Secret can't be used.
+func (r *ChildAccountReconciler) readPassword(ctx context.Context, s *childScope) *outcome {
+	name, key, declared := s.child.PasswordSecret()
+	if !declared || s.child.Observes() {
+		return nil
+	}
+	password, err := r.Inputs.Password(ctx, s.child.Namespace, name, key)
+	if p, ok := errorAs[*secrets.Problem](err); ok {
+		return &outcome{reason: p.Reason, message: p.Message}
+	} else if err != nil {
+		return &outcome{err: err}
+	}
+	s.password, s.passwordMark = password, r.passwords.mark(password)
+	return nil
+}
+
+// givesPassword says whether the account is to have the declared password: one that was there before the resource keeps
+// its own, unless it may be taken whatever it is.
+func (s *childScope) givesPassword() bool {
+	return s.password != "" && (s.child.Status.Origin != v1alpha1.OriginAdopted || s.child.AdoptionPolicy() == v1alpha1.AdoptAlways)
+}
+
+// passwordSettled says whether nothing is left to do for the password.
+func (r *ChildAccountReconciler) passwordSettled(s *childScope) bool {
+	return !s.givesPassword() || r.passwords.has(s)
+}
+
+// firstPassword is the password that the account is created with: the declared one, or one that is generated and in the
+// connection Secret by now.
+func (r *ChildAccountReconciler) firstPassword(ctx context.Context, s *childScope) (account.Secret, error) {
+	if s.password == "" {
+		return r.Connections.Prepare(ctx, s.connection(), s.knownValues())
+	}
+	return s.password, r.Connections.Reserve(ctx, s.connection(), s.knownValues())
+}
+
+// knownPassword is the account's password as far as it is known.
+func (s *childScope) knownPassword(held secrets.Values) account.Secret {
+	if s.givesPassword() {
+		return s.password
+	}
+	return held[secrets.KeyPassword]
+}
+
+// applyPassword gives the account the declared password where it has another one; nil means that it is settled.
+func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScope, d account.Decision) *outcome {
+	if r.passwordSettled(s) {
+		return nil
+	}
+	if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok { // only the connection Secret was to be looked at
+		out := held.remaining(r.Clock.Now())
+		return &out
+	}
+	known, err := r.Connections.Remembers(ctx, s.connection(), s.password)
+	if err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	if known {
+		r.passwords.settle(s)
+		return nil
+	}
+	if err := r.Connections.Reserve(ctx, s.connection(), s.knownValues()); err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	if out := stopped(r.setPassword(ctx, s)); out != nil {
+		return out
+	}
+	return r.rememberPassword(ctx, s)
+}
+
+// setPassword makes the call. An answer that leaves open whether the account has the password now is settled by
+// trying the password itself.
+func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope) error {
+	id := s.child.Status.AccountID
+	err := s.dir.SetPassword(ctx, id, s.password)
+	e := account.AsError(err)
+	switch {
+	case err == nil:
+		r.tellPassword(s)
+		return nil
+	case e.Doubt:
+		r.passwords.forget(s.child.UID) // neither the one before is certain
+	case e.Code != passwordHadBefore:
+		return err
+	}
+	has, checked := s.dir.CheckPassword(ctx, id, s.password)
+	switch c := account.ClassOf(checked); {
+	case has && e.Doubt:
+		r.tellPassword(s)
+		return nil
+	case has:
+		return nil
+	case !e.Doubt && (c == account.Unavailable || c == account.Throttled):
+		return checked
+	}
+	return err
+}
+
+func (r *ChildAccountReconciler) tellPassword(s *childScope) {
+	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "PasswordChanged", "Update",
+		"gave account %s (id %s) the password that is declared", s.child.AccountName(), s.child.Status.AccountID)
+}
+
+// rememberPassword notes in the connection Secret and in memory that the account has the declared password.
+func (r *ChildAccountReconciler) rememberPassword(ctx context.Context, s *childScope) *outcome {
+	s.applied = true
+	if _, err := r.writeConnection(ctx, s, nil); err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	r.passwords.settle(s)
+	return nil
+}

@@ -1,0 +1,81 @@
+package secrets
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// saltLength is the length of a digest's salt in bytes.
+const saltLength = 16
+
+// Remembers tells whether this is the declared password that the account was last given, as the connection Secret has it.
+func (s Store) Remembers(ctx context.Context, c Connection, password account.Secret) (bool, error) {
+	secret, err := s.get(ctx, c)
+	if err != nil || secret == nil {
+		return false, err
+	}
+	return remembers(secret, c, password), nil
+}
+
+// Reserve makes sure that the connection Secret exists and remembers no declared password: one is about to be given to
+// the account, and until that is answered nobody knows which one it has. A generated password stays until then.
+func (s Store) Reserve(ctx context.Context, c Connection, values Values) error {
+	secret, err := s.get(ctx, c)
+	if err != nil {
+		return err
+	}
+	if secret == nil {
+		if secret, err = s.inherit(ctx, c); err != nil {
+			return err
+		}
+		if _, err = s.createFrom(ctx, secret, c, values); !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		if secret, err = s.get(ctx, c); err != nil || secret == nil {
+			return err
+		}
+	}
+	before := secret.DeepCopy()
+	delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
+	_, err = s.patchFrom(ctx, before, secret, c, values)
+	return err
+}
+
+// remember notes the declared password that the account has now. A generated one is out of date with it.
+func remember(secret *corev1.Secret, c Connection) {
+	if c.Applied == "" {
+		return
+	}
+	delete(secret.Data, KeyPassword)
+	if remembers(secret, c, c.Applied) {
+		return
+	}
+	salt := make([]byte, saltLength)
+	if _, err := rand.Read(salt); err != nil { // crypto/rand does not fail on supported systems
+		panic(err)
+	}
+	set(&secret.Annotations, v1alpha1.AnnotationPasswordDigest, hex.EncodeToString(salt)+":"+hex.EncodeToString(digest(salt, c, c.Applied)))
+}
+
+func remembers(secret *corev1.Secret, c Connection, password account.Secret) bool {
+	salt, sum, ok := strings.Cut(secret.Annotations[v1alpha1.AnnotationPasswordDigest], ":")
+	rawSalt, err := hex.DecodeString(salt)
+	rawSum, err2 := hex.DecodeString(sum)
+	return ok && err == nil && err2 == nil && len(rawSalt) == saltLength && hmac.Equal(rawSum, digest(rawSalt, c, password))
+}
+
+func digest(salt []byte, c Connection, password account.Secret) []byte {
+	h := hmac.New(sha256.New, salt)
+	h.Write([]byte(c.Account + "\x00" + password.Reveal()))
+	return h.Sum(nil)
+}

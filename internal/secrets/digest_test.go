@@ -1,0 +1,174 @@
+package secrets_test
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// applied is the connection of an account that has the declared password.
+func applied(password account.Secret) secrets.Connection {
+	c := connection
+	c.Applied = password
+	return c
+}
+
+func digestOf(t *testing.T, c *cluster, name string) string {
+	t.Helper()
+	var s corev1.Secret
+	if err := c.WithWatch.Get(background, client.ObjectKey{Namespace: namespace, Name: name}, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Annotations[v1alpha1.AnnotationPasswordDigest]
+}
+
+func wantRemembered(t *testing.T, c *cluster, in secrets.Connection, password account.Secret, want bool) {
+	t.Helper()
+	if got, err := c.store().Remembers(background, in, password); err != nil || got != want {
+		t.Errorf("remembered: %v, %v; want %v", got, err, want)
+	}
+}
+
+func TestRemembers(t *testing.T) {
+	c := newCluster(interceptor.Funcs{}, held(connection, map[string]string{"password": "generated", "apiKey": "k"}))
+	wantRemembered(t, c, connection, "declared", false)
+	if _, err := c.store().Write(background, applied("declared"), nil); err != nil {
+		t.Fatal(err)
+	}
+	wantData(t, "the generated password goes", c.data(t, connection.Name), map[string]string{"apiKey": "k"})
+	wantRemembered(t, c, connection, "declared", true)
+	wantRemembered(t, c, connection, "another", false)
+	first := digestOf(t, c, connection.Name)
+	if len(first) != 32+1+64 || strings.Contains(first, "declared") {
+		t.Errorf("digest %q", first)
+	}
+
+	writes := c.writes
+	if _, err := c.store().Write(background, applied("declared"), nil); err != nil || c.writes != writes || digestOf(t, c, connection.Name) != first {
+		t.Errorf("the same password is written again, %v", err)
+	}
+	if _, err := c.store().Write(background, applied("another"), nil); err != nil || digestOf(t, c, connection.Name) == first {
+		t.Errorf("another password is not remembered, %v", err)
+	}
+	wantRemembered(t, c, connection, "another", true)
+	wantRemembered(t, newCluster(interceptor.Funcs{}), connection, "another", false)
+}
+
+// The same password gives another digest each time, and one of another account is worth nothing.
+func TestDigestsDiffer(t *testing.T) {
+	other := applied("declared")
+	other.Name, other.Account = "other", "17/other"
+	c := newCluster(interceptor.Funcs{}, held(connection, nil), held(other, nil))
+	for _, conn := range []secrets.Connection{applied("declared"), other} {
+		if _, err := c.store().Write(background, conn, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if digestOf(t, c, connection.Name) == digestOf(t, c, "other") {
+		t.Error("two digests are the same")
+	}
+	stolen := held(connection, nil)
+	stolen.Annotations[v1alpha1.AnnotationPasswordDigest] = digestOf(t, c, "other")
+	wantRemembered(t, newCluster(interceptor.Funcs{}, stolen), connection, "declared", false)
+}
+
+func TestDigestThatIsNone(t *testing.T) {
+	for _, digest := range []string{"", ":", "00", "zz:zz", "00:", strings.Repeat("00", 16) + ":", strings.Repeat("00", 16) + ":" + strings.Repeat("00", 32)} {
+		s := held(connection, nil)
+		s.Annotations[v1alpha1.AnnotationPasswordDigest] = digest
+		wantRemembered(t, newCluster(interceptor.Funcs{}, s), connection, "", false)
+	}
+}
+
+// Before a password is given nothing is remembered, and a generated one stays until the declared one is there.
+func TestReserve(t *testing.T) {
+	c := newCluster(interceptor.Funcs{})
+	if err := c.store().Reserve(background, connection, known()); err != nil {
+		t.Fatal(err)
+	}
+	wantData(t, "a new one", c.data(t, connection.Name), map[string]string{"accountName": "acme-support", "email": "a@acme.example"})
+
+	c = newCluster(interceptor.Funcs{}, held(connection, map[string]string{"password": "generated"}))
+	if err := c.store().Reserve(background, connection, nil); err != nil || c.writes > 0 {
+		t.Errorf("%d writes, %v", c.writes, err)
+	}
+	wantData(t, "one with a generated password", c.data(t, connection.Name), map[string]string{"password": "generated"})
+
+	if _, err := c.store().Write(background, applied("declared"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.store().Reserve(background, connection, nil); err != nil || digestOf(t, c, connection.Name) != "" {
+		t.Errorf("it still remembers, %v", err)
+	}
+	theirs := held(connection, nil)
+	theirs.Labels = nil
+	err := newCluster(interceptor.Funcs{}, theirs).store().Reserve(background, connection, nil)
+	wantProblem(t, err, v1alpha1.ReasonSecretInvalid, connection.Name)
+}
+
+// A generated password takes the place of a declared one.
+func TestGeneratedAfterDeclared(t *testing.T) {
+	c := newCluster(interceptor.Funcs{}, held(connection, nil))
+	if _, err := c.store().Write(background, applied("declared"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.store().Prepare(background, connection, known()); err != nil || digestOf(t, c, connection.Name) != "" {
+		t.Errorf("it remembers a password that the account will not have, %v", err)
+	}
+}
+
+// A Secret of a new name takes no digest along: it may be of an older password.
+func TestNewNameWithoutDigest(t *testing.T) {
+	older := applied("declared")
+	older.Name = "older"
+	c := newCluster(interceptor.Funcs{}, held(older, map[string]string{"apiKey": "k"}))
+	if _, err := c.store().Write(background, older, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.store().Write(background, connection, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantRemembered(t, c, connection, "declared", false)
+	wantData(t, "the new one", c.data(t, connection.Name), map[string]string{"apiKey": "k"})
+}
+
+func TestPassword(t *testing.T) {
+	for name, c := range map[string]struct{ value, want, says string }{
+		"plain":                {"Passw0rd!", "Passw0rd!", ""},
+		"of a file":            {"Passw0rd!\n", "Passw0rd!", ""},
+		"with blanks":          {" Pass w0rd! ", " Pass w0rd! ", ""},
+		"as long as may be":    {strings.Repeat("ü", 256), strings.Repeat("ü", 256), ""},
+		"too long":             {strings.Repeat("ü", 257), "", "more than 256 characters"},
+		"empty":                {"", "", `"pw"`},
+		"a line break alone":   {"\n", "", "is empty"},
+		"two line breaks":      {"theirs\n\n", "", "line break"},
+		"of Windows":           {"theirs\r\n", "", "line break"},
+		"two lines":            {"theirs\nmore", "", "line break"},
+		"a control character":  {"theirs\x00", "", "control character"},
+		"a tabulator":          {"theirs\tmore", "", "control character"},
+		"not text":             {"theirs\xff", "", "UTF-8"},
+		"a later C1 character": {"theirs\u0085", "", "control character"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cl := newCluster(interceptor.Funcs{}, input(map[string]string{v1alpha1.LabelInput: "true"}, map[string][]byte{"pw": []byte(c.value)}))
+			got, err := secrets.Reader{Labelled: cl, Live: cl}.Password(background, namespace, "voximplant", "pw")
+			if c.says == "" {
+				if err != nil || got.Reveal() != c.want {
+					t.Errorf("not as it was given: %v", err)
+				}
+				return
+			}
+			p := wantProblem(t, err, v1alpha1.ReasonSecretInvalid, "voximplant")
+			if got != "" || !strings.Contains(p.Message, c.says) || !strings.Contains(p.Message, `"pw"`) {
+				t.Errorf("%s; want %s", p.Message, c.says)
+			}
+		})
+	}
+}
