@@ -66,6 +66,8 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 		return nil
 	case stop && out.err != nil:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: out.err}
+	case stop && out.reason == "":
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for ParentAccount " + s.parent.Name}
 	case stop:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
 	}

@@ -92,6 +92,8 @@ type parentScope struct {
 	was    v1alpha1.ParentAccountStatus
 	// asked is set where the provider was asked for something, whether it answered or not.
 	asked bool
+	// connected is set where the connection is a new one, which has yet to show that it may list.
+	connected bool
 }
 
 func (s *parentScope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.parent) }
@@ -209,6 +211,7 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 	} else {
 		dir.Directory = directory.New(remote, r.Clock)
 	}
+	s.connected = true
 	return dir, nil
 }
 
@@ -236,6 +239,9 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 		return outcome{err: err}
 	}
 	wait := r.untilResync(s, dir.Listings())
+	if s.connected {
+		wait = 0
+	}
 	if requested := s.parent.Annotations[v1alpha1.AnnotationReconcileRequestedAt]; requested != dir.Requested {
 		wait, dir.Requested = 0, requested
 	}

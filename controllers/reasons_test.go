@@ -261,6 +261,15 @@ var _ = Describe("A ParentAccount that can't be used", func() {
 		Eventually(state(ctx, p)).Should(BeStalledAs(v1alpha1.ReasonRoleMissing))
 	})
 
+	It("RoleMissing: new credentials have to show at once that they may list", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		p := w.applyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval = nil }) // five minutes
+		w.start(ctx)
+		Eventually(state(ctx, p)).Should(BeAvailable())
+		Expect(k8s.Update(ctx, w.credentials(simulator.RoleAccountant))).To(Succeed())
+		Eventually(state(ctx, p)).Should(BeStalledAs(v1alpha1.ReasonRoleMissing))
+	})
+
 	It("EndpointNotAllowed: no call leaves for it", func(ctx SpecContext) {
 		w := newWorld(ctx)
 		p := w.applyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.Voximplant.Endpoint = ptr.To("http://127.0.0.1:1") })
