@@ -278,6 +278,21 @@ var _ = Describe("A policy", func() {
 		Expect(w.account("acme-shared").Fields).To(HaveKeyWithValue("account_email", "acme-aaa@acme.example"))
 	})
 
+	It("an account is one resource's across ParentAccounts of the same parent account", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		w.applyReady(ctx, "acme-first")
+		other := w.parentAccount()
+		other.Name = "acme-again"
+		Expect(k8s.Create(ctx, other)).To(Succeed())
+		c := w.apply(ctx, "acme-other", func(c *v1alpha1.ChildAccount) {
+			c.Spec.ParentRef.Name, c.Spec.AccountName = "acme-again", ptr.To("acme-first")
+			c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways)
+		})
+		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		Expect(w.count("AddAccount")).To(Equal(1))
+		Expect(w.count("SetChildAccountInfo")).To(BeZero())
+	})
+
 	It("Report lists drift with its beginning, applies the spec, and ends when the drift does", func(ctx SpecContext) {
 		w := startWorld(ctx)
 		c := w.applyReady(ctx, "acme-drift", func(c *v1alpha1.ChildAccount) {
