@@ -159,8 +159,7 @@ func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d 
 	return &out
 }
 
-// connect brings the connection Secret up to date, recovering the API key where it was lost.
-// nil means that the Secret is settled, whatever its condition says.
+// connect brings the connection Secret up to date, recovering the API key where it was lost. Never nil.
 func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d account.Decision) *outcome {
 	if err := r.mark(ctx, s, false); err != nil {
 		return broken(v1alpha1.ReasonUpdating, err)

@@ -162,6 +162,11 @@ func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assess
 	case account.StepMissing:
 		return assessment{outcome: missing(s, d)}
 	}
+	return r.workUnlessHeld(s, d)
+}
+
+// workUnlessHeld has a decision carried out, unless the same was tried in vain and it is not time to try again.
+func (r *ChildAccountReconciler) workUnlessHeld(s *childScope, d account.Decision) assessment {
 	if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok {
 		return assessment{outcome: held.remaining(r.Clock.Now())}
 	}
@@ -170,12 +175,11 @@ func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assess
 
 // settle is for an account that is as declared.
 func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) assessment {
-	_, recheck := r.recheck.Load(s.child.UID)
-	if recheck || !s.settled(d) || !r.passwordSettled(s) {
-		if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok && !recheck {
-			return assessment{outcome: held.remaining(r.Clock.Now())}
-		}
+	if _, recheck := r.recheck.Load(s.child.UID); recheck { // whatever is held: somebody touched the connection Secret
 		return assessment{work: true, decision: d}
+	}
+	if !s.settled(d) || !r.passwordSettled(s) {
+		return r.workUnlessHeld(s, d)
 	}
 	s.confirm(d, r.Clock.Now())
 	if out := r.outage(s); out != nil && out.pastGrace {

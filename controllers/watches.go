@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -108,42 +109,42 @@ func sameStatus(a, b v1alpha1.ChildAccountStatus) bool { return equality.Semanti
 
 // childrenOf maps a ParentAccount to the ChildAccounts that refer to it.
 func childrenOf(c client.Reader) handler.EventHandler {
-	return wakingChildren(c, func(o client.Object) []client.ListOption { return childrenOfParent(client.ObjectKeyFromObject(o)) })
+	return waking[*v1alpha1.ChildAccountList](c, func(o client.Object) []client.ListOption { return childrenOfParent(client.ObjectKeyFromObject(o)) })
 }
 
 // childrenWith maps an input Secret to the ChildAccounts that refer to it.
 func childrenWith(c client.Reader) handler.EventHandler {
-	return wakingChildren(c, func(o client.Object) []client.ListOption {
-		return []client.ListOption{client.InNamespace(o.GetNamespace()), client.MatchingFields{indexInput: o.GetName()}}
-	})
-}
-
-// wakingChildren maps an object to the ChildAccounts that are selected by it.
-func wakingChildren(c client.Reader, selected func(client.Object) []client.ListOption) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
-		var children v1alpha1.ChildAccountList
-		if c.List(ctx, &children, selected(o)...) != nil {
-			return nil
-		}
-		requests := make([]ctrl.Request, len(children.Items))
-		for i := range children.Items {
-			requests[i] = ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}
-		}
-		return requests
-	})
+	return waking[*v1alpha1.ChildAccountList](c, referringTo)
 }
 
 // parentsWith maps an input Secret to the ParentAccounts that refer to it.
 func parentsWith(c client.Reader) handler.EventHandler {
+	return waking[*v1alpha1.ParentAccountList](c, referringTo)
+}
+
+// referringTo selects what refers to an input Secret.
+func referringTo(secret client.Object) []client.ListOption {
+	return []client.ListOption{client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexInput: secret.GetName()}}
+}
+
+// list is a pointer to a list type.
+type list[T any] interface {
+	*T
+	client.ObjectList
+}
+
+// waking maps an object to the resources that are selected by it.
+func waking[L list[T], T any](c client.Reader, selected func(client.Object) []client.ListOption) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
-		var parents v1alpha1.ParentAccountList
-		if c.List(ctx, &parents, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexInput: o.GetName()}) != nil {
+		found := L(new(T))
+		if c.List(ctx, found, selected(o)...) != nil {
 			return nil
 		}
-		requests := make([]ctrl.Request, len(parents.Items))
-		for i := range parents.Items {
-			requests[i] = ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&parents.Items[i])}
-		}
+		var requests []ctrl.Request
+		_ = meta.EachListItem(found, func(item runtime.Object) error {
+			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(item.(client.Object))})
+			return nil
+		})
 		return requests
 	})
 }

@@ -42,7 +42,7 @@ type Values map[string]account.Secret
 // Store keeps connection Secrets. They have no owner reference: under Retain one may be the only copy of a live
 // account's password.
 type Store struct {
-	// Client reads connection Secrets live: none of them is cached.
+	// Client writes connection Secrets, Live reads them: none of them is cached.
 	Client client.Client
 	Live   client.Reader
 }
