@@ -31,7 +31,7 @@ func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d 
 			return heldBack(s, d, *out)
 		}
 		d = account.Decide(s.schema, s.subject(), view)
-		if a := r.judge(s, d); !a.work {
+		if a := r.judge(ctx, s, d); !a.work {
 			return a.outcome
 		}
 	}

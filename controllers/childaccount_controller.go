@@ -13,10 +13,12 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
@@ -35,6 +37,8 @@ type ChildAccountReconciler struct {
 	Connections secrets.Store
 	// Inputs reads the Secrets with declared passwords.
 	Inputs secrets.Reader
+	// Namespaces reads the labels of namespaces.
+	Namespaces client.Reader
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
 	// Recorder writes events.
@@ -140,6 +144,7 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
 		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
+		WatchesMetadata(namespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		Complete(r)

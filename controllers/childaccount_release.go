@@ -62,12 +62,15 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	}
 	stop, out := r.reach(ctx, s)
 	switch {
-	case s.parent.Suspended():
+	case forbidden(out):
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.boundID(), out.message)
+		return nil
+	case s.parent != nil && s.parent.Suspended():
 		return nil
 	case stop && out.err != nil:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: out.err}
 	case stop && out.reason == "":
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for ParentAccount " + s.parent.Name}
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for ParentAccount " + s.child.Spec.ParentRef.Name}
 	case stop:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
 	}
@@ -123,7 +126,7 @@ func (r *ChildAccountReconciler) surroundingsGo(ctx context.Context, namespace s
 
 // discard removes the connection Secret of a resource whose account was never made.
 func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
-	dir := r.Parents.Get(s.parentKey())
+	dir := r.Parents.Get(s.child.ParentKey())
 	if dir == nil || s.enter(dir) != nil || !s.intends() {
 		return nil
 	}

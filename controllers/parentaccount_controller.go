@@ -117,6 +117,9 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 		r.Parents.Put(s.key(), nil) // whoever goes on looks at the provider first
 		return outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
 	}
+	if out := checkSelector(s.parent); out != nil {
+		return *r.unusable(s, *out)
+	}
 	dir, out := r.connection(ctx, s)
 	if out != nil {
 		return *out
@@ -248,7 +251,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 	if wait <= 0 {
 		s.asked = true
 		wait = s.parent.ResyncInterval()
-		_ = dir.Refresh(ctx, known(children.Items)) // how it went is in the directory
+		_ = dir.Refresh(ctx, r.known(ctx, children.Items)) // how it went is in the directory
 	}
 	return r.listed(s, dir, children.Items, wait)
 }
@@ -335,10 +338,14 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 	}
 }
 
-// known is what the children know of: their ids, and the names of those without one.
-func known(children []v1alpha1.ChildAccount) directory.Known {
+// known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
+// not use the parent.
+func (r *ParentAccountReconciler) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
 	var k directory.Known
 	for i := range children {
+		if !r.Children.mayUse(ctx, &children[i]) {
+			continue
+		}
 		if id := children[i].Status.AccountID; id != "" {
 			k.IDs = append(k.IDs, id)
 		} else {

@@ -7,7 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -49,10 +48,6 @@ func newChildScope(child *v1alpha1.ChildAccount, installation string) *childScop
 		was:   *child.Status.DeepCopy(),
 		claim: account.Claim{Installation: installation, Namespace: child.Namespace, Name: child.Name},
 	}
-}
-
-func (s *childScope) parentKey() types.NamespacedName {
-	return types.NamespacedName{Namespace: s.child.Namespace, Name: s.child.Spec.ParentRef.Name}
 }
 
 // enter takes up the parent that the gate found, and reads what is declared by its field table.

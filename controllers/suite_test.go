@@ -125,20 +125,29 @@ func (w *world) cleanUp(ctx SpecContext) {
 	if w.stop != nil {
 		w.stop()
 	}
+	w.sweep(ctx, w.ns)
+	for _, call := range w.sim.Calls() {
+		Expect(call.SecretInURL).To(BeFalse(), "a secret in the URL of %s", call.Method)
+		Expect(call.HTTPMethod).To(Equal(http.MethodPost))
+	}
+}
+
+// sweep removes what a spec has made in a namespace, after a last look at it.
+func (w *world) sweep(ctx context.Context, ns string) {
+	GinkgoHelper()
+	if w.stop != nil {
+		w.stop()
+	}
 	var children v1alpha1.ChildAccountList
-	Expect(k8s.List(ctx, &children, client.InNamespace(w.ns))).To(Succeed())
+	Expect(k8s.List(ctx, &children, client.InNamespace(ns))).To(Succeed())
 	for i := range children.Items {
 		c := &children.Items[i]
 		expectInvariants(c)
 		patch := []byte(`{"metadata":{"finalizers":null}}`)
 		Expect(client.IgnoreNotFound(k8s.Patch(ctx, c, client.RawPatch("application/merge-patch+json", patch)))).To(Succeed())
 	}
-	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(w.ns))).To(Succeed())
-	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(w.ns))).To(Succeed())
-	for _, call := range w.sim.Calls() {
-		Expect(call.SecretInURL).To(BeFalse(), "a secret in the URL of %s", call.Method)
-		Expect(call.HTTPMethod).To(Equal(http.MethodPost))
-	}
+	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
+	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
 }
 
 // credentials is a labelled Secret with the parent's credentials.

@@ -21,7 +21,8 @@ import (
 
 // The indexes of the manager's cache.
 const (
-	indexParent = "spec.parentRef.name"
+	// indexParent finds the ChildAccounts of all namespaces that name a ParentAccount, "namespace/name".
+	indexParent = "parent"
 	// indexInput finds the ParentAccounts and the ChildAccounts that refer to an input Secret.
 	indexInput = "inputSecrets"
 )
@@ -29,7 +30,7 @@ const (
 // Index adds the indexes that the controllers need to a cache.
 func Index(ctx context.Context, indexer client.FieldIndexer) error {
 	err := indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexParent, func(o client.Object) []string {
-		return []string{o.(*v1alpha1.ChildAccount).Spec.ParentRef.Name}
+		return []string{o.(*v1alpha1.ChildAccount).ParentKey().String()}
 	})
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 
 // childrenOfParent lists the ChildAccounts that refer to a ParentAccount.
 func childrenOfParent(parent types.NamespacedName) []client.ListOption {
-	return []client.ListOption{client.InNamespace(parent.Namespace), client.MatchingFields{indexParent: parent.Name}}
+	return []client.ListOption{client.MatchingFields{indexParent: parent.String()}}
 }
 
 // sourceFunc is a source that only hands over the controller's queue.
@@ -125,6 +126,24 @@ func parentsWith(c client.Reader) handler.EventHandler {
 // referringTo selects what refers to an input Secret.
 func referringTo(secret client.Object) []client.ListOption {
 	return []client.ListOption{client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexInput: secret.GetName()}}
+}
+
+// childrenIn maps a namespace to its ChildAccounts that name a ParentAccount of another one: whether they may may have
+// changed with the namespace's labels.
+func childrenIn(c client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, ns client.Object) []ctrl.Request {
+		var children v1alpha1.ChildAccountList
+		if c.List(ctx, &children, client.InNamespace(ns.GetName())) != nil {
+			return nil
+		}
+		var requests []ctrl.Request
+		for i := range children.Items {
+			if children.Items[i].ParentKey().Namespace != ns.GetName() {
+				requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])})
+			}
+		}
+		return requests
+	})
 }
 
 // list is a pointer to a list type.

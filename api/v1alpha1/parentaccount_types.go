@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,11 @@ type ParentAccountSpec struct {
 	// Voximplant is the account at Voximplant whose child accounts are kept.
 	// +required
 	Voximplant VoximplantParent `json:"voximplant"`
+
+	// AllowedNamespaces says whose ChildAccounts may name this ParentAccount, and what they may do. Default: those of its
+	// own namespace.
+	// +optional
+	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
 	// ResyncInterval is how often the whole list of child accounts is read and compared. Default 5m, at least 1s, at most 24h.
 	// +optional
@@ -61,6 +67,43 @@ type VoximplantParent struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][A-Za-z0-9.:-]+$')",message="endpoint must be scheme and host, without a path, user or trailing slash: https://api.voximplant.com"
 	Endpoint *string `json:"endpoint,omitempty"`
 }
+
+// AllowedNamespaces says which namespaces may use a ParentAccount. Its own always may.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.selector) == (has(self.from) && self.from == 'Selector')",message="selector goes with from: Selector, and from: Selector needs a selector"
+type AllowedNamespaces struct {
+	// From is Same (default): only the ParentAccount's own namespace; All: every namespace; Selector: those that selector picks.
+	// +optional
+	From *FromNamespaces `json:"from,omitempty"`
+
+	// Selector picks namespaces by their labels. An empty one picks all.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+
+	// Grants is what the resources of other namespaces may do besides creating accounts and changing their own. Adopt: take
+	// over, or observe, accounts that were there before.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	Grants []Grant `json:"grants,omitempty"`
+}
+
+// FromNamespaces is Same, All or Selector.
+// +kubebuilder:validation:Enum=Same;All;Selector
+type FromNamespaces string
+
+// Grant is Adopt.
+// +kubebuilder:validation:Enum=Adopt
+type Grant string
+
+// Which namespaces may use a ParentAccount, the default first, and what they may be granted.
+const (
+	NamespacesSame     FromNamespaces = "Same"
+	NamespacesAll      FromNamespaces = "All"
+	NamespacesSelector FromNamespaces = "Selector"
+
+	GrantAdopt Grant = "Adopt"
+)
 
 // SecretKeyReference names a key of a Secret in the resource's own namespace.
 type SecretKeyReference struct {
@@ -220,6 +263,19 @@ func (p *ParentAccount) MaxInFlight() int {
 		return DefaultMaxInFlight
 	}
 	return int(valueOr(p.Spec.Limits.MaxInFlight, DefaultMaxInFlight))
+}
+
+// AllowedFrom returns which namespaces may use the account besides its own.
+func (p *ParentAccount) AllowedFrom() FromNamespaces {
+	if p.Spec.AllowedNamespaces == nil {
+		return NamespacesSame
+	}
+	return valueOr(p.Spec.AllowedNamespaces.From, NamespacesSame)
+}
+
+// Grants says whether resources of other namespaces may do what is named.
+func (p *ParentAccount) Grants(g Grant) bool {
+	return p.Spec.AllowedNamespaces != nil && slices.Contains(p.Spec.AllowedNamespaces.Grants, g)
 }
 
 func valueOr[T any](p *T, other T) T {

@@ -175,6 +175,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		Client:            mgr.GetClient(),
 		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		Inputs:            inputs,
+		Namespaces:        mgr.GetClient(),
 		Parents:           parents,
 		Recorder:          recorder,
 		Clock:             o.Clock,
