@@ -152,6 +152,9 @@ func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d 
 		s.observe(*d.Account)
 		return out
 	}
+	if s.rotated && !s.keyKnown() { // the new password finds it
+		return r.connect(ctx, s, d)
+	}
 	s.confirm(d, r.Clock.Now())
 	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	out := s.asDeclared(d)
@@ -171,6 +174,9 @@ func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d a
 	r.claim(ctx, s, *d.Account)
 	held, out := r.store(ctx, s)
 	if out != nil {
+		return out
+	}
+	if out := r.settleNext(ctx, s, held); out != nil {
 		return out
 	}
 	if out := r.applyPassword(ctx, s, d); out != nil {
@@ -208,6 +214,9 @@ func connected(s *childScope, d account.Decision, state secretState) *outcome {
 	if s.password != "" && !s.givesPassword() {
 		state.message += "; spec.passwordSecretRef is left aside: the account was there before this resource, and only adoptionPolicy Always changes its password"
 	}
+	if s.password != "" && s.annotation(v1alpha1.AnnotationRotatePassword) != "" {
+		state.message += "; the annotation rotate-password is left aside: spec.passwordSecretRef declares the password"
+	}
 	out := s.asDeclared(d)
 	out.secret = &state
 	return &out
@@ -230,8 +239,7 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 		return s.stored, nil
 	}
 	s.applied = s.applied || s.givesPassword() && r.passwords.has(s)
-	values := s.knownValues()
-	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
+	values := s.connectionValues()
 	maps.Copy(values, s.held)
 	held, err := r.writeConnection(ctx, s, values)
 	if err != nil {
@@ -245,16 +253,28 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 // writeConnection writes to the connection Secret, and tries again at once where that may help: what is held in memory
 // alone must not be lost to a conflict.
 func (r *ChildAccountReconciler) writeConnection(ctx context.Context, s *childScope, values secrets.Values) (held secrets.Values, err error) {
+	err = r.persist(ctx, func(ctx context.Context) error {
+		held, err = r.Connections.Write(ctx, s.connection(), values)
+		return err
+	})
+	return held, err
+}
+
+// persist carries out a write of what is known here alone, though the operator be stopped, and again where that may help.
+func (r *ChildAccountReconciler) persist(ctx context.Context, write func(context.Context) error) error {
 	again := func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
 	}
 	ctx, cancel := lasting(ctx)
 	defer cancel()
-	err = kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error {
-		held, err = r.Connections.Write(ctx, s.connection(), values)
-		return err
-	})
-	return held, err
+	return kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error { return write(ctx) })
+}
+
+// connectionValues are those that are known of the account.
+func (s *childScope) connectionValues() secrets.Values {
+	values := s.knownValues()
+	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
+	return values
 }
 
 // knownValues are those that need no account yet.

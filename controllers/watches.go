@@ -69,7 +69,7 @@ func childrenOfParent(parent types.NamespacedName) []client.ListOption {
 type sourceFunc = source.Func
 
 // ours are the annotations of a person that ask for a reconcile.
-var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt}
+var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt, v1alpha1.AnnotationRotatePassword}
 
 // asked passes what a person asks for: a new spec, a deletion, one of our annotations. Our own patches pass by.
 var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {

@@ -165,7 +165,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}
 	parents := &directory.Registry{}
 	recorder := mgr.GetEventRecorder("child-account-operator")
-	connections, err := connectionSecrets(mgr)
+	connections, err := connectionSecrets(ctx, mgr)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	children := &controllers.ChildAccountReconciler{
 		ConnectionSecrets: connections,
 		Client:            mgr.GetClient(),
-		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Others: controllers.OtherConnectionSecrets(connections)},
 		Inputs:            inputs,
 		Namespaces:        mgr.GetClient(),
 		Parents:           parents,
@@ -200,7 +200,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 
 // connectionSecrets is a cache beside the manager's, of the metadata of connection Secrets: a cache takes one selector a
 // kind, and the manager's sees the input Secrets.
-func connectionSecrets(mgr ctrl.Manager) (cache.Cache, error) {
+func connectionSecrets(ctx context.Context, mgr ctrl.Manager) (cache.Cache, error) {
 	connection := labels.SelectorFromSet(labels.Set{v1alpha1.LabelConnection: "true"})
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient: mgr.GetHTTPClient(),
@@ -209,6 +209,9 @@ func connectionSecrets(mgr ctrl.Manager) (cache.Cache, error) {
 		ByObject:   map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := controllers.IndexConnectionSecrets(ctx, c); err != nil {
 		return nil, err
 	}
 	return c, mgr.Add(c)
