@@ -85,6 +85,9 @@ var _ = DescribeTable("kubectl apply refuses a ParentAccount and names the field
 		Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
 	},
 	Entry("no provider", `{}`, "spec.voximplant", "Required"),
+	Entry("a selector that nobody asks", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"selector":{"matchLabels":{"a":"b"}}}}`, "spec.allowedNamespaces", "from: Selector"),
+	Entry("Selector without one", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"from":"Selector"}}`, "spec.allowedNamespaces", "needs a selector"),
+	Entry("an unknown grant", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"from":"All","grants":["Everything"]}}`, "spec.allowedNamespaces.grants", "Unsupported value"),
 	Entry("no credentials", `{"voximplant":{}}`, "spec.voximplant.credentialsSecretRef", "Required"),
 	Entry("a path in the endpoint", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"https://api.example/platform_api"}}`, "spec.voximplant.endpoint", "scheme and host"),
 	Entry("an endpoint of another scheme", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"file:///etc/passwd"}}`, "spec.voximplant.endpoint", "scheme and host"),
