@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -40,6 +42,7 @@ func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d 
 
 // step carries out one decision and returns what is known of the account afterwards, or why it did not work.
 func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d account.Decision) (account.View, *outcome) {
+	ctx = directory.WithPriority(ctx, urgency(d))
 	switch d.Step {
 	case account.StepLook:
 		return r.look(ctx, s)
@@ -53,6 +56,18 @@ func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d acco
 	default: // StepNone: only the connection Secret and the password are left
 		return s.dir.Observe(s.key()), r.complete(ctx, s, d)
 	}
+}
+
+// urgency says how urgent a decision's calls are: what a person has just changed first, then what is new, then drift.
+func urgency(d account.Decision) directory.Priority {
+	fromSpec := func(c account.Change) bool { return c.Origin == account.FromSpec }
+	switch {
+	case d.Step == account.StepUpdate && !slices.ContainsFunc(d.Changes, fromSpec):
+		return directory.Drift
+	case d.Step == account.StepUpdate, d.Step == account.StepNone:
+		return directory.Edit
+	}
+	return directory.Creation
 }
 
 func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (account.View, *outcome) {

@@ -52,6 +52,8 @@ type ChildAccountReconciler struct {
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
 
+	// alarm has a ParentAccount looked at, because its provider does not answer.
+	alarm     func(types.NamespacedName)
 	holds     holds
 	passwords passwords
 	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.

@@ -14,6 +14,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -74,7 +75,7 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	case stop:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
 	}
-	return r.deactivate(ctx, s)
+	return r.deactivate(directory.WithPriority(ctx, directory.Edit), s)
 }
 
 // deactivate switches the account off if it is still there, still ours and still on.

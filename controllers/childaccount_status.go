@@ -25,6 +25,7 @@ func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out 
 	r.writeStatus(s, out)
 	pause := r.remember(s, out)
 	r.tell(ctx, s, out)
+	r.raiseAlarm(s)
 	if err := r.patchStatus(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -32,6 +33,16 @@ func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out 
 		return ctrl.Result{}, out.err
 	}
 	return ctrl.Result{RequeueAfter: childTable.requeue(out, pause)}, nil
+}
+
+// raiseAlarm tells the parent that its provider does not answer, where it has not found out by itself.
+func (r *ChildAccountReconciler) raiseAlarm(s *childScope) {
+	if s.dir == nil || r.alarm == nil || s.dir.Listings().Err != nil {
+		return
+	}
+	if down, _ := s.dir.Budget.Down(); down {
+		r.alarm(s.child.ParentKey())
+	}
 }
 
 // writeStatus computes the whole status from what happened. It is pure but for the clock.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,8 +48,8 @@ type Connection struct {
 	Credentials []byte
 	// APIKey is the parent account's own API key, "" where none is given.
 	APIKey account.Secret
-	// Budget bounds the calls.
-	Budget *directory.Budget
+	// Gate bounds the calls.
+	Gate *directory.Gate
 }
 
 // fingerprint tells one connection from another without giving anything away.
@@ -84,6 +86,15 @@ type ParentAccountReconciler struct {
 	Clock clock.Clock
 	// Concurrency is how many ParentAccounts are reconciled at one time.
 	Concurrency int
+
+	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+}
+
+// look wakes a ParentAccount whose children find that the provider does not answer.
+func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
+	if queue := r.queue.Load(); queue != nil {
+		(*queue).Add(ctrl.Request{NamespacedName: parent})
+	}
 }
 
 // parentScope is what one reconcile of a ParentAccount works with.
@@ -181,7 +192,7 @@ func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir
 		}
 	}
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
-	dir.Budget.Set(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
 	known := *dir
 	known.Verified = verified(s.parent)
 	r.Parents.Put(s.key(), &known)
@@ -193,7 +204,8 @@ func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.
 
 // connect makes a new connection and asks whose it is before anything else is done with it.
 func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c Connection) (*directory.Parent, *outcome) {
-	c.Budget = directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	own := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	c.Gate = directory.NewGate(own)
 	remote, err := r.Connect(c)
 	if err != nil {
 		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)})
@@ -207,7 +219,9 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 		}
 		return nil, &out // an older connection may go on meanwhile
 	}
-	dir := &directory.Parent{Budget: c.Budget, AccountID: self.ID, AccountName: self.Name, Endpoint: c.Endpoint, Connection: c.fingerprint()}
+	budget := r.Parents.Budget(c.Endpoint, self.ID, own)
+	c.Gate.Use(budget)
+	dir := &directory.Parent{Budget: budget, AccountID: self.ID, AccountName: self.Name, Endpoint: c.Endpoint, Connection: c.fingerprint()}
 	if old := r.Parents.Get(s.key()); old != nil && old.AccountID == self.ID && hostOf(old.Endpoint) == hostOf(c.Endpoint) {
 		dir.Directory = old.Directory
 		dir.Use(remote)
@@ -245,6 +259,11 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 	if s.connected {
 		wait = 0
 	}
+	if down, probe := dir.Budget.Down(); down && dir.Listings().Err == nil {
+		wait = 0 // the children's calls have no answer: the list tells for all of them
+	} else if down {
+		wait = probe
+	}
 	if requested := s.parent.Annotations[v1alpha1.AnnotationReconcileRequestedAt]; requested != dir.Requested {
 		wait, dir.Requested = 0, requested
 	}
@@ -274,7 +293,12 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, children []v1alpha1.ChildAccount, next time.Duration) outcome {
 	l := dir.Listings()
 	if l.Err != nil {
-		return r.failed(s, l.Err)
+		out := r.failed(s, l.Err)
+		if down, probe := dir.Budget.Down(); down {
+			probe = max(probe, soon.min)
+			out.retry = &retry{min: probe, max: probe}
+		}
+		return out
 	}
 	managed := int32(0)
 	for i := range children {
@@ -365,10 +389,16 @@ func hostOf(endpoint string) string {
 
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Children.alarm = r.look
+	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
+		r.queue.Store(&queue)
+		return nil
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("parentaccount").
 		For(&v1alpha1.ParentAccount{}, forChildAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
+		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		Complete(r)
 }

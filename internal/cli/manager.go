@@ -27,6 +27,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/controllers"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/voximplant"
@@ -231,7 +232,8 @@ func connector(c clock.Clock) controllers.Connect {
 			ParentAPIKey: conn.APIKey,
 			Transport:    transport,
 			Clock:        c.Now,
-			Gate:         conn.Budget.Acquire,
+			Gate:         conn.Gate.Acquire,
+			Observe:      func(_ string, _ time.Duration, failed *account.Error) { conn.Gate.Learn(failed) },
 			UserAgent:    controllers.FieldManager + "/" + version,
 		})
 	}
