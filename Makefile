@@ -1,7 +1,7 @@
 # Copyright The child-account-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Needs Go, make, git and bash; install and uninstall need kubectl as well.
+# Needs Go, make, git and bash; install and uninstall need kubectl as well, test-interop Node.js and npm.
 
 GO      ?= go
 KUBECTL ?= kubectl
@@ -72,6 +72,11 @@ test: ## run the tests: unit, simulator, and against a control plane (PKG=… an
 .PHONY: test-all
 test-all: ## run the tests with the slow ones
 	@TEST_ALL=1 $(MAKE) --no-print-directory test
+
+.PHONY: test-interop
+test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)
+	@hack/interop/install
+	INTEROP=1 $(GO) test -count=1 ./hack/interop
 
 .PHONY: verify
 verify: ## check that generated files, format, go vet and go.mod are as they should be
