@@ -193,6 +193,7 @@ func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir
 	}
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	dir.SetMaxBatch(s.parent.MaxBatchSize())
 	known := *dir
 	known.Verified = verified(s.parent)
 	r.Parents.Put(s.key(), &known)

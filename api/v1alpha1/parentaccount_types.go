@@ -17,6 +17,7 @@ const (
 	DefaultResyncInterval     = 5 * time.Minute
 	DefaultRequestsPerSecond  = 20
 	DefaultMaxInFlight        = 8
+	DefaultMaxBatchSize       = 100
 )
 
 // ParentAccountSpec says who we are at the provider, and how much we may ask of it.
@@ -135,6 +136,13 @@ type Limits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
+
+	// MaxBatchSize is for how many accounts one call may be that changes the same for all of them. Default 100; 1 makes a
+	// call for each.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxBatchSize *int32 `json:"maxBatchSize,omitempty"`
 }
 
 // ParentAccountStatus is what the operator knows of a parent account.
@@ -276,6 +284,14 @@ func (p *ParentAccount) AllowedFrom() FromNamespaces {
 // Grants says whether resources of other namespaces may do what is named.
 func (p *ParentAccount) Grants(g Grant) bool {
 	return p.Spec.AllowedNamespaces != nil && slices.Contains(p.Spec.AllowedNamespaces.Grants, g)
+}
+
+// MaxBatchSize returns for how many accounts one change may be.
+func (p *ParentAccount) MaxBatchSize() int {
+	if p.Spec.Limits == nil {
+		return DefaultMaxBatchSize
+	}
+	return int(valueOr(p.Spec.Limits.MaxBatchSize, DefaultMaxBatchSize))
 }
 
 func valueOr[T any](p *T, other T) T {
