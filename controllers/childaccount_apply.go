@@ -134,6 +134,11 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 	if out := r.take(ctx, s, *d.Account); out != nil {
 		return account.View{}, out
 	}
+	if switchesOff(d.Changes) {
+		if err := r.noteDeactivation(ctx, s); err != nil {
+			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
+		}
+	}
 	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {
 		s.observe(*d.Account)
 		return account.View{}, out

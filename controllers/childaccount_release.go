@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -43,6 +44,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	before := s.child.DeepCopy()
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
 	r.holds.forget(s.child.UID)
+	r.governor.forget(s)
 	r.recheck.Delete(s.child.UID)
 	r.passwords.forget(s.child.UID)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
@@ -93,6 +95,12 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	}
 	field, _ := s.schema.Field("active")
 	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
+	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), after: out.after, stuck: out.reason != ""}
+	}
+	if err := r.noteDeactivation(ctx, s); err != nil {
+		return broken(v1alpha1.ReasonDeleting, err)
+	}
 	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
 		return deleting(err)
 	}

@@ -83,6 +83,8 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is gone at the provider, or has another name now; the message says which. For one that is gone, missingPolicy Recreate makes it anew; so does deleting the resource and applying it again. Under Observe: there is none with this name."},
 	v1alpha1.ReasonAPIKeyMissing:  {ready: no, second: yes, stalled: true, retry: slow, help: "The account is as declared, but its API key was lost on the way and can't be recovered. The message says how to go on."},
 
+	v1alpha1.ReasonAwaitingApproval: {ready: asBefore, second: no, stalled: true, retry: none, help: "Too many accounts would change, or be switched off, in too short a time (limits.massChange, limits.maxDeactivationsPerHour of the ParentAccount). The message names them, and the command that lets exactly these pass. Reverting the edits ends it too."},
+
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer. It is tried again by itself; after a while Ready becomes Unknown."},
 	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be switched off first; it is kept back for at most an hour. Stalled says that somebody has to act; the message says why."},

@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -92,6 +91,7 @@ func forParentsOfChildren() builder.WatchesOption {
 	return builder.WithPredicates(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.ParentAccount), e.ObjectNew.(*v1alpha1.ParentAccount)
 		return before.Generation != after.Generation ||
+			before.Annotations[v1alpha1.AnnotationApproveMassChange] != after.Annotations[v1alpha1.AnnotationApproveMassChange] ||
 			before.Status.AccountID != after.Status.AccountID ||
 			before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
 			!sameCondition(before.Status.Conditions, after.Status.Conditions, v1alpha1.ConditionReady)
@@ -105,8 +105,6 @@ func sameCondition(a, b []metav1.Condition, kind string) bool {
 	}
 	return ca.Status == cb.Status && ca.Reason == cb.Reason && ca.Message == cb.Message
 }
-
-func sameStatus(a, b v1alpha1.ChildAccountStatus) bool { return equality.Semantic.DeepEqual(a, b) }
 
 // childrenOf maps a ParentAccount to the ChildAccounts that refer to it.
 func childrenOf(c client.Reader) handler.EventHandler {

@@ -57,6 +57,7 @@ const (
 	ReasonRoleMissing         = "RoleMissing"
 	ReasonEndpointNotAllowed  = "EndpointNotAllowed"
 	ReasonInvalidSelector     = "InvalidSelector"
+	ReasonAwaitingApproval    = "AwaitingApproval"
 	ReasonDeleting            = "Deleting"
 )
 
@@ -82,6 +83,9 @@ const (
 	AnnotationPasswordSerial = "accounts.cpaas.dev/password-serial"
 	// AnnotationMetadata on a connection Secret names the labels and annotations that were declared for it.
 	AnnotationMetadata = "accounts.cpaas.dev/declared-metadata"
+	// AnnotationApproveMassChange on a ParentAccount lets pass the changes that the hash in their conditions names; several
+	// hashes are separated by commas.
+	AnnotationApproveMassChange = "accounts.cpaas.dev/approve-mass-change"
 	// AnnotationCreateIntent is set by the operator before it creates an account: "<parent account id>/<account name>".
 	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
 	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.

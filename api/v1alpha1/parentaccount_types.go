@@ -18,6 +18,11 @@ const (
 	DefaultRequestsPerSecond  = 20
 	DefaultMaxInFlight        = 8
 	DefaultMaxBatchSize       = 100
+
+	DefaultMaxDeactivationsPerHour = 50
+	DefaultMassChangePercent       = 20
+	DefaultMassChangeMinimum       = 5
+	DefaultMassChangeWindow        = 10 * time.Minute
 )
 
 // ParentAccountSpec says who we are at the provider, and how much we may ask of it.
@@ -143,6 +148,40 @@ type Limits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxBatchSize *int32 `json:"maxBatchSize,omitempty"`
+
+	// MaxDeactivationsPerHour is how many accounts may be switched off within an hour, by edits and by deletions. Default 50.
+	// What goes beyond waits, or is approved.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	MaxDeactivationsPerHour *int32 `json:"maxDeactivationsPerHour,omitempty"`
+
+	// MassChange stops changes that reach too many accounts of a namespace in too short a time, until they are approved.
+	// +optional
+	MassChange *MassChange `json:"massChange,omitempty"`
+}
+
+// MassChange says how many accounts may be changed in how short a time, by edits and by deletions that switch them off.
+type MassChange struct {
+	// Percent of the namespace's ChildAccounts of this parent may be changed within the window. Default 20; 100 stops nothing.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Percent *int32 `json:"percent,omitempty"`
+
+	// Minimum is how many may be changed however few there are. Default 5.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	Minimum *int32 `json:"minimum,omitempty"`
+
+	// Window is how far back changes count. Default 10m, at least 1s, at most 24h.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="window must be from 1s to 24h"
+	Window *metav1.Duration `json:"window,omitempty"`
 }
 
 // ParentAccountStatus is what the operator knows of a parent account.
@@ -174,6 +213,13 @@ type ParentAccountStatus struct {
 	// ChildAccounts counts the child accounts as of the last resync.
 	// +optional
 	ChildAccounts *ChildAccountCounts `json:"childAccounts,omitempty"`
+
+	// Deactivations are when accounts were switched off within the last hour, by edits and deletions; those that
+	// limits.maxDeactivationsPerHour counts.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1000
+	Deactivations []metav1.Time `json:"deactivations,omitempty"`
 
 	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
 	// +optional
@@ -292,6 +338,33 @@ func (p *ParentAccount) MaxBatchSize() int {
 		return DefaultMaxBatchSize
 	}
 	return int(valueOr(p.Spec.Limits.MaxBatchSize, DefaultMaxBatchSize))
+}
+
+// MaxDeactivationsPerHour returns how many accounts may be switched off within an hour.
+func (p *ParentAccount) MaxDeactivationsPerHour() int {
+	if p.Spec.Limits == nil {
+		return DefaultMaxDeactivationsPerHour
+	}
+	return int(valueOr(p.Spec.Limits.MaxDeactivationsPerHour, DefaultMaxDeactivationsPerHour))
+}
+
+// MassChangeLimits are the limits of MassChange, with the defaults for what is not given.
+type MassChangeLimits struct {
+	Percent, Minimum int
+	Window           time.Duration
+}
+
+// MassChange returns how many accounts may be changed in how short a time.
+func (p *ParentAccount) MassChange() MassChangeLimits {
+	var given MassChange
+	if p.Spec.Limits != nil {
+		given = valueOr(p.Spec.Limits.MassChange, given)
+	}
+	return MassChangeLimits{
+		Percent: int(valueOr(given.Percent, DefaultMassChangePercent)),
+		Minimum: int(valueOr(given.Minimum, DefaultMassChangeMinimum)),
+		Window:  max(valueOr(given.Window, metav1.Duration{Duration: DefaultMassChangeWindow}).Duration, time.Second),
+	}
 }
 
 func valueOr[T any](p *T, other T) T {

@@ -50,9 +50,12 @@ type ManagerOptions struct {
 }
 
 const (
-	// concurrency is how many ChildAccounts, and how many ParentAccounts, are reconciled at one time. A reconcile mostly
-	// waits, for the provider (whose budget bounds it) or for the API server.
-	concurrency = 32
+	// childConcurrency is how many ChildAccounts are reconciled at one time. A reconcile mostly waits: for the provider
+	// (whose budget bounds it), for others that change the same (so it must be more than a batch has), for the API server.
+	// Each parent has a part of them only, so that a slow one leaves room for the others.
+	childConcurrency = 512
+	// parentConcurrency is how many ParentAccounts are reconciled at one time.
+	parentConcurrency = 32
 	// gracefulShutdown is longer than a write to the provider may take (voximplant.DefaultTimeout), so that none is
 	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
 	gracefulShutdown = 45 * time.Second
@@ -181,7 +184,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		Recorder:          recorder,
 		Clock:             o.Clock,
 		Installation:      o.InstallationID,
-		Concurrency:       concurrency,
+		Concurrency:       childConcurrency,
 	}
 	if err := children.SetupWithManager(mgr); err != nil {
 		return err
@@ -195,7 +198,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		AllowedEndpoints: o.AllowedEndpoints,
 		Recorder:         recorder,
 		Clock:            o.Clock,
-		Concurrency:      concurrency,
+		Concurrency:      parentConcurrency,
 	}).SetupWithManager(mgr)
 }
 
