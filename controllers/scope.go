@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -186,9 +187,10 @@ func (s *childScope) asked() bool {
 	return s.requested() != "" && s.requested() != s.child.Status.LastHandledReconcileAt
 }
 
-// settled says whether the account is the resource's and its connection Secret needs no look.
+// settled says whether the account is the resource's, the resource still has its finalizer (kubectl replace takes it
+// away) and the connection Secret needs no look.
 func (s *childScope) settled(d account.Decision) bool {
-	return s.boundID() == d.Account.ID && s.secretSettled()
+	return s.boundID() == d.Account.ID && controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) && s.secretSettled()
 }
 
 // secretSettled says whether the connection Secret needs no look: all that could change it is as it was.

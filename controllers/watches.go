@@ -70,10 +70,14 @@ type sourceFunc = source.Func
 // ours are the annotations of a person that ask for a reconcile.
 var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt, v1alpha1.AnnotationRotatePassword}
 
-// asked passes what a person asks for: a new spec, a deletion, one of our annotations. Our own patches pass by.
+// asked passes what a person asks for: a new spec, a deletion, one of our annotations; and a finalizer that was taken
+// away. Our own patches pass by.
 var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, after := e.ObjectOld, e.ObjectNew
 	if before.GetGeneration() != after.GetGeneration() || before.GetDeletionTimestamp().IsZero() != after.GetDeletionTimestamp().IsZero() {
+		return true
+	}
+	if len(after.GetFinalizers()) < len(before.GetFinalizers()) {
 		return true
 	}
 	for _, name := range ours {
