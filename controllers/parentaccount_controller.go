@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash/fnv"
 	"net/url"
 	"slices"
 	"strings"
@@ -270,7 +271,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 	}
 	if wait <= 0 {
 		s.asked = true
-		wait = s.parent.ResyncInterval()
+		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
 		_ = dir.Refresh(ctx, r.known(ctx, children.Items)) // how it went is in the directory
 	}
 	return r.listed(s, dir, children.Items, wait)
@@ -283,11 +284,23 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 	case l.TriedAt.IsZero():
 		return 0
 	case l.Err == nil:
-		return l.TriedAt.Add(s.parent.ResyncInterval()).Sub(now)
+		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
 	}
 	out := parentTable.failed(l.Err)
 	since := troubledSince(s.parent.Status.Conditions, l.TriedAt)
 	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
+}
+
+// nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
+// that many of them do not ask all at once, not even after a restart; so this is half an interval to one and a half away.
+func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(uid))
+	next := last.Truncate(interval).Add(time.Duration(h.Sum64() % uint64(interval)))
+	for next.Before(last.Add(interval / 2)) {
+		next = next.Add(interval)
+	}
+	return next
 }
 
 // listed says how the last list went, and when the next one is due.
