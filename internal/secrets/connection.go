@@ -118,7 +118,7 @@ func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c C
 		return valuesOf(secret), nil
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := s.Client.Patch(ctx, secret, patch); err != nil {
+	if err := hide(s.Client.Patch(ctx, secret, patch), before, secret); err != nil {
 		return nil, err
 	}
 	return valuesOf(secret), nil
@@ -221,7 +221,7 @@ func newSecret(c Connection) *corev1.Secret {
 
 func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
 	fill(secret, c, values)
-	if err := s.Client.Create(ctx, secret); err != nil {
+	if err := hide(s.Client.Create(ctx, secret), secret); err != nil {
 		return nil, err
 	}
 	return valuesOf(secret), nil
