@@ -10,6 +10,9 @@ KUBECTL ?= kubectl
 PKG       ?= ./...
 TESTFLAGS ?=
 
+# How long make fuzz runs each target.
+FUZZTIME ?= 5s
+
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 LDFLAGS  = -s -w -X cpaas.dev/child-account-operator/internal/cli.version=$(VERSION)
 BIN      = bin/child-account-operator
@@ -72,8 +75,13 @@ test: ## run the tests: unit, simulator, and against a control plane (PKG=… an
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 20m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-all
-test-all: ## run the tests with the slow ones
+test-all: ## run the tests with the slow ones, then make fuzz
 	@TEST_ALL=1 $(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory fuzz
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a while (FUZZTIME=5s each; PKG=… narrows)
+	@GO='$(GO)' hack/fuzz '$(FUZZTIME)' $(PKG)
 
 .PHONY: test-interop
 test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)
