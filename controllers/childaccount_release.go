@@ -28,8 +28,10 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 		return ctrl.Result{}, nil
 	}
 	if out := r.farewell(ctx, s); out != nil {
-		if r.Clock.Now().Before(s.child.DeletionTimestamp.Add(longestFarewell)) {
-			return r.finish(ctx, s, *out)
+		if left := s.child.DeletionTimestamp.Add(longestFarewell).Sub(r.Clock.Now()); left > 0 {
+			result, err := r.finish(ctx, s, *out)
+			result.RequeueAfter = untilNextLook(result.RequeueAfter, left)
+			return result, err
 		}
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
 			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.boundID(), out.message)
@@ -47,6 +49,10 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
+
+// untilNextLook is how long a resource that is kept back is left alone: not for all the patience that the provider may ask
+// for, since the surroundings may go meanwhile, which nobody tells us, and its hour ends.
+func untilNextLook(pause, left time.Duration) time.Duration { return min(pause, soon.max, left) }
 
 // farewell switches the account off where deletionPolicy says so; nil means that nothing keeps the resource back.
 // Suspended and observed resources, and those that go with their namespace or with the kind itself, go without a call:
@@ -74,11 +80,17 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	return r.deactivate(ctx, s)
 }
 
-// deactivate switches the account off if it is still there, still ours and still on.
+// deactivate switches the account off if it is still there, still ours and still on. What failed is not tried again before
+// its time, whatever wakes the resource.
 func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) *outcome {
+	plan := s.plan(account.Decision{Step: account.StepUpdate})
+	if held, ok := r.holds.active(s.child.UID, plan, r.Clock.Now()); ok {
+		out := held.remaining(r.Clock.Now())
+		return &out
+	}
 	view, err := s.dir.Look(ctx, s.key())
 	if err != nil {
-		return deleting(err)
+		return deleting(plan, err)
 	}
 	a := view.Account
 	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
@@ -90,17 +102,17 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	field, _ := s.schema.Field("active")
 	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
 	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
-		return deleting(err)
+		return deleting(plan, err)
 	}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
 	return nil
 }
 
-func deleting(err error) *outcome {
+func deleting(plan string, err error) *outcome {
 	out := childTable.failed(err)
 	return &outcome{
 		reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, after: out.after,
-		stuck: childTable.row(out.reason).stalled,
+		stuck: childTable.row(out.reason).stalled, plan: plan,
 	}
 }
 
