@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,7 +35,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 			return result, err
 		}
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
-			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.boundID(), out.message)
+			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), cmp.Or(s.boundID(), "not known"), out.message)
 	}
 	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
 		if err := r.discard(ctx, s); err != nil {
@@ -58,7 +59,7 @@ func untilNextLook(pause, left time.Duration) time.Duration { return min(pause, 
 // Suspended and observed resources, and those that go with their namespace or with the kind itself, go without a call:
 // nobody has spoken of the account.
 func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *outcome {
-	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || s.boundID() == "" {
+	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || !r.mayHaveAccount(s) {
 		return nil
 	}
 	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); err != nil {
@@ -80,6 +81,11 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	return r.deactivate(ctx, s)
 }
 
+// mayHaveAccount says whether the resource has an account, or a try to create one may have made it without its being noted.
+func (r *ChildAccountReconciler) mayHaveAccount(s *childScope) bool {
+	return s.boundID() != "" || s.child.Annotations[v1alpha1.AnnotationCreateIntent] != "" && !r.holds.isClean(s.child.UID)
+}
+
 // deactivate switches the account off if it is still there, still ours and still on. What failed is not tried again before
 // its time, whatever wakes the resource.
 func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) *outcome {
@@ -96,7 +102,7 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
 		return nil
 	}
-	if claim, ok := a.Claim(); ok && claim != s.claim {
+	if claim, ok := a.Claim(); ok && claim != s.claim || !ok && s.boundID() == "" {
 		return nil
 	}
 	field, _ := s.schema.Field("active")
