@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -54,6 +55,8 @@ type ChildAccountReconciler struct {
 	ConnectionSecrets cache.Cache
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
+	// Share selects, by their labels, the ParentAccounts that this operator works for; their children follow. Nil is all.
+	Share labels.Selector
 
 	// alarm has a ParentAccount looked at, because its provider does not answer.
 	alarm     func(types.NamespacedName)
@@ -83,6 +86,9 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 }
 
 func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (ctrl.Result, error) {
+	if another, err := r.anothers(ctx, s); another || err != nil {
+		return ctrl.Result{}, err
+	}
 	if !s.child.DeletionTimestamp.IsZero() {
 		return r.inTurn(s, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
 	}

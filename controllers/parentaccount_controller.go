@@ -119,6 +119,10 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if !selects(r.Children.Share, parent) {
+		r.Parents.Put(req.NamespacedName, nil) // another operator's, if only from now on
+		return ctrl.Result{}, nil
+	}
 	s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
 	out := r.reconcile(ctx, s)
 	return r.finish(ctx, s, out)
@@ -410,7 +414,7 @@ func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("parentaccount").
-		For(&v1alpha1.ParentAccount{}, forChildAccounts()).
+		For(&v1alpha1.ParentAccount{}, forParentAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
