@@ -43,14 +43,14 @@ generate: ## generate the DeepCopy methods of the API types
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
 .PHONY: manifests
-manifests: ## generate the CRDs (config/crd/bases) and the operator's role (config/rbac)
+manifests: ## generate the CRDs (config/crd/bases) and the operator's roles (config/rbac/role)
 	@rm -rf bin/manifests
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
 	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
-	@mkdir -p config/crd/bases config/rbac
+	@mkdir -p config/crd/bases config/rbac/role
 	@for f in config/crd/bases/*.yaml; do [ -e "bin/manifests/crd/$${f##*/}" ] || rm -f "$$f"; done
 	@mv bin/manifests/crd/*.yaml config/crd/bases/
-	@mv bin/manifests/rbac/*.yaml config/rbac/
+	@mv bin/manifests/rbac/*.yaml config/rbac/role/
 	@rm -rf bin/manifests
 
 .PHONY: fmt

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,7 +24,6 @@ import (
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/controllers"
@@ -36,8 +36,17 @@ import (
 type ManagerOptions struct {
 	// MetricsAddress and ProbeAddress are where metrics and probes are served; "0" serves none.
 	MetricsAddress, ProbeAddress string
+	// MetricsSecure serves metrics over HTTPS, to those alone who may read them.
+	MetricsSecure bool
+	// MetricsCertPath is the directory of the certificate that metrics are served with, MetricsCertName and MetricsCertKey
+	// are its files; "" is for a self-signed one.
+	MetricsCertPath, MetricsCertName, MetricsCertKey string
 	// LeaderElect lets several replicas agree on one that works.
 	LeaderElect bool
+	// LeaderElectionNamespace is where they do so; "" is the pod's own namespace.
+	LeaderElectionNamespace string
+	// Namespaces are those that are looked after; nil: all.
+	Namespaces []string
 	// AllowedEndpoints are the API addresses that ParentAccounts may name.
 	AllowedEndpoints []string
 	// InstallationID tells the claims of this installation from others'; "" takes the UID of the namespace kube-system.
@@ -77,11 +86,7 @@ func newManagerCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
-	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
-	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
-	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
-	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
+	o.BindFlags(f)
 	goFlags := flag.NewFlagSet("", flag.ContinueOnError)
 	logging.BindFlags(goFlags)
 	if kubeconfig := flag.Lookup("kubeconfig"); kubeconfig != nil {
@@ -89,6 +94,20 @@ func newManagerCommand() *cobra.Command {
 	}
 	f.AddGoFlagSet(goFlags)
 	return cmd
+}
+
+// BindFlags adds the manager's flags, with their defaults.
+func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over HTTPS, and only to those whom the API server lets get /metrics; =false: plain HTTP, to everybody")
+	f.StringVar(&o.MetricsCertPath, "metrics-cert-path", "", "directory of the certificate for metrics, which may be renewed there (default: a self-signed one)")
+	f.StringVar(&o.MetricsCertName, "metrics-cert-name", "tls.crt", "its file in that directory")
+	f.StringVar(&o.MetricsCertKey, "metrics-cert-key", "tls.key", "the file of its key in that directory")
+	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
+	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
+	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
 
 // NewScheme knows the kinds that the operator works with.
@@ -106,6 +125,9 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 		return err
 	}
 	o.AllowedEndpoints = endpoints
+	if err := checkNamespaces(o); err != nil {
+		return err
+	}
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
@@ -117,18 +139,23 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 }
 
 func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
+	metrics, err := metricsOptions(o)
+	if err != nil {
+		return nil, err
+	}
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = clientQPS, clientBurst
 	config.UserAgent = controllers.FieldManager + "/" + version // the API server takes the field manager from it
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metrics,
 		HealthProbeBindAddress:        o.ProbeAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              "child-account-operator.cpaas.dev",
+		LeaderElectionNamespace:       o.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       ptr.To(gracefulShutdown),
-		Cache:                         cacheOptions(),
+		Cache:                         cacheOptions(o.Namespaces),
 		Controller:                    ctrlconfig.Controller{SkipNameValidation: &o.SkipNameValidation},
 	})
 	if err != nil {
@@ -141,11 +168,12 @@ func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 }
 
 // cacheOptions let the cache see only those Secrets that people marked for the operator.
-func cacheOptions() cache.Options {
+func cacheOptions(namespaces []string) cache.Options {
 	input := labels.SelectorFromSet(labels.Set{v1alpha1.LabelInput: "true"})
 	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
+		DefaultNamespaces: only(namespaces),
+		DefaultTransform:  cache.TransformStripManagedFields(),
+		ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
 	}
 }
 
@@ -165,7 +193,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}
 	parents := &directory.Registry{}
 	recorder := mgr.GetEventRecorder("child-account-operator")
-	connections, err := connectionSecrets(mgr)
+	connections, err := connectionSecrets(mgr, o.Namespaces)
 	if err != nil {
 		return err
 	}
@@ -199,13 +227,14 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 
 // connectionSecrets is a cache beside the manager's, of the metadata of connection Secrets: a cache takes one selector a
 // kind, and the manager's sees the input Secrets.
-func connectionSecrets(mgr ctrl.Manager) (cache.Cache, error) {
+func connectionSecrets(mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
 	connection := labels.SelectorFromSet(labels.Set{v1alpha1.LabelConnection: "true"})
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(),
-		Scheme:     mgr.GetScheme(),
-		Mapper:     mgr.GetRESTMapper(),
-		ByObject:   map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
+		HTTPClient:        mgr.GetHTTPClient(),
+		Scheme:            mgr.GetScheme(),
+		Mapper:            mgr.GetRESTMapper(),
+		DefaultNamespaces: only(namespaces),
+		ByObject:          map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
 	})
 	if err != nil {
 		return nil, err
