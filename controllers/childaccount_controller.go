@@ -23,7 +23,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -39,15 +39,22 @@ const (
 	operatorAccount   = "child-account-operator-controller-manager"
 )
 
-// rendered is what kustomize makes of a directory below config/, in its order. kustomize is built where it is not yet.
-func rendered(dir string) []*unstructured.Unstructured {
+// output is what a command says, run in the top folder.
+func output(name string, args ...string) []byte {
 	GinkgoHelper()
-	command := exec.Command("go", "tool", "-modfile=hack/kustomize/go.mod", "kustomize", "build", filepath.Join("config", dir))
+	command := exec.Command(name, args...)
 	command.Dir, command.Env = "..", append(os.Environ(), "GOWORK=off", "GOFLAGS=")
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.Output()
 	Expect(err).NotTo(HaveOccurred(), problems.String())
+	return out
+}
+
+// rendered is what kustomize makes of a directory, in its order. kustomize is built where it is not yet.
+func rendered(dir string) []*unstructured.Unstructured {
+	GinkgoHelper()
+	out := output("go", "tool", "-modfile=hack/kustomize/go.mod", "kustomize", "build", dir)
 	var objects []*unstructured.Unstructured
 	for documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(out), len(out)); ; {
 		u := &unstructured.Unstructured{}
@@ -91,7 +98,7 @@ func install(ctx context.Context, objects []*unstructured.Unstructured) []string
 // deploy applies config/default as it is, so that the operator under test has the rights of its ServiceAccount.
 func deploy(ctx context.Context) {
 	GinkgoHelper()
-	Expect(install(ctx, rendered("default"))).To(BeEmpty(), "warnings of the API server")
+	Expect(install(ctx, rendered("config/default"))).To(BeEmpty(), "warnings of the API server")
 	awaitRights(ctx)
 }
 
@@ -215,14 +222,14 @@ var _ = DescribeTable("A Pod of the Deployment meets the restricted standard of 
 		Expect(*template.Spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem).To(BeTrue())
 		Expect(*template.Spec.TerminationGracePeriodSeconds).To(BeNumerically(">", 45), "a write to the provider is waited for")
 	},
-	Entry("config/default", "default"),
-	Entry("config/namespaced", "namespaced"),
+	Entry(nil, "config/default"),
+	Entry(nil, "config/namespaced"),
 )
 
 var _ = Describe("config/default", func() {
 	It("runs: elects itself, is alive and ready, shows its metrics to those who may see them", func(ctx SpecContext) {
 		w := newWorld(ctx)
-		d := managerOf(rendered("default"))
+		d := managerOf(rendered("config/default"))
 		w.options = optionsOf(d)
 		Expect(w.options.MetricsSecure).To(BeTrue())
 		w.options.MetricsAddress, w.options.ProbeAddress = freePort(), freePort()
@@ -261,11 +268,11 @@ var _ = Describe("config/namespaced", func() {
 
 	// What it needs beforehand: the namespaces, and nothing of config/default's rights.
 	BeforeEach(func(ctx SpecContext) {
-		objects = rendered("namespaced")
+		objects = rendered("config/namespaced")
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "telephony"}}
 		Expect(client.IgnoreAlreadyExists(k8s.Create(ctx, ns))).To(Succeed())
 		var clusterWide []*unstructured.Unstructured
-		for _, u := range rendered("default") {
+		for _, u := range rendered("config/default") {
 			if u.GetKind() == "ClusterRoleBinding" {
 				clusterWide = append(clusterWide, u)
 				Expect(k8s.Delete(ctx, u.DeepCopy())).To(Succeed())
@@ -328,7 +335,7 @@ var _ = Describe("config/namespaced", func() {
 			return s.flags == v1alpha1.ConditionStalled && strings.Contains(s.message, "is childaccounts.accounts.cpaas.dev going?") && strings.Contains(s.message, "docs/operations.md")
 		}))
 		Expect(w.account("acme-here").Active()).To(BeTrue())
-		reader := rendered(filepath.Join("namespaced", "crd-reader"))
+		reader := rendered("config/namespaced/crd-reader")
 		Expect(install(ctx, reader)).To(BeEmpty())
 		DeferCleanup(func(ctx SpecContext) {
 			for _, u := range reader {
@@ -340,10 +347,34 @@ var _ = Describe("config/namespaced", func() {
 	})
 })
 
-var _ = It("Every Deployment in config/ has the image that make deploy replaces", func() {
-	for _, dir := range []string{"default", "namespaced"} {
-		containers := managerOf(rendered(dir)).Spec.Template.Spec.Containers
+var _ = DescribeTable("make deploy puts the image in; make undeploy leaves the kinds and the namespace",
+	func(dir string) {
+		const image = "registry.example:5000/telephony/operator@sha256:0123"
+		deployed := rendered(overlay("deploy", dir, image))
+		containers := managerOf(deployed).Spec.Template.Spec.Containers
 		Expect(containers).To(HaveLen(1))
-		Expect(containers[0].Image).To(Equal("child-account-operator:latest"), "config/"+dir)
+		Expect(containers[0].Image).To(Equal(image))
+		Expect(names(deployed)).To(Equal(names(rendered(dir))))
+		stays := Or(HavePrefix("CustomResourceDefinition "), HavePrefix("Namespace "))
+		Expect(names(rendered(overlay("undeploy", dir)))).To(Equal(slices.DeleteFunc(names(deployed), func(name string) bool {
+			stay, _ := stays.Match(name)
+			return stay
+		})))
+	},
+	Entry(nil, "config/default"),
+	Entry(nil, "config/namespaced"),
+)
+
+// overlay is the directory that make deploy or undeploy works with.
+func overlay(args ...string) string {
+	GinkgoHelper()
+	return strings.TrimSpace(string(output("hack/overlay", args...)))
+}
+
+func names(objects []*unstructured.Unstructured) []string {
+	var out []string
+	for _, u := range objects {
+		out = append(out, u.GetKind()+" "+u.GetNamespace()+"/"+u.GetName())
 	}
-})
+	return out
+}

@@ -11,4 +11,4 @@ package controllers
 // The election of a leader: its lease, and its events, which go to the core group.
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=create,namespace=system,roleName=leader-election-role
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,resourceNames=child-account-operator.cpaas.dev,verbs=get;update,namespace=system,roleName=leader-election-role
-// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=system,roleName=leader-election-role
+// +kubebuilder:rbac:groups="",resources=events,verbs=create,namespace=system,roleName=leader-election-role

@@ -23,9 +23,9 @@ type permission struct{ role, resource, names, verbs, why string }
 
 // permissions are all of them; docs/rbac.md is made of this table.
 var permissions = []permission{
-	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "get list watch", "the ParentAccounts; their spec is people's, so nothing writes it"},
+	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "list watch", "the ParentAccounts, cached; their spec is people's, so nothing writes it"},
 	{"manager-role", "parentaccounts.accounts.cpaas.dev/status", "", "patch", "their conditions"},
-	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "get list watch", "the ChildAccounts"},
+	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "list watch", "the ChildAccounts, cached"},
 	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "patch", "the finalizer and the annotation create-intent"},
 	{"manager-role", "childaccounts.accounts.cpaas.dev/status", "", "patch", "their conditions"},
 	{"manager-role", "secrets", "", "list watch", "Secrets with the label accounts.cpaas.dev/input, and the metadata of those with accounts.cpaas.dev/connection"},
@@ -37,7 +37,7 @@ var permissions = []permission{
 	{"manager-cluster-role", "customresourcedefinitions.apiextensions.k8s.io", "childaccounts.accounts.cpaas.dev", "get", "deletionPolicy Deactivate: is the resource going with the kind itself?"},
 	{"leader-election-role", "leases.coordination.k8s.io", "", "create", "the lease; its creation can't be bound to its name"},
 	{"leader-election-role", "leases.coordination.k8s.io", "child-account-operator.cpaas.dev", "get update", "the lease"},
-	{"leader-election-role", "events", "", "create patch", "events about the lease"},
+	{"leader-election-role", "events", "", "create", "events about the lease"},
 	{"metrics-auth-role", "tokenreviews.authentication.k8s.io", "", "create", "who reads metrics?"},
 	{"metrics-auth-role", "subjectaccessreviews.authorization.k8s.io", "", "create", "may they?"},
 }
@@ -85,7 +85,7 @@ func named(group, resource string) string {
 
 var _ = Describe("The operator's rights", func() {
 	It("are those of the table with the reasons, from which docs/rbac.md is made", func() {
-		objects, have := rendered("default"), sets.New[string]()
+		objects, have := rendered("config/default"), sets.New[string]()
 		for _, u := range objects {
 			binding := rbacv1.ClusterRoleBinding{}
 			if !strings.HasSuffix(u.GetKind(), "RoleBinding") {
@@ -228,7 +228,9 @@ var _ = ReportAfterSuite("The operator has used all of its rights", func(r Repor
 	var unused []string
 	for _, p := range permissions {
 		for _, verb := range strings.Fields(p.verbs) {
-			if right := verb + " " + p.resource; !used.set[right] {
+			right := verb + " " + p.resource
+			streamed := verb == "list" && used.set["watch "+p.resource] // a list before a watch is for older API servers
+			if !used.set[right] && !streamed {
 				unused = append(unused, p.role+": "+right)
 			}
 		}
