@@ -43,7 +43,7 @@ const (
 func output(name string, args ...string) []byte {
 	GinkgoHelper()
 	command := exec.Command(name, args...)
-	command.Dir, command.Env = "..", append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	command.Dir, command.Env = "..", append(os.Environ(), "GOWORK=off")
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.Output()
