@@ -29,7 +29,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -41,8 +41,9 @@ type ChildAccountReconciler struct {
 	Connections secrets.Store
 	// Inputs reads the Secrets with declared passwords.
 	Inputs secrets.Reader
-	// Namespaces reads the labels of namespaces.
-	Namespaces client.Reader
+	// Namespaces reads the labels of namespaces, which are watched if WatchNamespaces is set.
+	Namespaces      client.Reader
+	WatchNamespaces bool
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
 	// Recorder writes events.
@@ -175,12 +176,14 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.ConnectionSecrets != nil {
 		b = b.WatchesRawSource(r.connectionSecrets())
 	}
+	if r.WatchNamespaces {
+		b = b.WatchesMetadata(namespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+	}
 	return b.
 		Named("childaccount").
 		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
 		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
-		WatchesMetadata(namespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		Complete(r)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -58,7 +59,12 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || s.boundID() == "" {
 		return nil
 	}
-	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); err != nil {
+	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); apierrors.IsForbidden(err) {
+		// Not knowing is not "no": a kind that is uninstalled would switch off every account. Nor is it "yes", which would
+		// leave the account on and say nothing. So it waits its hour for the right to look, and then goes as it is.
+		return &outcome{reason: v1alpha1.ReasonDeleting, stuck: true, message: fmt.Sprintf(
+			"the account can't be switched off: %v. Let the operator look (see docs/operations.md), or set deletionPolicy to %s", err, v1alpha1.DeletionRetain)}
+	} else if err != nil {
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: err}
 	} else if goes {
 		return nil
@@ -116,21 +122,23 @@ func deleting(err error) *outcome {
 	}
 }
 
-// surroundingsGo says whether the namespace or the kind itself is being deleted.
+// surroundingsGo says whether the namespace or the kind itself is being deleted. An error says that it is not known.
 func (r *ChildAccountReconciler) surroundingsGo(ctx context.Context, namespace string) (bool, error) {
+	var unknown error
 	for name, kind := range map[string]schema.GroupVersionKind{
 		namespace: corev1.SchemeGroupVersion.WithKind("Namespace"),
 		"childaccounts." + v1alpha1.GroupVersion.Group: {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
 	} {
 		meta := &metav1.PartialObjectMetadata{}
 		meta.SetGroupVersionKind(kind)
-		if err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("is %s going? %w", name, err)
-		} else if err != nil || !meta.DeletionTimestamp.IsZero() {
+		switch err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); {
+		case apierrors.IsNotFound(err), err == nil && !meta.DeletionTimestamp.IsZero():
 			return true, nil
+		case err != nil:
+			unknown = fmt.Errorf("is %s going? %w", name, err)
 		}
 	}
-	return false, nil
+	return false, unknown
 }
 
 // discard removes the connection Secret of a resource whose account was never made.

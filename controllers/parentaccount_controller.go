@@ -32,7 +32,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=list;watch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts/status,verbs=patch
 
 // Remote is what the controllers need of a provider.

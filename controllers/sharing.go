@@ -12,7 +12,8 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// The labels of namespaces, which a ParentAccount's selector goes by, are watched.
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch,roleName=manager-cluster-role
 
 // findParent takes up the ParentAccount that the resource names, if the resource may use it; otherwise it says why not.
 // Whoever is not let in learns nothing of another namespace, not even whether there is such a ParentAccount.
