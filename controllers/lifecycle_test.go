@@ -41,11 +41,6 @@ func gone(ctx context.Context, o client.Object) {
 	Eventually(func() error { return k8s.Get(ctx, clientKey(o), o) }).WithTimeout(patience).Should(beNotFound())
 }
 
-// writes is how many calls there were that make or change an account.
-func (w *world) writes() int {
-	return w.count("AddAccount") + w.count("SetChildAccountInfo") + w.count("SetAccountInfo")
-}
-
 // expectUntouched says that no account was made or changed since the calls were last reset, and that these are on.
 func (w *world) expectUntouched(names ...string) {
 	GinkgoHelper()
@@ -164,6 +159,19 @@ var _ = Describe("Beside a real kube-controller-manager", Serial, Ordered, Conti
 			gone(ctx, w.namespace())
 			w.sim.ClearFaults()
 			w.expectUntouched("acme-kept", "acme-off", "acme-late")
+		})
+
+		It("goes under a parent of another namespace, by which the account could be switched off", func(ctx SpecContext) {
+			w, _ := startShared(ctx, fromAll)
+			t := w.tenant(ctx, nil)
+			c := t.apply(ctx, "acme-tenant", deactivating)
+			Eventually(state(ctx, c)).Should(BeAvailable())
+			w.sim.ResetCalls()
+			ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: t.ns}}
+			Expect(k8s.Delete(ctx, ns)).To(Succeed())
+			gone(ctx, ns)
+			w.awaitLists(1)
+			w.expectUntouched("acme-tenant")
 		})
 
 		It("goes while accounts are just being made: one each, and left on", func(ctx SpecContext) {
@@ -402,7 +410,7 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 	It("asks a provider that wants patience no earlier, whatever wakes it", func(ctx SpecContext) {
 		w := startWorld(ctx)
 		c := w.applyReady(ctx, "acme-patient", deactivating)
-		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Method: "SetChildAccountInfo", Status: 429, Header: map[string]string{"Retry-After": "600"}})
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Method: "SetChildAccountInfo", Status: 503, Header: map[string]string{"Retry-After": "600"}})
 		Expect(k8s.Delete(ctx, c)).To(Succeed())
 		waitingForItsAccount(ctx, c)
 		w.awaitLists(3)
