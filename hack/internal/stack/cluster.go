@@ -9,12 +9,16 @@ import (
 	"os"
 	"path/filepath"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -56,7 +60,7 @@ func (s *Stack) StartCluster(ctx context.Context, flags map[string]string) (*Clu
 	}
 
 	// envtest puts both in process groups of their own. Starting can't be interrupted, but has its own time limits.
-	s.stops = append(s.stops, stopper{"control plane", env.Stop})
+	s.stops = append(s.stops, stopper{what: "control plane", stop: env.Stop})
 	done := s.Step("starting a control plane (etcd, kube-apiserver) and installing the CRDs")
 	if _, err := env.Start(); err != nil {
 		return nil, Trouble{fmt.Errorf("there is no control plane: %w", err), ClusterLog}
@@ -110,17 +114,31 @@ func (s *Stack) writeKubeconfig(file string, content []byte) (path string, err e
 	return path, os.WriteFile(path, content, 0o600)
 }
 
-// AddUser makes a user and returns the path of its kubeconfig.
-func (c *Cluster) AddUser(file, name string, groups ...string) (kubeconfig string, err error) {
-	user, err := c.env.AddUser(envtest.User{Name: name, Groups: groups}, nil)
+// AddServiceAccount makes a namespace and a service account in it, and returns the path of a kubeconfig with its token.
+func (c *Cluster) AddServiceAccount(ctx context.Context, namespace, name string) (kubeconfig string, err error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	for _, object := range []client.Object{ns, account} {
+		if err := c.Create(ctx, object); err != nil {
+			return "", err
+		}
+	}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](24 * 60 * 60)}}
+	if err := c.SubResource("token").Create(ctx, account, request); err != nil {
+		return "", err
+	}
+	config, err := clientcmd.Load(c.env.KubeConfig)
 	if err != nil {
 		return "", err
 	}
-	content, err := user.KubeConfig()
+	for user := range config.AuthInfos {
+		config.AuthInfos[user] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	}
+	content, err := clientcmd.Write(*config)
 	if err != nil {
 		return "", err
 	}
-	return c.stack.writeKubeconfig(file, content)
+	return c.stack.writeKubeconfig(name+".kubeconfig", content)
 }
 
 // AddCredentials makes the namespace and in it the Secret voximplant, with the simulator's credentials.

@@ -38,7 +38,7 @@ func (s *Stack) start(what, log string, env []string, name string, args ...strin
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("can't start the %s: %w", what, err)
 	}
-	s.stops = append(s.stops, stopper{what, p.Stop})
+	s.stops = append(s.stops, stopper{what, p.Stop, p.ended})
 	go func() {
 		_ = p.cmd.Wait() // the state says it too
 		if !p.stopping.Load() {

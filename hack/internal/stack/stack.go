@@ -36,6 +36,8 @@ type Stack struct {
 type stopper struct {
 	what string
 	stop func() error
+	// over is closed when there is nothing left to stop; nil where that isn't known.
+	over <-chan struct{}
 }
 
 // Run runs a program's body and returns how it ended; what went wrong has been told by then. Whatever happens, all that
@@ -94,6 +96,11 @@ func (s *Stack) Stop() {
 	for len(s.stops) > 0 {
 		last := s.stops[len(s.stops)-1]
 		s.stops = s.stops[:len(s.stops)-1]
+		select {
+		case <-last.over:
+			continue
+		default:
+		}
 		done := s.Step("stopping the " + last.what)
 		if err := last.stop(); err != nil {
 			fmt.Fprintf(s.Out, "%v ", err)
