@@ -258,7 +258,7 @@ func (r *ParentAccountReconciler) unusable(s *parentScope, out outcome) *outcome
 // resync reads the whole list if it is time to.
 func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
 	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, childrenOfParent(s.key())...); err != nil {
+	if err := r.List(ctx, &children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
 		return outcome{err: err}
 	}
 	wait := r.untilResync(s, dir.Listings())
