@@ -52,9 +52,9 @@ var limits = []struct {
 	{restarting, requests, 0, 3}, // discovery, and the UID of kube-system
 	{restarting, writes, 0, 0},
 
-	{changing, apiCalls, 0, 10}, // two calls would do, if the changes came at once
+	{changing, "SetChildAccountInfo", 0, 8}, // full batches would be two; a busy machine leaves gaps in which smaller ones go
 	{changing, writes, 1, 0},
-	{changing, requests, 2, 0}, // after a restart each connection Secret is looked at with the first edit
+	{changing, requests, 2, 3}, // after a restart each connection Secret is looked at with the first edit
 
 	{restingAgain, apiCalls, 0, resyncsAtRest},
 	{restingAgain, requests, 0, 0},
@@ -183,7 +183,7 @@ var _ = Describe("The operator's costs", func() {
 		w.config = meter.on(operatorConfig())
 		parent := w.applyParent(ctx, func(p *v1alpha1.ParentAccount) {
 			p.Spec.ResyncInterval = &metav1.Duration{Duration: time.Hour}
-			p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)} // the change of all is meant
+			anyChange(p) // the change of all is meant
 		})
 		w.start(ctx)
 		Eventually(state(ctx, parent)).Should(BeAvailable())
@@ -201,7 +201,12 @@ var _ = Describe("The operator's costs", func() {
 				w.stop()
 				w.awaitList(func() { w.start(ctx) })
 			}},
-			{changing, func() { w.changeAll(ctx, costAccounts) }},
+			{changing, func() {
+				w.stop() // so that the changes come at once, however fast this machine is
+				w.changeAll(ctx, costAccounts)
+				w.start(ctx)
+				w.awaitAllReady(ctx, costAccounts)
+			}},
 			{restingAgain, func() { w.resync(ctx, parent, resyncsAtRest) }},
 		}
 		spent := map[string]costs{}
@@ -229,14 +234,13 @@ func (w *world) applyMany(ctx context.Context, n int) {
 	w.awaitAllReady(ctx, n)
 }
 
-// changeAll changes one field of all n ChildAccounts to the same value and waits until all are Ready with it.
+// changeAll changes one field of all n ChildAccounts to the same value.
 func (w *world) changeAll(ctx context.Context, n int) {
 	GinkgoHelper()
 	for i := range n {
 		patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec": {"location": "Europe/Lisbon"}}`))
 		Expect(k8s.Patch(ctx, w.child(fmt.Sprintf("acme-%d", i)), patch)).To(Succeed())
 	}
-	w.awaitAllReady(ctx, n)
 }
 
 // awaitAllReady waits until n ChildAccounts are Ready as their present spec says.

@@ -190,6 +190,12 @@ func (w *world) applyParent(ctx context.Context, change ...func(*v1alpha1.Parent
 	return p
 }
 
+// anyChange lets a mass change pass.
+func anyChange(p *v1alpha1.ParentAccount) {
+	p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)}
+	p.Spec.Limits.MaxDeactivationsPerHour = ptr.To[int32](1000)
+}
+
 // child is a ChildAccount that is not created yet.
 func (w *world) child(name string, change ...func(*v1alpha1.ChildAccount)) *v1alpha1.ChildAccount {
 	c := &v1alpha1.ChildAccount{
