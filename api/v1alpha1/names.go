@@ -55,6 +55,7 @@ const (
 	ReasonRoleMissing         = "RoleMissing"
 	ReasonEndpointNotAllowed  = "EndpointNotAllowed"
 	ReasonDeleting            = "Deleting"
+	ReasonCABundleInvalid     = "CABundleInvalid"
 )
 
 // Labels and annotations.
