@@ -96,20 +96,18 @@ func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.P
 	return &out
 }
 
-// overlapping is the outcome where former credentials go on: they read the list as ever, and the present ones are tried
-// again in their own time. Once the former ones are refused as well, nothing goes on.
+// overlapping is the outcome where former credentials go on: they read the list as ever, which ended as resynced, and the
+// present ones are tried again in their own time.
 func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced outcome) outcome {
 	out := *s.refused
-	switch {
-	case resynced.err != nil:
-		return resynced
-	case parentTable.row(resynced.reason).stalled:
-		return *r.unusable(s, out)
+	if parentTable.row(resynced.reason).stalled {
+		out.message += "; the former credentials are of no use either: " + resynced.message
+	} else {
+		out.message += "; the former credentials go on until the operator restarts"
 	}
 	now := r.Clock.Now()
 	since := troubledSince(s.was.Conditions, now)
 	out.after = min(parentTable.pause(out, since, now), parentTable.pause(resynced, since, now))
 	out.held = true
-	out.message += "; the former credentials go on until the operator restarts"
 	return out
 }
