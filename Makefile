@@ -1,7 +1,7 @@
 # Copyright The child-account-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Needs Go, make, git and bash; install and uninstall need kubectl as well.
+# Needs Go, make, git and bash; install and uninstall need kubectl as well, test-interop Node.js and npm.
 
 GO      ?= go
 KUBECTL ?= kubectl
@@ -11,8 +11,17 @@ PKG       ?= ./...
 TESTFLAGS ?=
 
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS  = -s -w -X cpaas.dev/child-account-operator/internal/cli.version=$(VERSION)
 BIN      = bin/child-account-operator
+
+# The image's name: make deploy IMG=registry.example/child-account-operator:v1
+IMG       ?=
+PLATFORMS ?= linux/amd64 linux/arm64
+ARCHIVE   ?= bin/image.tar
+# What make deploy installs: config/default, config/namespaced, or a directory of your own in this tree.
+CONFIG    ?= config/default
+need-img   = [ -n '$(IMG)' ] || { echo 'make: say which image: make $@ IMG=registry.example/child-account-operator:v1' >&2; exit 1; }
 
 # The generators, pinned in a module of their own; they run here, whatever is built for.
 TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
@@ -28,7 +37,25 @@ help: ## say what there is to make
 
 .PHONY: build
 build: ## build bin/child-account-operator
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+MAKE_IMAGE = GOWORK=off GOOS= GOARCH= $(GO) run -C hack/image . $(addprefix -name=,$(IMG)) -version='$(VERSION)' -revision='$(REVISION)'
+BINARIES   = $(foreach p,$(PLATFORMS),$(p)=$(CURDIR)/bin/image/$(p)/child-account-operator)
+
+.PHONY: image
+image: binaries ## make the image (bin/image.tar, an OCI archive) without a container engine (IMG=… names it, PLATFORMS=…)
+	@$(MAKE_IMAGE) -o $(abspath $(ARCHIVE)) $(BINARIES)
+
+.PHONY: push
+push: binaries ## make the image and push it (IMG=registry.example/child-account-operator:v1), as docker login has it
+	@$(need-img)
+	@$(MAKE_IMAGE) -push '$(IMG)' $(BINARIES)
+
+.PHONY: binaries
+binaries:
+	@for p in $(PLATFORMS); do \
+	  GOOS=$${p%/*} GOARCH=$${p#*/} $(MAKE) --no-print-directory build BIN=bin/image/$$p/child-account-operator || exit; \
+	done
 
 .PHONY: run
 run: build ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: end when all has been shown)
@@ -43,14 +70,16 @@ generate: ## generate the DeepCopy methods of the API types
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
 .PHONY: manifests
-manifests: ## generate the CRDs (config/crd/bases) and the operator's role (config/rbac)
+manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config/rbac/role) and Argo CD's ConfigMap (config/argocd)
 	@rm -rf bin/manifests
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
 	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
-	@mkdir -p config/crd/bases config/rbac
+	@mkdir -p config/crd/bases config/rbac/role
 	@for f in config/crd/bases/*.yaml; do [ -e "bin/manifests/crd/$${f##*/}" ] || rm -f "$$f"; done
 	@mv bin/manifests/crd/*.yaml config/crd/bases/
-	@mv bin/manifests/rbac/*.yaml config/rbac/
+	@mv bin/manifests/rbac/*.yaml config/rbac/role/
+	hack/argocd-cm > bin/manifests/argocd-cm.yaml
+	@mv bin/manifests/argocd-cm.yaml config/argocd/
 	@rm -rf bin/manifests
 
 .PHONY: fmt
@@ -72,6 +101,16 @@ test: ## run the tests: unit, simulator, and against a control plane (PKG=… an
 .PHONY: test-all
 test-all: ## run the tests with the slow ones
 	@TEST_ALL=1 $(MAKE) --no-print-directory test
+	@TEST_ALL=1 $(MAKE) --no-print-directory test-image
+
+.PHONY: test-image
+test-image: ## run the tests of the image, which is a module of its own
+	GOWORK=off $(GO) test -C hack/image -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: test-interop
+test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)
+	@hack/interop/install
+	INTEROP=1 $(GO) test -count=1 ./hack/interop
 
 .PHONY: verify
 verify: ## check that generated files, format, go vet and go.mod are as they should be
@@ -88,6 +127,15 @@ uninstall: ## remove the kinds and every resource of them from the cluster; the 
 	$(KUBECTL) delete childaccounts.accounts.cpaas.dev --all --all-namespaces --ignore-not-found --timeout=2m || \
 	  { echo 'make: ChildAccounts are kept back by their finalizer: is the operator running? Nothing else was removed.' >&2; exit 1; }
 	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: deploy
+deploy: ## install the kinds and the operator into the cluster (IMG=registry.example/child-account-operator:v1; CONFIG=…)
+	@$(need-img)
+	$(KUBECTL) apply --server-side -k "$$(hack/overlay $@ '$(CONFIG)' '$(IMG)')"
+
+.PHONY: undeploy
+undeploy: ## remove the operator from the cluster; the kinds, their resources and its namespace stay (see make uninstall)
+	$(KUBECTL) delete --ignore-not-found -k "$$(hack/overlay $@ '$(CONFIG)')"
 
 .PHONY: clean
 clean: ## remove what was built here

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +17,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -31,7 +33,7 @@ func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d 
 			return heldBack(s, d, *out)
 		}
 		d = account.Decide(s.schema, s.subject(), view)
-		if a := r.judge(s, d); !a.work {
+		if a := r.judge(ctx, s, d); !a.work {
 			return a.outcome
 		}
 	}
@@ -40,6 +42,7 @@ func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d 
 
 // step carries out one decision and returns what is known of the account afterwards, or why it did not work.
 func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d account.Decision) (account.View, *outcome) {
+	ctx = directory.WithPriority(ctx, urgency(d))
 	switch d.Step {
 	case account.StepLook:
 		return r.look(ctx, s)
@@ -53,6 +56,18 @@ func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d acco
 	default: // StepNone: only the connection Secret and the password are left
 		return s.dir.Observe(s.key()), r.complete(ctx, s, d)
 	}
+}
+
+// urgency says how urgent a decision's calls are: what a person has just changed first, then what is new, then drift.
+func urgency(d account.Decision) directory.Priority {
+	fromSpec := func(c account.Change) bool { return c.Origin == account.FromSpec }
+	switch {
+	case d.Step == account.StepUpdate && !slices.ContainsFunc(d.Changes, fromSpec):
+		return directory.Drift
+	case d.Step == account.StepUpdate, d.Step == account.StepNone:
+		return directory.Edit
+	}
+	return directory.Creation
 }
 
 func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (account.View, *outcome) {
@@ -119,6 +134,11 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 	if out := r.take(ctx, s, *d.Account); out != nil {
 		return account.View{}, out
 	}
+	if switchesOff(d.Changes) {
+		if err := r.noteDeactivation(ctx, s); err != nil {
+			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
+		}
+	}
 	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {
 		s.observe(*d.Account)
 		return account.View{}, out
@@ -152,6 +172,9 @@ func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d 
 		s.observe(*d.Account)
 		return out
 	}
+	if s.rotated && !s.keyKnown() { // the new password finds it
+		return r.connect(ctx, s, d)
+	}
 	s.confirm(d, r.Clock.Now())
 	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	out := s.asDeclared(d)
@@ -171,6 +194,9 @@ func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d a
 	r.claim(ctx, s, *d.Account)
 	held, out := r.store(ctx, s)
 	if out != nil {
+		return out
+	}
+	if out := r.settleNext(ctx, s, held); out != nil {
 		return out
 	}
 	if out := r.applyPassword(ctx, s, d); out != nil {
@@ -208,6 +234,9 @@ func connected(s *childScope, d account.Decision, state secretState) *outcome {
 	if s.password != "" && !s.givesPassword() {
 		state.message += "; spec.passwordSecretRef is left aside: the account was there before this resource, and only adoptionPolicy Always changes its password"
 	}
+	if s.password != "" && s.annotation(v1alpha1.AnnotationRotatePassword) != "" {
+		state.message += "; the annotation rotate-password is left aside: spec.passwordSecretRef declares the password"
+	}
 	out := s.asDeclared(d)
 	out.secret = &state
 	return &out
@@ -230,8 +259,7 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 		return s.stored, nil
 	}
 	s.applied = s.applied || s.givesPassword() && r.passwords.has(s)
-	values := s.knownValues()
-	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
+	values := s.connectionValues()
 	maps.Copy(values, s.held)
 	held, err := r.writeConnection(ctx, s, values)
 	if err != nil {
@@ -245,16 +273,28 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 // writeConnection writes to the connection Secret, and tries again at once where that may help: what is held in memory
 // alone must not be lost to a conflict.
 func (r *ChildAccountReconciler) writeConnection(ctx context.Context, s *childScope, values secrets.Values) (held secrets.Values, err error) {
+	err = r.persist(ctx, func(ctx context.Context) error {
+		held, err = r.Connections.Write(ctx, s.connection(), values)
+		return err
+	})
+	return held, err
+}
+
+// persist carries out a write of what is known here alone, though the operator be stopped, and again where that may help.
+func (r *ChildAccountReconciler) persist(ctx context.Context, write func(context.Context) error) error {
 	again := func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
 	}
 	ctx, cancel := lasting(ctx)
 	defer cancel()
-	err = kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error {
-		held, err = r.Connections.Write(ctx, s.connection(), values)
-		return err
-	})
-	return held, err
+	return kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error { return write(ctx) })
+}
+
+// connectionValues are those that are known of the account.
+func (s *childScope) connectionValues() secrets.Values {
+	values := s.knownValues()
+	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
+	return values
 }
 
 // knownValues are those that need no account yet.

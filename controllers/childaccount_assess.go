@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -33,7 +32,7 @@ func (r *ChildAccountReconciler) assess(ctx context.Context, s *childScope) asse
 	if s.asked() && d.Step != account.StepWait {
 		d = account.Decision{Step: account.StepLook}
 	}
-	return r.judge(s, d)
+	return r.judge(ctx, s, d)
 }
 
 // gate says whether the resource is to be worked on at all.
@@ -55,17 +54,15 @@ func (r *ChildAccountReconciler) gate(ctx context.Context, s *childScope) (stop 
 
 // reach takes up the parent, or says why it can't be worked with.
 func (r *ChildAccountReconciler) reach(ctx context.Context, s *childScope) (stop bool, out outcome) {
-	s.parent = &v1alpha1.ParentAccount{}
-	err := r.Get(ctx, s.parentKey(), s.parent)
-	switch {
-	case apierrors.IsNotFound(err):
-		return true, outcome{reason: v1alpha1.ReasonParentNotFound, message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", s.child.Spec.ParentRef.Name, s.child.Namespace)}
-	case err != nil:
-		return true, outcome{err: err}
-	case s.parent.Suspended():
+	parent, denied := r.findParent(ctx, s)
+	if denied != nil {
+		return true, *denied
+	}
+	s.parent = parent
+	if s.parent.Suspended() {
 		return true, outcome{reason: v1alpha1.ReasonSuspended, message: fmt.Sprintf("ParentAccount %s is suspended", s.parent.Name)}
 	}
-	dir := r.Parents.Get(s.parentKey())
+	dir := r.Parents.Get(s.child.ParentKey())
 	if dir == nil {
 		return true, r.withoutParent(s)
 	}
@@ -100,7 +97,11 @@ func (r *ChildAccountReconciler) withoutParent(s *childScope) outcome {
 }
 
 func parentNotReady(s *childScope, of outcome) outcome {
-	return outcome{reason: v1alpha1.ReasonParentNotReady, message: fmt.Sprintf("ParentAccount %s is not ready: %s: %s", s.parent.Name, of.reason, of.message)}
+	message := fmt.Sprintf("ParentAccount %s is not ready: %s", s.parent.Name, of.reason)
+	if s.parent.Namespace == s.child.Namespace { // the details, names of Secrets for example, are not for other namespaces
+		message += ": " + of.message
+	}
+	return outcome{reason: v1alpha1.ReasonParentNotReady, message: message}
 }
 
 // outage is the outcome while the provider does not answer the parent; nil if it does. The message is the same for as
@@ -142,8 +143,11 @@ func pinned(s *childScope) *outcome {
 }
 
 // judge says what a decision means for the resource.
-func (r *ChildAccountReconciler) judge(s *childScope, d account.Decision) assessment {
-	if out := r.duplicate(s, d); out != nil {
+func (r *ChildAccountReconciler) judge(ctx context.Context, s *childScope, d account.Decision) assessment {
+	if out := r.duplicate(ctx, s, d); out != nil {
+		return assessment{outcome: *out}
+	}
+	if out := r.stopMassChange(ctx, s, d); out != nil {
 		return assessment{outcome: *out}
 	}
 	switch d.Step {

@@ -8,22 +8,28 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -35,6 +41,9 @@ type ChildAccountReconciler struct {
 	Connections secrets.Store
 	// Inputs reads the Secrets with declared passwords.
 	Inputs secrets.Reader
+	// Namespaces reads the labels of namespaces, which are watched if WatchNamespaces is set.
+	Namespaces      client.Reader
+	WatchNamespaces bool
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
 	// Recorder writes events.
@@ -47,7 +56,13 @@ type ChildAccountReconciler struct {
 	ConnectionSecrets cache.Cache
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
+	// Share selects, by their labels, the ParentAccounts that this operator works for; their children follow. Nil is all.
+	Share labels.Selector
 
+	// alarm has a ParentAccount looked at, because its provider does not answer.
+	alarm     func(types.NamespacedName)
+	turnstile turnstiles
+	governor  governor
 	holds     holds
 	passwords passwords
 	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
@@ -57,6 +72,7 @@ type ChildAccountReconciler struct {
 
 // Reconcile brings one account to what its ChildAccount declares.
 func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	defer r.turnstile.arrived(req)()
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -71,23 +87,47 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 }
 
 func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (ctrl.Result, error) {
+	if another, err := r.anothers(ctx, s); another || err != nil {
+		return ctrl.Result{}, err
+	}
 	if !s.child.DeletionTimestamp.IsZero() {
-		return r.release(ctx, s)
+		return r.inTurn(s, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
 	}
 	a := r.assess(ctx, s)
 	if a.work {
-		return r.finish(ctx, s, r.converge(ctx, s, a.decision))
+		return r.inTurn(s, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
+			return r.finish(ctx, s, r.converge(ctx, s, a.decision))
+		})
 	}
 	return r.finish(ctx, s, a.outcome)
+}
+
+// inTurn works on a resource if its parent has a place for it; otherwise it comes back by itself.
+func (r *ChildAccountReconciler) inTurn(s *childScope, urgent bool, work func() (ctrl.Result, error)) (ctrl.Result, error) {
+	parent := s.child.ParentKey()
+	if !r.turnstile.enter(parent, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}, urgent) {
+		return ctrl.Result{}, nil
+	}
+	defer r.turnstile.leave(parent)
+	return work()
+}
+
+// enqueue puts a resource into the queue, behind all that people and the API server ask for unless it is urgent.
+func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
+	queue := r.queue.Load()
+	if queue == nil {
+		return // not started yet: every resource is looked at then
+	}
+	if q, ok := (*queue).(priorityqueue.PriorityQueue[ctrl.Request]); ok && !urgent {
+		q.AddWithOpts(priorityqueue.AddOpts{Priority: ptr.To(handler.LowPriority)}, req)
+		return
+	}
+	(*queue).Add(req)
 }
 
 // Resynced wakes the children of a parent whose account is not as declared or whose status would say something else,
 // after the parent's list was read or could not be.
 func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.NamespacedName) {
-	queue := r.queue.Load()
-	if queue == nil {
-		return // not started yet: every resource is looked at then
-	}
 	var children v1alpha1.ChildAccountList
 	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
@@ -95,7 +135,7 @@ func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.Name
 	}
 	for i := range children.Items {
 		if r.needsWork(ctx, &children.Items[i]) {
-			(*queue).Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])})
+			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
 		}
 	}
 }
@@ -110,7 +150,7 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.
 		return true
 	}
 	r.writeStatus(s, a.outcome)
-	return !sameStatus(s.was, s.child.Status)
+	return !r.said(s)
 }
 
 // Recheck has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
@@ -124,6 +164,7 @@ func (r *ChildAccountReconciler) Recheck(children []v1alpha1.ChildAccount, which
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.turnstile.wake = r.enqueue
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil
@@ -131,6 +172,9 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	b := ctrl.NewControllerManagedBy(mgr)
 	if r.ConnectionSecrets != nil {
 		b = b.WatchesRawSource(r.connectionSecrets())
+	}
+	if r.WatchNamespaces {
+		b = b.WatchesMetadata(namespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
 	return b.
 		Named("childaccount").

@@ -1,11 +1,13 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -14,6 +16,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -42,6 +45,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	before := s.child.DeepCopy()
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
 	r.holds.forget(s.child.UID)
+	r.governor.forget(s)
 	r.recheck.Delete(s.child.UID)
 	r.passwords.forget(s.child.UID)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
@@ -55,23 +59,31 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || s.boundID() == "" {
 		return nil
 	}
-	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); err != nil {
+	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); apierrors.IsForbidden(err) {
+		// Not knowing is not "no": a kind that is uninstalled would switch off every account. Nor is it "yes", which would
+		// leave the account on and say nothing. So it waits its hour for the right to look, and then goes as it is.
+		return &outcome{reason: v1alpha1.ReasonDeleting, stuck: true, message: fmt.Sprintf(
+			"the account can't be switched off: %v. Let the operator look (see docs/operations.md), or set deletionPolicy to %s", err, v1alpha1.DeletionRetain)}
+	} else if err != nil {
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: err}
 	} else if goes {
 		return nil
 	}
 	stop, out := r.reach(ctx, s)
 	switch {
-	case s.parent.Suspended():
+	case forbidden(out):
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.boundID(), out.message)
+		return nil
+	case s.parent != nil && s.parent.Suspended():
 		return nil
 	case stop && out.err != nil:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: out.err}
 	case stop && out.reason == "":
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for ParentAccount " + s.parent.Name}
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for ParentAccount " + s.child.Spec.ParentRef.Name}
 	case stop:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
 	}
-	return r.deactivate(ctx, s)
+	return r.deactivate(directory.WithPriority(ctx, directory.Edit), s)
 }
 
 // deactivate switches the account off if it is still there, still ours and still on.
@@ -89,6 +101,12 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	}
 	field, _ := s.schema.Field("active")
 	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
+	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), after: out.after, stuck: out.reason != ""}
+	}
+	if err := r.noteDeactivation(ctx, s); err != nil {
+		return broken(v1alpha1.ReasonDeleting, err)
+	}
 	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
 		return deleting(err)
 	}
@@ -104,26 +122,28 @@ func deleting(err error) *outcome {
 	}
 }
 
-// surroundingsGo says whether the namespace or the kind itself is being deleted.
+// surroundingsGo says whether the namespace or the kind itself is being deleted. An error says that it is not known.
 func (r *ChildAccountReconciler) surroundingsGo(ctx context.Context, namespace string) (bool, error) {
+	var unknown error
 	for name, kind := range map[string]schema.GroupVersionKind{
 		namespace: corev1.SchemeGroupVersion.WithKind("Namespace"),
 		"childaccounts." + v1alpha1.GroupVersion.Group: {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
 	} {
 		meta := &metav1.PartialObjectMetadata{}
 		meta.SetGroupVersionKind(kind)
-		if err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("is %s going? %w", name, err)
-		} else if err != nil || !meta.DeletionTimestamp.IsZero() {
+		switch err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); {
+		case apierrors.IsNotFound(err), err == nil && !meta.DeletionTimestamp.IsZero():
 			return true, nil
+		case err != nil:
+			unknown = fmt.Errorf("is %s going? %w", name, err)
 		}
 	}
-	return false, nil
+	return false, unknown
 }
 
 // discard removes the connection Secret of a resource whose account was never made.
 func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
-	dir := r.Parents.Get(s.parentKey())
+	dir := r.Parents.Get(s.child.ParentKey())
 	if dir == nil || s.enter(dir) != nil || !s.intends() {
 		return nil
 	}

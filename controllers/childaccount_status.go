@@ -25,6 +25,7 @@ func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out 
 	r.writeStatus(s, out)
 	pause := r.remember(s, out)
 	r.tell(ctx, s, out)
+	r.raiseAlarm(s)
 	if err := r.patchStatus(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -32,6 +33,16 @@ func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out 
 		return ctrl.Result{}, out.err
 	}
 	return ctrl.Result{RequeueAfter: childTable.requeue(out, pause)}, nil
+}
+
+// raiseAlarm tells the parent that its provider does not answer, where it has not found out by itself.
+func (r *ChildAccountReconciler) raiseAlarm(s *childScope) {
+	if s.dir == nil || r.alarm == nil || s.dir.Listings().Err != nil {
+		return
+	}
+	if down, _ := s.dir.Budget.Down(); down {
+		r.alarm(s.child.ParentKey())
+	}
 }
 
 // writeStatus computes the whole status from what happened. It is pure but for the clock.
@@ -83,7 +94,7 @@ func (r *ChildAccountReconciler) remember(s *childScope, out outcome) time.Durat
 }
 
 func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope) error {
-	if equality.Semantic.DeepEqual(s.was, s.child.Status) {
+	if r.said(s) {
 		return nil
 	}
 	before := s.child.DeepCopy()
@@ -91,6 +102,50 @@ func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope)
 	ctx, cancel := lasting(ctx)
 	defer cancel()
 	return r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+}
+
+// fillsInAfter is how long after an account became ready its status is left without what only a list shows (when it was
+// created, its currency, defaults): that alone is not worth one more write while thousands are being made.
+const fillsInAfter = 10 * time.Minute
+
+// said says whether the stored status says all there is to say.
+func (r *ChildAccountReconciler) said(s *childScope) bool {
+	if equality.Semantic.DeepEqual(s.was, s.child.Status) {
+		return true
+	}
+	ready := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || s.was.Observed == nil || r.Clock.Now().After(ready.LastTransitionTime.Add(fillsInAfter)) {
+		return false
+	}
+	now := s.child.Status
+	now.Observed = s.was.Observed
+	return equality.Semantic.DeepEqual(s.was, now) && fillsIn(s.was.Observed, s.child.Status.Observed)
+}
+
+// fillsIn says whether all that was observed before is still as it was.
+func fillsIn(before, now *v1alpha1.ObservedAccount) bool {
+	var a, b map[string]any
+	for o, into := range map[*v1alpha1.ObservedAccount]*map[string]any{before: &a, now: &b} {
+		text, err := json.Marshal(o)
+		if err != nil || json.Unmarshal(text, into) != nil {
+			return false
+		}
+	}
+	return within(a, b)
+}
+
+// within says whether every value of a is in b.
+func within(a, b map[string]any) bool {
+	for k, v := range a {
+		if inner, ok := v.(map[string]any); ok {
+			if other, ok := b[k].(map[string]any); !ok || !within(inner, other) {
+				return false
+			}
+		} else if b[k] != v {
+			return false
+		}
+	}
+	return true
 }
 
 // tell writes events: what was done, and each failure once, when it begins.

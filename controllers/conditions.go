@@ -54,6 +54,9 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonDeactivatedEarlier: {ready: no, second: yes, stalled: true, help: "The account was found again, switched off, and active is not declared: an earlier deletion with deletionPolicy Deactivate did that, most likely. Declare active: true to switch it on, active: false to leave it off."},
 	v1alpha1.ReasonSuspended:          {ready: asBefore, second: unknown, help: "The resource or its parent is suspended. Remove suspend to go on."},
 
+	v1alpha1.ReasonNamespaceNotAllowed: {ready: no, second: no, stalled: true, retry: slow, help: "There is no such ParentAccount in the other namespace, or it does not let the resource's namespace in. Its owner has to name it in spec.allowedNamespaces. An account that is there stays as it is."},
+	v1alpha1.ReasonNotPermitted:        {ready: no, second: no, stalled: true, retry: none, help: "A resource of another namespace may not do this with the ParentAccount: its owner has to grant it in spec.allowedNamespaces.grants. An account that is there stays as it is."},
+
 	v1alpha1.ReasonParentNotFound: {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace. Create it or correct the manifest."},
 	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why."},
 	v1alpha1.ReasonParentChanged:  {ready: no, second: no, stalled: true, help: "The ParentAccount's credentials belong to another account than the one this account was made under. Restore them, or accept the new one with the annotation accounts.cpaas.dev/accept-parent: <new parent account id>."},
@@ -80,6 +83,8 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is gone at the provider, or has another name now; the message says which. For one that is gone, missingPolicy Recreate makes it anew; so does deleting the resource and applying it again. Under Observe: there is none with this name."},
 	v1alpha1.ReasonAPIKeyMissing:  {ready: no, second: yes, stalled: true, retry: slow, help: "The account is as declared, but its API key was lost on the way and can't be recovered. The message says how to go on."},
 
+	v1alpha1.ReasonAwaitingApproval: {ready: asBefore, second: no, stalled: true, retry: none, help: "Too many accounts would change, or be switched off, in too short a time (limits.massChange, limits.maxDeactivationsPerHour of the ParentAccount). The message names them, and the command that lets exactly these pass. Reverting the edits ends it too."},
+
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer. It is tried again by itself; after a while Ready becomes Unknown."},
 	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be switched off first; it is kept back for at most an hour. Stalled says that somebody has to act; the message says why."},
@@ -94,6 +99,7 @@ var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string
 
 	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints."},
 	v1alpha1.ReasonCABundleInvalid:    {ready: no, second: unknown, stalled: true, help: "The authorities in spec.voximplant.caBundle can't be read, so no call is made. The message says what is wrong and what to do."},
+	v1alpha1.ReasonInvalidSelector:    {ready: no, second: unknown, stalled: true, help: "The selector in spec.allowedNamespaces can't be read; the message says why. Nothing is done for any child until it is corrected."},
 	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
 	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials can't be used; the message names the key and what is wrong with it."},

@@ -13,19 +13,17 @@ import (
 // connect makes a new connection, asks whose it is before anything else is done with it, and has it take the old one's place
 // where that leads to the same account.
 func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c Connection, old *directory.Parent) (*directory.Parent, *outcome) {
-	c.Budget = directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
-	if old != nil && old.Endpoint == c.Endpoint {
-		c.Budget = old.Budget // calls on the old one may be under way still
-	}
+	own := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	c.Gate = directory.NewGate(own)
 	remote, err := r.Connect(c)
 	if err != nil {
 		return nil, &outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)}
 	}
 	dir := &directory.Parent{
-		Budget: c.Budget, Endpoint: c.Endpoint, Requested: s.requested(),
+		Budget: own, Endpoint: c.Endpoint, Requested: s.requested(),
 		Connection: c.fingerprint(), Target: c.target(s.parent), APIKey: digest(c.APIKey.Reveal()),
 	}
-	if err := r.introduce(ctx, s, dir, remote, old); err != nil {
+	if err := r.introduce(ctx, s, c, dir, remote); err != nil {
 		if old != nil {
 			old.Refused = &directory.Refusal{Connection: dir.Connection, At: r.Clock.Now(), Err: err}
 		}
@@ -43,21 +41,24 @@ func lacksKey(c *v1alpha1.ChildAccount) bool {
 	return hadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted)
 }
 
-// introduce asks whose the connection is. In the place of another one to the same account it has to show first that it may
-// list; else the first resync finds out.
-func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope, dir *directory.Parent, remote Remote, old *directory.Parent) error {
+// introduce asks whose the connection is, and has it share that account's budget. In the place of another connection to the
+// same account it has to show first that it may list; else the first resync finds out.
+func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope, c Connection, dir *directory.Parent, remote Remote) error {
 	s.asked = true
 	self, err := remote.Self(ctx)
 	if err != nil {
 		return err
 	}
 	dir.AccountID, dir.AccountName = self.ID, self.Name
+	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
+	c.Gate.Use(dir.Budget)
+	old := r.Parents.Get(s.key())
 	if old == nil || old.AccountID != self.ID || hostOf(old.Endpoint) != hostOf(dir.Endpoint) {
 		dir.Directory = directory.New(remote, r.Clock)
 		return nil
 	}
 	dir.Directory = old.Directory
-	if err := dir.Switch(ctx, remote, known(s.children.Items)); err != nil {
+	if err := dir.Switch(ctx, remote, r.known(ctx, s.children.Items)); err != nil {
 		return err
 	}
 	r.Recorder.Eventf(s.parent, nil, corev1.EventTypeNormal, "Reconnected", "Connect", "connected as the ParentAccount and its Secrets are now; former credentials are only used by calls that are under way")

@@ -2,18 +2,21 @@ package controllers
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 // FieldManager is the name under which the API server knows what the operator writes.
@@ -34,7 +37,7 @@ func (r *ChildAccountReconciler) connectionSecrets() source.Source {
 		predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 			CreateFunc: func(event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return false },
 			UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
-				return othersWrote(e.ObjectNew) != othersWrote(e.ObjectOld)
+				return othersWrote(e.ObjectNew) != othersWrote(e.ObjectOld) || lost(e.ObjectOld, e.ObjectNew)
 			},
 		})
 }
@@ -63,4 +66,60 @@ func othersWrote(o metav1.Object) string {
 		}
 	}
 	return b.String()
+}
+
+// lost says whether a key of the data that the operator wrote is not its any more: somebody took it away, or wrote it anew.
+func lost(before, after metav1.Object) bool {
+	have := ourKeys(after)
+	for key := range ourKeys(before) {
+		if !have[key] {
+			return true
+		}
+	}
+	return false
+}
+
+// ourKeys are the keys of the data that were last written by the operator.
+func ourKeys(o metav1.Object) map[string]bool {
+	keys := map[string]bool{}
+	for _, f := range o.GetManagedFields() {
+		var fields struct {
+			Data map[string]any `json:"f:data"`
+		}
+		if f.Manager != FieldManager || f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.GetRawBytes(), &fields) != nil {
+			continue
+		}
+		for key := range fields.Data {
+			keys[key] = true
+		}
+	}
+	return keys
+}
+
+// indexResource finds the connection Secrets of a resource.
+const indexResource = "resource"
+
+// IndexConnectionSecrets adds the index that the controllers need to the cache of connection Secrets' metadata.
+func IndexConnectionSecrets(ctx context.Context, indexer client.FieldIndexer) error {
+	return indexer.IndexField(ctx, SecretMetadata(), indexResource, func(o client.Object) []string {
+		return []string{o.GetAnnotations()[v1alpha1.AnnotationResource]}
+	})
+}
+
+// OtherConnectionSecrets names the connection Secrets that a resource has by other names than the present one.
+func OtherConnectionSecrets(reader client.Reader) func(context.Context, secrets.Connection) ([]string, error) {
+	return func(ctx context.Context, c secrets.Connection) ([]string, error) {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+		if err := reader.List(ctx, list, client.InNamespace(c.Namespace), client.MatchingFields{indexResource: c.Resource}); err != nil {
+			return nil, err
+		}
+		var names []string
+		for i := range list.Items {
+			if list.Items[i].Name != c.Name {
+				names = append(names, list.Items[i].Name)
+			}
+		}
+		return names, nil
+	}
 }

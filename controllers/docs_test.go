@@ -37,8 +37,10 @@ func manifestsOf(name string) []string {
 
 var _ = DescribeTable("Every manifest that people are shown is accepted as it stands",
 	func(ctx SpecContext, name string, count int) {
-		err := k8s.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "telephony"}})
-		Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
+		for _, ns := range []string{"telephony", "team"} {
+			err := k8s.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
+			Expect(client.IgnoreAlreadyExists(err)).To(Succeed())
+		}
 		manifests := manifestsOf(name)
 		Expect(manifests).To(HaveLen(count))
 		for _, m := range manifests {
@@ -48,7 +50,25 @@ var _ = DescribeTable("Every manifest that people are shown is accepted as it st
 		}
 	},
 	Entry("README.md", "../README.md", 1),
-	Entry("docs/guide.md", "../docs/guide.md", 8),
+	Entry("docs/guide.md", "../docs/guide.md", 11),
 	Entry("config/samples, ChildAccounts", "../config/samples/accounts_v1alpha1_childaccount.yaml", 3),
 	Entry("config/samples, ParentAccount", "../config/samples/accounts_v1alpha1_parentaccount.yaml", 1),
+	policySamples(),
 )
+
+// policySamples are the samples of single policies, one a file but for those that take two.
+func policySamples() []TableEntry {
+	names, err := filepath.Glob("../config/samples/policies/*.yaml")
+	if err != nil || len(names) == 0 {
+		panic("no samples of policies")
+	}
+	var out []TableEntry
+	for _, name := range names {
+		count := 1
+		if filepath.Base(name) == "share.yaml" {
+			count = 2
+		}
+		out = append(out, Entry(name, name, count))
+	}
+	return out
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -16,17 +15,17 @@ const indexAccountName = "accountName"
 
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
 // holds it wins, then the older, then the one with the lesser namespace and name.
-func (r *ChildAccountReconciler) duplicate(s *childScope, d account.Decision) *outcome {
+func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d account.Decision) *outcome {
 	if d.Step == account.StepWait || s.child.Observes() {
 		return nil
 	}
 	var others v1alpha1.ChildAccountList
-	if err := r.List(context.Background(), &others, client.MatchingFields{indexAccountName: s.child.AccountName()}); err != nil {
+	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}); err != nil {
 		return &outcome{err: err}
 	}
 	for i := range others.Items {
 		other := &others.Items[i]
-		if other.UID == s.child.UID || other.Observes() || r.parentAccountOf(other) != s.dir.AccountID || !precedes(other, s.child) {
+		if other.UID == s.child.UID || other.Observes() || !precedes(other, s.child) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
@@ -35,12 +34,13 @@ func (r *ChildAccountReconciler) duplicate(s *childScope, d account.Decision) *o
 	return nil
 }
 
-// parentAccountOf is the id of the parent account of a resource, "" where it is not known.
-func (r *ChildAccountReconciler) parentAccountOf(c *v1alpha1.ChildAccount) string {
+// parentAccountOf is the id of the parent account of a resource, "" where it is not known, or is none of the resource's
+// business: who may not use a ParentAccount can't stand in the way of those who may.
+func (r *ChildAccountReconciler) parentAccountOf(ctx context.Context, c *v1alpha1.ChildAccount) string {
 	if c.Status.ParentAccountID != "" {
 		return c.Status.ParentAccountID
 	}
-	if dir := r.Parents.Get(types.NamespacedName{Namespace: c.Namespace, Name: c.Spec.ParentRef.Name}); dir != nil {
+	if dir := r.Parents.Get(c.ParentKey()); dir != nil && r.mayUse(ctx, c) {
 		return dir.AccountID
 	}
 	return ""

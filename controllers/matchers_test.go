@@ -129,7 +129,8 @@ func expectInvariants(c *v1alpha1.ChildAccount) {
 		Expect(c == nil || c.Status == metav1.ConditionTrue).To(BeTrue(), "abnormal-true conditions are absent otherwise")
 	}
 	if ready != nil {
-		Expect(ready.Status == metav1.ConditionTrue && stalled != nil).To(BeFalse(), "Ready and Stalled at once")
+		waits := stalled != nil && (stalled.Reason == v1alpha1.ReasonAwaitingApproval || stalled.Reason == v1alpha1.ReasonDeleting)
+		Expect(ready.Status == metav1.ConditionTrue && stalled != nil && !waits).To(BeFalse(), "Ready and Stalled at once")
 		Expect(c.Status.ObservedGeneration).To(BeNumerically(">=", 1))
 	}
 	if ready != nil && ready.Status == metav1.ConditionTrue {

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash/fnv"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,7 +33,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/trust"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=list;watch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts/status,verbs=patch
 
 // Remote is what the controllers need of a provider.
@@ -49,8 +52,8 @@ type Connection struct {
 	Credentials []byte
 	// APIKey is the parent account's own API key, "" where none is given.
 	APIKey account.Secret
-	// Budget bounds the calls.
-	Budget *directory.Budget
+	// Gate bounds the calls.
+	Gate *directory.Gate
 }
 
 // fingerprint tells one connection from another without giving anything away.
@@ -96,6 +99,15 @@ type ParentAccountReconciler struct {
 	Clock clock.Clock
 	// Concurrency is how many ParentAccounts are reconciled at one time.
 	Concurrency int
+
+	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+}
+
+// look wakes a ParentAccount whose children find that the provider does not answer.
+func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
+	if queue := r.queue.Load(); queue != nil {
+		(*queue).Add(ctrl.Request{NamespacedName: parent})
+	}
 }
 
 // parentScope is what one reconcile of a ParentAccount works with.
@@ -126,6 +138,10 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if !selects(r.Children.Share, parent) {
+		r.Parents.Put(req.NamespacedName, nil) // another operator's, if only from now on
+		return ctrl.Result{}, nil
+	}
 	s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
 	out := r.reconcile(ctx, s)
 	return r.finish(ctx, s, out)
@@ -135,6 +151,9 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 	if s.parent.Suspended() {
 		r.Parents.Put(s.key(), nil) // whoever goes on looks at the provider first
 		return outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
+	}
+	if out := checkSelector(s.parent); out != nil {
+		return *r.unusable(s, *out)
 	}
 	if err := r.List(ctx, &s.children, childrenOfParent(s.key())...); err != nil {
 		return outcome{err: err}
@@ -216,7 +235,8 @@ func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir
 		r.Children.Recheck(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
 	}
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
-	dir.Budget.Set(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	dir.SetMaxBatch(s.parent.MaxBatchSize())
 	known := *dir
 	known.Verified = verified(s.parent)
 	r.Parents.Put(s.key(), &known)
@@ -246,13 +266,18 @@ func (r *ParentAccountReconciler) unusable(s *parentScope, out outcome) *outcome
 // resync reads the whole list if it is time to.
 func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
 	wait := r.untilResync(s, dir.Listings())
+	if down, probe := dir.Budget.Down(); down && dir.Listings().Err == nil {
+		wait = 0 // the children's calls have no answer: the list tells for all of them
+	} else if down {
+		wait = probe
+	}
 	if s.requested() != dir.Requested {
 		wait, dir.Requested = 0, s.requested()
 	}
 	if wait <= 0 {
 		s.asked = true
-		wait = s.parent.ResyncInterval()
-		_ = dir.Refresh(ctx, known(s.children.Items)) // how it went is in the directory
+		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
+		_ = dir.Refresh(ctx, r.known(ctx, s.children.Items)) // how it went is in the directory
 	}
 	return r.listed(s, dir, wait)
 }
@@ -264,18 +289,35 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 	case l.TriedAt.IsZero():
 		return 0
 	case l.Err == nil:
-		return l.TriedAt.Add(s.parent.ResyncInterval()).Sub(now)
+		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
 	}
 	out := parentTable.failed(l.Err)
 	since := troubledSince(s.parent.Status.Conditions, l.TriedAt)
 	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
 }
 
+// nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
+// that many of them do not ask all at once, not even after a restart; so this is half an interval to one and a half away.
+func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(uid))
+	next := last.Truncate(interval).Add(time.Duration(h.Sum64() % uint64(interval)))
+	for next.Before(last.Add(interval / 2)) {
+		next = next.Add(interval)
+	}
+	return next
+}
+
 // listed says how the last list went, and when the next one is due.
 func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, next time.Duration) outcome {
 	l := dir.Listings()
 	if l.Err != nil {
-		return r.failed(s, l.Err)
+		out := r.failed(s, l.Err)
+		if down, probe := dir.Budget.Down(); down {
+			probe = max(probe, soon.min)
+			out.retry = &retry{min: probe, max: probe}
+		}
+		return out
 	}
 	managed := int32(0)
 	for i := range s.children.Items {
@@ -340,10 +382,14 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 	}
 }
 
-// known is what the children know of: their ids, and the names of those without one.
-func known(children []v1alpha1.ChildAccount) directory.Known {
+// known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
+// not use the parent.
+func (r *ParentAccountReconciler) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
 	var k directory.Known
 	for i := range children {
+		if !r.Children.mayUse(ctx, &children[i]) {
+			continue
+		}
 		if id := children[i].Status.AccountID; id != "" {
 			k.IDs = append(k.IDs, id)
 		} else {
@@ -363,10 +409,16 @@ func hostOf(endpoint string) string {
 
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.Children.alarm = r.look
+	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
+		r.queue.Store(&queue)
+		return nil
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("parentaccount").
-		For(&v1alpha1.ParentAccount{}, forChildAccounts()).
+		For(&v1alpha1.ParentAccount{}, forParentAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
+		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		Complete(r)
 }

@@ -68,7 +68,13 @@ func (p *passwords) forget(uid types.UID) {
 // readPassword takes up the declared password, or says why its Secret can't be used.
 func (r *ChildAccountReconciler) readPassword(ctx context.Context, s *childScope) *outcome {
 	name, key, declared := s.child.PasswordSecret()
-	if !declared || s.child.Observes() {
+	switch {
+	case s.child.Observes():
+		return nil
+	case !declared:
+		if s.rotation = s.annotation(v1alpha1.AnnotationRotatePassword); s.rotation != "" {
+			s.passwordMark = "rotation " + s.rotation
+		}
 		return nil
 	}
 	password, err := r.Inputs.Password(ctx, s.child.Namespace, name, key)
@@ -89,7 +95,7 @@ func (s *childScope) givesPassword() bool {
 
 // passwordSettled says whether nothing is left to do for the password.
 func (r *ChildAccountReconciler) passwordSettled(s *childScope) bool {
-	return !s.givesPassword() || r.passwords.has(s)
+	return !s.givesPassword() && s.rotation == "" || r.passwords.has(s)
 }
 
 // firstPassword is the password that the account is created with: the declared one, or one that is generated and in the
@@ -109,7 +115,8 @@ func (s *childScope) knownPassword(held secrets.Values) account.Secret {
 	return held[secrets.KeyPassword]
 }
 
-// applyPassword gives the account the declared password where it has another one; nil means that it is settled.
+// applyPassword gives the account the declared password where it has another one, or a new generated one where that is
+// asked for; nil means that it is settled.
 func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScope, d account.Decision) *outcome {
 	if r.passwordSettled(s) {
 		return nil
@@ -117,6 +124,9 @@ func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScop
 	if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok { // only the connection Secret was to be looked at
 		out := held.remaining(r.Clock.Now())
 		return &out
+	}
+	if s.rotation != "" {
+		return r.rotatePassword(ctx, s)
 	}
 	known, err := r.Connections.Remembers(ctx, s.connection(), s.password)
 	if err != nil {
@@ -129,7 +139,7 @@ func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScop
 	if err := r.Connections.Reserve(ctx, s.connection(), s.knownValues()); err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
-	if out := stopped(r.setPassword(ctx, s)); out != nil {
+	if out := stopped(r.setPassword(ctx, s, s.password)); out != nil {
 		return out
 	}
 	return r.rememberPassword(ctx, s)
@@ -137,9 +147,9 @@ func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScop
 
 // setPassword makes the call. An answer that leaves open whether the account has the password now is settled by
 // trying the password itself.
-func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope) error {
+func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope, password account.Secret) error {
 	id := s.child.Status.AccountID
-	err := s.dir.SetPassword(ctx, id, s.password)
+	err := s.dir.SetPassword(ctx, id, password)
 	e := account.AsError(err)
 	switch {
 	case err == nil:
@@ -150,7 +160,7 @@ func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope)
 	case e.Code != passwordHadBefore:
 		return err
 	}
-	has, checked := s.dir.CheckPassword(ctx, id, s.password)
+	has, checked := s.dir.CheckPassword(ctx, id, password)
 	switch c := account.ClassOf(checked); {
 	case has && e.Doubt:
 		r.tellPassword(s)
@@ -165,7 +175,69 @@ func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope)
 
 func (r *ChildAccountReconciler) tellPassword(s *childScope) {
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "PasswordChanged", "Update",
-		"gave account %s (id %s) the password that is declared", s.child.AccountName(), s.child.Status.AccountID)
+		"gave account %s (id %s) the password that is %s", s.child.AccountName(), s.child.Status.AccountID, s.passwordSource())
+}
+
+func (s *childScope) passwordSource() string {
+	if s.rotation != "" {
+		return "newly generated"
+	}
+	return "declared"
+}
+
+// rotatePassword gives the account a new generated password, once for each value of the annotation.
+func (r *ChildAccountReconciler) rotatePassword(ctx context.Context, s *childScope) *outcome {
+	next, err := r.Connections.Next(ctx, s.connection(), s.connectionValues())
+	if err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	if next != "" {
+		if out := r.giveNext(ctx, s, next); out != nil {
+			return out
+		}
+		s.rotated = true
+	}
+	r.passwords.settle(s)
+	return nil
+}
+
+// giveNext is the second phase of a rotation: the account gets the password that is in the connection Secret by now.
+func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, next account.Secret) *outcome {
+	err := r.setPassword(ctx, s, next)
+	if account.ClassOf(err) == account.PasswordRejected && !account.AsError(err).Doubt {
+		if err := r.persist(ctx, func(ctx context.Context) error { return r.Connections.Drop(ctx, s.connection()) }); err != nil {
+			return brokenSecret(v1alpha1.ReasonUpdating, err)
+		}
+	}
+	if err != nil {
+		return stopped(err)
+	}
+	if err := r.persist(ctx, func(ctx context.Context) error { return r.Connections.Promote(ctx, s.connection(), next) }); err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	return nil
+}
+
+// settleNext finds out what became of a rotation that was interrupted and is not asked for any more.
+func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, held secrets.Values) *outcome {
+	next := held[secrets.KeyPasswordNext]
+	if next == "" || s.rotation != "" || s.password != "" {
+		return nil
+	}
+	has, err := s.dir.CheckPassword(ctx, s.child.Status.AccountID, next)
+	if err != nil {
+		return stopped(err)
+	}
+	err = r.persist(ctx, func(ctx context.Context) error {
+		if has {
+			return r.Connections.Promote(ctx, s.connection(), next)
+		}
+		return r.Connections.Drop(ctx, s.connection())
+	})
+	if err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	return nil
 }
 
 // rememberPassword notes in the connection Secret and in memory that the account has the declared password.

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -30,6 +30,10 @@ type childScope struct {
 	// password is the declared one, "" where none is; passwordMark tells it from others.
 	password     account.Secret
 	passwordMark string
+	// rotation is the value of the annotation that asks for a new generated password, "" where none is to be generated.
+	rotation string
+	// rotated is set where this reconcile gave the account a new generated password.
+	rotated bool
 	// applied is set where the account is known to have the declared password.
 	applied bool
 	// foundOff is set where the account was found by its claim, switched off, and whether it is to be on is not declared.
@@ -49,10 +53,6 @@ func newChildScope(child *v1alpha1.ChildAccount, installation string) *childScop
 		was:   *child.Status.DeepCopy(),
 		claim: account.Claim{Installation: installation, Namespace: child.Namespace, Name: child.Name},
 	}
-}
-
-func (s *childScope) parentKey() types.NamespacedName {
-	return types.NamespacedName{Namespace: s.child.Namespace, Name: s.child.Spec.ParentRef.Name}
 }
 
 // enter takes up the parent that the gate found, and reads what is declared by its field table.
@@ -113,11 +113,23 @@ func (s *childScope) connection() secrets.Connection {
 		Name:      s.child.ConnectionSecretName(),
 		Resource:  "ChildAccount/" + s.child.Name,
 		Account:   s.target(),
+		Rotation:  s.rotation,
+	}
+	if declared := s.child.Spec.ConnectionSecret; declared != nil {
+		c.Labels, c.Annotations = plain(declared.Labels), plain(declared.Annotations)
 	}
 	if s.applied {
 		c.Applied = s.password
 	}
 	return c
+}
+
+func plain[T ~string](m map[string]T) map[string]string {
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[k] = string(v)
+	}
+	return out
 }
 
 // plan tells one try from another: the generation, the connection it would use, and what it would write, the declared
@@ -162,8 +174,11 @@ func (s *childScope) unbind() {
 }
 
 // requested is the value of the annotation that asks for a look now.
-func (s *childScope) requested() string {
-	v := s.child.Annotations[v1alpha1.AnnotationReconcileRequestedAt]
+func (s *childScope) requested() string { return s.annotation(v1alpha1.AnnotationReconcileRequestedAt) }
+
+// annotation is the value that a person gave to one of our annotations, as much of it as is kept.
+func (s *childScope) annotation(name string) string {
+	v := s.child.Annotations[name]
 	return v[:min(len(v), longestObserved)]
 }
 
@@ -172,9 +187,10 @@ func (s *childScope) asked() bool {
 	return s.requested() != "" && s.requested() != s.child.Status.LastHandledReconcileAt
 }
 
-// settled says whether the account is the resource's and its connection Secret needs no look.
+// settled says whether the account is the resource's, the resource still has its finalizer (kubectl replace takes it
+// away) and the connection Secret needs no look.
 func (s *childScope) settled(d account.Decision) bool {
-	return s.boundID() == d.Account.ID && s.secretSettled()
+	return s.boundID() == d.Account.ID && controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) && s.secretSettled()
 }
 
 // secretSettled says whether the connection Secret needs no look: all that could change it is as it was.
@@ -182,4 +198,9 @@ func (s *childScope) secretSettled() bool {
 	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
 	return settled && c.ObservedGeneration == s.child.Generation && s.was.AccountID == s.child.Status.AccountID
+}
+
+// keyKnown says whether the connection Secret has the API key.
+func (s *childScope) keyKnown() bool {
+	return meta.IsStatusConditionTrue(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 }

@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -60,6 +61,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	config.QPS, config.Burst = 1000, 2000
 	k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
 	Expect(err).NotTo(HaveOccurred())
+	deploy(ctx)
 
 	key, err = rsa.GenerateKey(rand.Reader, 2048)
 	Expect(err).NotTo(HaveOccurred())
@@ -101,17 +103,17 @@ func startWorld(ctx context.Context) *world {
 	return w
 }
 
-// start runs the operator; calling it again after w.stop() is a restart.
+// start runs the operator, with the rights of its ServiceAccount and no more; calling it again after w.stop() is a restart.
 func (w *world) start(_ context.Context, otherEndpoints ...string) {
 	w.options.AllowedEndpoints = append([]string{provider.URL}, otherEndpoints...)
-	w.options.MetricsAddress, w.options.ProbeAddress = "0", "0"
+	w.options.MetricsAddress, w.options.ProbeAddress = cmp.Or(w.options.MetricsAddress, "0"), cmp.Or(w.options.ProbeAddress, "0")
 	w.options.SkipNameValidation = true
 	w.options.Clock = w.clock
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		defer GinkgoRecover()
-		done <- cli.RunManager(ctx, config, w.options)
+		done <- cli.RunManager(ctx, operatorConfig(), w.options)
 	}()
 	w.stop = func() {
 		cancel()
@@ -125,20 +127,29 @@ func (w *world) cleanUp(ctx SpecContext) {
 	if w.stop != nil {
 		w.stop()
 	}
+	w.sweep(ctx, w.ns)
+	for _, call := range w.sim.Calls() {
+		Expect(call.SecretInURL).To(BeFalse(), "a secret in the URL of %s", call.Method)
+		Expect(call.HTTPMethod).To(Equal(http.MethodPost))
+	}
+}
+
+// sweep removes what a spec has made in a namespace, after a last look at it.
+func (w *world) sweep(ctx context.Context, ns string) {
+	GinkgoHelper()
+	if w.stop != nil {
+		w.stop()
+	}
 	var children v1alpha1.ChildAccountList
-	Expect(k8s.List(ctx, &children, client.InNamespace(w.ns))).To(Succeed())
+	Expect(k8s.List(ctx, &children, client.InNamespace(ns))).To(Succeed())
 	for i := range children.Items {
 		c := &children.Items[i]
 		expectInvariants(c)
 		patch := []byte(`{"metadata":{"finalizers":null}}`)
 		Expect(client.IgnoreNotFound(k8s.Patch(ctx, c, client.RawPatch("application/merge-patch+json", patch)))).To(Succeed())
 	}
-	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(w.ns))).To(Succeed())
-	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(w.ns))).To(Succeed())
-	for _, call := range w.sim.Calls() {
-		Expect(call.SecretInURL).To(BeFalse(), "a secret in the URL of %s", call.Method)
-		Expect(call.HTTPMethod).To(Equal(http.MethodPost))
-	}
+	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
+	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
 }
 
 // credentials is a labelled Secret with the parent's credentials.
@@ -218,6 +229,15 @@ func (w *world) awaitLists(n int) {
 	seen := w.count("GetChildrenAccounts")
 	// One more begins only when the one before it is dealt with.
 	Eventually(func() int { return w.count("GetChildrenAccounts") }).Should(BeNumerically(">", seen+n))
+}
+
+// awaitSilence waits until the list is not read any more.
+func (w *world) awaitSilence() {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		before := len(w.sim.Calls())
+		g.Consistently(func() int { return len(w.sim.Calls()) }, "2s", "200ms").Should(Equal(before))
+	}).WithTimeout(time.Minute).Should(Succeed())
 }
 
 // edit changes a resource as a person would, trying again where it was overtaken.

@@ -2,8 +2,8 @@ package controllers
 
 import (
 	"context"
+	"maps"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,7 +21,8 @@ import (
 
 // The indexes of the manager's cache.
 const (
-	indexParent = "spec.parentRef.name"
+	// indexParent finds the ChildAccounts of all namespaces that name a ParentAccount, "namespace/name".
+	indexParent = "parent"
 	// indexInput finds the ParentAccounts and the ChildAccounts that refer to an input Secret.
 	indexInput = "inputSecrets"
 )
@@ -29,7 +30,7 @@ const (
 // Index adds the indexes that the controllers need to a cache.
 func Index(ctx context.Context, indexer client.FieldIndexer) error {
 	err := indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexParent, func(o client.Object) []string {
-		return []string{o.(*v1alpha1.ChildAccount).Spec.ParentRef.Name}
+		return []string{o.(*v1alpha1.ChildAccount).ParentKey().String()}
 	})
 	if err != nil {
 		return err
@@ -61,19 +62,23 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 
 // childrenOfParent lists the ChildAccounts that refer to a ParentAccount.
 func childrenOfParent(parent types.NamespacedName) []client.ListOption {
-	return []client.ListOption{client.InNamespace(parent.Namespace), client.MatchingFields{indexParent: parent.Name}}
+	return []client.ListOption{client.MatchingFields{indexParent: parent.String()}}
 }
 
 // sourceFunc is a source that only hands over the controller's queue.
 type sourceFunc = source.Func
 
 // ours are the annotations of a person that ask for a reconcile.
-var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt}
+var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt, v1alpha1.AnnotationRotatePassword}
 
-// asked passes what a person asks for: a new spec, a deletion, one of our annotations. Our own patches pass by.
+// asked passes what a person asks for: a new spec, a deletion, one of our annotations; and a finalizer that was taken
+// away. Our own patches pass by.
 var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	before, after := e.ObjectOld, e.ObjectNew
 	if before.GetGeneration() != after.GetGeneration() || before.GetDeletionTimestamp().IsZero() != after.GetDeletionTimestamp().IsZero() {
+		return true
+	}
+	if len(after.GetFinalizers()) < len(before.GetFinalizers()) {
 		return true
 	}
 	for _, name := range ours {
@@ -86,11 +91,17 @@ var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 
 func forChildAccounts() builder.ForOption { return builder.WithPredicates(asked) }
 
+// forParentAccounts passes labels too: they say whose a ParentAccount is.
+func forParentAccounts() builder.ForOption {
+	return builder.WithPredicates(predicate.Or[client.Object](asked, predicate.LabelChangedPredicate{}))
+}
+
 // forParentsOfChildren passes what children must know of their parent: its spec, and whether and as whom it is ready.
 func forParentsOfChildren() builder.WatchesOption {
 	return builder.WithPredicates(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.ParentAccount), e.ObjectNew.(*v1alpha1.ParentAccount)
-		return before.Generation != after.Generation ||
+		return before.Generation != after.Generation || !maps.Equal(before.Labels, after.Labels) ||
+			before.Annotations[v1alpha1.AnnotationApproveMassChange] != after.Annotations[v1alpha1.AnnotationApproveMassChange] ||
 			before.Status.AccountID != after.Status.AccountID ||
 			before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
 			!sameCondition(before.Status.Conditions, after.Status.Conditions, v1alpha1.ConditionReady)
@@ -104,8 +115,6 @@ func sameCondition(a, b []metav1.Condition, kind string) bool {
 	}
 	return ca.Status == cb.Status && ca.Reason == cb.Reason && ca.Message == cb.Message
 }
-
-func sameStatus(a, b v1alpha1.ChildAccountStatus) bool { return equality.Semantic.DeepEqual(a, b) }
 
 // childrenOf maps a ParentAccount to the ChildAccounts that refer to it.
 func childrenOf(c client.Reader) handler.EventHandler {
@@ -125,6 +134,24 @@ func parentsWith(c client.Reader) handler.EventHandler {
 // referringTo selects what refers to an input Secret.
 func referringTo(secret client.Object) []client.ListOption {
 	return []client.ListOption{client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexInput: secret.GetName()}}
+}
+
+// childrenIn maps a namespace to its ChildAccounts that name a ParentAccount of another one: whether they may may have
+// changed with the namespace's labels.
+func childrenIn(c client.Reader) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, ns client.Object) []ctrl.Request {
+		var children v1alpha1.ChildAccountList
+		if c.List(ctx, &children, client.InNamespace(ns.GetName())) != nil {
+			return nil
+		}
+		var requests []ctrl.Request
+		for i := range children.Items {
+			if children.Items[i].ParentKey().Namespace != ns.GetName() {
+				requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])})
+			}
+		}
+		return requests
+	})
 }
 
 // list is a pointer to a list type.

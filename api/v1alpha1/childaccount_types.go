@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -140,8 +141,16 @@ const (
 	DriftReport  DriftPolicy = "Report"
 )
 
-// ParentReference names a ParentAccount in the resource's own namespace.
+// ParentReference names a ParentAccount.
 type ParentReference struct {
+	// Namespace is the ParentAccount's, where it is not the resource's own. Its spec.allowedNamespaces has to let the
+	// resource's namespace in.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Namespace *string `json:"namespace,omitempty"`
+
 	// Name is the ParentAccount's name.
 	// +required
 	// +kubebuilder:validation:MinLength=1
@@ -184,7 +193,30 @@ type ConnectionSecret struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name *string `json:"name,omitempty"`
+
+	// Labels are put onto the Secret. Those that are taken away here are taken away there, others are left alone.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('accounts.cpaas.dev/'))",message="labels with the prefix accounts.cpaas.dev/ are the operator's own"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a label's key must be a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and a slash before it if you like: example.org/team"
+	Labels map[string]LabelValue `json:"labels,omitempty"`
+
+	// Annotations are put onto the Secret, as labels are.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('accounts.cpaas.dev/'))",message="annotations with the prefix accounts.cpaas.dev/ are the operator's own"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="an annotation's key must be a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and a slash before it if you like: example.org/team"
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
+
+// LabelValue is the value of a label.
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`
+type LabelValue string
+
+// AnnotationValue is the value of an annotation.
+// +kubebuilder:validation:MaxLength=1024
+type AnnotationValue string
 
 // Origin says how a resource came to its account.
 type Origin string
@@ -335,6 +367,11 @@ func (c *ChildAccount) GetConditions() *[]metav1.Condition { return &c.Status.Co
 
 // Suspended says whether nothing is to be done for this resource.
 func (c *ChildAccount) Suspended() bool { return c.Spec.Suspend != nil && *c.Spec.Suspend }
+
+// ParentKey names the ParentAccount.
+func (c *ChildAccount) ParentKey() types.NamespacedName {
+	return types.NamespacedName{Namespace: valueOr(c.Spec.ParentRef.Namespace, c.Namespace), Name: c.Spec.ParentRef.Name}
+}
 
 // AccountName returns the account's name at the provider.
 func (c *ChildAccount) AccountName() string { return valueOr(c.Spec.AccountName, c.Name) }

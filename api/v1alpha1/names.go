@@ -30,6 +30,8 @@ const (
 	ReasonParentNotFound      = "ParentNotFound"
 	ReasonParentNotReady      = "ParentNotReady"
 	ReasonParentChanged       = "ParentChanged"
+	ReasonNamespaceNotAllowed = "NamespaceNotAllowed"
+	ReasonNotPermitted        = "NotPermitted"
 	ReasonSecretMissing       = "SecretMissing"
 	ReasonSecretNotLabelled   = "SecretNotLabelled"
 	ReasonSecretInvalid       = "SecretInvalid"
@@ -54,6 +56,8 @@ const (
 	ReasonUnauthorized        = "Unauthorized"
 	ReasonRoleMissing         = "RoleMissing"
 	ReasonEndpointNotAllowed  = "EndpointNotAllowed"
+	ReasonInvalidSelector     = "InvalidSelector"
+	ReasonAwaitingApproval    = "AwaitingApproval"
 	ReasonDeleting            = "Deleting"
 	ReasonCABundleInvalid     = "CABundleInvalid"
 )
@@ -71,6 +75,18 @@ const (
 	// AnnotationPasswordDigest on a connection Secret remembers the declared password that the account was last given:
 	// "<salt>:<HMAC-SHA256 of account and password>", both in hex.
 	AnnotationPasswordDigest = "accounts.cpaas.dev/password-digest"
+	// AnnotationRotatePassword asks for a new generated password, whenever its value is a new one.
+	AnnotationRotatePassword = "accounts.cpaas.dev/rotate-password"
+	// AnnotationPasswordRotated on a connection Secret is the value of rotate-password that was last acted on.
+	AnnotationPasswordRotated = "accounts.cpaas.dev/password-rotated"
+	// AnnotationPasswordSerial on a connection Secret counts the passwords that the account was given, so that of several
+	// Secrets of one account the one with the present password is known.
+	AnnotationPasswordSerial = "accounts.cpaas.dev/password-serial"
+	// AnnotationMetadata on a connection Secret names the labels and annotations that were declared for it.
+	AnnotationMetadata = "accounts.cpaas.dev/declared-metadata"
+	// AnnotationApproveMassChange on a ParentAccount lets pass the changes that the hash in their conditions names; several
+	// hashes are separated by commas.
+	AnnotationApproveMassChange = "accounts.cpaas.dev/approve-mass-change"
 	// AnnotationCreateIntent is set by the operator before it creates an account: "<parent account id>/<account name>".
 	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
 	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.

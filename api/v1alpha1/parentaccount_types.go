@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,12 @@ const (
 	DefaultResyncInterval     = 5 * time.Minute
 	DefaultRequestsPerSecond  = 20
 	DefaultMaxInFlight        = 8
+	DefaultMaxBatchSize       = 100
+
+	DefaultMaxDeactivationsPerHour = 50
+	DefaultMassChangePercent       = 20
+	DefaultMassChangeMinimum       = 5
+	DefaultMassChangeWindow        = 10 * time.Minute
 )
 
 // ParentAccountSpec says who we are at the provider, and how much we may ask of it.
@@ -23,6 +30,11 @@ type ParentAccountSpec struct {
 	// Voximplant is the account at Voximplant whose child accounts are kept.
 	// +required
 	Voximplant VoximplantParent `json:"voximplant"`
+
+	// AllowedNamespaces says whose ChildAccounts may name this ParentAccount, and what they may do. Default: those of its
+	// own namespace.
+	// +optional
+	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
 	// ResyncInterval is how often the whole list of child accounts is read and compared. Default 5m, at least 1s, at most 24h.
 	// +optional
@@ -73,6 +85,43 @@ type VoximplantParent struct {
 	CABundle []byte `json:"caBundle,omitempty"`
 }
 
+// AllowedNamespaces says which namespaces may use a ParentAccount. Its own always may.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.selector) == (has(self.from) && self.from == 'Selector')",message="selector goes with from: Selector, and from: Selector needs a selector"
+type AllowedNamespaces struct {
+	// From is Same (default): only the ParentAccount's own namespace; All: every namespace; Selector: those that selector picks.
+	// +optional
+	From *FromNamespaces `json:"from,omitempty"`
+
+	// Selector picks namespaces by their labels. An empty one picks all.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+
+	// Grants is what the resources of other namespaces may do besides creating accounts and changing their own. Adopt: take
+	// over, or observe, accounts that were there before.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	Grants []Grant `json:"grants,omitempty"`
+}
+
+// FromNamespaces is Same, All or Selector.
+// +kubebuilder:validation:Enum=Same;All;Selector
+type FromNamespaces string
+
+// Grant is Adopt.
+// +kubebuilder:validation:Enum=Adopt
+type Grant string
+
+// Which namespaces may use a ParentAccount, the default first, and what they may be granted.
+const (
+	NamespacesSame     FromNamespaces = "Same"
+	NamespacesAll      FromNamespaces = "All"
+	NamespacesSelector FromNamespaces = "Selector"
+
+	GrantAdopt Grant = "Adopt"
+)
+
 // SecretKeyReference names a key of a Secret in the resource's own namespace.
 type SecretKeyReference struct {
 	// Name is the Secret's name.
@@ -103,6 +152,47 @@ type Limits struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
+
+	// MaxBatchSize is for how many accounts one call may be that changes the same for all of them. Default 100; 1 makes a
+	// call for each.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxBatchSize *int32 `json:"maxBatchSize,omitempty"`
+
+	// MaxDeactivationsPerHour is how many accounts may be switched off within an hour, by edits and by deletions. Default 50.
+	// What goes beyond waits, or is approved.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	MaxDeactivationsPerHour *int32 `json:"maxDeactivationsPerHour,omitempty"`
+
+	// MassChange stops changes that reach too many accounts of a namespace in too short a time, until they are approved.
+	// +optional
+	MassChange *MassChange `json:"massChange,omitempty"`
+}
+
+// MassChange says how many accounts may be changed in how short a time, by edits and by deletions that switch them off.
+type MassChange struct {
+	// Percent of the namespace's ChildAccounts of this parent may be changed within the window. Default 20; 100 stops nothing.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Percent *int32 `json:"percent,omitempty"`
+
+	// Minimum is how many may be changed however few there are. Default 5.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10000
+	Minimum *int32 `json:"minimum,omitempty"`
+
+	// Window is how far back changes count. Default 10m, at least 1s, at most 24h.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="window must be from 1s to 24h"
+	Window *metav1.Duration `json:"window,omitempty"`
 }
 
 // ParentAccountStatus is what the operator knows of a parent account.
@@ -134,6 +224,13 @@ type ParentAccountStatus struct {
 	// ChildAccounts counts the child accounts as of the last resync.
 	// +optional
 	ChildAccounts *ChildAccountCounts `json:"childAccounts,omitempty"`
+
+	// Deactivations are when accounts were switched off within the last hour, by edits and deletions; those that
+	// limits.maxDeactivationsPerHour counts.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1000
+	Deactivations []metav1.Time `json:"deactivations,omitempty"`
 
 	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
 	// +optional
@@ -231,6 +328,54 @@ func (p *ParentAccount) MaxInFlight() int {
 		return DefaultMaxInFlight
 	}
 	return int(valueOr(p.Spec.Limits.MaxInFlight, DefaultMaxInFlight))
+}
+
+// AllowedFrom returns which namespaces may use the account besides its own.
+func (p *ParentAccount) AllowedFrom() FromNamespaces {
+	if p.Spec.AllowedNamespaces == nil {
+		return NamespacesSame
+	}
+	return valueOr(p.Spec.AllowedNamespaces.From, NamespacesSame)
+}
+
+// Grants says whether resources of other namespaces may do what is named.
+func (p *ParentAccount) Grants(g Grant) bool {
+	return p.Spec.AllowedNamespaces != nil && slices.Contains(p.Spec.AllowedNamespaces.Grants, g)
+}
+
+// MaxBatchSize returns for how many accounts one change may be.
+func (p *ParentAccount) MaxBatchSize() int {
+	if p.Spec.Limits == nil {
+		return DefaultMaxBatchSize
+	}
+	return int(valueOr(p.Spec.Limits.MaxBatchSize, DefaultMaxBatchSize))
+}
+
+// MaxDeactivationsPerHour returns how many accounts may be switched off within an hour.
+func (p *ParentAccount) MaxDeactivationsPerHour() int {
+	if p.Spec.Limits == nil {
+		return DefaultMaxDeactivationsPerHour
+	}
+	return int(valueOr(p.Spec.Limits.MaxDeactivationsPerHour, DefaultMaxDeactivationsPerHour))
+}
+
+// MassChangeLimits are the limits of MassChange, with the defaults for what is not given.
+type MassChangeLimits struct {
+	Percent, Minimum int
+	Window           time.Duration
+}
+
+// MassChange returns how many accounts may be changed in how short a time.
+func (p *ParentAccount) MassChange() MassChangeLimits {
+	var given MassChange
+	if p.Spec.Limits != nil {
+		given = valueOr(p.Spec.Limits.MassChange, given)
+	}
+	return MassChangeLimits{
+		Percent: int(valueOr(given.Percent, DefaultMassChangePercent)),
+		Minimum: int(valueOr(given.Minimum, DefaultMassChangeMinimum)),
+		Window:  max(valueOr(given.Window, metav1.Duration{Duration: DefaultMassChangeWindow}).Duration, time.Second),
+	}
 }
 
 func valueOr[T any](p *T, other T) T {

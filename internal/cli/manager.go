@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,10 +24,10 @@ import (
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/controllers"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/voximplant"
@@ -36,8 +37,19 @@ import (
 type ManagerOptions struct {
 	// MetricsAddress and ProbeAddress are where metrics and probes are served; "0" serves none.
 	MetricsAddress, ProbeAddress string
+	// MetricsSecure serves metrics over HTTPS, to those alone who may read them.
+	MetricsSecure bool
+	// MetricsCertPath is the directory of the certificate that metrics are served with, MetricsCertName and MetricsCertKey
+	// are its files; "" is for a self-signed one.
+	MetricsCertPath, MetricsCertName, MetricsCertKey string
 	// LeaderElect lets several replicas agree on one that works.
 	LeaderElect bool
+	// LeaderElectionNamespace is where they do so; "" is the pod's own namespace.
+	LeaderElectionNamespace string
+	// Namespaces are those that are looked after; nil: all.
+	Namespaces []string
+	// ParentSelector picks the ParentAccounts that this operator works for by their labels; "" picks all.
+	ParentSelector string
 	// AllowedEndpoints are the API addresses that ParentAccounts may name.
 	AllowedEndpoints []string
 	// InstallationID tells the claims of this installation from others'; "" takes the UID of the namespace kube-system.
@@ -49,9 +61,12 @@ type ManagerOptions struct {
 }
 
 const (
-	// concurrency is how many ChildAccounts, and how many ParentAccounts, are reconciled at one time. A reconcile mostly
-	// waits, for the provider (whose budget bounds it) or for the API server.
-	concurrency = 32
+	// childConcurrency is how many ChildAccounts are reconciled at one time. A reconcile mostly waits: for the provider
+	// (whose budget bounds it), for others that change the same (so it must be more than a batch has), for the API server.
+	// Each parent has a part of them only, so that a slow one leaves room for the others.
+	childConcurrency = 512
+	// parentConcurrency is how many ParentAccounts are reconciled at one time.
+	parentConcurrency = 32
 	// gracefulShutdown is longer than a write to the provider may take (voximplant.DefaultTimeout), so that none is
 	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
 	gracefulShutdown = 45 * time.Second
@@ -77,11 +92,7 @@ func newManagerCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
-	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
-	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
-	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
-	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
+	o.BindFlags(f)
 	goFlags := flag.NewFlagSet("", flag.ContinueOnError)
 	logging.BindFlags(goFlags)
 	if kubeconfig := flag.Lookup("kubeconfig"); kubeconfig != nil {
@@ -89,6 +100,21 @@ func newManagerCommand() *cobra.Command {
 	}
 	f.AddGoFlagSet(goFlags)
 	return cmd
+}
+
+// BindFlags adds the manager's flags, with their defaults.
+func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over HTTPS, and only to those whom the API server lets get /metrics; =false: plain HTTP, to everybody")
+	f.StringVar(&o.MetricsCertPath, "metrics-cert-path", "", "directory of the certificate for metrics, which may be renewed there (default: a self-signed one)")
+	f.StringVar(&o.MetricsCertName, "metrics-cert-name", "tls.crt", "its file in that directory")
+	f.StringVar(&o.MetricsCertKey, "metrics-cert-key", "tls.key", "the file of its key in that directory")
+	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
+	f.StringVar(&o.ParentSelector, "parent-selector", "", "work only for the ParentAccounts with these labels, and their children: team=a; several operators side by side share the work so (default: all)")
+	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
+	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
 
 // NewScheme knows the kinds that the operator works with.
@@ -106,6 +132,9 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 		return err
 	}
 	o.AllowedEndpoints = endpoints
+	if err := checkNamespaces(o); err != nil {
+		return err
+	}
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
@@ -117,18 +146,23 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 }
 
 func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
+	metrics, err := metricsOptions(o)
+	if err != nil {
+		return nil, err
+	}
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = clientQPS, clientBurst
 	config.UserAgent = controllers.FieldManager + "/" + version // the API server takes the field manager from it
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metrics,
 		HealthProbeBindAddress:        o.ProbeAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              "child-account-operator.cpaas.dev",
+		LeaderElectionNamespace:       o.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       ptr.To(gracefulShutdown),
-		Cache:                         cacheOptions(),
+		Cache:                         cacheOptions(o.Namespaces),
 		Controller:                    ctrlconfig.Controller{SkipNameValidation: &o.SkipNameValidation},
 	})
 	if err != nil {
@@ -141,11 +175,12 @@ func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 }
 
 // cacheOptions let the cache see only those Secrets that people marked for the operator.
-func cacheOptions() cache.Options {
+func cacheOptions(namespaces []string) cache.Options {
 	input := labels.SelectorFromSet(labels.Set{v1alpha1.LabelInput: "true"})
 	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
+		DefaultNamespaces: only(namespaces),
+		DefaultTransform:  cache.TransformStripManagedFields(),
+		ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
 	}
 }
 
@@ -165,21 +200,32 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}
 	parents := &directory.Registry{}
 	recorder := mgr.GetEventRecorder("child-account-operator")
-	connections, err := connectionSecrets(mgr)
+	connections, err := connectionSecrets(ctx, mgr, o.Namespaces)
 	if err != nil {
 		return err
+	}
+	var namespaces client.Reader = mgr.GetClient()
+	if o.Namespaces != nil { // with the rights of some namespaces, none can be watched; each can be read
+		namespaces = mgr.GetAPIReader()
+	}
+	share, err := labels.Parse(o.ParentSelector)
+	if err != nil {
+		return fmt.Errorf("--parent-selector: %w", err)
 	}
 	inputs := secrets.Reader{Labelled: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	children := &controllers.ChildAccountReconciler{
 		ConnectionSecrets: connections,
 		Client:            mgr.GetClient(),
-		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Others: controllers.OtherConnectionSecrets(connections)},
 		Inputs:            inputs,
+		Namespaces:        namespaces,
+		WatchNamespaces:   o.Namespaces == nil,
+		Share:             share,
 		Parents:           parents,
 		Recorder:          recorder,
 		Clock:             o.Clock,
 		Installation:      o.InstallationID,
-		Concurrency:       concurrency,
+		Concurrency:       childConcurrency,
 	}
 	if err := children.SetupWithManager(mgr); err != nil {
 		return err
@@ -193,21 +239,25 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		AllowedEndpoints: o.AllowedEndpoints,
 		Recorder:         recorder,
 		Clock:            o.Clock,
-		Concurrency:      concurrency,
+		Concurrency:      parentConcurrency,
 	}).SetupWithManager(mgr)
 }
 
 // connectionSecrets is a cache beside the manager's, of the metadata of connection Secrets: a cache takes one selector a
 // kind, and the manager's sees the input Secrets.
-func connectionSecrets(mgr ctrl.Manager) (cache.Cache, error) {
+func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
 	connection := labels.SelectorFromSet(labels.Set{v1alpha1.LabelConnection: "true"})
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(),
-		Scheme:     mgr.GetScheme(),
-		Mapper:     mgr.GetRESTMapper(),
-		ByObject:   map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
+		HTTPClient:        mgr.GetHTTPClient(),
+		Scheme:            mgr.GetScheme(),
+		Mapper:            mgr.GetRESTMapper(),
+		DefaultNamespaces: only(namespaces),
+		ByObject:          map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := controllers.IndexConnectionSecrets(ctx, c); err != nil {
 		return nil, err
 	}
 	return c, mgr.Add(c)
@@ -231,7 +281,8 @@ func connector(c clock.Clock) controllers.Connect {
 			ParentAPIKey: conn.APIKey,
 			Transport:    transport,
 			Clock:        c.Now,
-			Gate:         conn.Budget.Acquire,
+			Gate:         conn.Gate.Acquire,
+			Observe:      func(_ string, _ time.Duration, failed *account.Error) { conn.Gate.Learn(failed) },
 			UserAgent:    controllers.FieldManager + "/" + version,
 		})
 	}

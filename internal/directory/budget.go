@@ -1,77 +1,299 @@
 package directory
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
+	"time"
 
-	"golang.org/x/time/rate"
+	"cpaas.dev/child-account-operator/internal/account"
 )
 
-// Budget bounds the calls to a provider: so many a second, so many at a time.
-type Budget struct {
-	limiter *rate.Limiter
+// Priority says whose turn is first where calls have to wait.
+type Priority int
 
+// The priorities, the least first. A call that does not say is a Snapshot.
+const (
+	// Snapshot: the whole list.
+	Snapshot Priority = iota
+	// Drift: what changed at the provider.
+	Drift
+	// Creation: new accounts.
+	Creation
+	// Edit: what a person has just changed.
+	Edit
+	priorities
+)
+
+type priorityKey struct{}
+
+// WithPriority says how urgent the calls that are made with the context are.
+func WithPriority(ctx context.Context, p Priority) context.Context {
+	return context.WithValue(ctx, priorityKey{}, p)
+}
+
+func priorityOf(ctx context.Context) Priority {
+	p, _ := ctx.Value(priorityKey{}).(Priority)
+	return p
+}
+
+const (
+	// oldestEvery is how often it is the turn of whoever waits longest, whatever the priority: nothing starves.
+	oldestEvery = 4
+	// lateness is how much later than its time a call may go and the next one still follows on time: timers are coarse.
+	lateness = 10 * time.Millisecond
+	// recovery is how long it takes from no calls at all back to the full rate.
+	recovery = time.Minute
+	// slowest is the lowest rate that throttling leads to, in calls a second.
+	slowest = 0.1
+	// halvesAfter lets the answers to calls that were under way together count as one.
+	halvesAfter = time.Second
+	// longestPause bounds for how long one answer may stop all calls: some ask for patience for one account alone.
+	longestPause = time.Minute
+)
+
+// Budget bounds the calls to one account of a provider: so many a second, so many at a time, the urgent ones first.
+// It slows down by halves when the provider asks for patience, and recovers by itself. While the provider does not answer
+// it lets one call through now and then, and refuses the others at once.
+type Budget struct {
 	mu       sync.Mutex
-	inFlight int
+	bounds   map[string]bounds // by who set them
+	limit    float64
+	rate     float64
+	rateAt   time.Time
+	halved   time.Time
+	next     time.Time // when the next call may go
 	max      int
-	freed    chan struct{} // closed and replaced whenever a place may have become free
+	inFlight int
+	waiting  []*turn
+	grants   int
+	timer    *time.Timer
+	breaker  breaker
+}
+
+type bounds struct{ perSecond, maxInFlight int }
+
+// turn is somebody who waits for a call.
+type turn struct {
+	priority Priority
+	probe    bool
+	// granted is closed when it is its turn, or with err set when it will never be.
+	granted chan struct{}
+	err     error
 }
 
 // NewBudget makes a budget of perSecond calls a second and maxInFlight at one time; both at least 1.
 func NewBudget(perSecond, maxInFlight int) *Budget {
-	b := &Budget{limiter: rate.NewLimiter(0, 1), freed: make(chan struct{})}
-	b.Set(perSecond, maxInFlight)
+	b := &Budget{bounds: map[string]bounds{}}
+	b.Set("", perSecond, maxInFlight)
 	return b
 }
 
-// Set changes the bounds. Whoever waits for a place feels it at once; whoever has his turn by the rate keeps it.
-func (b *Budget) Set(perSecond, maxInFlight int) {
-	b.limiter.SetLimit(rate.Limit(max(perSecond, 1)))
+// Set changes the bounds that one user of the account wants; of several the least hold.
+func (b *Budget) Set(user string, perSecond, maxInFlight int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.max = max(maxInFlight, 1)
-	b.wake()
+	delete(b.bounds, "") // whoever made it had to say something
+	b.bounds[user] = bounds{max(perSecond, 1), max(maxInFlight, 1)}
+	b.bound()
 }
 
-// Acquire waits for a place and for the rate. The caller calls release when its call has ended.
-// It fails only with ctx.
+// Drop forgets a user's bounds.
+func (b *Budget) Drop(user string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.bounds) > 1 {
+		delete(b.bounds, user)
+		b.bound()
+	}
+}
+
+func (b *Budget) bound() {
+	full := b.rate == b.limit
+	b.limit, b.max = 0, 0
+	for _, w := range b.bounds {
+		if b.limit == 0 || float64(w.perSecond) < b.limit {
+			b.limit = float64(w.perSecond)
+		}
+		if b.max == 0 || w.maxInFlight < b.max {
+			b.max = w.maxInFlight
+		}
+	}
+	if full || b.rate > b.limit {
+		b.rate = b.limit
+	}
+	b.dispatch()
+}
+
+// Rate is how many calls a second are made at most at present.
+func (b *Budget) Rate() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.recover(time.Now())
+	return b.rate
+}
+
+// Down says whether the provider did not answer of late, and is only tried now and then: next time after so long.
+func (b *Budget) Down() (down bool, next time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.breaker.open {
+		return false, 0
+	}
+	return true, max(b.breaker.untilProbe(time.Now()), 0)
+}
+
+// Acquire waits for a place and for the rate. The caller calls release when its call has ended. It fails with ctx, and
+// while the provider does not answer: then the error says when to come back.
 func (b *Budget) Acquire(ctx context.Context) (release func(), err error) {
-	if err := b.enter(ctx); err != nil {
+	t, err := b.join(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := b.limiter.Wait(ctx); err != nil {
-		b.leave()
+	select {
+	case <-t.granted:
+	case <-ctx.Done():
+		if !b.leave(t) { // granted at the same moment
+			b.release(t)
+		}
+		return nil, ctx.Err()
+	}
+	if t.err != nil {
+		return nil, t.err
+	}
+	return sync.OnceFunc(func() { b.release(t) }), nil
+}
+
+func (b *Budget) join(ctx context.Context) (*turn, error) {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return sync.OnceFunc(b.leave), nil
-}
-
-func (b *Budget) enter(ctx context.Context) error {
-	for {
-		b.mu.Lock()
-		if b.inFlight < b.max {
-			b.inFlight++
-			b.mu.Unlock()
-			return nil
-		}
-		freed := b.freed
-		b.mu.Unlock()
-		select {
-		case <-freed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (b *Budget) leave() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.inFlight--
-	b.wake()
+	t := &turn{priority: priorityOf(ctx), granted: make(chan struct{})}
+	if b.breaker.open {
+		if now := time.Now(); b.breaker.untilProbe(now) > 0 {
+			return nil, b.breaker.refusal(now)
+		}
+		t.probe, b.breaker.probing = true, true
+	}
+	b.waiting = append(b.waiting, t)
+	b.dispatch()
+	return t, nil
 }
 
-func (b *Budget) wake() {
-	close(b.freed)
-	b.freed = make(chan struct{})
+// leave takes somebody out of those who wait; false where it was their turn already.
+func (b *Budget) leave(t *turn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, t)
+	if i < 0 {
+		return false
+	}
+	b.waiting = slices.Delete(b.waiting, i, i+1)
+	if t.probe {
+		b.breaker.probing = false
+	}
+	return true
+}
+
+func (b *Budget) release(t *turn) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t.err != nil {
+		return
+	}
+	b.inFlight--
+	if t.probe {
+		b.breaker.probing = false
+	}
+	b.dispatch()
+}
+
+// dispatch lets all go whose turn it is, and comes back when the next one's is. The caller holds the lock.
+func (b *Budget) dispatch() {
+	for len(b.waiting) > 0 && b.inFlight < b.max {
+		now := time.Now()
+		if wait := b.next.Sub(now); wait > 0 {
+			b.comeBack(wait)
+			return
+		}
+		b.recover(now)
+		interval := time.Duration(float64(time.Second) / b.rate)
+		if now.Sub(b.next) > lateness {
+			b.next = now
+		}
+		b.next = b.next.Add(interval)
+		b.inFlight++
+		close(b.pick().granted)
+	}
+}
+
+func (b *Budget) comeBack(wait time.Duration) {
+	if b.timer == nil {
+		b.timer = time.AfterFunc(wait, func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.dispatch()
+		})
+		return
+	}
+	b.timer.Reset(wait)
+}
+
+// pick takes out whose turn it is: the most urgent, of those the first that came, and now and then simply the first.
+func (b *Budget) pick() *turn {
+	b.grants++
+	best := 0
+	if b.grants%oldestEvery != 0 {
+		for i, t := range b.waiting {
+			if cmp.Compare(t.priority, b.waiting[best].priority) > 0 {
+				best = i
+			}
+		}
+	}
+	t := b.waiting[best]
+	b.waiting = slices.Delete(b.waiting, best, best+1)
+	return t
+}
+
+// recover brings the rate back to the limit with time.
+func (b *Budget) recover(now time.Time) {
+	if b.rate < b.limit {
+		b.rate = min(b.limit, b.rate+b.limit*float64(now.Sub(b.rateAt))/float64(recovery))
+	}
+	b.rateAt = now
+}
+
+// Learn takes from an answer what it says about the provider's patience, and whether it answers at all.
+func (b *Budget) Learn(failed *account.Error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if failed != nil && failed.Class == account.Throttled {
+		b.slowDown(now, failed.RetryAfter)
+	}
+	if b.breaker.learn(now, failed) {
+		b.refuseAll(now)
+	}
+}
+
+func (b *Budget) slowDown(now time.Time, pause time.Duration) {
+	b.recover(now)
+	if now.Sub(b.halved) >= halvesAfter {
+		b.rate, b.halved = max(b.rate/2, slowest), now
+	}
+	if until := now.Add(min(pause, longestPause)); until.After(b.next) {
+		b.next = until
+	}
+}
+
+// refuseAll sends away whoever waits: the provider does not answer.
+func (b *Budget) refuseAll(now time.Time) {
+	for _, t := range b.waiting {
+		t.err = b.breaker.refusal(now)
+		close(t.granted)
+	}
+	b.waiting = nil
 }

@@ -3,12 +3,14 @@ package directory_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 )
 
@@ -153,11 +155,11 @@ func TestBudgetSetWakesWaiters(t *testing.T) {
 		if two.done() || three.done() {
 			t.Fatal("three places where there is one")
 		}
-		b.Set(plenty, 3)
+		b.Set("acme", plenty, 3)
 		if !two.done() || !three.done() {
 			t.Error("more places, and nobody is woken")
 		}
-		b.Set(plenty, 1) // three are in flight: nobody else until two have gone and one more
+		b.Set("acme", plenty, 1) // three are in flight: nobody else until two have gone and one more
 		four := waiting(t, b)
 		release()
 		if four.done() {
@@ -170,7 +172,7 @@ func TestBudgetSetWakesWaiters(t *testing.T) {
 func TestBudgetSetChangesTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := directory.NewBudget(1, 100)
-		b.Set(100, 100)
+		b.Set("acme", 100, 100)
 		start := time.Now()
 		for range 101 {
 			acquire(t, b)()
@@ -193,3 +195,139 @@ func TestBudgetIsNeverShut(t *testing.T) {
 		}
 	})
 }
+
+// Urgent calls go first, and nothing starves.
+func TestBudgetPriorities(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(10, 1)
+		release := acquire(t, b)
+		var mu sync.Mutex
+		var order []directory.Priority
+		var all sync.WaitGroup
+		ask := func(p directory.Priority) {
+			all.Go(func() {
+				release, err := b.Acquire(directory.WithPriority(background, p))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, p)
+				mu.Unlock()
+				release()
+			})
+			synctest.Wait()
+		}
+		ask(directory.Snapshot)
+		for range 4 {
+			ask(directory.Drift)
+		}
+		ask(directory.Creation)
+		for range 3 {
+			ask(directory.Edit)
+		}
+		release()
+		all.Wait()
+		want := []directory.Priority{
+			directory.Edit, directory.Edit, directory.Snapshot, directory.Edit, directory.Creation,
+			directory.Drift, directory.Drift, directory.Drift, directory.Drift,
+		}
+		if !slices.Equal(order, want) {
+			t.Errorf("%v, want %v", order, want)
+		}
+	})
+}
+
+func TestBudgetSlowsDownAndRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(100, 10)
+		throttled := &account.Error{Class: account.Throttled}
+		b.Learn(throttled)
+		b.Learn(throttled) // of the same moment
+		if b.Rate() != 50 {
+			t.Errorf("%v, want the half", b.Rate())
+		}
+		sleep(time.Second)
+		b.Learn(&account.Error{Class: account.Throttled, RetryAfter: 3 * time.Second})
+		if r := b.Rate(); r < 25 || r > 26 {
+			t.Errorf("%v, want half of what it had recovered to", r)
+		}
+		start := time.Now()
+		acquire(t, b)()
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("the next call after %v", took)
+		}
+		sleep(time.Minute)
+		if b.Rate() != 100 {
+			t.Errorf("%v after a minute", b.Rate())
+		}
+		b.Learn(&account.Error{Class: account.Throttled, RetryAfter: time.Hour})
+		start = time.Now()
+		acquire(t, b)()
+		if took := time.Since(start); took != time.Minute {
+			t.Errorf("one account's hour stops the others for %v", took)
+		}
+	})
+}
+
+// Two users of an account have what the more modest one wants.
+func TestBudgetOfTwo(t *testing.T) {
+	b := directory.NewBudget(100, 10)
+	b.Set("one", 50, 10)
+	b.Set("other", 20, 10)
+	if b.Rate() != 20 {
+		t.Error(b.Rate())
+	}
+	b.Drop("other")
+	if b.Rate() != 50 {
+		t.Error(b.Rate())
+	}
+}
+
+// While the provider does not answer one call tries now and then, and the others are refused at once.
+func TestBudgetBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(plenty, 1)
+		down := &account.Error{Class: account.Unavailable, Message: "HTTP 503"}
+		for range 2 {
+			b.Learn(down)
+			b.Learn(&account.Error{Class: account.Unavailable, Code: 5, Message: "it answers"})
+			b.Learn(nil)
+		}
+		release := acquire(t, b)
+		patient := waiting(t, b)
+		for range 3 {
+			b.Learn(down)
+		}
+		release()
+		if down, _ := b.Down(); !down || !patient.done() || account.ClassOf(*patient.err.Load()) != account.Unavailable {
+			t.Fatal("three calls without an answer, and it goes on")
+		}
+		if _, err := b.Acquire(background); err == nil || err.Error() != "HTTP 503" || account.AsError(err).Doubt || account.AsError(err).RetryAfter == 0 {
+			t.Errorf("%v, want the cause at once, and when to come back", err)
+		}
+		for pause := time.Second; pause < 2*time.Minute; pause *= 2 {
+			sleep(min(pause, 10*time.Second))
+			probe := acquire(t, b)
+			if _, err := b.Acquire(background); err == nil {
+				t.Fatal("two probes at once")
+			}
+			b.Learn(down)
+			probe()
+			if _, err := b.Acquire(background); err == nil {
+				t.Fatalf("no pause after the probe that came after %v", pause)
+			}
+		}
+		sleep(10 * time.Second)
+		probe := acquire(t, b)
+		b.Learn(&account.Error{Class: account.Invalid, Code: 496})
+		probe()
+		if down, _ := b.Down(); down {
+			t.Error("it answers, and counts as down")
+		}
+		acquire(t, b)()
+	})
+}
+
+// sleep lets the bubble's time pass.
+func sleep(d time.Duration) { <-time.After(d) }

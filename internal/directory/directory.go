@@ -36,8 +36,9 @@ type record struct {
 
 // Directory knows the child accounts of one parent account. It is safe for concurrent use.
 type Directory struct {
-	clock clock.Clock
-	looks *gatherer
+	clock  clock.Clock
+	looks  *gatherer
+	writes *batcher
 
 	mu     sync.Mutex
 	now    moment
@@ -82,6 +83,9 @@ func New(remote provider.Remote, c clock.Clock) *Directory {
 		doubtful: map[string]moment{},
 	}
 	d.looks = &gatherer{read: d.read}
+	d.writes = &batcher{most: defaultMaxBatch, open: map[string]*batch{}, write: func(ctx context.Context, ids []string, changes []account.Change) error {
+		return d.current().Update(ctx, ids, changes)
+	}}
 	return d
 }
 
@@ -133,10 +137,18 @@ func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider
 	return created, nil
 }
 
-// Update writes the changes to the account and remembers them. After an error with Doubt, or where the provider
+// SetMaxBatch changes for how many accounts one write is at most; 1 writes each for itself.
+func (d *Directory) SetMaxBatch(n int) {
+	d.writes.mu.Lock()
+	defer d.writes.mu.Unlock()
+	d.writes.most = n
+}
+
+// Update writes the changes to the account and remembers them. Equal changes of batchable fields that come within a short
+// time share a call; where that is refused, only those accounts fail that are to blame. After an error with Doubt, or where the provider
 // does not know the account, it is in doubt until somebody looks.
 func (d *Directory) Update(ctx context.Context, id string, changes []account.Change) error {
-	err := d.current().Update(ctx, []string{id}, changes)
+	err := d.writes.join(ctx, id, changes)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r, ok := d.byID[id]

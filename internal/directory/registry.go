@@ -1,16 +1,42 @@
 package directory
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/internal/account"
 )
+
+// Gate is what the calls of one connection go through: the budget of the account that the connection leads to, which is
+// known only once it was asked whose it is.
+type Gate struct{ budget atomic.Pointer[Budget] }
+
+// NewGate is a gate with a budget of its own for now.
+func NewGate(b *Budget) *Gate {
+	g := &Gate{}
+	g.budget.Store(b)
+	return g
+}
+
+// Use changes to the budget of the account.
+func (g *Gate) Use(b *Budget) { g.budget.Store(b) }
+
+// Acquire is the budget's.
+func (g *Gate) Acquire(ctx context.Context) (release func(), err error) {
+	return g.budget.Load().Acquire(ctx)
+}
+
+// Learn is the budget's.
+func (g *Gate) Learn(failed *account.Error) { g.budget.Load().Learn(failed) }
 
 // Parent is a parent account that can be worked with: who it is, and its directory.
 type Parent struct {
 	*Directory
-	// Budget bounds its calls.
+	// Budget bounds its calls. ParentAccounts of one account share it.
 	Budget *Budget
 	// AccountID and AccountName are the parent account's at the provider.
 	AccountID, AccountName string
@@ -43,6 +69,7 @@ type Refusal struct {
 type Registry struct {
 	mu      sync.RWMutex
 	parents map[types.NamespacedName]*Parent
+	budgets map[string]*Budget
 }
 
 // Get returns the parent, nil where it can't be worked with (yet, or any more).
@@ -56,6 +83,9 @@ func (r *Registry) Get(key types.NamespacedName) *Parent {
 func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if old := r.parents[key]; old != nil && old.Budget != nil && (p == nil || p.Budget != old.Budget) {
+		old.Budget.Drop(key.String())
+	}
 	if p == nil {
 		delete(r.parents, key)
 		return
@@ -64,4 +94,19 @@ func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 		r.parents = map[types.NamespacedName]*Parent{}
 	}
 	r.parents[key] = p
+}
+
+// Budget returns the budget of a provider's account, which all ParentAccounts that lead there share; made is taken where
+// there is none yet.
+func (r *Registry) Budget(endpoint, accountID string, made *Budget) *Budget {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.budgets == nil {
+		r.budgets = map[string]*Budget{}
+	}
+	key := endpoint + " " + accountID
+	if r.budgets[key] == nil {
+		r.budgets[key] = made
+	}
+	return r.budgets[key]
 }

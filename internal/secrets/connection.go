@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,6 +24,8 @@ const (
 	KeyEndpoint    = "endpoint"
 	KeyAPIKey      = "apiKey"
 	KeyPassword    = "password"
+	// KeyPasswordNext is there while a generated password is being replaced: the account may have it already.
+	KeyPasswordNext = "passwordNext"
 )
 
 // Connection names a connection Secret and whose it is.
@@ -34,6 +37,10 @@ type Connection struct {
 	// Applied is the declared password that the account is known to have, "" where none is declared or that is not known.
 	// The Secret remembers a digest of it when it is written.
 	Applied account.Secret
+	// Rotation is the value of the annotation that asks for a new generated password, "" where none does.
+	Rotation string
+	// Labels and Annotations are those that the resource declares for the Secret.
+	Labels, Annotations map[string]string
 }
 
 // Values are what a connection Secret holds. An empty value means: leave what is there.
@@ -45,6 +52,8 @@ type Store struct {
 	// Client writes connection Secrets, Live reads them: none of them is cached.
 	Client client.Client
 	Live   client.Reader
+	// Others names the other connection Secrets of a resource, as far as that is known without a call; nil knows none.
+	Others func(ctx context.Context, c Connection) ([]string, error)
 }
 
 // Read returns what the connection Secret holds; nil where there is none. A *Problem says that it is somebody else's.
@@ -67,7 +76,34 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 	if secret == nil {
 		return s.restore(ctx, c, values)
 	}
-	return s.patch(ctx, secret, c, values)
+	before := secret.DeepCopy()
+	if err := s.catchUp(ctx, secret, c); err != nil {
+		return nil, err
+	}
+	return s.patchFrom(ctx, before, secret, c, values)
+}
+
+// catchUp gives the Secret what it has missed while the resource had another one: its name was given, taken away and
+// given again.
+func (s Store) catchUp(ctx context.Context, secret *corev1.Secret, c Connection) error {
+	if s.Others == nil {
+		return nil
+	}
+	names, err := s.Others(ctx, c)
+	if err != nil {
+		return err
+	}
+	var newer []corev1.Secret
+	for _, name := range names {
+		var other corev1.Secret
+		if err := s.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, &other); err == nil && belongs(&other, c) && serial(&other) > serial(secret) {
+			newer = append(newer, other)
+		} else if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	inherit(secret, newer)
+	return nil
 }
 
 // patch writes the values into the Secret as it was read; a conflict says that somebody else wrote since.
@@ -150,29 +186,24 @@ func notTheirs(secret *corev1.Secret, c Connection) string {
 		c.Namespace, c.Name, v1alpha1.LabelConnection, v1alpha1.AnnotationResource, c.Resource, v1alpha1.AnnotationAccount, c.Account)
 }
 
-// restore makes the Secret anew, with what another connection Secret of the same resource and account still holds:
-// that one had the name that the spec gave before.
+// restore makes the Secret anew, with what other connection Secrets of the same resource and account still hold: they had
+// the names that the spec gave before.
 func (s Store) restore(ctx context.Context, c Connection, values Values) (Values, error) {
-	secret, err := s.inherit(ctx, c)
+	secret, err := s.heir(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	return s.createFrom(ctx, secret, c, values)
 }
 
-// inherit is a new Secret with what others of the same resource and account hold. A digest is not taken along: it may be
-// of an older password.
-func (s Store) inherit(ctx context.Context, c Connection) (*corev1.Secret, error) {
+// heir is a new Secret with what others of the same resource and account hold.
+func (s Store) heir(ctx context.Context, c Connection) (*corev1.Secret, error) {
 	var others corev1.SecretList
 	if err := s.Live.List(ctx, &others, client.InNamespace(c.Namespace), client.MatchingLabels{v1alpha1.LabelConnection: "true"}); err != nil {
 		return nil, err
 	}
 	secret := newSecret(c)
-	for i := range others.Items {
-		if belongs(&others.Items[i], c) {
-			fill(secret, c, valuesOf(&others.Items[i]))
-		}
-	}
+	inherit(secret, slices.DeleteFunc(others.Items, func(o corev1.Secret) bool { return !belongs(&o, c) }))
 	return secret, nil
 }
 
@@ -181,7 +212,11 @@ func (s Store) create(ctx context.Context, c Connection, values Values) (Values,
 }
 
 func newSecret(c Connection) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name}, Type: corev1.SecretTypeOpaque}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name},
+		Type:       corev1.SecretTypeOpaque,
+		Data:       map[string][]byte{},
+	}
 }
 
 func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
@@ -206,7 +241,12 @@ func fill(secret *corev1.Secret, c Connection, values Values) {
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}
 	}
+	dress(secret, c)
 	dropStaleKey(secret, values[KeyAccountID])
+	if len(secret.Data[KeyAccountID]) == 0 && values[KeyAccountID] != "" && c.Rotation != "" {
+		// A resource that comes to its account asks for nothing yet: the password is as new as can be, or not ours.
+		set(&secret.Annotations, v1alpha1.AnnotationPasswordRotated, c.Rotation)
+	}
 	for k, v := range values {
 		if v != "" {
 			secret.Data[k] = []byte(v.Reveal())
@@ -233,8 +273,7 @@ func set(m *map[string]string, k, v string) {
 }
 
 func sameSecret(a, b *corev1.Secret) bool {
-	return maps.EqualFunc(a.Data, b.Data, bytes.Equal) &&
-		a.Annotations[v1alpha1.AnnotationPasswordDigest] == b.Annotations[v1alpha1.AnnotationPasswordDigest]
+	return maps.EqualFunc(a.Data, b.Data, bytes.Equal) && maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations)
 }
 
 func valuesOf(secret *corev1.Secret) Values {

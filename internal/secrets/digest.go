@@ -35,9 +35,10 @@ func (s Store) Reserve(ctx context.Context, c Connection, values Values) error {
 		return err
 	}
 	if secret == nil {
-		if secret, err = s.inherit(ctx, c); err != nil {
+		if secret, err = s.heir(ctx, c); err != nil {
 			return err
 		}
+		delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
 		if _, err = s.createFrom(ctx, secret, c, values); !apierrors.IsAlreadyExists(err) {
 			return err
 		}
@@ -57,9 +58,11 @@ func remember(secret *corev1.Secret, c Connection) {
 		return
 	}
 	delete(secret.Data, KeyPassword)
+	delete(secret.Data, KeyPasswordNext)
 	if remembers(secret, c, c.Applied) {
 		return
 	}
+	countPassword(secret)
 	salt := make([]byte, saltLength)
 	if _, err := rand.Read(salt); err != nil { // crypto/rand does not fail on supported systems
 		panic(err)

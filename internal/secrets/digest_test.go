@@ -1,6 +1,7 @@
 package secrets_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -124,19 +125,55 @@ func TestGeneratedAfterDeclared(t *testing.T) {
 	}
 }
 
-// A Secret of a new name takes no digest along: it may be of an older password.
-func TestNewNameWithoutDigest(t *testing.T) {
-	older := applied("declared")
-	older.Name = "older"
-	c := newCluster(interceptor.Funcs{}, held(older, map[string]string{"apiKey": "k"}))
-	if _, err := c.store().Write(background, older, nil); err != nil {
-		t.Fatal(err)
+// A Secret of a new name takes along what the newest of the others remembers, and what older ones know besides.
+func TestNewNameTakesTheNewest(t *testing.T) {
+	first, second := applied("first"), applied("second")
+	first.Name, second.Name = "z-first", "a-second"
+	c := newCluster(interceptor.Funcs{}, held(first, map[string]string{"apiKey": "k", "password": "generated"}))
+	for _, one := range []secrets.Connection{first, second} {
+		if _, err := c.store().Write(background, one, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := c.store().Write(background, connection, nil); err != nil {
 		t.Fatal(err)
 	}
-	wantRemembered(t, c, connection, "declared", false)
+	wantRemembered(t, c, connection, "second", true)
 	wantData(t, "the new one", c.data(t, connection.Name), map[string]string{"apiKey": "k"})
+	if err := c.store().Reserve(background, named(connection, "third"), nil); err != nil || digestOf(t, c, "third") != "" {
+		t.Errorf("a password is about to be given, and another one is remembered, %v", err)
+	}
+}
+
+// A Secret whose name is given again catches up with what happened meanwhile.
+func TestOldNameCatchesUp(t *testing.T) {
+	c := newCluster(interceptor.Funcs{}, held(connection, map[string]string{"accountID": "4711", "password": "old"}))
+	store := c.store()
+	store.Others = func(context.Context, secrets.Connection) ([]string, error) {
+		return []string{"gone", "elsewhere"}, nil
+	}
+	meanwhile := named(connection, "elsewhere")
+	meanwhile.Rotation = "1"
+	if _, err := store.Write(background, meanwhile, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Promote(background, meanwhile, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Write(background, connection, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantData(t, "the old one", c.data(t, connection.Name), map[string]string{"accountID": "4711", "password": "new"})
+	again := connection
+	again.Rotation = "1"
+	if next, err := store.Next(background, again, nil); next != "" || err != nil {
+		t.Errorf("the rotation is done again: %v", err)
+	}
+}
+
+func named(c secrets.Connection, name string) secrets.Connection {
+	c.Name = name
+	return c
 }
 
 func TestPassword(t *testing.T) {

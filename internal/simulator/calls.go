@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,8 @@ type Call struct {
 	Params Params `json:"params"`
 	// SecretInURL tells that a password, key, salt or token stood in the query.
 	SecretInURL bool `json:"secretInURL"`
+	// Wire is how all that was sent; nil unless Options.KeepWire.
+	Wire *Wire `json:"wire,omitempty"`
 	// Account is the account that the call ran as, 0 if it did not get that far.
 	Account int64 `json:"account"`
 	// Auth is how the call proved who it is from.
@@ -36,6 +39,35 @@ type Call struct {
 	Changed bool `json:"changed"`
 	// Delivered tells whether the whole answer was given to a connection that was still open.
 	Delivered bool `json:"delivered"`
+}
+
+// Wire is how a call was sent: what makes no difference to the service, but shows whose client it was.
+type Wire struct {
+	// Path is the path of the URL, which may end with the method.
+	Path string `json:"path"`
+	// ContentType is the media type of the body, "" where none is named.
+	ContentType string `json:"contentType,omitempty"`
+	// Query are the names of the parameters that stood in the URL; all others stood in the body.
+	Query []string `json:"query,omitempty"`
+	// Token is what the token says, whether or not it was accepted; nil where there was none.
+	Token *Token `json:"token,omitempty"`
+}
+
+// Token is what a token says. Its signature, and so the token itself, is not kept.
+type Token struct {
+	// Scheme is the word before the token, as it was spelt.
+	Scheme string `json:"scheme"`
+	// Header and Claims are its two parts, numbers as json.Number; nil where they can't be read.
+	Header map[string]any `json:"header"`
+	Claims map[string]any `json:"claims"`
+}
+
+// wireOf is the Wire of a request, where it is to be kept.
+func (s *Simulator) wireOf(r *http.Request, req request) *Wire {
+	if !s.keepWire {
+		return nil
+	}
+	return &Wire{Path: r.URL.Path, ContentType: mediaType(r), Query: req.inQuery, Token: tokenOf(r.Header.Get("Authorization"))}
 }
 
 // Counters count the calls since the start or the last reset.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 func TestCounters(t *testing.T) {
@@ -76,6 +78,45 @@ func TestSecretInURL(t *testing.T) {
 	}
 	if c := f.lastCall(); !c.SecretInURL {
 		t.Errorf("not seen: %+v", c)
+	}
+}
+
+func TestWire(t *testing.T) {
+	f := newFixture(t)
+	f.callAs("", "GetAccountInfo", nil)
+	if f.lastCall().Wire != nil {
+		t.Error("kept though nobody has asked for it")
+	}
+	f.keepWire = true
+	token := f.token(f.creds, jwt.MapClaims{"extra": "seen"})
+	r := build(t, f, http.MethodPost, "/platform_api?count=5&active=true", "Multipart/Form-Data; boundary=x", "--x\r\nContent-Disposition: form-data; name=\"cmd\"\r\n\r\nGetAccountInfo\r\n--x--\r\n")
+	r.Header.Set("Authorization", token)
+	if _, err := f.send(r); err != nil {
+		t.Fatal(err)
+	}
+	got := f.lastCall().Wire
+	if got.Path != "/platform_api" || got.ContentType != "multipart/form-data" || fmt.Sprint(got.Query) != "[active count]" {
+		t.Errorf("%+v", got)
+	}
+	if got.Token.Scheme != "Bearer" || got.Token.Header["kid"] != f.creds.KeyID || got.Token.Header["alg"] != "RS256" ||
+		got.Token.Claims["iss"] != json.Number(fmt.Sprint(f.parent.ID)) || got.Token.Claims["extra"] != "seen" || len(got.Token.Claims) != 4 {
+		t.Errorf("%+v", got.Token)
+	}
+	signature := token[strings.LastIndex(token, ".")+1:]
+	if exported := f.control(http.MethodGet, "calls", "", http.StatusOK); strings.Contains(exported, signature) || !strings.Contains(exported, f.creds.KeyID) {
+		t.Error("not the token but what it says is to be shown")
+	}
+	f.callAs("", "GetAccountInfo", nil)
+	if got := f.lastCall().Wire; got.Token != nil || got.Path != "/platform_api/GetAccountInfo" || got.Query != nil {
+		t.Errorf("%+v", got)
+	}
+	f.callAs("bearer t0.k3.n", "GetAccountInfo", nil) // refused, and logged all the same
+	if got := f.lastCall().Wire.Token; got.Scheme != "bearer" || got.Claims != nil {
+		t.Errorf("%+v", got)
+	}
+	f.callAs("t0k3n t0k3n", "GetAccountInfo", nil)
+	if f.lastCall().Wire.Token != nil {
+		t.Error("an unknown scheme may be a secret")
 	}
 }
 

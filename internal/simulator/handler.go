@@ -30,6 +30,7 @@ func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	name, conflict := methodName(r.PathValue("method"), req.params["cmd"])
 	call := s.calls.begin(Call{
 		Time: s.clock(), HTTPMethod: r.Method, Method: name, Params: req.params, SecretInURL: req.secretInURL,
+		Wire: s.wireOf(r, req),
 	})
 	// A client that hangs up meanwhile does not stop the service: its call runs all the same.
 	pause(r.Context(), s.Settings().Latency)

@@ -18,6 +18,7 @@ const maxBody = 1 << 20
 // request is a call as it came in, before anybody has looked at its parameters.
 type request struct {
 	params      Params
+	inQuery     []string
 	secretInURL bool
 }
 
@@ -34,7 +35,8 @@ func readRequest(w http.ResponseWriter, r *http.Request) (request, error) {
 	if err != nil {
 		return req, err
 	}
-	for name := range query {
+	req.inQuery = sortedKeys(query)
+	for _, name := range req.inQuery {
 		req.secretInURL = req.secretInURL || isSecret(name)
 	}
 	if err := req.add(query); err != nil {
@@ -67,6 +69,12 @@ func parseForm(encoded string) (map[string][]string, error) {
 		return nil, errMalformed
 	}
 	return form, nil
+}
+
+// mediaType is the content type without what follows it: charset, boundary.
+func mediaType(r *http.Request) string {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return kind
 }
 
 func readBody(r *http.Request) (map[string][]string, error) {

@@ -26,6 +26,8 @@ type Options struct {
 	StateFile string
 	// MaxCalls is how many calls the log keeps, the newest ones. Default: 10,000. The counters count all.
 	MaxCalls int
+	// KeepWire makes the log keep Call.Wire too, for tests that compare clients.
+	KeepWire bool
 	// Logger hears of a state file that cannot be written. Default: nobody does.
 	Logger *slog.Logger
 }
@@ -34,6 +36,7 @@ type Options struct {
 type Simulator struct {
 	clock     func() time.Time
 	stateFile string
+	keepWire  bool
 	logger    *slog.Logger
 	calls     *callLog
 
@@ -82,6 +85,7 @@ func Open(options Options) (*Simulator, error) {
 	s := &Simulator{
 		clock:     options.Clock,
 		stateFile: options.StateFile,
+		keepWire:  options.KeepWire,
 		logger:    options.Logger,
 		settings:  options.Settings,
 		key:       options.Key,

@@ -1,6 +1,7 @@
 package voximplant
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,9 @@ func (c *Client) learn(call call, token account.Secret, failed *account.Error) {
 func notSent(method string, redact redactor, err error) *account.Error {
 	var own *account.Error
 	if errors.As(err, &own) {
-		return own
+		named := *own
+		named.Method = cmp.Or(own.Method, method)
+		return &named
 	}
 	return &account.Error{Class: account.Unavailable, Method: method, Message: redact.clean(err.Error())}
 }

@@ -287,7 +287,8 @@ func TestGateAndObserve(t *testing.T) {
 	r = stub(t, respond(200, "application/json", emptyPage), func(c *Config) {
 		c.Gate = func(context.Context) (func(), error) { return nil, fmt.Errorf("gate: %w", own) }
 	})
-	if _, err := r.Self(context.Background()); account.AsError(err) != own {
+	_, err := r.Self(context.Background())
+	if e := account.AsError(err); e.Class != own.Class || e.RetryAfter != own.RetryAfter || e.Doubt || e.Method != "GetAccountInfo" {
 		t.Error(err)
 	}
 }

@@ -1,0 +1,313 @@
+package controllers
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+const (
+	healthy     = "Healthy"
+	progressing = "Progressing"
+	degraded    = "Degraded"
+	suspended   = "Suspended"
+)
+
+// argoTree is where the Lua scripts lie, in the form of Argo CD's resource_customizations.
+const argoTree = "../config/argocd/accounts.cpaas.dev"
+
+func argoCustomizations(t *testing.T) map[string]Customization {
+	t.Helper()
+	all, err := ReadArgoCM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// objectWith is an object of the kind with these conditions, seen by the operator in its present generation.
+func objectWith(t *testing.T, kind string, conditions []metav1.Condition) *unstructured.Unstructured {
+	t.Helper()
+	var object any
+	named := metav1.ObjectMeta{Name: "acme", Namespace: "telephony", Generation: generation}
+	switch kind {
+	case "ChildAccount":
+		object = &v1alpha1.ChildAccount{ObjectMeta: named, Status: v1alpha1.ChildAccountStatus{ObservedGeneration: generation, Conditions: conditions}}
+	case "ParentAccount":
+		object = &v1alpha1.ParentAccount{ObjectMeta: named, Status: v1alpha1.ParentAccountStatus{ObservedGeneration: generation, Conditions: conditions}}
+	}
+	u, err := Unstructured(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func argoHealth(t *testing.T, c Customization, o *unstructured.Unstructured) Health {
+	t.Helper()
+	h, err := c.HealthOf(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// healthOf is how Argo CD is to show a row of the condition tables.
+func healthOf(reason string, v verdict, stuck bool) string {
+	switch {
+	case reason == v1alpha1.ReasonSuspended:
+		return suspended
+	case v.stalled, stuck:
+		return degraded
+	case v.reconciling:
+		return progressing
+	}
+	return healthy
+}
+
+// agreed are the words of kstatus that go with Argo CD's. It has none for suspended: that is current or, where nothing
+// was known before, in progress.
+var agreed = map[string][]status.Status{
+	healthy:     {status.CurrentStatus},
+	progressing: {status.InProgressStatus, status.TerminatingStatus},
+	degraded:    {status.FailedStatus},
+	suspended:   {status.CurrentStatus, status.InProgressStatus},
+}
+
+// Every row of both tables, from every state, shows in Argo CD as the row says and as kstatus reads it.
+func TestArgoHealthOfEveryRow(t *testing.T) {
+	customizations := argoCustomizations(t)
+	for kind, table := range both {
+		for reason, v := range table.rows {
+			for from, before := range starts(table) {
+				for _, o := range []outcome{{}, {pastGrace: true}, {stuck: true}} {
+					o.reason, o.message = reason, "what was found"
+					if o.stuck && !v.reconciling {
+						continue // only what goes on by itself gets stuck
+					}
+					conditions := slices.Clone(before)
+					table.write(&conditions, generation, o, noon.Add(time.Hour))
+					object := objectWith(t, kind, conditions)
+					got := argoHealth(t, customizations[kind], object)
+					if want := (Health{healthOf(reason, v, o.stuck), reason + ": what was found"}); got != want {
+						t.Errorf("%s: %s, then %s (past the grace %v, stuck %v): %v, want %v", kind, from, reason, o.pastGrace, o.stuck, got, want)
+					}
+					result, err := status.Compute(object)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !slices.Contains(agreed[got.Status], result.Status) {
+						t.Errorf("%s: %s, then %s: %s for Argo CD, %s for kstatus", kind, from, reason, got.Status, result.Status)
+					}
+				}
+			}
+		}
+	}
+}
+
+// What the operator has not seen, or not in its present form, is Progressing, whatever else it says.
+func TestArgoHealthBeforeTheOperatorLooked(t *testing.T) {
+	unseen := map[string]func(o map[string]any){
+		"no status":               func(o map[string]any) { delete(o, "status") },
+		"an empty status":         func(o map[string]any) { o["status"] = map[string]any{} },
+		"no observedGeneration":   func(o map[string]any) { delete(o["status"].(map[string]any), "observedGeneration") },
+		"the schema's default":    func(o map[string]any) { o["status"] = map[string]any{"observedGeneration": int64(-1)} },
+		"no conditions":           func(o map[string]any) { delete(o["status"].(map[string]any), "conditions") },
+		"an empty list":           func(o map[string]any) { o["status"].(map[string]any)["conditions"] = []any{} },
+		"a change since the look": func(o map[string]any) { o["metadata"].(map[string]any)["generation"] = int64(generation + 1) },
+	}
+	customizations := argoCustomizations(t)
+	for kind, table := range both {
+		for reason := range table.rows {
+			for name, change := range unseen {
+				o := objectWith(t, kind, written(table, outcome{reason: reason, message: "of before"}))
+				change(o.Object)
+				if got, want := argoHealth(t, customizations[kind], o), (Health{progressing, "waiting for the operator"}); got != want {
+					t.Errorf("%s, %s, %s: %v, want %v", kind, reason, name, got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestArgoHealthOfWhatIsDeleted(t *testing.T) {
+	c := argoCustomizations(t)["ChildAccount"]
+	for reason, want := range map[string]string{
+		v1alpha1.ReasonDeleting:  "Deleting: the account can't be switched off",
+		v1alpha1.ReasonAvailable: "being deleted",
+		v1alpha1.ReasonFrozen:    "being deleted",
+	} {
+		o := objectWith(t, "ChildAccount", written(childTable, outcome{reason: reason, message: "the account can't be switched off"}))
+		now := metav1.Now()
+		o.SetDeletionTimestamp(&now)
+		o.SetGeneration(generation + 1)
+		if got := argoHealth(t, c, o); got != (Health{progressing, want}) {
+			t.Errorf("%s: %v, want %s", reason, got, want)
+		}
+	}
+}
+
+// The ConfigMap has exactly the scripts that lie in the tree (make manifests).
+func TestArgoCMHasTheScripts(t *testing.T) {
+	var want []string
+	for _, pattern := range []string{"_/health.lua", "*/actions/discovery.lua", "*/actions/*/action.lua"} {
+		files, err := filepath.Glob(filepath.Join(argoTree, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, files, err)
+		}
+		want = append(want, files...)
+	}
+	var have []string
+	check := func(script string, path ...string) {
+		file := filepath.Join(append([]string{argoTree}, path...)...)
+		text, err := os.ReadFile(file)
+		if err != nil || string(text) != script {
+			t.Errorf("%s is not what the ConfigMap has (%v): make manifests", file, err)
+		}
+		have = append(have, file)
+	}
+	for kind, c := range argoCustomizations(t) {
+		if _, ok := both[kind]; !ok {
+			t.Errorf("there is no kind %s", kind)
+		}
+		check(c.Health, "_", "health.lua")
+		check(c.Discovery, kind, "actions", "discovery.lua")
+		for _, a := range c.Actions {
+			check(a.Lua, kind, "actions", a.Name, "action.lua")
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(have)
+	if have = slices.Compact(have); !slices.Equal(have, want) {
+		t.Errorf("the ConfigMap has %v, the tree %v", have, want)
+	}
+}
+
+func readYAML[T any](t *testing.T, path ...string) T {
+	t.Helper()
+	var out T
+	text, err := os.ReadFile(filepath.Join(append([]string{argoTree}, path...)...))
+	if err == nil {
+		err = yaml.UnmarshalStrict(text, &out)
+	}
+	if err != nil {
+		t.Fatalf("%v: %v", path, err)
+	}
+	return out
+}
+
+func readObject(t *testing.T, path ...string) *unstructured.Unstructured {
+	t.Helper()
+	return &unstructured.Unstructured{Object: readYAML[map[string]any](t, path...)}
+}
+
+// The samples of health_test.yaml, as Argo CD's own tests run them.
+func TestArgoHealthSamples(t *testing.T) {
+	tests := readYAML[struct {
+		Tests []struct {
+			InputPath    string
+			HealthStatus Health
+		}
+	}](t, "_", "health_test.yaml").Tests
+	customizations := argoCustomizations(t)
+	for _, test := range tests {
+		object := readObject(t, "_", test.InputPath)
+		if got := argoHealth(t, customizations[object.GetKind()], object); got != test.HealthStatus {
+			t.Errorf("%s: %v, want %v", test.InputPath, got, test.HealthStatus)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(argoTree, "_", "testdata", "*"))
+	if err != nil || len(files) != len(tests) {
+		t.Errorf("%d samples, %d tests (%v)", len(files), len(tests), err)
+	}
+}
+
+// The samples of action_test.yaml, as Argo CD's own tests run them.
+func TestArgoActions(t *testing.T) {
+	for kind, c := range argoCustomizations(t) {
+		tests := readYAML[struct {
+			DiscoveryTests []struct {
+				InputPath string
+				Result    []struct {
+					Name     string
+					Disabled bool
+				}
+			}
+			ActionTests []struct{ Action, InputPath, ExpectedOutputPath string }
+		}](t, kind, "actions", "action_test.yaml")
+		for _, test := range tests.DiscoveryTests {
+			var want []string
+			for _, a := range test.Result {
+				if !a.Disabled {
+					want = append(want, a.Name)
+				}
+			}
+			got, err := c.Offered(readObject(t, kind, "actions", test.InputPath))
+			if slices.Sort(want); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s, %s: %v is offered, want %v (%v)", kind, test.InputPath, got, want, err)
+			}
+		}
+		tried := map[string]bool{}
+		for _, test := range tests.ActionTests {
+			tried[test.Action] = true
+			got, err := c.Act(test.Action, readObject(t, kind, "actions", test.InputPath))
+			if err != nil {
+				t.Errorf("%s, %s of %s: %v", kind, test.Action, test.InputPath, err)
+				continue
+			}
+			want := readObject(t, kind, "actions", test.ExpectedOutputPath)
+			if test.Action == "reconcile" {
+				checkRequested(t, got, want)
+			}
+			if !equality.Semantic.DeepEqual(got, want) {
+				t.Errorf("%s, %s of %s:\n%v, want\n%v", kind, test.Action, test.InputPath, got.Object, want.Object)
+			}
+		}
+		if len(tried) != len(c.Actions) {
+			t.Errorf("%s: of %d actions %v are tried", kind, len(c.Actions), tried)
+		}
+	}
+}
+
+// checkRequested checks that a look is asked for with the present time, and gives the expected object the same.
+func checkRequested(t *testing.T, got, want *unstructured.Unstructured) {
+	t.Helper()
+	requested := got.GetAnnotations()[v1alpha1.AnnotationReconcileRequestedAt]
+	if at, err := time.Parse(time.RFC3339, requested); err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("a look is asked for at %q (%v)", requested, err)
+	}
+	annotations := want.GetAnnotations()
+	annotations[v1alpha1.AnnotationReconcileRequestedAt] = requested
+	want.SetAnnotations(annotations)
+}
+
+// Argo CD gives the scripts no more than this; what needs more fails here, too.
+func TestRunLua(t *testing.T) {
+	for script, works := range map[string]bool{
+		`return {a = require("os").time() > 0}`: true,
+		`table.insert(obj.list, 1); return obj`: true,
+		`return {string.format("%s", "a")}`:     false,
+		`return {math.max(1, 2)}`:               false,
+		`return {os.time()}`:                    false,
+		`return {require("os").getenv("HOME")}`: false,
+	} {
+		if _, err := runLua(script, map[string]any{"list": []any{}}); (err == nil) != works {
+			t.Errorf("%s: %v", script, err)
+		}
+	}
+	// An action leaves alone what it does not touch.
+	object := map[string]any{"whole": int64(7), "half": 1.5, "on": true, "none": map[string]any{}, "list": []any{map[string]any{"none": map[string]any{}}}}
+	if got, err := runLua(`return obj`, object); err != nil || !equality.Semantic.DeepEqual(got, any(object)) {
+		t.Errorf("%v, want %v (%v)", got, object, err)
+	}
+}

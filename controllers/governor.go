@@ -1,0 +1,288 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// governor stops changes that reach too many accounts in too short a time, until somebody approves exactly those.
+// The children of each namespace are counted for themselves, so that one tenant's mistake stops nobody else.
+type governor struct {
+	mu     sync.Mutex
+	groups map[groupKey]*group
+	// off are the deactivations of the last hour, by parent; seeded from its status.
+	off map[types.NamespacedName][]time.Time
+}
+
+// groupKey names the children of one parent in one namespace.
+type groupKey struct {
+	parent    types.NamespacedName
+	namespace string
+}
+
+// group is what is known of such children.
+type group struct {
+	// changed holds when each was changed within the window.
+	changed map[types.UID]time.Time
+	// stopped are those that wait for approval, approved what was approved of them.
+	stopped  map[types.UID]intent
+	approved map[types.UID]string
+	// settled is set once nobody new was stopped for a while: only then the hash is shown.
+	settled bool
+	timer   *time.Timer
+	// total is how many there are, as of counted.
+	total   int
+	counted time.Time
+}
+
+// intent is a change that is stopped.
+type intent struct {
+	req  ctrl.Request
+	what string
+}
+
+const (
+	// settlesAfter is how long nobody new must have been stopped before the hash is shown.
+	settlesAfter = time.Second
+	// countsFor is how long the number of children is good for.
+	countsFor = 10 * time.Second
+	// shownChanges is how many of the stopped changes a message names.
+	shownChanges = 5
+)
+
+// govern stops a change of an account that is one of too many; nil lets it pass, and counts it.
+func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what string, switchesOff bool) *outcome {
+	g := &r.governor
+	now := r.Clock.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	key := groupKey{s.child.ParentKey(), s.child.Namespace}
+	one := g.group(key)
+	if one.counted.IsZero() || now.Sub(one.counted) > countsFor {
+		one.total, one.counted = r.countChildren(ctx, key), now
+	}
+	limits := s.parent.MassChange()
+	uid := s.child.UID
+	one.approve(s.parent.Annotations[v1alpha1.AnnotationApproveMassChange])
+	one.slide(now.Add(-limits.Window))
+	if one.approved[uid] == what {
+		one.pass(uid, now)
+		return nil
+	}
+	most := max(limits.Minimum, (one.total*limits.Percent+99)/100)
+	_, counted := one.changed[uid]
+	_, waits := one.stopped[uid]
+	waits = waits || hadReason(s.was.Conditions, childTable.second, v1alpha1.ReasonAwaitingApproval)
+	switch {
+	case !counted && !waits && len(one.changed)+1 > most,
+		waits && !(one.settled && len(one.changed)+len(one.stopped) <= most):
+		return one.stop(s, what, r.wakeStopped(key), fmt.Sprintf("more than %d of %d accounts would change within %s", most, one.total, limits.Window))
+	}
+	if switchesOff {
+		if wait := g.offWait(s.parent, now); wait > 0 {
+			out := one.stop(s, what, r.wakeStopped(key), fmt.Sprintf("more than %d accounts would be switched off within an hour", s.parent.MaxDeactivationsPerHour()))
+			out.after, out.retry = wait, &retry{min: wait, max: wait}
+			return out
+		}
+	}
+	one.pass(uid, now)
+	return nil
+}
+
+// stopMassChange stops a decision that would be one change of too many. What a creation leaves to do is none.
+func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childScope, d account.Decision) *outcome {
+	edits := slices.ContainsFunc(d.Changes, func(c account.Change) bool { return c.Origin == account.FromSpec })
+	ownCreation := s.child.Status.Origin == v1alpha1.OriginCreated && len(s.child.Status.LastApplied) == 0
+	if d.Step != account.StepUpdate || ownCreation || !edits && !switchesOff(d.Changes) {
+		r.governor.forget(s)
+		return nil
+	}
+	return r.govern(ctx, s, described(d.Changes), switchesOff(d.Changes))
+}
+
+func (g *governor) group(key groupKey) *group {
+	if g.groups == nil {
+		g.groups = map[groupKey]*group{}
+	}
+	if g.groups[key] == nil {
+		g.groups[key] = &group{changed: map[types.UID]time.Time{}, stopped: map[types.UID]intent{}}
+	}
+	return g.groups[key]
+}
+
+// forget drops a resource that has nothing to change any more.
+func (g *governor) forget(s *childScope) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
+		delete(one.stopped, s.child.UID)
+		delete(one.approved, s.child.UID)
+	}
+}
+
+// slide forgets what was changed before the window.
+func (o *group) slide(since time.Time) {
+	maps.DeleteFunc(o.changed, func(_ types.UID, at time.Time) bool { return at.Before(since) })
+}
+
+// pass counts a change that may be made.
+func (o *group) pass(uid types.UID, now time.Time) {
+	o.changed[uid] = now
+	delete(o.stopped, uid)
+}
+
+// approve lets pass what is stopped, where one of the approved hashes names exactly that.
+func (o *group) approve(hashes string) {
+	if hashes == "" || len(o.stopped) == 0 || !slices.Contains(strings.Split(hashes, ","), o.hash()) {
+		return
+	}
+	o.approved = map[types.UID]string{}
+	for uid, i := range o.stopped {
+		o.approved[uid] = i.what
+	}
+}
+
+// stop keeps a change back. Until nobody new comes any more nothing is said: what is approved is to be all of it.
+func (o *group) stop(s *childScope, what string, wake func(), why string) *outcome {
+	i := intent{ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}, what}
+	if o.stopped[s.child.UID] != i {
+		o.stopped[s.child.UID] = i
+		o.settled = false
+		if o.timer != nil {
+			o.timer.Stop()
+		}
+		o.timer = time.AfterFunc(settlesAfter, wake)
+	}
+	if !o.settled {
+		return &outcome{}
+	}
+	return &outcome{reason: v1alpha1.ReasonAwaitingApproval, message: fmt.Sprintf(
+		"%s: %s. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
+		why, o.describe(), s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, o.hash())}
+}
+
+// describe names the first few of what is stopped.
+func (o *group) describe() string {
+	all := o.sorted()
+	var parts []string
+	for _, i := range all[:min(len(all), shownChanges)] {
+		parts = append(parts, fmt.Sprintf("%s (%s)", i.req.Name, i.what))
+	}
+	if more := len(all) - len(parts); more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// hash tells what is stopped from anything else.
+func (o *group) hash() string {
+	h := sha256.New()
+	for _, i := range o.sorted() {
+		fmt.Fprintf(h, "%s %q\n", i.req, i.what)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+func (o *group) sorted() []intent {
+	return slices.SortedFunc(maps.Values(o.stopped), func(a, b intent) int { return cmp.Compare(a.req.String(), b.req.String()) })
+}
+
+// wakeStopped has all that are stopped looked at again, once nobody new was stopped for a while.
+func (r *ChildAccountReconciler) wakeStopped(key groupKey) func() {
+	return func() {
+		g := &r.governor
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		one := g.group(key)
+		one.settled = true
+		for _, i := range one.stopped {
+			r.enqueue(i.req, false)
+		}
+	}
+}
+
+func (r *ChildAccountReconciler) countChildren(ctx context.Context, key groupKey) int {
+	var children v1alpha1.ChildAccountList
+	if r.List(ctx, &children, append(childrenOfParent(key.parent), client.InNamespace(key.namespace))...) != nil {
+		return 0
+	}
+	return len(children.Items)
+}
+
+// offWait is how long no further account of the parent may be switched off; 0 where one may now.
+func (g *governor) offWait(parent *v1alpha1.ParentAccount, now time.Time) time.Duration {
+	off := g.offOf(parent, now)
+	if most := parent.MaxDeactivationsPerHour(); len(off) >= most {
+		return max(off[len(off)-most].Add(time.Hour).Sub(now), time.Second)
+	}
+	return 0
+}
+
+// offOf are the deactivations of the last hour, the oldest first.
+func (g *governor) offOf(parent *v1alpha1.ParentAccount, now time.Time) []time.Time {
+	key := client.ObjectKeyFromObject(parent)
+	if g.off == nil {
+		g.off = map[types.NamespacedName][]time.Time{}
+	}
+	if _, known := g.off[key]; !known {
+		for _, t := range parent.Status.Deactivations {
+			g.off[key] = append(g.off[key], t.Time)
+		}
+	}
+	g.off[key] = slices.DeleteFunc(g.off[key], func(t time.Time) bool { return !t.After(now.Add(-time.Hour)) })
+	return g.off[key]
+}
+
+// noteDeactivation keeps in the parent's status that an account is being switched off, before it is.
+func (r *ChildAccountReconciler) noteDeactivation(ctx context.Context, s *childScope) error {
+	g := &r.governor
+	g.mu.Lock()
+	defer g.mu.Unlock() // in order: each patch has all that came before
+	now := r.Clock.Now()
+	off := append(g.offOf(s.parent, now), now)
+	after := s.parent.DeepCopy()
+	after.Status.Deactivations = nil
+	for _, t := range off[max(0, len(off)-longestDeactivations):] {
+		after.Status.Deactivations = append(after.Status.Deactivations, metav1.NewTime(t).Rfc3339Copy())
+	}
+	before := s.parent.DeepCopy()
+	before.Status.Deactivations = nil
+	if err := r.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
+		return err
+	}
+	g.off[client.ObjectKeyFromObject(s.parent)] = off
+	return nil
+}
+
+// longestDeactivations is how many a status holds (ParentAccountStatus.Deactivations).
+const longestDeactivations = 1000
+
+// described says what would be written, for people. No secret is among the changes.
+func described(changes []account.Change) string {
+	var parts []string
+	for _, c := range changes {
+		parts = append(parts, c.Field.Path+"="+c.To)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// switchesOff says whether the changes switch the account off.
+func switchesOff(changes []account.Change) bool {
+	return slices.ContainsFunc(changes, func(c account.Change) bool { return c.Field.Path == "active" && c.To == "false" })
+}

@@ -1,0 +1,111 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// The labels of namespaces, which a ParentAccount's selector goes by, are watched.
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch,roleName=manager-cluster-role
+
+// findParent takes up the ParentAccount that the resource names, if the resource may use it; otherwise it says why not.
+// Whoever is not let in learns nothing of another namespace, not even whether there is such a ParentAccount.
+func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) (*v1alpha1.ParentAccount, *outcome) {
+	key := s.child.ParentKey()
+	parent := &v1alpha1.ParentAccount{}
+	err := r.Get(ctx, key, parent)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, &outcome{err: err}
+	}
+	if key.Namespace == s.child.Namespace {
+		if err != nil {
+			return nil, &outcome{reason: v1alpha1.ReasonParentNotFound, message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", key.Name, key.Namespace)}
+		}
+		return parent, nil
+	}
+	allowed := false
+	if err == nil {
+		if allowed, err = r.letsIn(ctx, parent, s.child.Namespace); err != nil {
+			return nil, &outcome{err: err}
+		}
+	}
+	if !allowed {
+		return nil, &outcome{reason: v1alpha1.ReasonNamespaceNotAllowed, message: fmt.Sprintf(
+			"there is no ParentAccount %s in namespace %s that lets namespace %s in: its owner has to do so with spec.allowedNamespaces", key.Name, key.Namespace, s.child.Namespace)}
+	}
+	return parent, notGranted(s.child, parent)
+}
+
+// letsIn says whether the ParentAccount's allowedNamespaces has the namespace, which is another than its own.
+func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
+	switch parent.AllowedFrom() {
+	case v1alpha1.NamespacesAll:
+		return true, nil
+	case v1alpha1.NamespacesSelector:
+		return r.selects(ctx, parent, namespace)
+	}
+	return false, nil
+}
+
+// selects says whether the ParentAccount's selector picks the namespace. One that can't be read picks nothing.
+func (r *ChildAccountReconciler) selects(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
+	selector, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector)
+	if err != nil {
+		return false, nil // the ParentAccount's own condition says so
+	}
+	ns := namespaceMetadata()
+	if err := r.Namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return selector.Matches(labels.Set(ns.Labels)), nil
+}
+
+// notGranted stops a resource of another namespace that would take over, or look at, what it has not made.
+func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *outcome {
+	adopts := child.AdoptionPolicy() != v1alpha1.AdoptNever
+	observes := child.Observes() && child.Status.Origin == ""
+	if !adopts && !observes || parent.Grants(v1alpha1.GrantAdopt) {
+		return nil
+	}
+	what := fmt.Sprintf("adoptionPolicy %s", child.AdoptionPolicy())
+	if observes {
+		what = "managementPolicy Observe, for an account that this resource has not made,"
+	}
+	return &outcome{reason: v1alpha1.ReasonNotPermitted, message: fmt.Sprintf(
+		"%s needs the grant %s in spec.allowedNamespaces.grants of ParentAccount %s/%s, which is in another namespace", what, v1alpha1.GrantAdopt, parent.Namespace, parent.Name)}
+}
+
+// mayUse says whether the resource may use the ParentAccount that it names.
+func (r *ChildAccountReconciler) mayUse(ctx context.Context, child *v1alpha1.ChildAccount) bool {
+	_, out := r.findParent(ctx, &childScope{child: child})
+	return out == nil
+}
+
+// forbidden says whether an outcome tells that the resource may not use its parent.
+func forbidden(out outcome) bool {
+	return out.reason == v1alpha1.ReasonNamespaceNotAllowed || out.reason == v1alpha1.ReasonNotPermitted
+}
+
+// checkSelector says what is wrong with the ParentAccount's selector of namespaces; nil if nothing is.
+func checkSelector(parent *v1alpha1.ParentAccount) *outcome {
+	if parent.AllowedFrom() != v1alpha1.NamespacesSelector {
+		return nil
+	}
+	if _, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector); err != nil {
+		return &outcome{reason: v1alpha1.ReasonInvalidSelector, message: "spec.allowedNamespaces.selector: " + err.Error()}
+	}
+	return nil
+}
+
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	meta := &metav1.PartialObjectMetadata{}
+	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return meta
+}

@@ -1,0 +1,62 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+)
+
+func requested(kind string, i int) ctrl.Request {
+	return ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "telephony", Name: fmt.Sprintf("%s-%d", kind, i)}}
+}
+
+// One parent's children find so many places and no more; another parent's are not concerned. Urgent ones are woken first,
+// and a place whose resource does not need it goes to the next.
+func TestTurnstile(t *testing.T) {
+	var woken []ctrl.Request
+	ts := &turnstiles{wake: func(req ctrl.Request, _ bool) { woken = append(woken, req) }}
+	slow, other := types.NamespacedName{Name: "slow"}, types.NamespacedName{Name: "other"}
+	for i := range placesPerParent {
+		if !ts.enter(slow, requested("in", i), false) {
+			t.Fatalf("no place for number %d", i)
+		}
+	}
+	for i := range 3 {
+		if ts.enter(slow, requested("calm", i), false) || ts.enter(slow, requested("calm", i), false) || ts.enter(slow, requested("urgent", i), true) {
+			t.Fatal("more than there are places")
+		}
+	}
+	if !ts.enter(other, requested("other", 0), false) {
+		t.Error("another parent's children wait as well")
+	}
+	ts.leave(other)
+
+	ts.leave(slow)
+	ts.leave(slow)
+	if want := []ctrl.Request{requested("urgent", 0), requested("urgent", 1)}; !slices.Equal(woken, want) {
+		t.Fatalf("woken: %v, want %v", woken, want)
+	}
+	done := ts.arrived(requested("urgent", 0))
+	if !ts.enter(slow, requested("urgent", 0), true) {
+		t.Fatal("woken for nothing")
+	}
+	ts.leave(slow)
+	done()
+	ts.arrived(requested("urgent", 1))() // has nothing to do any more
+	for i := 0; i < len(woken); i++ {
+		ts.arrived(woken[i])()
+	}
+	want := []ctrl.Request{requested("urgent", 0), requested("urgent", 1), requested("urgent", 2), requested("calm", 0), requested("calm", 1), requested("calm", 2)}
+	if !slices.Equal(woken, want) {
+		t.Errorf("woken: %v, want %v", woken, want)
+	}
+	for range placesPerParent - 2 {
+		ts.leave(slow)
+	}
+	if len(ts.parents) != 0 || len(ts.woken) != 0 {
+		t.Errorf("something is kept: %v %v", ts.parents, ts.woken)
+	}
+}

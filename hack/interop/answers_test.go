@@ -1,0 +1,203 @@
+package interop
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+// viewer makes calls that succeed, by the client's own methods where it has them, and notes what the client made of the
+// answers. Each answer must be as the client's typings promise, and have what was written before.
+type viewer struct {
+	*official
+	t        *testing.T
+	promises *promises
+	table    table
+}
+
+func lookAtAnswers(t *testing.T, p *promises) string {
+	t.Helper()
+	w := newWorld(t)
+	w.PutAccount(completeAccount)
+	v := &viewer{official: w.official(t, w.caFile), t: t, promises: p, table: newTable("call of the client", "what it was for", "what came")}
+	for _, step := range []func(){v.readItself, v.list, v.showAll, v.showLess, v.add, v.change, v.selectOtherwise, v.actAsChild, v.beChild} {
+		step()
+	}
+	return v.table.text
+}
+
+func (v *viewer) readItself() {
+	c := call{Method: "getAccountInfo", Request: map[string]any{"returnLiveBalance": true}}
+	answer := v.do(c)
+	v.want(answer["result"], map[string]any{"accountId": parentID, "accountName": parentName, "active": true})
+	v.want(answer, map[string]any{"apiAddress": v.server.Addr})
+	v.note(c, "the parent reads itself", "its account, and the address that was asked")
+}
+
+func (v *viewer) list() {
+	page := func(offset, size int) []string {
+		answer := v.do(call{Method: "getChildrenAccounts", Request: map[string]any{
+			"childAccountId": "all", "count": 3, "offset": offset, "orderBy": "child_account_id", "returnLiveBalance": true,
+		}})
+		v.want(answer, map[string]any{"totalCount": 4})
+		var ids []string
+		for _, row := range v.rows(answer, size) {
+			ids = append(ids, jsonOf(row["accountId"]))
+		}
+		return ids
+	}
+	got := append(page(0, 3), page(3, 1)...)
+	if want := []string{text(childA), text(childB), text(childC), text(complete)}; !slices.Equal(got, want) {
+		v.t.Errorf("the pages have %v, not %v", got, want)
+	}
+	v.note(call{Method: "getChildrenAccounts"}, "all children, in pages of 3", "3 of 4, then 1 of 4, each account once")
+}
+
+// completeAccount is a child with a value in every field that the typings have.
+var completeAccount = simulator.Account{ID: complete, ParentID: parentID, Fields: simulator.Fields{
+	"account_name": "child-complete", "account_email": "child-complete@acme.example", "account_password": firstPassword.Reveal(),
+	"account_first_name": "Ada", "account_last_name": "Lovelace", "created": "2026-01-02 03:04:05", "language_code": "en", "location": "Etc/GMT",
+	"min_balance_to_notify": 7.25, "billing_address_name": "Acme", "billing_address_country_code": "DE", "billing_address_address": "Weg 1",
+	"billing_address_zip": "10115", "billing_address_phone": "4930123456", "billing_address_state": "Berlin", "active": true, "frozen": false,
+	"balance": 12.5, "credit_limit": 1.0, "currency": "EUR", "account_custom_data": "data", "access_entries": []string{"AddUser", "GetUsers"},
+	"with_access_entries": true, "callback_url": "https://acme.example/callback", "callback_salt": "canary-s4lt", "a2p_sms_enabled": true,
+	"billing_limits": map[string]any{
+		"robokassa": map[string]any{"min_amount": 1, "currency": "RUR"}, "bank_card": map[string]any{"min_amount": 5, "currency": "EUR"},
+		"invoice": map[string]any{"min_amount": 10, "currency": "EUR"},
+	},
+}}
+
+func (v *viewer) showAll() {
+	c := call{Method: "getChildrenAccounts", Request: map[string]any{
+		"childAccountId": []int64{complete, stranger}, "ignoreInvalidAccounts": true, "childAccountName": "child", "childAccountEmail": "acme.example",
+		"active": true, "frozen": false,
+	}}
+	only := v.rows(v.do(c), 1)[0]
+	v.promises.complete(v.t, "AccountInfo", only)
+	v.want(only, map[string]any{
+		"accountId": complete, "accountName": "child-complete", "created": "2026-01-02 03:04:05", "minBalanceToNotify": 7.25,
+		"accessEntries": []string{"AddUser", "GetUsers"},
+	})
+	v.note(c, "a child with every field there is, by every filter there is", "the one account, with every property that the typings have, but for what is below")
+}
+
+// showLess has accounts without what the typings call required, so that only the names are looked at.
+func (v *viewer) showLess() {
+	c := call{Method: "getChildrenAccounts"}
+	for extent, properties := range map[string]string{"briefOutput": "accountId", "mediumOutput": "accountEmail accountId accountName"} {
+		c.Request = map[string]any{"childAccountId": childA, extent: true}
+		answer := v.succeed(v.t, c)
+		v.promises.asked(v.t, c, v.lastCall(v.t).Params)
+		if got := strings.Join(sortedNames(v.rows(answer, 1)[0]), " "); got != properties {
+			v.t.Errorf("%s has %s", extent, got)
+		}
+	}
+	v.note(c, "`briefOutput`, `mediumOutput`", "the id; id, name and e-mail")
+}
+
+func (v *viewer) add() {
+	c := call{Method: "AddAccount", Generic: true, Request: map[string]any{
+		"parent_account_id": parentID, "parent_account_api_key": parentKey.Reveal(),
+		"account_name": "child-new", "account_email": "child-new@acme.example", "account_password": firstPassword.Reveal(), "active": "true",
+	}}
+	answer := v.succeed(v.t, c)
+	made, _ := v.Account("child-new")
+	v.want(answer, map[string]any{"result": 1, "account_id": made.ID, "active": true, "api_key": made.APIKey()})
+	v.note(c, "a child is added (by `makeRequest`: "+clientVersion+" has no method for it)", "`result` 1, the id, `active`, the API key")
+}
+
+func (v *viewer) change() {
+	made, _ := v.Account("child-new")
+	shown := map[string]any{
+		"accountNotifications": true, "tariffChangingNotifications": true, "newsNotifications": true, "active": false, "languageCode": "de",
+		"location": "Europe/Berlin", "minBalanceToNotify": 7.5, "supportRobokassa": true, "supportBankCard": false, "supportInvoice": true,
+	}
+	c := call{Method: "setChildAccountInfo", Request: with(shown, map[string]any{
+		"childAccountId": made.ID, "newChildAccountEmail": "changed@acme.example", "newChildAccountPassword": nextPassword.Reveal(), "canUseRestricted": true,
+	})}
+	v.want(v.do(c), map[string]any{"result": 1})
+	look := call{Method: "getChildrenAccounts", Request: map[string]any{"childAccountName": "child-new"}}
+	v.want(v.rows(v.do(look), 1)[0], with(shown, map[string]any{"accountId": made.ID, "accountEmail": "changed@acme.example"}))
+	if after, _ := v.Account("child-new"); !v.CheckPassword(made.ID, nextPassword.Reveal()) || !after.Flag("can_use_restricted") {
+		v.t.Error("what is not shown was not written")
+	}
+	v.note(c, "all of it is changed", "`result` 1; a look shows each value as it was written")
+}
+
+func (v *viewer) selectOtherwise() {
+	c := call{Method: "setChildAccountInfo"}
+	for selector, value := range map[string]string{"childAccountName": "child-a", "childAccountEmail": "child-b@acme.example"} {
+		c.Request = map[string]any{selector: value, "location": "Asia/Tokyo"}
+		v.want(v.do(c), map[string]any{"result": 1})
+	}
+	for _, name := range []string{"child-a", "child-b"} {
+		if a, _ := v.Account(name); a.Text("location") != "Asia/Tokyo" {
+			v.t.Errorf("%s was not changed", name)
+		}
+	}
+	v.note(c, "by name, by e-mail", "`result` 1")
+}
+
+func (v *viewer) actAsChild() {
+	child := client{AccountID: childB}
+	shown := map[string]any{
+		"languageCode": "fr", "location": "Europe/Paris", "accountFirstName": "Ada", "accountLastName": "Ünal", "minBalanceToNotify": 0.5,
+		"accountNotifications": true, "tariffChangingNotifications": false, "newsNotifications": true, "sendJsError": true, "billingAddressName": "Acme",
+		"billingAddressCountryCode": "FR", "billingAddressAddress": "1, rue X", "billingAddressZip": "75001", "billingAddressPhone": "33123456789",
+		"accountCustomData": `{"a": "b;c"}`, "callbackUrl": "https://acme.example/x", "callbackSalt": "canary-s4lt",
+	}
+	c := call{Client: child, Method: "setAccountInfo", Request: with(shown, map[string]any{
+		"newAccountPassword": nextPassword.Reveal(), "storeOutboundSms": true, "storeInboundSms": false,
+	})}
+	v.want(v.do(c), map[string]any{"result": 1})
+	v.note(c, "a child changes itself (`accountId` of the client: the child's id as `iss`, the parent's key)", "`result` 1")
+	c = call{Client: child, Method: "getAccountInfo", Request: map[string]any{}}
+	v.want(v.do(c)["result"], with(shown, map[string]any{"accountId": childB, "accountName": "child-b"}))
+	v.note(c, "a child reads itself in the same way", "the child's account, with each value as it was written")
+}
+
+func (v *viewer) beChild() {
+	own := v.write(v.t, "child.json", v.Credentials(childC))
+	c := call{Client: client{Credentials: own}, Method: "getAccountInfo", Request: map[string]any{}}
+	v.want(v.do(c)["result"], map[string]any{"accountId": childC, "accountName": "child-c"})
+	v.note(c, "a child reads itself with a key of its own", "the child's account")
+}
+
+// do makes a call, and checks call and answer against the typings.
+func (v *viewer) do(c call) map[string]any {
+	v.t.Helper()
+	answer := v.succeed(v.t, c)
+	v.promises.asked(v.t, c, v.lastCall(v.t).Params)
+	v.promises.check(v.t, interfaceOf(c.Method)+"Response", answer)
+	return answer
+}
+
+func (v *viewer) note(c call, what, came string) { v.table.row(code(c.Method), what, came) }
+
+// want compares some properties of an object.
+func (v *viewer) want(got any, properties map[string]any) {
+	v.t.Helper()
+	object, _ := got.(map[string]any)
+	for name, value := range properties {
+		if have, expected := jsonOf(object[name]), jsonOf(value); have != expected {
+			v.t.Errorf("%s is %s, not %s", name, v.clean(have), v.clean(expected))
+		}
+	}
+}
+
+// rows are the accounts of a list, of which there are to be this many.
+func (v *viewer) rows(answer map[string]any, count int) []map[string]any {
+	v.t.Helper()
+	v.want(answer, map[string]any{"count": count})
+	list, _ := answer["result"].([]any)
+	if len(list) != count {
+		v.t.Fatalf("not %d accounts: %s", count, v.clean(jsonOf(answer)))
+	}
+	rows := make([]map[string]any, count)
+	for i, item := range list {
+		rows[i], _ = item.(map[string]any)
+	}
+	return rows
+}

@@ -1,0 +1,290 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/voximplant"
+)
+
+// intent is something to be had from the provider, by our client and by theirs.
+type intent struct {
+	name   string
+	ours   func(context.Context, *voximplant.Remote) error
+	theirs call
+}
+
+// intents go through all that our client calls by token. The order counts: both worlds then stay the same.
+var intents = []intent{
+	{"a page of all children", list(voximplant.GetChildrenAccountsParams{All: true, Offset: 2, Count: 2}),
+		listing(map[string]any{"childAccountId": "all", "offset": 2, "count": 2})},
+	{"all children, without a filter", list(voximplant.GetChildrenAccountsParams{}), listing(nil)},
+	{"some children, by id", list(voximplant.GetChildrenAccountsParams{IDs: []string{text(childA), text(childC)}}),
+		listing(map[string]any{"childAccountId": []int64{childA, childC}, "ignoreInvalidAccounts": true})},
+	{"children by a part of the name", list(voximplant.GetChildrenAccountsParams{Name: "child"}), listing(map[string]any{"childAccountName": "child"})},
+	{"one more child", func(ctx context.Context, r *voximplant.Remote) error {
+		n := provider.NewAccount{Name: "child-new", Password: firstPassword, CustomData: "claim", Desired: account.State{}}
+		for path, s := range samples {
+			n.Desired[path] = s.value
+		}
+		n.Desired["email"] = "child-new@acme.example" // unique
+		_, err := r.Create(ctx, n)
+		return err
+	}, call{Method: "AddAccount", Generic: true, Request: map[string]any{
+		"parent_account_id": parentID, "parent_account_api_key": parentKey.Reveal(), "account_name": "child-new", "account_password": firstPassword.Reveal(),
+		"account_custom_data": "claim", "account_email": "child-new@acme.example", "active": "false", "language_code": "de", "location": "Europe/Berlin",
+		"account_notifications": "true", "tariff_changing_notifications": "false", "news_notifications": "true", "min_balance_to_notify": "5.00",
+	}}},
+	{"every field of a child", update(childA), setting(map[string]any{"childAccountId": childA}, func(account.Field) bool { return true })},
+	{"every field of several children that they can share", update(childB, childC), setting(map[string]any{"childAccountId": []int64{childB, childC}}, shared)},
+	{"another password of a child", func(ctx context.Context, r *voximplant.Remote) error {
+		return r.SetPassword(ctx, text(childA), nextPassword)
+	},
+		call{Method: "setChildAccountInfo", Request: map[string]any{"childAccountId": childA, "newChildAccountPassword": nextPassword.Reveal()}}},
+	{"custom data, as the child", func(ctx context.Context, r *voximplant.Remote) error {
+		return r.Client().SetAccountInfo(ctx, text(childA), url.Values{"account_custom_data": {`{"a": "ü;&"}`}})
+	}, call{Client: client{AccountID: childA}, Method: "setAccountInfo", Request: map[string]any{"accountCustomData": `{"a": "ü;&"}`}}},
+	{"the parent itself", func(ctx context.Context, r *voximplant.Remote) error { _, err := r.Self(ctx); return err },
+		call{Method: "getAccountInfo", Request: map[string]any{"returnLiveBalance": false}}},
+}
+
+// samples have for each field that can be changed a value, and how the same is said to the provider's client.
+var samples = map[string]struct {
+	value, property string
+	theirs          any
+}{
+	"email":                       {"Child+A@acme.example", "newChildAccountEmail", "Child+A@acme.example"},
+	"active":                      {"false", "active", false},
+	"languageCode":                {"de", "languageCode", "de"},
+	"location":                    {"Europe/Berlin", "location", "Europe/Berlin"},
+	"notifications.account":       {"true", "accountNotifications", true},
+	"notifications.tariffChanges": {"false", "tariffChangingNotifications", false},
+	"notifications.news":          {"true", "newsNotifications", true},
+	"minBalanceToNotify":          {"5.00", "minBalanceToNotify", 5.00},
+	"payments.bankCard":           {"true", "supportBankCard", true},
+	"payments.invoice":            {"false", "supportInvoice", false},
+	"payments.robokassa":          {"true", "supportRobokassa", true},
+	"canUseRestricted":            {"true", "canUseRestricted", true},
+}
+
+func list(p voximplant.GetChildrenAccountsParams) func(context.Context, *voximplant.Remote) error {
+	return func(ctx context.Context, r *voximplant.Remote) error {
+		_, err := r.Client().GetChildrenAccounts(ctx, p)
+		return err
+	}
+}
+
+// listing is how the provider's client is to list: as ours always does, and with the selection.
+func listing(selection map[string]any) call {
+	request := map[string]any{"count": 1000, "orderBy": "child_account_id", "returnLiveBalance": false}
+	maps.Copy(request, selection)
+	return call{Method: "getChildrenAccounts", Request: request}
+}
+
+func shared(f account.Field) bool { return f.Batchable }
+
+// update writes every field that this many accounts can have in common.
+func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
+	return func(ctx context.Context, r *voximplant.Remote) error {
+		var texts []string
+		for _, id := range ids {
+			texts = append(texts, text(id))
+		}
+		var changes []account.Change
+		for _, f := range voximplant.Fields() {
+			if f.Update != "" && (len(ids) == 1 || shared(f)) {
+				changes = append(changes, account.Change{Field: f, To: samples[f.Path].value})
+			}
+		}
+		return r.Update(ctx, texts, changes)
+	}
+}
+
+// setting is the same by the provider's client, for the fields that are meant.
+func setting(selection map[string]any, meant func(account.Field) bool) call {
+	request := maps.Clone(selection)
+	for _, f := range voximplant.Fields() {
+		if f.Update != "" && meant(f) {
+			request[samples[f.Path].property] = samples[f.Path].theirs
+		}
+	}
+	return call{Method: "setChildAccountInfo", Request: request}
+}
+
+// lookAtRequests has both clients do the same, each in a world of its own, and compares what came in, part by part.
+func lookAtRequests(t *testing.T, p *promises) string {
+	t.Helper()
+	everyFieldHasASample(t)
+	expected := newLedger(differences)
+	here, there := newWorld(t), newWorld(t)
+	ours, theirs := here.ours(t), there.official(t, there.caFile)
+	parameters := newTable("for", "parameter", "ours", "theirs", "why")
+	var manner [][]string
+	for _, in := range intents {
+		one := in.byOurs(t, here, ours)
+		other := in.byTheirs(t, p, theirs)
+		if one.Method != other.Method || one.Account != other.Account {
+			t.Errorf("%s: %s as %d, but %s as %d", in.name, one.Method, one.Account, other.Method, other.Account)
+		}
+		before := manner
+		manner = compare(t, expected, "", mannerOf(t, here, one), mannerOf(t, there, other))
+		if before != nil && jsonOf(manner) != jsonOf(before) {
+			t.Errorf("%s is called in another manner than the call before: %v, not %v", one.Method, manner, before)
+		}
+		parameters.row(in.name, "**"+one.Method+"**"+asChild(one), "", "", "")
+		for _, cells := range compare(t, expected, one.Method+": ", paramsOf(one), paramsOf(other)) {
+			if in.theirs.Generic && cells[2] == same {
+				cells[2] = "as we gave it"
+			}
+			parameters.row(append([]string{""}, cells...)...)
+		}
+	}
+	expected.close(t)
+	manners := newTable("in every call", "ours", "theirs", "why")
+	for _, cells := range manner {
+		manners.row(cells...)
+	}
+	return manners.text + "\n" + parameters.text
+}
+
+func (in intent) byOurs(t *testing.T, w *world, remote *voximplant.Remote) simulator.Call {
+	t.Helper()
+	if err := in.ours(t.Context(), remote); err != nil {
+		t.Fatalf("%s, by ours: %v", in.name, err)
+	}
+	return w.lastCall(t)
+}
+
+func (in intent) byTheirs(t *testing.T, p *promises, o *official) simulator.Call {
+	t.Helper()
+	o.succeed(t, in.theirs)
+	c := o.lastCall(t)
+	if !in.theirs.Generic {
+		p.asked(t, in.theirs, c.Params)
+	}
+	return c
+}
+
+func everyFieldHasASample(t *testing.T) {
+	t.Helper()
+	for _, f := range voximplant.Fields() {
+		if _, ok := samples[f.Path]; !ok && f.Update != "" {
+			t.Errorf("no sample for the field %s", f.Path)
+		}
+	}
+}
+
+func asChild(c simulator.Call) string {
+	if c.Account == parentID {
+		return ""
+	}
+	return ", as the child"
+}
+
+// part is one thing about a call: secrets are compared as they are, and shown masked.
+type part struct{ value, shown string }
+
+// same stands where theirs is as ours.
+const same = "same"
+
+// compare gives for each part that either has the cells of a row: its name, ours, theirs and why they differ.
+func compare(t *testing.T, expected *ledger, scope string, ours, theirs map[string]part) [][]string {
+	t.Helper()
+	var rows [][]string
+	for _, name := range sortedNames(with(ours, theirs)) {
+		one, other := ours[name], theirs[name]
+		cells := []string{code(name), code(one.shown), same, ""}
+		if one != other {
+			cells[2], cells[3] = code(other.shown), expected.why(t, finding{scope + name, one.shown, other.shown})
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+// paramsOf are the parameters of a call, other than the method's name.
+func paramsOf(c simulator.Call) map[string]part {
+	var shown map[string]string
+	_ = json.Unmarshal([]byte(jsonOf(c.Params)), &shown) // it masks the secrets
+	parts := map[string]part{}
+	for name, value := range c.Params {
+		if name != "cmd" {
+			parts[name] = part{value, shown[name]}
+		}
+	}
+	return parts
+}
+
+// mannerOf is how a call was sent and signed.
+func mannerOf(t *testing.T, w *world, c simulator.Call) map[string]part {
+	t.Helper()
+	token := c.Wire.Token
+	if token == nil {
+		t.Fatalf("%s: no token", c.Method)
+	}
+	issued, expires := number(t, token.Claims["iat"]), number(t, token.Claims["exp"])
+	manner := map[string]string{
+		"HTTP method":           c.HTTPMethod,
+		"the method's name":     placeOfMethod(c),
+		"content type":          c.Wire.ContentType,
+		"parameters in the URL": strconv.Itoa(len(c.Wire.Query)),
+		"Authorization":         token.Scheme,
+		"token: header":         strings.Join(sortedNames(token.Header), " "),
+		"token: alg":            fmt.Sprint(token.Header["alg"]),
+		"token: typ":            fmt.Sprint(token.Header["typ"]),
+		"token: kid":            map[bool]string{true: "the key's id", false: "something else"}[token.Header["kid"] == w.keyID],
+		"token: claims":         claimsOf(token),
+		"token: iss":            map[bool]string{true: "the account to act as", false: "another account"}[number(t, token.Claims["iss"]) == c.Account],
+		"token: life":           (time.Duration(expires-issued) * time.Second).String(),
+		"token: issued":         "when the clock says",
+	}
+	if early := w.began.Unix() - issued; early > 0 {
+		manner["token: issued"] = fmt.Sprintf("%ds before the clock says", early)
+	}
+	parts := map[string]part{}
+	for name, value := range manner {
+		parts[name] = part{value, value}
+	}
+	return parts
+}
+
+func placeOfMethod(c simulator.Call) string {
+	switch {
+	case c.Wire.Path == "/platform_api/"+c.Method && c.Params["cmd"] == "":
+		return "in the path"
+	case c.Wire.Path == "/platform_api" && c.Params["cmd"] == c.Method && !slices.Contains(c.Wire.Query, "cmd"):
+		return "as cmd in the body"
+	}
+	return "elsewhere: " + c.Wire.Path
+}
+
+// claimsOf are the claims with their types.
+func claimsOf(token *simulator.Token) string {
+	var claims []string
+	for _, name := range sortedNames(token.Claims) {
+		claims = append(claims, name+" "+kindOf(token.Claims[name]))
+	}
+	return strings.Join(claims, ", ")
+}
+
+func number(t *testing.T, claim any) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(fmt.Sprint(claim), 10, 64)
+	if err != nil {
+		t.Fatalf("a claim is no whole number: %v", err)
+	}
+	return n
+}
+
+func text(id int64) string { return strconv.FormatInt(id, 10) }

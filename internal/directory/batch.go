@@ -1,0 +1,143 @@
+package directory
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+const (
+	// batchQuiet is how long a batch waits for one more account after the last one came.
+	batchQuiet = 30 * time.Millisecond
+	// batchLongest is how long the first account of a batch waits at most.
+	batchLongest = time.Second
+	// defaultMaxBatch is for how many accounts one write is at most until somebody says otherwise.
+	defaultMaxBatch = 100
+)
+
+// batcher lets equal changes of many accounts that come within a short time share one call.
+type batcher struct {
+	// write makes the call.
+	write func(ctx context.Context, ids []string, changes []account.Change) error
+
+	mu   sync.Mutex
+	most int
+	open map[string]*batch
+}
+
+// batch is one call that is not made yet.
+type batch struct {
+	ids     []string
+	changes []account.Change
+	// full ends the wait, more tells of one more account.
+	full, more chan struct{}
+	done       chan struct{}
+	// failed holds the error of each account that was not written.
+	failed map[string]error
+}
+
+// join writes the changes of one account together with whoever else changes the same to the same.
+func (b *batcher) join(ctx context.Context, id string, changes []account.Change) error {
+	if !batchable(changes) {
+		return b.write(ctx, []string{id}, changes)
+	}
+	t := b.add(ctx, id, changes)
+	if t == nil {
+		return b.write(ctx, []string{id}, changes)
+	}
+	<-t.done // the call itself ends in time, and whoever leaves early would not know what was written
+	return t.failed[id]
+}
+
+// add puts the account into the open batch of these changes, or opens one; nil where there are no batches.
+func (b *batcher) add(ctx context.Context, id string, changes []account.Change) *batch {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.most <= 1 {
+		return nil
+	}
+	key := keyOf(ctx, changes)
+	t := b.open[key]
+	if t == nil || slices.Contains(t.ids, id) {
+		t = &batch{changes: changes, full: make(chan struct{}), more: make(chan struct{}, 1), done: make(chan struct{}), failed: map[string]error{}}
+		b.open[key] = t
+		go b.run(ctx, key, t) // it serves others too: their contexts all end with the operator
+	}
+	t.ids = append(t.ids, id)
+	if len(t.ids) >= b.most {
+		delete(b.open, key)
+		close(t.full)
+		return t
+	}
+	select {
+	case t.more <- struct{}{}:
+	default:
+	}
+	return t
+}
+
+// run waits until the batch is full or nobody comes any more, and writes it.
+func (b *batcher) run(ctx context.Context, key string, t *batch) {
+	longest := time.After(batchLongest)
+	for waits := true; waits; {
+		select {
+		case <-t.more:
+		case <-t.full:
+			waits = false
+		case <-longest:
+			waits = false
+		case <-time.After(batchQuiet):
+			waits = false
+		}
+	}
+	b.mu.Lock()
+	if b.open[key] == t {
+		delete(b.open, key)
+	}
+	ids := slices.Sorted(slices.Values(t.ids))
+	b.mu.Unlock()
+	b.halve(ctx, t, ids)
+	close(t.done)
+}
+
+// halve writes the accounts, and where they are refused together, in halves: so only those fail that are to blame.
+func (b *batcher) halve(ctx context.Context, t *batch, ids []string) {
+	err := b.write(ctx, ids, t.changes)
+	switch {
+	case err == nil:
+	case len(ids) > 1 && blames(err):
+		b.halve(ctx, t, ids[:len(ids)/2])
+		b.halve(ctx, t, ids[len(ids)/2:])
+	default:
+		for _, id := range ids {
+			t.failed[id] = err
+		}
+	}
+}
+
+// blames says whether the refusal may be for one of several accounts: it is none that concerns the call as a whole.
+func blames(err error) bool {
+	switch account.ClassOf(err) {
+	case account.Unavailable, account.Throttled, account.Unauthorized, account.RoleMissing, account.Incomplete:
+		return false
+	}
+	return !account.AsError(err).Doubt
+}
+
+func batchable(changes []account.Change) bool {
+	return !slices.ContainsFunc(changes, func(c account.Change) bool { return !c.Field.Batchable })
+}
+
+// keyOf tells what is written, and how urgently.
+func keyOf(ctx context.Context, changes []account.Change) string {
+	var key strings.Builder
+	key.WriteByte(byte('0' + priorityOf(ctx)))
+	for _, c := range changes {
+		key.WriteString("\x00" + c.Field.Path + "\x00" + c.To)
+	}
+	return key.String()
+}

@@ -1,0 +1,60 @@
+package directory
+
+import (
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+const (
+	// breaksAfter is after how many calls in a row without a proper answer the provider counts as down.
+	breaksAfter = 3
+	// firstProbe and lastProbe bound the pauses between the calls that try whether it is back; they double.
+	firstProbe = time.Second
+	lastProbe  = 10 * time.Second
+)
+
+// breaker notices that the provider does not answer: then one call tries now and then, instead of one for each resource.
+type breaker struct {
+	failures int
+	open     bool
+	pause    time.Duration
+	until    time.Time
+	probing  bool
+	// cause is how the last call failed.
+	cause string
+}
+
+// learn takes note of an answer and says whether it is the one that tells that the provider is down.
+func (k *breaker) learn(now time.Time, failed *account.Error) (opened bool) {
+	silent := failed != nil && failed.Class == account.Unavailable && failed.Code == 0
+	switch {
+	case failed == nil, failed.Class != account.Unavailable, k.open && !silent:
+		*k = breaker{}
+	case !silent: // it answers, if only to say that something is wrong there
+	case k.open:
+		k.cause = failed.Message
+		k.pause = min(2*k.pause, lastProbe)
+		k.until = now.Add(k.pause)
+	default:
+		k.cause = failed.Message
+		if k.failures++; k.failures >= breaksAfter {
+			k.open, k.pause, k.until = true, firstProbe, now.Add(firstProbe)
+			return true
+		}
+	}
+	return false
+}
+
+// untilProbe is how long to wait before the next try; 0 where it may be made now.
+func (k *breaker) untilProbe(now time.Time) time.Duration {
+	if k.probing {
+		return max(k.until.Sub(now), firstProbe)
+	}
+	return k.until.Sub(now)
+}
+
+// refusal is the error for a call that is not made. It reads like the last that was: the same trouble has the same text.
+func (k *breaker) refusal(now time.Time) *account.Error {
+	return &account.Error{Class: account.Unavailable, Message: k.cause, RetryAfter: max(k.untilProbe(now), firstProbe)}
+}

@@ -1,0 +1,111 @@
+package secrets
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// A generated password is replaced in two phases: the next one is in the Secret (KeyPasswordNext) before the account gets
+// it, and takes the place of the present one after. So at no time is the account's password in memory alone.
+
+// Next returns the password that the account is to get for the rotation that c names, which is in the connection Secret
+// by then; "" where the Secret says that this rotation was done. A Secret that is made anew counts it as done: what it
+// remembered is gone, and nobody is to be locked out twice for one request.
+func (s Store) Next(ctx context.Context, c Connection, values Values) (account.Secret, error) {
+	secret, err := s.get(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	if secret == nil {
+		_, err := s.restore(ctx, c, values)
+		return "", err
+	}
+	if secret.Annotations[v1alpha1.AnnotationPasswordRotated] == c.Rotation {
+		return "", nil
+	}
+	if next := secret.Data[KeyPasswordNext]; len(next) > 0 { // an earlier try, which the account may have got
+		return account.Secret(next), nil
+	}
+	held, err := s.patch(ctx, secret, c, Values{KeyPasswordNext: GeneratePassword()})
+	return held[KeyPasswordNext], err
+}
+
+// Promote notes that the account has the next password now, and that the rotation that c names is done.
+func (s Store) Promote(ctx context.Context, c Connection, next account.Secret) error {
+	return s.settle(ctx, c, func(secret *corev1.Secret) {
+		delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
+		secret.Data[KeyPassword] = []byte(next.Reveal())
+		countPassword(secret)
+		if c.Rotation != "" {
+			secret.Annotations[v1alpha1.AnnotationPasswordRotated] = c.Rotation
+		}
+	})
+}
+
+// Drop forgets a next password that the account certainly has not got.
+func (s Store) Drop(ctx context.Context, c Connection) error {
+	return s.settle(ctx, c, func(*corev1.Secret) {})
+}
+
+// settle ends the second phase in whatever way change has it.
+func (s Store) settle(ctx context.Context, c Connection, change func(*corev1.Secret)) error {
+	secret, err := s.get(ctx, c)
+	if err != nil {
+		return err
+	}
+	if secret == nil {
+		secret = newSecret(c)
+		fill(secret, c, nil)
+		change(secret)
+		return s.Client.Create(ctx, secret)
+	}
+	before := secret.DeepCopy()
+	fill(secret, c, nil)
+	delete(secret.Data, KeyPasswordNext)
+	change(secret)
+	_, err = s.patchFrom(ctx, before, secret, c, nil)
+	return err
+}
+
+// countPassword notes that the account was given another password than the one that the Secret knew.
+func countPassword(secret *corev1.Secret) {
+	set(&secret.Annotations, v1alpha1.AnnotationPasswordSerial, strconv.Itoa(serial(secret)+1))
+}
+
+func serial(secret *corev1.Secret) int {
+	n, _ := strconv.Atoi(secret.Annotations[v1alpha1.AnnotationPasswordSerial])
+	return n
+}
+
+// inherit gives the Secret what the newest of the others holds, and what else older ones know of the same account. Others
+// are those that the resource had by other names; the newest is the one that was told of the last password.
+func inherit(secret *corev1.Secret, others []corev1.Secret) {
+	slices.SortFunc(others, func(a, b corev1.Secret) int {
+		return cmp.Or(
+			cmp.Compare(serial(&a), serial(&b)),
+			a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+			cmp.Compare(a.Name, b.Name),
+		)
+	})
+	for i := range others {
+		dropStaleKey(secret, account.Secret(others[i].Data[KeyAccountID]))
+		delete(secret.Data, KeyPassword)
+		delete(secret.Data, KeyPasswordNext)
+		for k, v := range others[i].Data {
+			secret.Data[k] = v
+		}
+		for _, name := range []string{v1alpha1.AnnotationPasswordDigest, v1alpha1.AnnotationPasswordSerial, v1alpha1.AnnotationPasswordRotated} {
+			delete(secret.Annotations, name)
+			if v, ok := others[i].Annotations[name]; ok {
+				set(&secret.Annotations, name, v)
+			}
+		}
+	}
+}
