@@ -114,7 +114,7 @@ func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
 type parentScope struct {
 	parent *v1alpha1.ParentAccount
 	was    v1alpha1.ParentAccountStatus
-	// children are the ChildAccounts that refer to it.
+	// children are the ChildAccounts that refer to it, shared with the cache: they must not be changed.
 	children v1alpha1.ChildAccountList
 	// refused is why the present credentials can't be used, where former ones go on meanwhile.
 	refused *outcome
@@ -155,7 +155,7 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 	if out := checkSelector(s.parent); out != nil {
 		return *r.unusable(s, *out)
 	}
-	if err := r.List(ctx, &s.children, childrenOfParent(s.key())...); err != nil {
+	if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
 		return outcome{err: err}
 	}
 	dir, failed := r.connection(ctx, s)

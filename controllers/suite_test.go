@@ -78,12 +78,14 @@ type world struct {
 	parent  simulator.Parent
 	clock   clock.Clock
 	options cli.ManagerOptions
-	stop    func()
+	// config is how the operator reaches the API server.
+	config *rest.Config
+	stop   func()
 }
 
 // newWorld makes the namespace and the simulator; nothing runs yet.
 func newWorld(ctx context.Context) *world {
-	w := &world{clock: clock.RealClock{}}
+	w := &world{clock: clock.RealClock{}, config: operatorConfig()}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
 	Expect(k8s.Create(ctx, ns)).To(Succeed())
 	w.ns = ns.Name
@@ -113,7 +115,7 @@ func (w *world) start(_ context.Context, otherEndpoints ...string) {
 	done := make(chan error, 1)
 	go func() {
 		defer GinkgoRecover()
-		done <- cli.RunManager(ctx, operatorConfig(), w.options)
+		done <- cli.RunManager(ctx, w.config, w.options)
 	}()
 	w.stop = func() {
 		cancel()

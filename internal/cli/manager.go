@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -70,9 +72,10 @@ const (
 	// gracefulShutdown is longer than a write to the provider may take (voximplant.DefaultTimeout), so that none is
 	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
 	gracefulShutdown = 45 * time.Second
-	// clientQPS and clientBurst leave the pacing to the API server's own priority and fairness.
-	clientQPS   = 500
-	clientBurst = 1000
+	// gcPercent trades a little time for memory: most of what a resync leaves behind is garbage. GOGC overrides it.
+	gcPercent = 50
+	// unpaced leaves the pacing to the API server's own priority and fairness.
+	unpaced = -1
 )
 
 func newManagerCommand() *cobra.Command {
@@ -135,6 +138,9 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 	if err := checkNamespaces(o); err != nil {
 		return err
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
@@ -151,7 +157,7 @@ func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 		return nil, err
 	}
 	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = clientQPS, clientBurst
+	config.QPS = unpaced
 	config.UserAgent = controllers.FieldManager + "/" + version // the API server takes the field manager from it
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
