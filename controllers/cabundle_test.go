@@ -12,6 +12,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/simulator"
@@ -66,14 +67,11 @@ func stopped(ctx context.Context, p *v1alpha1.ParentAccount, c *v1alpha1.ChildAc
 	}).Should(Succeed())
 }
 
-// atRest waits until the status shows what a list has said of a new account, and returns the resource's version.
-func atRest(ctx context.Context, c *v1alpha1.ChildAccount) string {
+// version is the resource's version.
+func version(ctx context.Context, o client.Object) string {
 	GinkgoHelper()
-	Eventually(func(g Gomega) {
-		g.Expect(k8s.Get(ctx, clientKey(c), c)).To(Succeed())
-		g.Expect(c.Status.Observed.Currency).NotTo(BeZero())
-	}).Should(Succeed())
-	return c.ResourceVersion
+	Expect(k8s.Get(ctx, clientKey(o), o)).To(Succeed())
+	return o.GetResourceVersion()
 }
 
 var _ = Describe("A private certificate authority", func() {
@@ -134,7 +132,7 @@ var _ = Describe("A private certificate authority", func() {
 		p := w.applyParent(ctx, server.trusting(before.pem))
 		w.start(ctx, server.URL)
 		c := w.applyReady(ctx, "acme-secure")
-		was := atRest(ctx, c)
+		was := version(ctx, c)
 
 		By("trusting both")
 		edit(ctx, p, server.trusting(bytes.Join([][]byte{before.pem, after.pem}, nil)))

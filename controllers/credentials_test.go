@@ -117,7 +117,7 @@ var _ = Describe("New credentials", func() {
 		edit(ctx, stubborn, func(c *v1alpha1.ChildAccount) { c.Spec.LanguageCode = ptr.To("de") })
 		Eventually(func(g Gomega) string { return state(ctx, stubborn)(g).ready }).Should(Equal("True/ValueNotKept"))
 		Eventually(state(ctx, p)).Should(BeAvailable())
-		versions := []string{atRest(ctx, c), atRest(ctx, stubborn), p.ResourceVersion}
+		versions := []string{version(ctx, c), version(ctx, stubborn), version(ctx, p)}
 		first, writes := w.presentKey(ctx), w.count("SetChildAccountInfo")
 
 		w.putCredentials(ctx, w.newKey())
@@ -208,16 +208,16 @@ var _ = Describe("New credentials", func() {
 			p := w.parentAccount()
 			c := w.applyReady(ctx, "acme-child")
 			Eventually(state(ctx, p)).Should(BeAvailable())
-			was := atRest(ctx, c)
+			was := version(ctx, c)
 			w.putCredentials(ctx, bad(w))
 			goingOn(ctx, p, reason)
-			selves, version := w.count("GetAccountInfo"), p.ResourceVersion
+			selves, stalled := w.count("GetAccountInfo"), version(ctx, p)
 
 			By("the list is read as ever, and the new ones are not tried at each resync")
 			w.awaitLists(2)
 			Expect(w.count("GetAccountInfo")).To(Equal(selves))
 			goingOn(ctx, p, reason)
-			Expect(p.ResourceVersion).To(Equal(version))
+			Expect(version(ctx, p)).To(Equal(stalled))
 			Expect(state(ctx, c)(Default)).To(BeAvailable())
 			Expect(c.ResourceVersion).To(Equal(was))
 
