@@ -31,6 +31,7 @@ import (
 	"cpaas.dev/child-account-operator/controllers"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
@@ -205,6 +206,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		return err
 	}
 	parents := &directory.Registry{}
+	(&controllers.Gauges{Cache: mgr.GetClient(), Parents: parents, Clock: o.Clock}).Show()
 	recorder := mgr.GetEventRecorder("child-account-operator")
 	connections, err := connectionSecrets(ctx, mgr, o.Namespaces)
 	if err != nil {
@@ -288,8 +290,11 @@ func connector(c clock.Clock) controllers.Connect {
 			Transport:    transport,
 			Clock:        c.Now,
 			Gate:         conn.Gate.Acquire,
-			Observe:      func(_ string, _ time.Duration, failed *account.Error) { conn.Gate.Learn(failed) },
-			UserAgent:    controllers.FieldManager + "/" + version,
+			Observe: func(method string, took time.Duration, failed *account.Error) {
+				conn.Gate.Learn(failed)
+				metrics.Called(method, took, failed)
+			},
+			UserAgent: controllers.FieldManager + "/" + version,
 		})
 	}
 }

@@ -99,6 +99,14 @@ func (d *Directory) Listings() Listings {
 	return d.listings
 }
 
+// ListWay is the way in which the provider is asked for the whole list, "" where it has one only.
+func (d *Directory) ListWay() string {
+	if remote, ok := d.current().(provider.ListWayer); ok {
+		return remote.RungName()
+	}
+	return ""
+}
+
 // Observe says what is known of an account, without a call.
 func (d *Directory) Observe(key Key) account.View {
 	d.mu.Lock()

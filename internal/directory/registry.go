@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,13 @@ func (r *Registry) Get(key types.NamespacedName) *Parent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.parents[key]
+}
+
+// All are the parents that can be worked with.
+func (r *Registry) All() map[types.NamespacedName]*Parent {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.parents)
 }
 
 // Put makes the parent known, nil takes it away.
