@@ -157,16 +157,13 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.
 	return !r.said(s)
 }
 
-// Moved has the connection Secrets of a parent's children looked at anew: the endpoint in them is another one now.
-func (r *ChildAccountReconciler) Moved(ctx context.Context, parent types.NamespacedName) error {
-	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
-		return err
+// Recheck has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
+func (r *ChildAccountReconciler) Recheck(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
+	for i := range children {
+		if which(&children[i]) {
+			r.recheck.Store(children[i].UID, true)
+		}
 	}
-	for i := range children.Items {
-		r.recheck.Store(children.Items[i].UID, true)
-	}
-	return nil
 }
 
 // SetupWithManager registers the controller.

@@ -271,10 +271,14 @@ func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []strin
 	return c, mgr.Add(c)
 }
 
-// connector makes connections to Voximplant that share one transport.
+// connector makes connections to Voximplant that share one transport for each bundle of authorities.
 func connector(c clock.Clock) controllers.Connect {
-	transport := voximplant.NewTransport(nil)
+	shared := &transports{}
 	return func(conn controllers.Connection) (controllers.Remote, error) {
+		transport, err := shared.trusting(conn.CABundle)
+		if err != nil {
+			return nil, err
+		}
 		credentials, err := voximplant.ParseCredentials(conn.Credentials)
 		if err != nil {
 			return nil, err
