@@ -31,11 +31,13 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 		return ctrl.Result{}, nil
 	}
 	if out := r.farewell(ctx, s); out != nil {
-		if r.Clock.Now().Before(s.child.DeletionTimestamp.Add(longestFarewell)) {
-			return r.finish(ctx, s, *out)
+		if left := s.child.DeletionTimestamp.Add(longestFarewell).Sub(r.Clock.Now()); left > 0 {
+			result, err := r.finish(ctx, s, *out)
+			result.RequeueAfter = untilNextLook(result.RequeueAfter, left)
+			return result, err
 		}
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
-			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.boundID(), out.message)
+			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.shownID(), out.message)
 	}
 	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
 		if err := r.discard(ctx, s); err != nil {
@@ -53,11 +55,15 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
+// untilNextLook is how long a resource that is kept back is left alone: not for all the patience that the provider may ask
+// for, since the surroundings may go meanwhile, which nobody tells us, and its hour ends.
+func untilNextLook(pause, left time.Duration) time.Duration { return min(pause, soon.max, left) }
+
 // farewell switches the account off where deletionPolicy says so; nil means that nothing keeps the resource back.
 // Suspended and observed resources, and those that go with their namespace or with the kind itself, go without a call:
 // nobody has spoken of the account.
 func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *outcome {
-	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || s.boundID() == "" {
+	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || !r.mayHaveAccount(s) {
 		return nil
 	}
 	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); apierrors.IsForbidden(err) {
@@ -73,7 +79,7 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	stop, out := r.reach(ctx, s)
 	switch {
 	case forbidden(out):
-		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.boundID(), out.message)
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.shownID(), out.message)
 		return nil
 	case s.parent != nil && s.parent.Suspended():
 		return nil
@@ -87,17 +93,31 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	return r.deactivate(directory.WithPriority(ctx, directory.Edit), s)
 }
 
-// deactivate switches the account off if it is still there, still ours and still on.
+// mayHaveAccount says whether the resource has an account, or a try to create one may have made it without its being noted.
+func (r *ChildAccountReconciler) mayHaveAccount(s *childScope) bool {
+	return s.boundID() != "" || s.child.Annotations[v1alpha1.AnnotationCreateIntent] != "" && !r.holds.isClean(s.child.UID)
+}
+
+// shownID is the account's id for people.
+func (s *childScope) shownID() string { return cmp.Or(s.boundID(), "not known") }
+
+// deactivate switches the account off if it is still there, still ours and still on. What failed is not tried again before
+// its time, whatever wakes the resource.
 func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) *outcome {
+	plan := s.plan(account.Decision{Step: account.StepUpdate})
+	if held, ok := r.holds.active(s.child.UID, plan, r.Clock.Now()); ok {
+		out := held.remaining(r.Clock.Now())
+		return &out
+	}
 	view, err := s.dir.Look(ctx, s.key())
 	if err != nil {
-		return deleting(err)
+		return deleting(plan, err)
 	}
 	a := view.Account
 	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
 		return nil
 	}
-	if claim, ok := a.Claim(); ok && claim != s.claim {
+	if claim, ok := a.Claim(); ok && claim != s.claim || !ok && s.boundID() == "" {
 		return nil
 	}
 	field, _ := s.schema.Field("active")
@@ -109,17 +129,17 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
 	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
-		return deleting(err)
+		return deleting(plan, err)
 	}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
 	return nil
 }
 
-func deleting(err error) *outcome {
+func deleting(plan string, err error) *outcome {
 	out := childTable.failed(err)
 	return &outcome{
 		reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, after: out.after,
-		stuck: childTable.row(out.reason).stalled,
+		stuck: childTable.row(out.reason).stalled, plan: plan,
 	}
 }
 

@@ -104,7 +104,7 @@ func (r *ChildAccountReconciler) firstPassword(ctx context.Context, s *childScop
 	if s.password == "" {
 		return r.Connections.Prepare(ctx, s.connection(), s.knownValues())
 	}
-	return s.password, r.Connections.Reserve(ctx, s.connection(), s.knownValues())
+	return s.password, r.Connections.PrepareDeclared(ctx, s.connection(), s.knownValues())
 }
 
 // knownPassword is the account's password as far as it is known.

@@ -31,8 +31,10 @@ import (
 
 var (
 	config *rest.Config
-	k8s    client.Client
-	key    *rsa.PrivateKey
+	// kubeconfig is for processes beside the operator.
+	kubeconfig []byte
+	k8s        client.Client
+	key        *rsa.PrivateKey
 	// provider is the address of whichever simulator the running spec has.
 	provider  *httptest.Server
 	simulated atomic.Pointer[http.Handler]
@@ -58,6 +60,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	config, err = control.Start()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(control.Stop)
+	kubeconfig = control.KubeConfig
 	config.QPS, config.Burst = 1000, 2000
 	k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
 	Expect(err).NotTo(HaveOccurred())

@@ -147,7 +147,8 @@ func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c C
 // Prepare makes sure that the connection Secret exists and holds a password, generated if there was none
 // (whatever values say of it), and returns the password. Only after that may the account be created with it.
 func (s Store) Prepare(ctx context.Context, c Connection, values Values) (account.Secret, error) {
-	// A new name is the common case: creating first saves the look.
+	// A new name is the common case: creating first saves the look. And in a namespace that is being deleted the API server
+	// refuses it even where the Secret is there already, so that no account is made for it any more.
 	fresh := maps.Clone(values)
 	fresh[KeyPassword] = GeneratePassword()
 	held, err := s.create(ctx, c, fresh)

@@ -74,6 +74,9 @@ func TestSomebodyElsesSecret(t *testing.T) {
 	for name, theirs := range somebodyElses() {
 		for what, try := range map[string]func(secrets.Store) (any, error){
 			"Prepare": func(s secrets.Store) (any, error) { return s.Prepare(background, connection, known()) },
+			"PrepareDeclared": func(s secrets.Store) (any, error) {
+				return nil, s.PrepareDeclared(background, connection, known())
+			},
 			"Read":    func(s secrets.Store) (any, error) { return s.Read(background, connection) },
 			"Write":   func(s secrets.Store) (any, error) { return s.Write(background, connection, known()) },
 			"Discard": func(s secrets.Store) (any, error) { return nil, s.Discard(background, connection) },
