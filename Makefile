@@ -112,6 +112,15 @@ test-interop: ## run the provider's own Node.js client against the simulator (UP
 	@hack/interop/install
 	INTEROP=1 $(GO) test -count=1 ./hack/interop
 
+# What bench measures with: N='1000 5000 10000' LATENCY=20ms RATE=500 INFLIGHT=10, and where it writes, OUT=docs/performance.md, are the defaults.
+BENCHFLAGS = $(if $(N),--n '$(N)') $(if $(LATENCY),--latency '$(LATENCY)') $(if $(RATE),--rate '$(RATE)') $(if $(INFLIGHT),--in-flight '$(INFLIGHT)') $(if $(OUT),--out '$(OUT)')
+
+.PHONY: bench
+bench: build ## measure the operator and write docs/performance.md (N=… LATENCY=… RATE=… INFLIGHT=… OUT=…); takes minutes
+	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to measure against: see above' >&2; exit 1; }; \
+	$(GO) build -o bin/run-bench ./hack/bench && \
+	exec env KUBEBUILDER_ASSETS="$$assets" bin/run-bench --operator $(BIN) --version '$(VERSION)' $(BENCHFLAGS)
+
 .PHONY: verify
 verify: ## check that generated files, format, go vet and go.mod are as they should be
 	@GO='$(GO)' hack/verify

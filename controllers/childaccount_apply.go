@@ -165,7 +165,7 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 
 // complete does what is left for an account that is as declared. Never nil.
 func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d account.Decision) *outcome {
-	if _, recheck := r.recheck.Load(s.child.UID); recheck || !s.settled(d) {
+	if _, recheck := r.recheck.Load(s.child.UID); recheck || !r.settled(s, d) {
 		return r.connect(ctx, s, d)
 	}
 	if out := r.applyPassword(ctx, s, d); out != nil {
@@ -176,10 +176,15 @@ func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d 
 		return r.connect(ctx, s, d)
 	}
 	s.confirm(d, r.Clock.Now())
-	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	out := s.asDeclared(d)
-	out.secret = &secretState{was.Status, was.Reason, was.Message}
+	out.secret = s.secretAsBefore()
 	return &out
+}
+
+// secretAsBefore is what was said of the connection Secret, which is settled, and holds for this generation too.
+func (s *childScope) secretAsBefore() *secretState {
+	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	return &secretState{was.Status, was.Reason, was.Message}
 }
 
 // connect brings the connection Secret up to date, recovering the API key where it was lost. Never nil.
@@ -266,6 +271,7 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 		return nil, brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
 	r.recheck.Delete(s.child.UID)
+	r.written.Store(s.child.UID, s.connectionMark())
 	s.stored = held
 	return held, nil
 }

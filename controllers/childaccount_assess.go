@@ -182,14 +182,16 @@ func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) asses
 	if _, recheck := r.recheck.Load(s.child.UID); recheck { // whatever is held: somebody touched the connection Secret
 		return assessment{work: true, decision: d}
 	}
-	if !s.settled(d) || !r.passwordSettled(s) {
+	if !r.settled(s, d) || !r.passwordSettled(s) {
 		return r.workUnlessHeld(s, d)
 	}
 	s.confirm(d, r.Clock.Now())
 	if out := r.outage(s); out != nil && out.pastGrace {
 		return assessment{outcome: *out}
 	}
-	return assessment{outcome: s.asDeclared(d)}
+	out := s.asDeclared(d)
+	out.secret = s.secretAsBefore()
+	return assessment{outcome: out}
 }
 
 // observed is the outcome under managementPolicy Observe, of an account that is there.

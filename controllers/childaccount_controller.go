@@ -67,6 +67,8 @@ type ChildAccountReconciler struct {
 	passwords passwords
 	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
 	recheck sync.Map
+	// written holds by UID what the connection Secret was last made of.
+	written sync.Map
 	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
@@ -129,7 +131,7 @@ func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
 // after the parent's list was read or could not be.
 func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.NamespacedName) {
 	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
+	if err := r.List(ctx, &children, append(childrenOfParent(parent), client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
 		return
 	}
@@ -140,7 +142,9 @@ func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.Name
 	}
 }
 
+// needsWork says whether a resource, of the cache itself, has anything to do or to say.
 func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.ChildAccount) bool {
+	child.Status = *child.Status.DeepCopy() // only that is changed, and only here
 	if !child.DeletionTimestamp.IsZero() {
 		return true
 	}
@@ -153,16 +157,13 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.
 	return !r.said(s)
 }
 
-// Moved has the connection Secrets of a parent's children looked at anew: the endpoint in them is another one now.
-func (r *ChildAccountReconciler) Moved(ctx context.Context, parent types.NamespacedName) error {
-	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
-		return err
+// Recheck has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
+func (r *ChildAccountReconciler) Recheck(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
+	for i := range children {
+		if which(&children[i]) {
+			r.recheck.Store(children[i].UID, true)
+		}
 	}
-	for i := range children.Items {
-		r.recheck.Store(children.Items[i].UID, true)
-	}
-	return nil
 }
 
 // SetupWithManager registers the controller.

@@ -49,6 +49,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	r.holds.forget(s.child.UID)
 	r.governor.forget(s)
 	r.recheck.Delete(s.child.UID)
+	r.written.Delete(s.child.UID)
 	r.passwords.forget(s.child.UID)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -15,6 +15,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/metrics"
 )
 
 // longestObserved bounds what is copied from the provider into a status (ObservedAccount's longest field).
@@ -154,6 +155,7 @@ func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope, out ou
 	for _, c := range s.written {
 		if c.Origin == account.FromRemote {
 			drifted = append(drifted, c)
+			metrics.Corrected(c.Field.Path)
 		} else {
 			edited = append(edited, c)
 		}

@@ -29,6 +29,9 @@ itself, Stalled while nothing goes on until somebody changes something. observed
 resyncs, whichever is longer. ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was
 there before has no known API key; Ready all the same), APIKeyMissing, and those of Secrets.
 
+Where a ParentAccount's message ends with the former credentials going on, its new ones can't be used for the reason given, and
+its ChildAccounts are kept as ever meanwhile.
+
 Nothing has to be waited for: any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
 look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount:
 

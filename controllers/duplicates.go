@@ -20,7 +20,7 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 		return nil
 	}
 	var others v1alpha1.ChildAccountList
-	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}); err != nil {
+	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}, client.UnsafeDisableDeepCopy); err != nil {
 		return &outcome{err: err}
 	}
 	for i := range others.Items {

@@ -219,7 +219,7 @@ func (r *ChildAccountReconciler) wakeStopped(key groupKey) func() {
 
 func (r *ChildAccountReconciler) countChildren(ctx context.Context, key groupKey) int {
 	var children v1alpha1.ChildAccountList
-	if r.List(ctx, &children, append(childrenOfParent(key.parent), client.InNamespace(key.namespace))...) != nil {
+	if r.List(ctx, &children, append(childrenOfParent(key.parent), client.InNamespace(key.namespace), client.UnsafeDisableDeepCopy)...) != nil {
 		return 0
 	}
 	return len(children.Items)

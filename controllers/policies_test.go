@@ -142,7 +142,7 @@ var _ = Describe("Every policy", func() {
 				runs = append(runs, r)
 			}
 		}
-		w.applyParent(ctx)
+		w.applyParent(ctx, anyChange)
 		w.start(ctx)
 		for _, r := range runs {
 			Expect(k8s.Create(ctx, r.child)).To(Succeed())

@@ -69,7 +69,7 @@ var _ = Describe("From any state of the account and any valid spec", func() {
 		const n = 60
 		w := newWorld(ctx)
 		w.options.InstallationID = "property"
-		w.applyParent(ctx)
+		w.applyParent(ctx, anyChange)
 		before := map[string]simulator.Fields{}
 		children := map[string]*v1alpha1.ChildAccount{}
 		for i := range n {

@@ -81,12 +81,14 @@ type world struct {
 	parent  simulator.Parent
 	clock   clock.Clock
 	options cli.ManagerOptions
-	stop    func()
+	// config is how the operator reaches the API server.
+	config *rest.Config
+	stop   func()
 }
 
 // newWorld makes the namespace and the simulator; nothing runs yet.
 func newWorld(ctx context.Context) *world {
-	w := &world{clock: clock.RealClock{}}
+	w := &world{clock: clock.RealClock{}, config: operatorConfig()}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
 	Expect(k8s.Create(ctx, ns)).To(Succeed())
 	w.ns = ns.Name
@@ -116,7 +118,7 @@ func (w *world) start(_ context.Context, otherEndpoints ...string) {
 	done := make(chan error, 1)
 	go func() {
 		defer GinkgoRecover()
-		done <- cli.RunManager(ctx, operatorConfig(), w.options)
+		done <- cli.RunManager(ctx, w.config, w.options)
 	}()
 	w.stop = func() {
 		cancel()
@@ -189,6 +191,12 @@ func (w *world) applyParent(ctx context.Context, change ...func(*v1alpha1.Parent
 	}
 	Expect(k8s.Create(ctx, p)).To(Succeed())
 	return p
+}
+
+// anyChange lets a mass change pass.
+func anyChange(p *v1alpha1.ParentAccount) {
+	p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)}
+	p.Spec.Limits.MaxDeactivationsPerHour = ptr.To[int32](1000)
 }
 
 // child is a ChildAccount that is not created yet.

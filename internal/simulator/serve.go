@@ -102,7 +102,7 @@ func (o ServeOptions) tlsConfig() (config *tls.Config, ca []byte, err error) {
 	if o.CertFile != "" || o.KeyFile != "" {
 		certificate, err = tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 	} else {
-		certificate, ca, err = newCertificate(o.Hosts)
+		certificate, ca, err = NewCertificate(o.Hosts...)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -292,6 +292,9 @@ func transportProblem(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed"
 	}
+	if problem := certificateProblem(err); problem != "" {
+		return problem
+	}
 	return withoutAddresses(err)
 }
 
