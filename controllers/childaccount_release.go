@@ -48,6 +48,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
 	r.holds.forget(s.child.UID)
 	r.governor.forget(s)
+	r.ownWrites.forget(s.child.UID)
 	r.recheck.Delete(s.child.UID)
 	r.written.Delete(s.child.UID)
 	r.passwords.forget(s.child.UID)
