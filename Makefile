@@ -10,6 +10,9 @@ KUBECTL ?= kubectl
 PKG       ?= ./...
 TESTFLAGS ?=
 
+# How long make fuzz runs each target.
+FUZZTIME ?= 5s
+
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS  = -s -w -X cpaas.dev/child-account-operator/internal/cli.version=$(VERSION)
@@ -99,13 +102,18 @@ test: ## run the tests: unit, simulator, and against a control plane (PKG=… an
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 20m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-all
-test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too
+test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too, then make fuzz
 	@TEST_ALL=1 $(MAKE) --no-print-directory test
 	@TEST_ALL=1 $(MAKE) --no-print-directory test-image
+	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: test-image
 test-image: ## run the tests of the image, which is a module of its own
 	GOWORK=off $(GO) test -C hack/image -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a while (FUZZTIME=5s each; PKG=… narrows)
+	@GO='$(GO)' hack/fuzz '$(FUZZTIME)' $(PKG)
 
 .PHONY: test-interop
 test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)

@@ -64,7 +64,7 @@ func (s Store) settle(ctx context.Context, c Connection, change func(*corev1.Sec
 		secret = newSecret(c)
 		fill(secret, c, nil)
 		change(secret)
-		return s.Client.Create(ctx, secret)
+		return hide(s.Client.Create(ctx, secret), secret)
 	}
 	before := secret.DeepCopy()
 	fill(secret, c, nil)
@@ -94,6 +94,9 @@ func inherit(secret *corev1.Secret, others []corev1.Secret) {
 			cmp.Compare(a.Name, b.Name),
 		)
 	})
+	if secret.Data == nil { // somebody has emptied it
+		secret.Data = map[string][]byte{}
+	}
 	for i := range others {
 		dropStaleKey(secret, account.Secret(others[i].Data[KeyAccountID]))
 		delete(secret.Data, KeyPassword)

@@ -66,7 +66,7 @@ type call struct {
 	// issuer is the account that the token is for; "" sends no token, the parameters identify the caller.
 	issuer  string
 	timeout time.Duration
-	// secrets are the values in params that must not show in any text.
+	// secrets are the values in params that must not show in any text, beside the parent's API key, which never shows.
 	secrets []account.Secret
 }
 
@@ -98,7 +98,7 @@ func (c *Client) try(ctx context.Context, call call) (*answer, *account.Error) {
 			return nil, &account.Error{Class: account.Unauthorized, Method: call.method, Message: err.Error()}
 		}
 	}
-	redact := newRedactor(append(call.secrets, token)...)
+	redact := newRedactor(append(call.secrets, token, c.config.ParentAPIKey)...)
 	start := time.Now()
 	a, failed := c.send(ctx, call, token, redact)
 	c.learn(call, token, failed)
