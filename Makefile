@@ -26,6 +26,10 @@ need-img   = [ -n '$(IMG)' ] || { echo 'make: say which image: make $@ IMG=regis
 # The generators, pinned in a module of their own; they run here, whatever is built for.
 TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
 CONTROLLER_GEN = $(TOOL) controller-gen
+CRD_REF_DOCS   = $(TOOL) crd-ref-docs --log-level=ERROR
+
+# golangci-lint with kube-api-linter in it, pinned in a module of its own: building it takes some minutes the first time.
+GOLANGCI_LINT = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/lint/go.mod golangci-lint-kube-api-linter
 
 .DEFAULT_GOAL := help
 
@@ -70,7 +74,7 @@ generate: ## generate the DeepCopy methods of the API types
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
 .PHONY: manifests
-manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config/rbac/role) and Argo CD's ConfigMap (config/argocd)
+manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config/rbac/role), Argo CD's ConfigMap (config/argocd) and docs/api.md
 	@rm -rf bin/manifests
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
 	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
@@ -80,6 +84,9 @@ manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config
 	@mv bin/manifests/rbac/*.yaml config/rbac/role/
 	hack/argocd-cm > bin/manifests/argocd-cm.yaml
 	@mv bin/manifests/argocd-cm.yaml config/argocd/
+	$(CRD_REF_DOCS) --source-path=./api --config=hack/apidocs/config.yaml --templates-dir=hack/apidocs/templates \
+	  --renderer=markdown --output-path=bin/manifests/api.md
+	@mv bin/manifests/api.md docs/
 	@rm -rf bin/manifests
 
 .PHONY: fmt
@@ -122,8 +129,16 @@ bench: build ## measure the operator and write docs/performance.md (N=… LATENC
 	exec env KUBEBUILDER_ASSETS="$$assets" bin/run-bench --operator $(BIN) --version '$(VERSION)' $(BENCHFLAGS)
 
 .PHONY: verify
-verify: ## check that generated files, format, go vet and go.mod are as they should be
+verify: ## check generated files, format, go.mod, go vet, the linters and what the documents say
 	@GO='$(GO)' hack/verify
+
+.PHONY: lint
+lint: ## run golangci-lint and kube-api-linter (.golangci.yml says what they look at)
+	$(GOLANGCI_LINT) run
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities (says that it was skipped where their database can't be reached)
+	@GO='$(GO)' hack/vulncheck
 
 ##@ Cluster
 

@@ -102,7 +102,7 @@ func readMultipart(parts *multipart.Reader) (map[string][]string, error) {
 	form := map[string][]string{}
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return form, nil
 		}
 		if err != nil {
