@@ -50,15 +50,16 @@ func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.Pa
 		return true, nil
 	case v1alpha1.NamespacesSelector:
 		return r.selects(ctx, parent, namespace)
+	default:
+		return false, nil
 	}
-	return false, nil
 }
 
 // selects says whether the ParentAccount's selector picks the namespace. One that can't be read picks nothing.
 func (r *ChildAccountReconciler) selects(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
 	selector, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector)
 	if err != nil {
-		return false, nil // the ParentAccount's own condition says so
+		return false, nil //nolint:nilerr // the ParentAccount's own condition says so
 	}
 	ns := namespaceMetadata()
 	if err := r.Namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
