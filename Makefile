@@ -28,8 +28,9 @@ TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
 CONTROLLER_GEN = $(TOOL) controller-gen
 CRD_REF_DOCS   = $(TOOL) crd-ref-docs --log-level=ERROR
 
-# golangci-lint with kube-api-linter in it, pinned in a module of its own: building it takes some minutes the first time.
-GOLANGCI_LINT = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/lint/go.mod golangci-lint-kube-api-linter
+# Prints where golangci-lint with kube-api-linter in it is, once it is built, which takes some minutes the first time.
+# It is pinned in a module of its own.
+GOLANGCI_LINT = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/lint/go.mod -n golangci-lint-kube-api-linter
 
 .DEFAULT_GOAL := help
 
@@ -134,7 +135,7 @@ verify: ## check generated files, format, go.mod, go vet, the linters and what t
 
 .PHONY: lint
 lint: ## run golangci-lint and kube-api-linter (.golangci.yml says what they look at)
-	$(GOLANGCI_LINT) run
+	@lint=$$($(GOLANGCI_LINT)) || exit; race=$$(hack/race); set -x; GOFLAGS="$$($(GO) env GOFLAGS) $$race" "$$lint" run
 
 .PHONY: vulncheck
 vulncheck: ## look for known vulnerabilities (says that it was skipped where their database can't be reached)
