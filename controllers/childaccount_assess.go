@@ -165,9 +165,8 @@ func (r *ChildAccountReconciler) judge(ctx context.Context, s *childScope, d acc
 		return assessment{outcome: r.refused(s, d)}
 	case account.StepMissing:
 		return assessment{outcome: missing(s, d)}
-	default:
-		return r.workUnlessHeld(s, d)
 	}
+	return r.workUnlessHeld(s, d)
 }
 
 // workUnlessHeld has a decision carried out, unless the same was tried in vain and it is not time to try again.

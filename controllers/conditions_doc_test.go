@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write docs/conditions.md anew")
 
 const conditionsDoc = "../docs/conditions.md"
 
-// TestConditionsDoc keeps docs/conditions.md as the tables in the code are (go test ./controllers -run ConditionsDoc -update).
+// TestConditionsDoc keeps docs/conditions.md as the tables in the code are: go test ./controllers -run ConditionsDoc -update
 func TestConditionsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Conditions

@@ -50,9 +50,8 @@ func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.Pa
 		return true, nil
 	case v1alpha1.NamespacesSelector:
 		return r.selects(ctx, parent, namespace)
-	default:
-		return false, nil
 	}
+	return false, nil
 }
 
 // selects says whether the ParentAccount's selector picks the namespace. One that can't be read picks nothing.

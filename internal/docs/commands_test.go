@@ -140,6 +140,9 @@ func checkProgram(t *testing.T, where string, words []string) {
 	}
 }
 
+// ofKubectl are flags of kubectl that documents name by themselves.
+var ofKubectl = []string{"--field-manager", "--server-side"}
+
 var subcommand = regexp.MustCompile(`(?m)^  ([a-z]+) {2,}`)
 
 // Flags that are named by themselves belong to one of our subcommands.
@@ -153,7 +156,7 @@ func TestFlags(t *testing.T) {
 	for _, p := range pages(t) {
 		for _, span := range p.spans() {
 			name := strings.FieldsFunc(span, func(r rune) bool { return r == ' ' || r == '=' })[0]
-			if !strings.HasPrefix(name, "--") {
+			if !strings.HasPrefix(name, "--") || slices.Contains(ofKubectl, name) {
 				continue
 			}
 			seen++
@@ -174,7 +177,7 @@ var withResource = []string{"annotate", "create", "delete", "describe", "edit", 
 var withValue = []string{"-n", "--namespace", "-l", "--selector", "-o", "--output", "-f", "--filename", "-k", "-p", "--patch", "--type", "-c", "--for", "--timeout"}
 
 // ofKubernetes are resources of others that our documents speak of.
-var ofKubernetes = []string{"namespace", "namespaces", "secret", "secrets", "deployment", "deployments", "pod", "pods", "events", "crd", "clusterrolebinding", "clusterrole", "configmap"}
+var ofKubernetes = []string{"namespace", "namespaces", "secret", "secrets", "deployment", "deployments", "pod", "pods", "events", "crd", "clusterrolebinding", "clusterrole", "configmap", "token"}
 
 func checkKubectl(t *testing.T, where string, words []string) {
 	t.Helper()
