@@ -167,7 +167,7 @@ func (r *ChildAccountReconciler) surroundingsGo(ctx context.Context, namespace s
 func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
 	dir := r.Parents.Get(s.child.ParentKey())
 	if dir == nil || s.enter(dir) != nil || !s.intends() {
-		return nil
+		return nil //nolint:nilerr // nothing can be known of it: it stays
 	}
 	err := r.Connections.Discard(ctx, s.connection())
 	if _, somebodyElses := errorAs[*secrets.Problem](err); somebodyElses {

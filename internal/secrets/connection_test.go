@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -123,12 +124,8 @@ func TestWrite(t *testing.T) {
 	full := map[string]string{"accountID": "5", "password": "p", "apiKey": "k", "email": "a@acme.example", "added-by-hand": "x"}
 	with := func(changes map[string]string) map[string]string {
 		out := map[string]string{}
-		for k, v := range full {
-			out[k] = v
-		}
-		for k, v := range changes {
-			out[k] = v
-		}
+		maps.Copy(out, full)
+		maps.Copy(out, changes)
 		return out
 	}
 	for name, c := range map[string]struct {
