@@ -26,6 +26,7 @@ type assessment struct {
 // are woken, and at the start of a reconcile what is to be done, so that the two can't disagree.
 func (r *ChildAccountReconciler) assess(ctx context.Context, s *childScope) assessment {
 	if stop, out := r.gate(ctx, s); stop {
+		r.governor.forget(s)
 		return assessment{outcome: out}
 	}
 	d := account.Decide(s.schema, s.subject(), s.dir.Observe(s.key()))
@@ -118,7 +119,7 @@ func (r *ChildAccountReconciler) outage(s *childScope) *outcome {
 		if err == nil {
 			return nil
 		}
-		out.reason = parentTable.failed(err).reason
+		out.reason = childTable.failed(err).reason
 	}
 	if out.reason == "" {
 		return nil
@@ -252,6 +253,9 @@ func (r *ChildAccountReconciler) refused(s *childScope, d account.Decision) outc
 	case d.Holder == nil:
 		return outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
 			"account %s (id %s) was there before this resource and is left alone; choose another accountName in a new ChildAccount, or a spec.adoptionPolicy that takes it", name, d.Account.ID)}
+	}
+	if !s.mayHear(d.Holder.Namespace) {
+		return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf("account %s belongs to another resource and is left alone", name)}
 	}
 	return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf(
 		"account %s (id %s) belongs to ChildAccount %s and is left alone", name, d.Account.ID, d.Holder)}

@@ -56,6 +56,8 @@ type ChildAccountReconciler struct {
 	ConnectionSecrets cache.Cache
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
+	// Only are the namespaces that are looked after (--namespaces); empty: all.
+	Only []string
 	// Share selects, by their labels, the ParentAccounts that this operator works for; their children follow. Nil is all.
 	Share labels.Selector
 

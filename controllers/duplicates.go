@@ -28,6 +28,9 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 		if other.UID == s.child.UID || other.Observes() || !precedes(other, s.child) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
+		if !s.mayHear(other.Namespace) {
+			return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf("account %s belongs to another ChildAccount", s.child.AccountName())}
+		}
 		return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
 			"account %s belongs to ChildAccount %s/%s: one of the two must go", s.child.AccountName(), other.Namespace, other.Name)}
 	}

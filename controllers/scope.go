@@ -182,7 +182,7 @@ func (s *childScope) requested() string { return s.annotation(v1alpha1.Annotatio
 // annotation is the value that a person gave to one of our annotations, as much of it as is kept.
 func (s *childScope) annotation(name string) string {
 	v := s.child.Annotations[name]
-	return v[:min(len(v), longestObserved)]
+	return strings.ToValidUTF8(v[:min(len(v), longestObserved)], "")
 }
 
 // asked says whether somebody asks for a look that was not done yet.

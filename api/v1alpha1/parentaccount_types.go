@@ -160,7 +160,8 @@ type Limits struct {
 	// +kubebuilder:validation:Maximum=1000
 	MaxBatchSize *int32 `json:"maxBatchSize,omitempty"`
 
-	// MaxDeactivationsPerHour is how many accounts may be switched off within an hour, by edits and by deletions. Default 50.
+	// MaxDeactivationsPerHour is how many accounts of a namespace may be switched off within an hour, by edits and by
+	// deletions. Default 50.
 	// What goes beyond waits, or is approved.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -225,12 +226,12 @@ type ParentAccountStatus struct {
 	// +optional
 	ChildAccounts *ChildAccountCounts `json:"childAccounts,omitempty"`
 
-	// Deactivations are when accounts were switched off within the last hour, by edits and deletions; those that
-	// limits.maxDeactivationsPerHour counts.
+	// Deactivations are the resources whose accounts were switched off within the last hour, by edits and deletions; those
+	// that limits.maxDeactivationsPerHour counts.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
-	Deactivations []metav1.Time `json:"deactivations,omitempty"`
+	Deactivations []Deactivation `json:"deactivations,omitempty"`
 
 	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
 	// +optional
@@ -238,6 +239,18 @@ type ParentAccountStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Deactivation is a resource whose account was switched off.
+type Deactivation struct {
+	// Time is when, to the second.
+	Time metav1.Time `json:"time"`
+	// Namespace is the ChildAccount's.
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+	// Name is the ChildAccount's.
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
 }
 
 // ChildAccountCounts counts child accounts.

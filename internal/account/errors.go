@@ -61,6 +61,8 @@ type Error struct {
 	Message string
 	// RetryAfter is how long the provider asks to wait, 0 where it does not say.
 	RetryAfter time.Duration
+	// Alone is set where the failure is about one account: it says nothing about calls for others.
+	Alone bool
 	// Doubt is set where the change may have been made although no proper answer came.
 	Doubt bool
 }

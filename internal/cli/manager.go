@@ -228,6 +228,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		Inputs:            inputs,
 		Namespaces:        namespaces,
 		WatchNamespaces:   o.Namespaces == nil,
+		Only:              o.Namespaces,
 		Share:             share,
 		Parents:           parents,
 		Recorder:          recorder,

@@ -145,7 +145,8 @@ func (b *batcher) halve(ctx context.Context, t *batch, ids []string) {
 // blames says whether the refusal may be for one of several accounts: it is none that concerns the call as a whole.
 func blames(err error) bool {
 	switch account.ClassOf(err) {
-	case account.Unavailable, account.Throttled, account.Unauthorized, account.RoleMissing, account.Incomplete:
+	case account.Unavailable, account.Throttled, account.Unauthorized, account.RoleMissing, account.Incomplete,
+		account.BlockedMoney, account.BlockedVerification, account.BlockedNotEnabled, account.BlockedDailyLimit:
 		return false
 	}
 	return !account.AsError(err).Doubt

@@ -25,8 +25,12 @@ func (s Store) Next(ctx context.Context, c Connection, values Values) (account.S
 		return "", err
 	}
 	if secret == nil {
-		_, err := s.restore(ctx, c, values)
-		return "", err
+		if _, err = s.restore(ctx, c, values); err != nil {
+			return "", err
+		}
+		if secret, err = s.get(ctx, c); err != nil || secret == nil {
+			return "", err
+		}
 	}
 	if secret.Annotations[v1alpha1.AnnotationPasswordRotated] == c.Rotation {
 		return "", nil
