@@ -14,12 +14,26 @@ TESTFLAGS ?=
 FUZZTIME ?= 5s
 
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS  = -s -w -X cpaas.dev/child-account-operator/internal/cli.version=$(VERSION)
 BIN      = bin/child-account-operator
+
+# The image's name: make deploy IMG=registry.example/child-account-operator:v1
+IMG       ?=
+PLATFORMS ?= linux/amd64 linux/arm64
+ARCHIVE   ?= bin/image.tar
+# What make deploy installs: config/default, config/namespaced, or a directory of your own in this tree.
+CONFIG    ?= config/default
+need-img   = [ -n '$(IMG)' ] || { echo 'make: say which image: make $@ IMG=registry.example/child-account-operator:v1' >&2; exit 1; }
 
 # The generators, pinned in a module of their own; they run here, whatever is built for.
 TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
 CONTROLLER_GEN = $(TOOL) controller-gen
+CRD_REF_DOCS   = $(TOOL) crd-ref-docs --log-level=ERROR
+
+# Prints where golangci-lint with kube-api-linter in it is, once it is built, which takes some minutes the first time.
+# It is pinned in a module of its own.
+GOLANGCI_LINT = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/lint/go.mod -n golangci-lint-kube-api-linter
 
 .DEFAULT_GOAL := help
 
@@ -31,7 +45,25 @@ help: ## say what there is to make
 
 .PHONY: build
 build: ## build bin/child-account-operator
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) .
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) .
+
+MAKE_IMAGE = GOWORK=off GOOS= GOARCH= $(GO) run -C hack/image . $(addprefix -name=,$(IMG)) -version='$(VERSION)' -revision='$(REVISION)'
+BINARIES   = $(foreach p,$(PLATFORMS),$(p)=$(CURDIR)/bin/image/$(p)/child-account-operator)
+
+.PHONY: image
+image: binaries ## make the image (bin/image.tar, an OCI archive) without a container engine (IMG=… names it, PLATFORMS=…)
+	@$(MAKE_IMAGE) -o $(abspath $(ARCHIVE)) $(BINARIES)
+
+.PHONY: push
+push: binaries ## make the image and push it (IMG=registry.example/child-account-operator:v1), as docker login has it
+	@$(need-img)
+	@$(MAKE_IMAGE) -push '$(IMG)' $(BINARIES)
+
+.PHONY: binaries
+binaries:
+	@for p in $(PLATFORMS); do \
+	  GOOS=$${p%/*} GOARCH=$${p#*/} $(MAKE) --no-print-directory build BIN=bin/image/$$p/child-account-operator || exit; \
+	done
 
 .PHONY: run
 run: build ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: end when all has been shown)
@@ -46,16 +78,19 @@ generate: ## generate the DeepCopy methods of the API types
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
 .PHONY: manifests
-manifests: ## generate the CRDs (config/crd/bases), the operator's role (config/rbac) and Argo CD's ConfigMap (config/argocd)
+manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config/rbac/role), Argo CD's ConfigMap (config/argocd) and docs/api.md
 	@rm -rf bin/manifests
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
 	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
-	@mkdir -p config/crd/bases config/rbac
+	@mkdir -p config/crd/bases config/rbac/role
 	@for f in config/crd/bases/*.yaml; do [ -e "bin/manifests/crd/$${f##*/}" ] || rm -f "$$f"; done
 	@mv bin/manifests/crd/*.yaml config/crd/bases/
-	@mv bin/manifests/rbac/*.yaml config/rbac/
+	@mv bin/manifests/rbac/*.yaml config/rbac/role/
 	hack/argocd-cm > bin/manifests/argocd-cm.yaml
 	@mv bin/manifests/argocd-cm.yaml config/argocd/
+	$(CRD_REF_DOCS) --source-path=./api --config=hack/apidocs/config.yaml --templates-dir=hack/apidocs/templates \
+	  --renderer=markdown --output-path=bin/manifests/api.md
+	@mv bin/manifests/api.md docs/
 	@rm -rf bin/manifests
 
 .PHONY: fmt
@@ -70,14 +105,19 @@ vet: ## run go vet
 
 .PHONY: test
 test: ## run the tests: unit, simulator, and against a control plane (PKG=… and TESTFLAGS=… narrow)
-	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
+	@assets=$$(hack/controlplane/assets $(if $(TEST_ALL),--with controller-manager)) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
 	race=$$(hack/race -v); set -x; \
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 20m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-all
-test-all: ## run the tests with the slow ones, then make fuzz
+test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too, then make fuzz
 	@TEST_ALL=1 $(MAKE) --no-print-directory test
+	@TEST_ALL=1 $(MAKE) --no-print-directory test-image
 	@$(MAKE) --no-print-directory fuzz
+
+.PHONY: test-image
+test-image: ## run the tests of the image, which is a module of its own
+	GOWORK=off $(GO) test -C hack/image -timeout 20m $(TESTFLAGS) ./...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a while (FUZZTIME=5s each; PKG=… narrows)
@@ -88,9 +128,27 @@ test-interop: ## run the provider's own Node.js client against the simulator (UP
 	@hack/interop/install
 	INTEROP=1 $(GO) test -count=1 ./hack/interop
 
+# What bench measures with: N='1000 5000 10000' LATENCY=20ms RATE=500 INFLIGHT=10, and where it writes, OUT=docs/performance.md, are the defaults.
+BENCHFLAGS = $(if $(N),--n '$(N)') $(if $(LATENCY),--latency '$(LATENCY)') $(if $(RATE),--rate '$(RATE)') $(if $(INFLIGHT),--in-flight '$(INFLIGHT)') $(if $(OUT),--out '$(OUT)')
+
+.PHONY: bench
+bench: build ## measure the operator and write docs/performance.md (N=… LATENCY=… RATE=… INFLIGHT=… OUT=…); takes minutes
+	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to measure against: see above' >&2; exit 1; }; \
+	$(GO) build -o bin/run-bench ./hack/bench && \
+	exec env KUBEBUILDER_ASSETS="$$assets" bin/run-bench --operator $(BIN) --version '$(VERSION)' $(BENCHFLAGS)
+
 .PHONY: verify
-verify: ## check that generated files, format, go vet and go.mod are as they should be
+verify: ## check generated files, format, go.mod, go vet, the linters and what the documents say
 	@GO='$(GO)' hack/verify
+
+.PHONY: lint
+lint: ## run golangci-lint and kube-api-linter (.golangci.yml says what they look at)
+	@lint=$$($(GOLANGCI_LINT)) || exit; race=$$(hack/race); set -x; \
+	GOFLAGS="$$($(GO) env GOFLAGS) $$race" "$$lint" run && cd hack/image && "$$lint" run
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities (says that it was skipped where their database can't be reached)
+	@GO='$(GO)' hack/vulncheck
 
 ##@ Cluster
 
@@ -103,6 +161,15 @@ uninstall: ## remove the kinds and every resource of them from the cluster; the 
 	$(KUBECTL) delete childaccounts.accounts.cpaas.dev --all --all-namespaces --ignore-not-found --timeout=2m || \
 	  { echo 'make: ChildAccounts are kept back by their finalizer: is the operator running? Nothing else was removed.' >&2; exit 1; }
 	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: deploy
+deploy: ## install the kinds and the operator into the cluster (IMG=registry.example/child-account-operator:v1; CONFIG=…)
+	@$(need-img)
+	$(KUBECTL) apply --server-side -k "$$(hack/overlay $@ '$(CONFIG)' '$(IMG)')"
+
+.PHONY: undeploy
+undeploy: ## remove the operator from the cluster; the kinds, their resources and its namespace stay (see make uninstall)
+	$(KUBECTL) delete --ignore-not-found -k "$$(hack/overlay $@ '$(CONFIG)')"
 
 .PHONY: clean
 clean: ## remove what was built here

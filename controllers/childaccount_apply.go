@@ -151,6 +151,9 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 // take makes an account the resource's that Decide has allowed it. A password that was prepared for an account of our own
 // is not the password of one that was there before.
 func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a account.Account) *outcome {
+	if out := r.unproven(ctx, s, a); out != nil {
+		return out
+	}
 	if s.boundID() == "" && !s.claimed(a) && r.holds.isClean(s.child.UID) && s.intends() {
 		if err := r.Connections.Discard(ctx, s.connection()); err != nil {
 			return brokenSecret(v1alpha1.ReasonUpdating, err)
@@ -165,7 +168,7 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 
 // complete does what is left for an account that is as declared. Never nil.
 func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d account.Decision) *outcome {
-	if _, recheck := r.recheck.Load(s.child.UID); recheck || !s.settled(d) {
+	if _, recheck := r.recheck.Load(s.child.UID); recheck || !r.settled(s, d) {
 		return r.connect(ctx, s, d)
 	}
 	if out := r.applyPassword(ctx, s, d); out != nil {
@@ -176,10 +179,15 @@ func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d 
 		return r.connect(ctx, s, d)
 	}
 	s.confirm(d, r.Clock.Now())
-	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	out := s.asDeclared(d)
-	out.secret = &secretState{was.Status, was.Reason, was.Message}
+	out.secret = s.secretAsBefore()
 	return &out
+}
+
+// secretAsBefore is what was said of the connection Secret, which is settled, and holds for this generation too.
+func (s *childScope) secretAsBefore() *secretState {
+	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	return &secretState{was.Status, was.Reason, was.Message}
 }
 
 // connect brings the connection Secret up to date, recovering the API key where it was lost. Never nil.
@@ -218,6 +226,7 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 		return connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
 	}
 	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
+		r.written.Delete(s.child.UID)
 		return unsettled(stopped(err))
 	}
 	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
@@ -267,11 +276,13 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 	s.applied = s.applied || s.givesPassword() && r.passwords.has(s)
 	values := s.connectionValues()
 	maps.Copy(values, s.held)
+	r.recheck.Delete(s.child.UID) // before the look: who edits it from now on is noticed again
 	held, err := r.writeConnection(ctx, s, values)
 	if err != nil {
+		r.recheck.Store(s.child.UID, true)
 		return nil, brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
-	r.recheck.Delete(s.child.UID)
+	r.written.Store(s.child.UID, s.connectionMark())
 	s.stored = held
 	return held, nil
 }
@@ -289,7 +300,7 @@ func (r *ChildAccountReconciler) writeConnection(ctx context.Context, s *childSc
 // persist carries out a write of what is known here alone, though the operator be stopped, and again where that may help.
 func (r *ChildAccountReconciler) persist(ctx context.Context, write func(context.Context) error) error {
 	again := func(err error) bool {
-		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
+		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
 	}
 	ctx, cancel := lasting(ctx)
 	defer cancel()

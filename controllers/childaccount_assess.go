@@ -26,6 +26,7 @@ type assessment struct {
 // are woken, and at the start of a reconcile what is to be done, so that the two can't disagree.
 func (r *ChildAccountReconciler) assess(ctx context.Context, s *childScope) assessment {
 	if stop, out := r.gate(ctx, s); stop {
+		r.governor.forget(s)
 		return assessment{outcome: out}
 	}
 	d := account.Decide(s.schema, s.subject(), s.dir.Observe(s.key()))
@@ -118,7 +119,7 @@ func (r *ChildAccountReconciler) outage(s *childScope) *outcome {
 		if err == nil {
 			return nil
 		}
-		out.reason = parentTable.failed(err).reason
+		out.reason = childTable.failed(err).reason
 	}
 	if out.reason == "" {
 		return nil
@@ -182,14 +183,16 @@ func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) asses
 	if _, recheck := r.recheck.Load(s.child.UID); recheck { // whatever is held: somebody touched the connection Secret
 		return assessment{work: true, decision: d}
 	}
-	if !s.settled(d) || !r.passwordSettled(s) {
+	if !r.settled(s, d) || !r.passwordSettled(s) {
 		return r.workUnlessHeld(s, d)
 	}
 	s.confirm(d, r.Clock.Now())
 	if out := r.outage(s); out != nil && out.pastGrace {
 		return assessment{outcome: *out}
 	}
-	return assessment{outcome: s.asDeclared(d)}
+	out := s.asDeclared(d)
+	out.secret = s.secretAsBefore()
+	return assessment{outcome: out}
 }
 
 // observed is the outcome under managementPolicy Observe, of an account that is there.
@@ -250,6 +253,9 @@ func (r *ChildAccountReconciler) refused(s *childScope, d account.Decision) outc
 	case d.Holder == nil:
 		return outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
 			"account %s (id %s) was there before this resource and is left alone; choose another accountName in a new ChildAccount, or a spec.adoptionPolicy that takes it", name, d.Account.ID)}
+	}
+	if !s.mayHear(d.Holder.Namespace) {
+		return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf("account %s belongs to another resource and is left alone", name)}
 	}
 	return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf(
 		"account %s (id %s) belongs to ChildAccount %s and is left alone", name, d.Account.ID, d.Holder)}

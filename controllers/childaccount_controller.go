@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -28,7 +29,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -40,8 +41,9 @@ type ChildAccountReconciler struct {
 	Connections secrets.Store
 	// Inputs reads the Secrets with declared passwords.
 	Inputs secrets.Reader
-	// Namespaces reads the labels of namespaces.
-	Namespaces client.Reader
+	// Namespaces reads the labels of namespaces, which are watched if WatchNamespaces is set.
+	Namespaces      client.Reader
+	WatchNamespaces bool
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
 	// Recorder writes events.
@@ -54,15 +56,22 @@ type ChildAccountReconciler struct {
 	ConnectionSecrets cache.Cache
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
+	// Only are the namespaces that are looked after (--namespaces); empty: all.
+	Only []string
+	// Share selects, by their labels, the ParentAccounts that this operator works for; their children follow. Nil is all.
+	Share labels.Selector
 
 	// alarm has a ParentAccount looked at, because its provider does not answer.
 	alarm     func(types.NamespacedName)
 	turnstile turnstiles
 	governor  governor
+	ownWrites ownWrites
 	holds     holds
 	passwords passwords
 	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
 	recheck sync.Map
+	// written holds by UID what the connection Secret was last made of.
+	written sync.Map
 	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
@@ -72,6 +81,9 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.ownWrites.unseen(child, r.Clock) {
+		return ctrl.Result{RequeueAfter: cachePause}, nil
 	}
 	result, err := r.reconcile(ctx, newChildScope(child, r.Installation))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -83,6 +95,9 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 }
 
 func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (ctrl.Result, error) {
+	if another, err := r.anothers(ctx, s); another || err != nil {
+		return ctrl.Result{}, err
+	}
 	if !s.child.DeletionTimestamp.IsZero() {
 		return r.inTurn(s, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
 	}
@@ -122,7 +137,7 @@ func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
 // after the parent's list was read or could not be.
 func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.NamespacedName) {
 	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
+	if err := r.List(ctx, &children, append(childrenOfParent(parent), client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
 		return
 	}
@@ -133,7 +148,9 @@ func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.Name
 	}
 }
 
+// needsWork says whether a resource, of the cache itself, has anything to do or to say.
 func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.ChildAccount) bool {
+	child.Status = *child.Status.DeepCopy() // only that is changed, and only here
 	if !child.DeletionTimestamp.IsZero() {
 		return true
 	}
@@ -146,16 +163,13 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.
 	return !r.said(s)
 }
 
-// Moved has the connection Secrets of a parent's children looked at anew: the endpoint in them is another one now.
-func (r *ChildAccountReconciler) Moved(ctx context.Context, parent types.NamespacedName) error {
-	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, childrenOfParent(parent)...); err != nil {
-		return err
+// Recheck has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
+func (r *ChildAccountReconciler) Recheck(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
+	for i := range children {
+		if which(&children[i]) {
+			r.recheck.Store(children[i].UID, true)
+		}
 	}
-	for i := range children.Items {
-		r.recheck.Store(children.Items[i].UID, true)
-	}
-	return nil
 }
 
 // SetupWithManager registers the controller.
@@ -169,12 +183,14 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.ConnectionSecrets != nil {
 		b = b.WatchesRawSource(r.connectionSecrets())
 	}
+	if r.WatchNamespaces {
+		b = b.WatchesMetadata(namespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+	}
 	return b.
 		Named("childaccount").
 		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
 		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
-		WatchesMetadata(namespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		Complete(r)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -30,11 +31,13 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 		return ctrl.Result{}, nil
 	}
 	if out := r.farewell(ctx, s); out != nil {
-		if r.Clock.Now().Before(s.child.DeletionTimestamp.Add(longestFarewell)) {
-			return r.finish(ctx, s, *out)
+		if left := s.child.DeletionTimestamp.Add(longestFarewell).Sub(r.Clock.Now()); left > 0 {
+			result, err := r.finish(ctx, s, *out)
+			result.RequeueAfter = untilNextLook(result.RequeueAfter, left)
+			return result, err
 		}
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
-			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.boundID(), out.message)
+			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.shownID(), out.message)
 	}
 	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
 		if err := r.discard(ctx, s); err != nil {
@@ -45,20 +48,31 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
 	r.holds.forget(s.child.UID)
 	r.governor.forget(s)
+	r.ownWrites.forget(s.child.UID)
 	r.recheck.Delete(s.child.UID)
+	r.written.Delete(s.child.UID)
 	r.passwords.forget(s.child.UID)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
+// untilNextLook is how long a resource that is kept back is left alone: not for all the patience that the provider may ask
+// for, since the surroundings may go meanwhile, which nobody tells us, and its hour ends.
+func untilNextLook(pause, left time.Duration) time.Duration { return min(pause, soon.max, left) }
+
 // farewell switches the account off where deletionPolicy says so; nil means that nothing keeps the resource back.
 // Suspended and observed resources, and those that go with their namespace or with the kind itself, go without a call:
 // nobody has spoken of the account.
 func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *outcome {
-	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || s.boundID() == "" {
+	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || !r.mayHaveAccount(s) {
 		return nil
 	}
-	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); err != nil {
+	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); apierrors.IsForbidden(err) {
+		// Not knowing is not "no": a kind that is uninstalled would switch off every account. Nor is it "yes", which would
+		// leave the account on and say nothing. So it waits its hour for the right to look, and then goes as it is.
+		return &outcome{reason: v1alpha1.ReasonDeleting, stuck: true, message: fmt.Sprintf(
+			"the account can't be switched off: %v. Let the operator look (see docs/operations.md), or set deletionPolicy to %s", err, v1alpha1.DeletionRetain)}
+	} else if err != nil {
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: err}
 	} else if goes {
 		return nil
@@ -66,7 +80,7 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	stop, out := r.reach(ctx, s)
 	switch {
 	case forbidden(out):
-		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.boundID(), out.message)
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.shownID(), out.message)
 		return nil
 	case s.parent != nil && s.parent.Suspended():
 		return nil
@@ -80,17 +94,31 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	return r.deactivate(directory.WithPriority(ctx, directory.Edit), s)
 }
 
-// deactivate switches the account off if it is still there, still ours and still on.
+// mayHaveAccount says whether the resource has an account, or a try to create one may have made it without its being noted.
+func (r *ChildAccountReconciler) mayHaveAccount(s *childScope) bool {
+	return s.boundID() != "" || s.child.Annotations[v1alpha1.AnnotationCreateIntent] != "" && !r.holds.isClean(s.child.UID)
+}
+
+// shownID is the account's id for people.
+func (s *childScope) shownID() string { return cmp.Or(s.boundID(), "not known") }
+
+// deactivate switches the account off if it is still there, still ours and still on. What failed is not tried again before
+// its time, whatever wakes the resource.
 func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) *outcome {
+	plan := s.plan(account.Decision{Step: account.StepUpdate})
+	if held, ok := r.holds.active(s.child.UID, plan, r.Clock.Now()); ok {
+		out := held.remaining(r.Clock.Now())
+		return &out
+	}
 	view, err := s.dir.Look(ctx, s.key())
 	if err != nil {
-		return deleting(err)
+		return deleting(plan, err)
 	}
 	a := view.Account
 	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
 		return nil
 	}
-	if claim, ok := a.Claim(); ok && claim != s.claim {
+	if claim, ok := a.Claim(); ok && claim != s.claim || !ok && s.boundID() == "" {
 		return nil
 	}
 	field, _ := s.schema.Field("active")
@@ -102,42 +130,44 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
 	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
-		return deleting(err)
+		return deleting(plan, err)
 	}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
 	return nil
 }
 
-func deleting(err error) *outcome {
+func deleting(plan string, err error) *outcome {
 	out := childTable.failed(err)
 	return &outcome{
 		reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, after: out.after,
-		stuck: childTable.row(out.reason).stalled,
+		stuck: childTable.row(out.reason).stalled, plan: plan,
 	}
 }
 
-// surroundingsGo says whether the namespace or the kind itself is being deleted.
+// surroundingsGo says whether the namespace or the kind itself is being deleted. An error says that it is not known.
 func (r *ChildAccountReconciler) surroundingsGo(ctx context.Context, namespace string) (bool, error) {
+	var unknown error
 	for name, kind := range map[string]schema.GroupVersionKind{
 		namespace: corev1.SchemeGroupVersion.WithKind("Namespace"),
 		"childaccounts." + v1alpha1.GroupVersion.Group: {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
 	} {
 		meta := &metav1.PartialObjectMetadata{}
 		meta.SetGroupVersionKind(kind)
-		if err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); client.IgnoreNotFound(err) != nil {
-			return false, fmt.Errorf("is %s going? %w", name, err)
-		} else if err != nil || !meta.DeletionTimestamp.IsZero() {
+		switch err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); {
+		case apierrors.IsNotFound(err), err == nil && !meta.DeletionTimestamp.IsZero():
 			return true, nil
+		case err != nil:
+			unknown = fmt.Errorf("is %s going? %w", name, err)
 		}
 	}
-	return false, nil
+	return false, unknown
 }
 
 // discard removes the connection Secret of a resource whose account was never made.
 func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
 	dir := r.Parents.Get(s.child.ParentKey())
 	if dir == nil || s.enter(dir) != nil || !s.intends() {
-		return nil
+		return nil //nolint:nilerr // nothing can be known of it: it stays
 	}
 	err := r.Connections.Discard(ctx, s.connection())
 	if _, somebodyElses := errorAs[*secrets.Problem](err); somebodyElses {

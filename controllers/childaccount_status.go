@@ -15,6 +15,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/metrics"
 )
 
 // longestObserved bounds what is copied from the provider into a status (ObservedAccount's longest field).
@@ -101,7 +102,11 @@ func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope)
 	before.Status = s.was
 	ctx, cancel := lasting(ctx)
 	defer cancel()
-	return r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err := r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err == nil {
+		r.ownWrites.note(s.child, r.Clock)
+	}
+	return err
 }
 
 // fillsInAfter is how long after an account became ready its status is left without what only a list shows (when it was
@@ -154,6 +159,7 @@ func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope, out ou
 	for _, c := range s.written {
 		if c.Origin == account.FromRemote {
 			drifted = append(drifted, c)
+			metrics.Corrected(c.Field.Path)
 		} else {
 			edited = append(edited, c)
 		}

@@ -98,6 +98,7 @@ var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string
 	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: no call is made. Remove suspend to go on."},
 
 	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints."},
+	v1alpha1.ReasonCABundleInvalid:    {ready: no, second: unknown, stalled: true, help: "The authorities in spec.voximplant.caBundle can't be read, so no call is made. The message says what is wrong and what to do."},
 	v1alpha1.ReasonInvalidSelector:    {ready: no, second: unknown, stalled: true, help: "The selector in spec.allowedNamespaces can't be read; the message says why. Nothing is done for any child until it is corrected."},
 	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},

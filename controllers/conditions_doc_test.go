@@ -30,6 +30,9 @@ resyncs, whichever is longer. ConnectionSecretReady has reasons of its own: Avai
 there before has no known API key; Ready all the same), APIKeyMissing, those of Secrets, and why the provider could not be
 asked for what is lacking.
 
+Where a ParentAccount's message ends with the former credentials going on, its new ones can't be used for the reason given, and
+its ChildAccounts are kept as ever meanwhile.
+
 Nothing has to be waited for: any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
 look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount:
 

@@ -68,32 +68,38 @@ func othersWrote(o metav1.Object) string {
 	return b.String()
 }
 
-// lost says whether a key of the data that the operator wrote is not its any more: somebody took it away, or wrote it anew.
+// lost says whether anything that the operator wrote is not its any more: somebody took it away, or wrote it anew.
 func lost(before, after metav1.Object) bool {
-	have := ourKeys(after)
-	for key := range ourKeys(before) {
-		if !have[key] {
+	have := ourFields(after)
+	for field := range ourFields(before) {
+		if !have[field] {
 			return true
 		}
 	}
 	return false
 }
 
-// ourKeys are the keys of the data that were last written by the operator.
-func ourKeys(o metav1.Object) map[string]bool {
-	keys := map[string]bool{}
+// ourFields are the keys of the data, the labels and the annotations that were last written by the operator.
+func ourFields(o metav1.Object) map[string]bool {
+	out := map[string]bool{}
 	for _, f := range o.GetManagedFields() {
 		var fields struct {
-			Data map[string]any `json:"f:data"`
+			Data     map[string]any `json:"f:data"`
+			Metadata struct {
+				Labels      map[string]any `json:"f:labels"`
+				Annotations map[string]any `json:"f:annotations"`
+			} `json:"f:metadata"`
 		}
 		if f.Manager != FieldManager || f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
-		for key := range fields.Data {
-			keys[key] = true
+		for part, keys := range map[string]map[string]any{"data ": fields.Data, "label ": fields.Metadata.Labels, "annotation ": fields.Metadata.Annotations} {
+			for key := range keys {
+				out[part+key] = true
+			}
 		}
 	}
-	return keys
+	return out
 }
 
 // indexResource finds the connection Secrets of a resource.

@@ -20,13 +20,16 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 		return nil
 	}
 	var others v1alpha1.ChildAccountList
-	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}); err != nil {
+	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}, client.UnsafeDisableDeepCopy); err != nil {
 		return &outcome{err: err}
 	}
 	for i := range others.Items {
 		other := &others.Items[i]
 		if other.UID == s.child.UID || other.Observes() || !precedes(other, s.child) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
+		}
+		if !s.mayHear(other.Namespace) {
+			return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf("account %s belongs to another ChildAccount", s.child.AccountName())}
 		}
 		return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
 			"account %s belongs to ChildAccount %s/%s: one of the two must go", s.child.AccountName(), other.Namespace, other.Name)}

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,8 +25,8 @@ import (
 type governor struct {
 	mu     sync.Mutex
 	groups map[groupKey]*group
-	// off are the deactivations of the last hour, by parent; seeded from its status.
-	off map[types.NamespacedName][]time.Time
+	// off are the deactivations of the last hour.
+	off deactivations
 }
 
 // groupKey names the children of one parent in one namespace.
@@ -95,7 +94,7 @@ func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what
 		return one.stop(s, what, r.wakeStopped(key), fmt.Sprintf("more than %d of %d accounts would change within %s", most, one.total, limits.Window))
 	}
 	if switchesOff {
-		if wait := g.offWait(s.parent, now); wait > 0 {
+		if wait := g.off.reserve(s.parent, client.ObjectKeyFromObject(s.child), s.parent.MaxDeactivationsPerHour(), now); wait > 0 {
 			out := one.stop(s, what, r.wakeStopped(key), fmt.Sprintf("more than %d accounts would be switched off within an hour", s.parent.MaxDeactivationsPerHour()))
 			out.after, out.retry = wait, &retry{min: wait, max: wait}
 			return out
@@ -109,6 +108,9 @@ func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what
 func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childScope, d account.Decision) *outcome {
 	edits := slices.ContainsFunc(d.Changes, func(c account.Change) bool { return c.Origin == account.FromSpec })
 	ownCreation := s.child.Status.Origin == v1alpha1.OriginCreated && len(s.child.Status.LastApplied) == 0
+	if d.Step == account.StepLook {
+		return nil // what it leads to is not known yet
+	}
 	if d.Step != account.StepUpdate || ownCreation || !edits && !switchesOff(d.Changes) {
 		r.governor.forget(s)
 		return nil
@@ -128,6 +130,7 @@ func (g *governor) group(key groupKey) *group {
 
 // forget drops a resource that has nothing to change any more.
 func (g *governor) forget(s *childScope) {
+	g.off.release(s.child.ParentKey(), client.ObjectKeyFromObject(s.child))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
@@ -219,59 +222,11 @@ func (r *ChildAccountReconciler) wakeStopped(key groupKey) func() {
 
 func (r *ChildAccountReconciler) countChildren(ctx context.Context, key groupKey) int {
 	var children v1alpha1.ChildAccountList
-	if r.List(ctx, &children, append(childrenOfParent(key.parent), client.InNamespace(key.namespace))...) != nil {
+	if r.List(ctx, &children, append(childrenOfParent(key.parent), client.InNamespace(key.namespace), client.UnsafeDisableDeepCopy)...) != nil {
 		return 0
 	}
 	return len(children.Items)
 }
-
-// offWait is how long no further account of the parent may be switched off; 0 where one may now.
-func (g *governor) offWait(parent *v1alpha1.ParentAccount, now time.Time) time.Duration {
-	off := g.offOf(parent, now)
-	if most := parent.MaxDeactivationsPerHour(); len(off) >= most {
-		return max(off[len(off)-most].Add(time.Hour).Sub(now), time.Second)
-	}
-	return 0
-}
-
-// offOf are the deactivations of the last hour, the oldest first.
-func (g *governor) offOf(parent *v1alpha1.ParentAccount, now time.Time) []time.Time {
-	key := client.ObjectKeyFromObject(parent)
-	if g.off == nil {
-		g.off = map[types.NamespacedName][]time.Time{}
-	}
-	if _, known := g.off[key]; !known {
-		for _, t := range parent.Status.Deactivations {
-			g.off[key] = append(g.off[key], t.Time)
-		}
-	}
-	g.off[key] = slices.DeleteFunc(g.off[key], func(t time.Time) bool { return !t.After(now.Add(-time.Hour)) })
-	return g.off[key]
-}
-
-// noteDeactivation keeps in the parent's status that an account is being switched off, before it is.
-func (r *ChildAccountReconciler) noteDeactivation(ctx context.Context, s *childScope) error {
-	g := &r.governor
-	g.mu.Lock()
-	defer g.mu.Unlock() // in order: each patch has all that came before
-	now := r.Clock.Now()
-	off := append(g.offOf(s.parent, now), now)
-	after := s.parent.DeepCopy()
-	after.Status.Deactivations = nil
-	for _, t := range off[max(0, len(off)-longestDeactivations):] {
-		after.Status.Deactivations = append(after.Status.Deactivations, metav1.NewTime(t).Rfc3339Copy())
-	}
-	before := s.parent.DeepCopy()
-	before.Status.Deactivations = nil
-	if err := r.Status().Patch(ctx, after, client.MergeFrom(before)); err != nil {
-		return err
-	}
-	g.off[client.ObjectKeyFromObject(s.parent)] = off
-	return nil
-}
-
-// longestDeactivations is how many a status holds (ParentAccountStatus.Deactivations).
-const longestDeactivations = 1000
 
 // described says what would be written, for people. No secret is among the changes.
 func described(changes []account.Change) string {

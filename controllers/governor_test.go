@@ -215,7 +215,7 @@ var _ = Describe("maxDeactivationsPerHour", func() {
 		Expect(w.account(all[2].AccountName()).Active()).To(BeTrue())
 
 		w.stop()
-		w.clock = hoursLater{w.clock}
+		w.clock = ahead{w.clock, 2 * time.Hour}
 		w.start(ctx)
 		Eventually(state(ctx, all[2])).Should(BeReadyAs(v1alpha1.ReasonDeactivated))
 	})

@@ -136,7 +136,8 @@ func expectInvariants(c *v1alpha1.ChildAccount) {
 	if ready != nil && ready.Status == metav1.ConditionTrue {
 		Expect(c.Status.AccountID).NotTo(BeEmpty())
 		Expect(c.Status.ParentAccountID).NotTo(BeEmpty())
-		Expect(c.Status.Origin == "").To(Equal(ready.Reason == v1alpha1.ReasonObserved), "only what is observed has no origin")
+		hasNoOrigin := c.Status.Origin == ""
+		Expect(hasNoOrigin).To(Equal(ready.Reason == v1alpha1.ReasonObserved), "only what is observed has no origin")
 	}
 }
 
@@ -152,11 +153,14 @@ func HaveSecond(second string) types.GomegaMatcher {
 	return Satisfy(func(s summary) bool { return s.second == second && s.observed })
 }
 
-// hoursLater is a clock that is two hours ahead.
-type hoursLater struct{ clock.Clock }
+// ahead is a clock that is ahead of another one.
+type ahead struct {
+	clock.Clock
+	by time.Duration
+}
 
-// Now is two hours after what the other clock says.
-func (c hoursLater) Now() time.Time { return c.Clock.Now().Add(2 * time.Hour) }
+// Now is so much after what the other clock says.
+func (c ahead) Now() time.Time { return c.Clock.Now().Add(c.by) }
 
 // BeStalledWithSynced is as declared at the provider and not Ready all the same, for this reason.
 func BeStalledWithSynced(reason string) types.GomegaMatcher {

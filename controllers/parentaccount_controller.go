@@ -30,9 +30,10 @@ import (
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/trust"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=get;list;watch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=list;watch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts/status,verbs=patch
 
 // Remote is what the controllers need of a provider.
@@ -45,6 +46,8 @@ type Remote interface {
 type Connection struct {
 	// Endpoint is the API's address.
 	Endpoint string
+	// CABundle holds the authorities to trust there, as PEM; empty: those of the system. It is good for trust.Parse.
+	CABundle []byte
 	// Credentials is the service account's credentials.json.
 	Credentials []byte
 	// APIKey is the parent account's own API key, "" where none is given.
@@ -55,7 +58,16 @@ type Connection struct {
 
 // fingerprint tells one connection from another without giving anything away.
 func (c Connection) fingerprint() string {
-	sum := sha256.Sum256([]byte(c.Endpoint + "\n" + c.APIKey.Reveal() + "\n" + string(c.Credentials)))
+	return digest(c.Endpoint, string(c.CABundle), c.APIKey.Reveal(), string(c.Credentials))
+}
+
+// target says where the connection leads, whatever its credentials, and on whose behalf.
+func (c Connection) target(p *v1alpha1.ParentAccount) string {
+	return digest(string(p.UID), c.Endpoint, string(c.CABundle))
+}
+
+func digest(parts ...string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -102,13 +114,20 @@ func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
 type parentScope struct {
 	parent *v1alpha1.ParentAccount
 	was    v1alpha1.ParentAccountStatus
+	// children are the ChildAccounts that refer to it, shared with the cache: they must not be changed.
+	children v1alpha1.ChildAccountList
+	// refused is why the present credentials can't be used, where former ones go on meanwhile.
+	refused *outcome
 	// asked is set where the provider was asked for something, whether it answered or not.
 	asked bool
-	// connected is set where the connection is a new one, which has yet to show that it may list.
-	connected bool
 }
 
 func (s *parentScope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.parent) }
+
+// requested is the value of the annotation that asks for a look now.
+func (s *parentScope) requested() string {
+	return s.parent.Annotations[v1alpha1.AnnotationReconcileRequestedAt]
+}
 
 // Reconcile connects to one parent account and reads its list when it is time to.
 func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -118,6 +137,10 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 			r.Parents.Put(req.NamespacedName, nil)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !selects(r.Children.Share, parent) {
+		r.Parents.Put(req.NamespacedName, nil) // another operator's, if only from now on
+		return ctrl.Result{}, nil
 	}
 	s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
 	out := r.reconcile(ctx, s)
@@ -132,65 +155,84 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 	if out := checkSelector(s.parent); out != nil {
 		return *r.unusable(s, *out)
 	}
-	dir, out := r.connection(ctx, s)
-	if out != nil {
-		return *out
+	if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
+		return outcome{err: err}
 	}
-	return r.resync(ctx, s, dir)
+	dir, failed := r.connection(ctx, s)
+	if failed != nil {
+		return *failed
+	}
+	out := r.resync(ctx, s, dir)
+	if s.refused != nil {
+		return r.overlapping(s, out)
+	}
+	return out
 }
 
-// connection returns the parent's directory, connected with the present credentials.
-// Where they can't be used the parent is taken out of the registry, so that nothing more is written.
+// connection returns the parent's directory, connected with the present credentials, or with former ones where those can't
+// be used (connections.go). Where neither can the parent is taken out of the registry, so that nothing more is written.
 func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *outcome) {
-	endpoint := s.parent.Endpoint()
-	if !slices.Contains(r.AllowedEndpoints, endpoint) {
-		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", endpoint)})
+	c := Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
+	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
+		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", c.Endpoint)})
 	}
-	c, err := r.material(ctx, s.parent, endpoint)
+	if _, err := trust.Parse(c.CABundle); err != nil {
+		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonCABundleInvalid, message: "spec.voximplant.caBundle " + err.Error()})
+	}
+	dir, out := r.present(ctx, s, &c)
+	if out != nil {
+		dir, out = r.former(s, c, *out)
+	}
+	if out != nil {
+		return nil, out
+	}
+	return r.enter(s, dir)
+}
+
+// present is the connection with the present credentials: the one that there is, or a new one.
+func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *Connection) (*directory.Parent, *outcome) {
+	err := r.material(ctx, s.parent, c)
 	if p, ok := errorAs[*secrets.Problem](err); ok {
-		return nil, r.unusable(s, outcome{reason: p.Reason, message: p.Message})
+		return nil, &outcome{reason: p.Reason, message: p.Message}
 	} else if err != nil {
 		return nil, &outcome{err: err}
 	}
 	dir := r.Parents.Get(s.key())
-	if dir == nil || dir.Connection != c.fingerprint() {
-		var out *outcome
-		if dir, out = r.connect(ctx, s, c); out != nil {
-			return nil, out
-		}
+	if dir != nil && dir.Connection == c.fingerprint() {
+		dir.Refused = nil
+		return dir, nil
 	}
-	return r.enter(ctx, s, dir)
+	if out := r.refusedBefore(s, dir, *c); out != nil {
+		return nil, out
+	}
+	return r.connect(ctx, s, *c, dir)
 }
 
-// material reads what a connection is made of. A *secrets.Problem says which Secret can't be used.
-func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, endpoint string) (Connection, error) {
-	c := Connection{Endpoint: endpoint}
-	var err error
+// material reads the Secrets that a connection is made of. A *secrets.Problem says which can't be used.
+func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, c *Connection) (err error) {
 	c.Credentials, err = r.Secrets.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
 	if err != nil {
-		return c, err
+		return err
 	}
 	if name, key, ok := p.APIKeySecret(); ok {
 		apiKey, err := r.Secrets.Input(ctx, p.Namespace, name, key)
 		if err != nil {
-			return c, err
+			return err
 		}
 		c.APIKey = account.Secret(strings.TrimSpace(string(apiKey)))
 	}
-	return c, nil
+	return nil
 }
 
 // enter makes sure that the connection leads to the same account as ever, and makes it known.
-func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
 	host := hostOf(dir.Endpoint)
 	if out := r.changed(s, dir.AccountID, host); out != nil {
 		return nil, r.unusable(s, *out)
 	}
 	st := &s.parent.Status
 	if st.EndpointHost != "" && st.EndpointHost != host {
-		if err := r.Children.Moved(ctx, s.key()); err != nil {
-			return nil, &outcome{err: err}
-		}
+		r.Children.Recheck(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
 	}
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
@@ -203,36 +245,6 @@ func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir
 
 // verified names the state of the resource that a connection is good for.
 func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.UID, p.Generation) }
-
-// connect makes a new connection and asks whose it is before anything else is done with it.
-func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c Connection) (*directory.Parent, *outcome) {
-	own := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
-	c.Gate = directory.NewGate(own)
-	remote, err := r.Connect(c)
-	if err != nil {
-		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)})
-	}
-	s.asked = true
-	self, err := remote.Self(ctx)
-	if err != nil {
-		out := r.failed(s, err)
-		if parentTable.row(out.reason).stalled {
-			return nil, r.unusable(s, out)
-		}
-		return nil, &out // an older connection may go on meanwhile
-	}
-	budget := r.Parents.Budget(c.Endpoint, self.ID, own)
-	c.Gate.Use(budget)
-	dir := &directory.Parent{Budget: budget, AccountID: self.ID, AccountName: self.Name, Endpoint: c.Endpoint, Connection: c.fingerprint()}
-	if old := r.Parents.Get(s.key()); old != nil && old.AccountID == self.ID && hostOf(old.Endpoint) == hostOf(c.Endpoint) {
-		dir.Directory = old.Directory
-		dir.Use(remote)
-	} else {
-		dir.Directory = directory.New(remote, r.Clock)
-	}
-	s.connected = true
-	return dir, nil
-}
 
 // changed stops everything where the credentials or the endpoint lead to another account than before, unless accepted.
 func (r *ParentAccountReconciler) changed(s *parentScope, id, host string) *outcome {
@@ -253,28 +265,21 @@ func (r *ParentAccountReconciler) unusable(s *parentScope, out outcome) *outcome
 
 // resync reads the whole list if it is time to.
 func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
-	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, childrenOfParent(s.key())...); err != nil {
-		return outcome{err: err}
-	}
 	wait := r.untilResync(s, dir.Listings())
-	if s.connected {
-		wait = 0
-	}
 	if down, probe := dir.Budget.Down(); down && dir.Listings().Err == nil {
 		wait = 0 // the children's calls have no answer: the list tells for all of them
 	} else if down {
 		wait = probe
 	}
-	if requested := s.parent.Annotations[v1alpha1.AnnotationReconcileRequestedAt]; requested != dir.Requested {
-		wait, dir.Requested = 0, requested
+	if s.requested() != dir.Requested {
+		wait, dir.Requested = 0, s.requested()
 	}
 	if wait <= 0 {
 		s.asked = true
 		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
-		_ = dir.Refresh(ctx, r.known(ctx, children.Items)) // how it went is in the directory
+		_ = dir.Refresh(ctx, r.known(ctx, s.children.Items)) // how it went is in the directory
 	}
-	return r.listed(s, dir, children.Items, wait)
+	return r.listed(s, dir, wait)
 }
 
 // untilResync is how long the next list can wait.
@@ -304,7 +309,7 @@ func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time
 }
 
 // listed says how the last list went, and when the next one is due.
-func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, children []v1alpha1.ChildAccount, next time.Duration) outcome {
+func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, next time.Duration) outcome {
 	l := dir.Listings()
 	if l.Err != nil {
 		out := r.failed(s, l.Err)
@@ -315,9 +320,10 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 		return out
 	}
 	managed := int32(0)
-	for i := range children {
-		id := children[i].Status.AccountID
-		if children[i].Status.Origin != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
+	for i := range s.children.Items {
+		child := &s.children.Items[i]
+		id := child.Status.AccountID
+		if child.Status.Origin != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
 			managed++
 		}
 	}
@@ -410,7 +416,7 @@ func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("parentaccount").
-		For(&v1alpha1.ParentAccount{}, forChildAccounts()).
+		For(&v1alpha1.ParentAccount{}, forParentAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).

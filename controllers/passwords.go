@@ -104,7 +104,7 @@ func (r *ChildAccountReconciler) firstPassword(ctx context.Context, s *childScop
 	if s.password == "" {
 		return r.Connections.Prepare(ctx, s.connection(), s.knownValues())
 	}
-	return s.password, r.Connections.Reserve(ctx, s.connection(), s.knownValues())
+	return s.password, r.Connections.PrepareDeclared(ctx, s.connection(), s.knownValues())
 }
 
 // knownPassword is the account's password as far as it is known.
@@ -210,7 +210,8 @@ func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, ne
 		}
 	}
 	if err != nil {
-		return stopped(err)
+		r.written.Delete(s.child.UID) // whatever becomes of the request: the next password is still to be settled
+		return unsettled(stopped(err))
 	}
 	if err := r.persist(ctx, func(ctx context.Context) error { return r.Connections.Promote(ctx, s.connection(), next) }); err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
@@ -226,6 +227,7 @@ func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, 
 	}
 	has, err := s.dir.CheckPassword(ctx, s.child.Status.AccountID, next)
 	if err != nil {
+		r.written.Delete(s.child.UID)
 		return unsettled(stopped(err))
 	}
 	err = r.persist(ctx, func(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -141,7 +142,7 @@ var _ = Describe("Every policy", func() {
 				runs = append(runs, r)
 			}
 		}
-		w.applyParent(ctx)
+		w.applyParent(ctx, anyChange)
 		w.start(ctx)
 		for _, r := range runs {
 			Expect(k8s.Create(ctx, r.child)).To(Succeed())
@@ -395,7 +396,7 @@ var _ = Describe("A policy", func() {
 		Expect(k8s.Delete(ctx, c)).To(Succeed())
 		Eventually(state(ctx, c)).Should(HaveField("String()", And(ContainSubstring(`"type": "Stalled"`), ContainSubstring(`"reason": "Deleting"`))))
 		w.stop()
-		w.clock = hoursLater{w.clock}
+		w.clock = ahead{w.clock, 2 * time.Hour}
 		w.start(ctx)
 		Eventually(func() error { return k8s.Get(ctx, clientKey(c), c) }).Should(beNotFound())
 		Expect(w.account("acme-hour").Active()).To(BeTrue())

@@ -114,7 +114,6 @@ var _ = Describe("rotate-password", func() {
 			if !again {
 				edit(ctx, c, func(c *v1alpha1.ChildAccount) {
 					delete(c.Annotations, v1alpha1.AnnotationRotatePassword)
-					c.Spec.LanguageCode = ptr.To("de") // so that the Secret is looked at
 				})
 			}
 			w.start(ctx)

@@ -43,6 +43,8 @@ type childScope struct {
 	written []account.Change
 	// held are values for the connection Secret that nobody else knows any more.
 	held secrets.Values
+	// latest is the connection Secret as this reconcile last saw it.
+	latest secrets.Latest
 	// stored is what the connection Secret holds, once this reconcile has written it.
 	stored secrets.Values
 }
@@ -114,6 +116,7 @@ func (s *childScope) connection() secrets.Connection {
 		Resource:  "ChildAccount/" + s.child.Name,
 		Account:   s.target(),
 		Rotation:  s.rotation,
+		Latest:    &s.latest,
 	}
 	if declared := s.child.Spec.ConnectionSecret; declared != nil {
 		c.Labels, c.Annotations = plain(declared.Labels), plain(declared.Annotations)
@@ -179,7 +182,7 @@ func (s *childScope) requested() string { return s.annotation(v1alpha1.Annotatio
 // annotation is the value that a person gave to one of our annotations, as much of it as is kept.
 func (s *childScope) annotation(name string) string {
 	v := s.child.Annotations[name]
-	return v[:min(len(v), longestObserved)]
+	return strings.ToValidUTF8(v[:min(len(v), longestObserved)], "")
 }
 
 // asked says whether somebody asks for a look that was not done yet.
@@ -189,15 +192,27 @@ func (s *childScope) asked() bool {
 
 // settled says whether the account is the resource's, the resource still has its finalizer (kubectl replace takes it
 // away) and the connection Secret needs no look.
-func (s *childScope) settled(d account.Decision) bool {
-	return s.boundID() == d.Account.ID && controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) && s.secretSettled()
+func (r *ChildAccountReconciler) settled(s *childScope, d account.Decision) bool {
+	return s.boundID() == d.Account.ID && controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) && r.secretSettled(s)
 }
 
 // secretSettled says whether the connection Secret needs no look: all that could change it is as it was.
-func (s *childScope) secretSettled() bool {
+// After an edit of the spec that does not concern it, the operator remembers so; after a restart it looks.
+func (r *ChildAccountReconciler) secretSettled(s *childScope) bool {
 	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
-	return settled && c.ObservedGeneration == s.child.Generation && s.was.AccountID == s.child.Status.AccountID
+	if !settled || s.was.AccountID != s.child.Status.AccountID {
+		return false
+	}
+	written, known := r.written.Load(s.child.UID)
+	return c.ObservedGeneration == s.child.Generation || known && written == s.connectionMark()
+}
+
+// connectionMark tells what the connection Secret is made of, and what is said of it, from anything else.
+func (s *childScope) connectionMark() string {
+	c := s.connection()
+	return fmt.Sprint(c.Name, c.Labels, c.Annotations, c.Account, s.child.Status.AccountID, s.child.Spec.Email, s.dir.Endpoint,
+		s.child.AdoptionPolicy(), s.passwordMark, s.annotation(v1alpha1.AnnotationRotatePassword))
 }
 
 // keyKnown says whether the connection Secret has the API key.

@@ -3,23 +3,31 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// The labels of namespaces, which a ParentAccount's selector goes by, are watched.
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch,roleName=manager-cluster-role
 
 // findParent takes up the ParentAccount that the resource names, if the resource may use it; otherwise it says why not.
 // Whoever is not let in learns nothing of another namespace, not even whether there is such a ParentAccount.
 func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) (*v1alpha1.ParentAccount, *outcome) {
 	key := s.child.ParentKey()
 	parent := &v1alpha1.ParentAccount{}
-	err := r.Get(ctx, key, parent)
+	err := error(apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), key.Name))
+	if r.looksAfter(key.Namespace) {
+		err = r.Get(ctx, key, parent)
+	}
 	if client.IgnoreNotFound(err) != nil {
 		return nil, &outcome{err: err}
 	}
@@ -57,7 +65,7 @@ func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.Pa
 func (r *ChildAccountReconciler) selects(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
 	selector, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector)
 	if err != nil {
-		return false, nil // the ParentAccount's own condition says so
+		return false, nil //nolint:nilerr // the ParentAccount's own condition says so
 	}
 	ns := namespaceMetadata()
 	if err := r.Namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
@@ -79,6 +87,17 @@ func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *o
 	}
 	return &outcome{reason: v1alpha1.ReasonNotPermitted, message: fmt.Sprintf(
 		"%s needs the grant %s in spec.allowedNamespaces.grants of ParentAccount %s/%s, which is in another namespace", what, v1alpha1.GrantAdopt, parent.Namespace, parent.Name)}
+}
+
+// mayHear says whether the resource may be told of those in a namespace: one that uses another namespace's ParentAccount
+// hears of its own alone.
+func (s *childScope) mayHear(namespace string) bool {
+	return s.child.Namespace == namespace || s.child.Namespace == s.parent.Namespace
+}
+
+// looksAfter says whether the operator looks after a namespace (--namespaces).
+func (r *ChildAccountReconciler) looksAfter(namespace string) bool {
+	return len(r.Only) == 0 || slices.Contains(r.Only, namespace)
 }
 
 // mayUse says whether the resource may use the ParentAccount that it names.
@@ -107,4 +126,23 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 	meta := &metav1.PartialObjectMetadata{}
 	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return meta
+}
+
+// unproven stops a resource of a shared parent from taking an account for its claim alone: whoever has had the account may
+// have written that claim, and keeps its password. What proves it is the connection Secret, which nobody else can write.
+func (r *ChildAccountReconciler) unproven(ctx context.Context, s *childScope, a account.Account) *outcome {
+	shared := s.parent.AllowedFrom() != v1alpha1.NamespacesSame
+	if !shared || s.boundID() != "" || !s.claimed(a) || s.intends() || s.child.AdoptionPolicy() != v1alpha1.AdoptNever {
+		return nil
+	}
+	held, err := r.Connections.Read(ctx, s.connection())
+	if err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	if held[secrets.KeyAccountID].Reveal() == a.ID {
+		return nil
+	}
+	return &outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
+		"account %s (id %s) names this resource as its own, but ParentAccount %s is shared and Secret %s does not prove it: restore the Secret, or set spec.adoptionPolicy",
+		a.Name, a.ID, s.parent.Name, s.child.ConnectionSecretName())}
 }

@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -30,8 +31,10 @@ import (
 
 var (
 	config *rest.Config
-	k8s    client.Client
-	key    *rsa.PrivateKey
+	// kubeconfig is for processes beside the operator.
+	kubeconfig []byte
+	k8s        client.Client
+	key        *rsa.PrivateKey
 	// provider is the address of whichever simulator the running spec has.
 	provider  *httptest.Server
 	simulated atomic.Pointer[http.Handler]
@@ -57,9 +60,11 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	config, err = control.Start()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(control.Stop)
+	kubeconfig = control.KubeConfig
 	config.QPS, config.Burst = 1000, 2000
 	k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
 	Expect(err).NotTo(HaveOccurred())
+	deploy(ctx)
 
 	key, err = rsa.GenerateKey(rand.Reader, 2048)
 	Expect(err).NotTo(HaveOccurred())
@@ -76,12 +81,14 @@ type world struct {
 	parent  simulator.Parent
 	clock   clock.Clock
 	options cli.ManagerOptions
-	stop    func()
+	// config is how the operator reaches the API server.
+	config *rest.Config
+	stop   func()
 }
 
 // newWorld makes the namespace and the simulator; nothing runs yet.
 func newWorld(ctx context.Context) *world {
-	w := &world{clock: clock.RealClock{}}
+	w := &world{clock: clock.RealClock{}, config: operatorConfig()}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
 	Expect(k8s.Create(ctx, ns)).To(Succeed())
 	w.ns = ns.Name
@@ -101,17 +108,17 @@ func startWorld(ctx context.Context) *world {
 	return w
 }
 
-// start runs the operator; calling it again after w.stop() is a restart.
+// start runs the operator, with the rights of its ServiceAccount and no more; calling it again after w.stop() is a restart.
 func (w *world) start(_ context.Context, otherEndpoints ...string) {
 	w.options.AllowedEndpoints = append([]string{provider.URL}, otherEndpoints...)
-	w.options.MetricsAddress, w.options.ProbeAddress = "0", "0"
+	w.options.MetricsAddress, w.options.ProbeAddress = cmp.Or(w.options.MetricsAddress, "0"), cmp.Or(w.options.ProbeAddress, "0")
 	w.options.SkipNameValidation = true
 	w.options.Clock = w.clock
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		defer GinkgoRecover()
-		done <- cli.RunManager(ctx, config, w.options)
+		done <- cli.RunManager(ctx, w.config, w.options)
 	}()
 	w.stop = func() {
 		cancel()
@@ -186,6 +193,12 @@ func (w *world) applyParent(ctx context.Context, change ...func(*v1alpha1.Parent
 	return p
 }
 
+// anyChange lets a mass change pass.
+func anyChange(p *v1alpha1.ParentAccount) {
+	p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)}
+	p.Spec.Limits.MaxDeactivationsPerHour = ptr.To[int32](1000)
+}
+
 // child is a ChildAccount that is not created yet.
 func (w *world) child(name string, change ...func(*v1alpha1.ChildAccount)) *v1alpha1.ChildAccount {
 	c := &v1alpha1.ChildAccount{
@@ -227,6 +240,15 @@ func (w *world) awaitLists(n int) {
 	seen := w.count("GetChildrenAccounts")
 	// One more begins only when the one before it is dealt with.
 	Eventually(func() int { return w.count("GetChildrenAccounts") }).Should(BeNumerically(">", seen+n))
+}
+
+// awaitSilence waits until the list is not read any more.
+func (w *world) awaitSilence() {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		before := len(w.sim.Calls())
+		g.Consistently(func() int { return len(w.sim.Calls()) }, "2s", "200ms").Should(Equal(before))
+	}).WithTimeout(time.Minute).Should(Succeed())
 }
 
 // edit changes a resource as a person would, trying again where it was overtaken.

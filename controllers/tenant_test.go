@@ -82,6 +82,7 @@ func startShared(ctx context.Context, allowed v1alpha1.AllowedNamespaces) (*worl
 
 var fromAll = v1alpha1.AllowedNamespaces{From: ptr.To(v1alpha1.NamespacesAll)}
 
+// writes is how many calls there were that make or change an account.
 func (w *world) writes() int {
 	return w.count("AddAccount") + w.count("SetChildAccountInfo") + w.count("SetAccountInfo")
 }

@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 
@@ -96,6 +97,9 @@ var _ = DescribeTable("kubectl apply refuses a ParentAccount and names the field
 	Entry("an interval without a unit", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"resyncInterval":"300"}`, "spec.resyncInterval", "should match"),
 	Entry("a rate of nothing", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"requestsPerSecond":0}}`, "spec.limits.requestsPerSecond", "greater than or equal to 1"),
 	Entry("nothing in flight", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"maxInFlight":0}}`, "spec.limits.maxInFlight", "greater than or equal to 1"),
+	Entry("a caBundle that is not base64", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"caBundle":"-----BEGIN CERTIFICATE-----"}}`, "spec.voximplant.caBundle", "PEM in base64"),
+	Entry("a caBundle that lost its end", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"caBundle":"LS0tL"}}`, "spec.voximplant.caBundle", "PEM in base64"),
+	Entry("an endless caBundle", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"caBundle":"`+strings.Repeat("LS0t", 1<<16+1)+`"}}`, "spec.voximplant.caBundle", "than 262144"),
 )
 
 var _ = Describe("What can't be changed", func() {
@@ -133,6 +137,38 @@ var _ = Describe("What can't be changed", func() {
 			`{"parentRef":{"name":"acme"},"email":"First.Last+tag@sub.acme-telephony.example","languageCode":"no","location":"Etc/GMT+10"}`,
 		} {
 			Expect(dryApply(ctx, manifest("ChildAccount", "default", "acme-ok", spec))).To(Succeed())
+		}
+	})
+
+	It("takes every caBundle that can be read, and repeats none that can't", func(ctx SpecContext) {
+		apply := func(bundle string) (*v1alpha1.ParentAccount, error) {
+			spec, err := json.Marshal(map[string]any{"voximplant": map[string]any{"credentialsSecretRef": map[string]any{"name": "voximplant"}, "caBundle": bundle}})
+			Expect(err).NotTo(HaveOccurred())
+			u := manifest("ParentAccount", "default", "acme-ok", string(spec))
+			if err := dryApply(ctx, u); err != nil {
+				return nil, err
+			}
+			text, err := json.Marshal(u)
+			Expect(err).NotTo(HaveOccurred())
+			p := &v1alpha1.ParentAccount{}
+			return p, json.Unmarshal(text, p) // as the operator's cache does
+		}
+		for _, n := range []int{0, 1, 2, 3, 100, 196000} {
+			text := strings.Repeat("-", n)
+			whole := base64.StdEncoding.EncodeToString([]byte(text))
+			for _, bundle := range []string{whole, whole + "\n", strings.Join(strings.Split(whole, ""), "\n")} {
+				if len(bundle) > 262144 {
+					continue
+				}
+				p, err := apply(bundle)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(string(p.Spec.Voximplant.CABundle)).To(Equal(text))
+			}
+		}
+		for _, bundle := range []string{"hunter2!", "hunter2==", "hunter2=x", "hunter2\t", "=hunter2", "hunter_-", strings.Repeat("hunter22", 1<<15+1)} {
+			_, err := apply(bundle)
+			Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%q: %v", bundle, err)
+			Expect(err).NotTo(MatchError(ContainSubstring("hunter")))
 		}
 	})
 })

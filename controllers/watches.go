@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"maps"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -90,11 +91,16 @@ var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 
 func forChildAccounts() builder.ForOption { return builder.WithPredicates(asked) }
 
+// forParentAccounts passes labels too: they say whose a ParentAccount is.
+func forParentAccounts() builder.ForOption {
+	return builder.WithPredicates(predicate.Or[client.Object](asked, predicate.LabelChangedPredicate{}))
+}
+
 // forParentsOfChildren passes what children must know of their parent: its spec, and whether and as whom it is ready.
 func forParentsOfChildren() builder.WatchesOption {
 	return builder.WithPredicates(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.ParentAccount), e.ObjectNew.(*v1alpha1.ParentAccount)
-		return before.Generation != after.Generation ||
+		return before.Generation != after.Generation || !maps.Equal(before.Labels, after.Labels) ||
 			before.Annotations[v1alpha1.AnnotationApproveMassChange] != after.Annotations[v1alpha1.AnnotationApproveMassChange] ||
 			before.Status.AccountID != after.Status.AccountID ||
 			before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
@@ -130,7 +136,7 @@ func referringTo(secret client.Object) []client.ListOption {
 	return []client.ListOption{client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexInput: secret.GetName()}}
 }
 
-// childrenIn maps a namespace to its ChildAccounts that name a ParentAccount of another one: whether they may may have
+// childrenIn maps a namespace to its ChildAccounts that name a ParentAccount of another one: whether they may, may have
 // changed with the namespace's labels.
 func childrenIn(c client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, ns client.Object) []ctrl.Request {

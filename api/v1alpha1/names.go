@@ -59,6 +59,7 @@ const (
 	ReasonInvalidSelector     = "InvalidSelector"
 	ReasonAwaitingApproval    = "AwaitingApproval"
 	ReasonDeleting            = "Deleting"
+	ReasonCABundleInvalid     = "CABundleInvalid"
 )
 
 // Labels and annotations.

@@ -54,6 +54,9 @@ type ParentAccountSpec struct {
 }
 
 // VoximplantParent is an account at Voximplant that has child accounts.
+//
+// The rule stands here and not at the field so that the API server does not repeat what somebody took for a caBundle.
+// +kubebuilder:validation:XValidation:rule="!has(self.caBundle) || self.caBundle.replace('\\n', \"\").matches('^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$')",fieldPath=".caBundle",message="must be PEM in base64: base64 < ca.pem"
 type VoximplantParent struct {
 	// CredentialsSecretRef names the Secret with the service account's credentials.json. The service account needs the role Owner.
 	// The Secret must carry the label accounts.cpaas.dev/input: "true".
@@ -72,6 +75,14 @@ type VoximplantParent struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][A-Za-z0-9.:-]+$')",message="endpoint must be scheme and host, without a path, user or trailing slash: https://api.voximplant.com"
 	Endpoint *string `json:"endpoint,omitempty"`
+
+	// CABundle holds the certificate authorities to trust at the endpoint, as PEM in base64 like in webhook configurations.
+	// They stand in for the system's, which are trusted where none are given. It is no secret: a private key has no place in it.
+	// For a plain http endpoint it makes no difference.
+	// +optional
+	// +kubebuilder:validation:Format=""
+	// +kubebuilder:validation:MaxLength=262144
+	CABundle []byte `json:"caBundle,omitempty"`
 }
 
 // AllowedNamespaces says which namespaces may use a ParentAccount. Its own always may.
@@ -149,7 +160,8 @@ type Limits struct {
 	// +kubebuilder:validation:Maximum=1000
 	MaxBatchSize *int32 `json:"maxBatchSize,omitempty"`
 
-	// MaxDeactivationsPerHour is how many accounts may be switched off within an hour, by edits and by deletions. Default 50.
+	// MaxDeactivationsPerHour is how many accounts of a namespace may be switched off within an hour, by edits and by
+	// deletions. Default 50.
 	// What goes beyond waits, or is approved.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -214,12 +226,12 @@ type ParentAccountStatus struct {
 	// +optional
 	ChildAccounts *ChildAccountCounts `json:"childAccounts,omitempty"`
 
-	// Deactivations are when accounts were switched off within the last hour, by edits and deletions; those that
-	// limits.maxDeactivationsPerHour counts.
+	// Deactivations are the resources whose accounts were switched off within the last hour, by edits and deletions; those
+	// that limits.maxDeactivationsPerHour counts.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
-	Deactivations []metav1.Time `json:"deactivations,omitempty"`
+	Deactivations []Deactivation `json:"deactivations,omitempty"`
 
 	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
 	// +optional
@@ -229,13 +241,28 @@ type ParentAccountStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// Deactivation is a resource whose account was switched off.
+type Deactivation struct {
+	// Time is when, to the second.
+	Time metav1.Time `json:"time"`
+	// Namespace is the ChildAccount's.
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+	// Name is the ChildAccount's.
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
 // ChildAccountCounts counts child accounts.
 type ChildAccountCounts struct {
 	// Total is how many the provider listed.
+	// +required
 	Total int32 `json:"total"`
 	// Managed is how many of them a ChildAccount is bound to.
+	// +required
 	Managed int32 `json:"managed"`
 	// Unmanaged is how many of them nobody here declares.
+	// +required
 	Unmanaged int32 `json:"unmanaged"`
 }
 
@@ -251,7 +278,8 @@ type ChildAccountCounts struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ParentAccount struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// +required

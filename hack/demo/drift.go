@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/hack/internal/stack"
 )
 
 // elsewhere is an e-mail that nobody declared.
@@ -25,7 +27,7 @@ func (d *demo) showDrift(ctx context.Context) error {
 	defer cancel()
 	fmt.Fprintf(d.out, "\nNow somebody changes the e-mail of %s in the provider's control panel. Nobody tells the operator; it looks every %s.\n", child.Name, resync)
 	id := child.Status.AccountID
-	if err := d.simulator.setEmail(limited, id, elsewhere); err != nil {
+	if err := d.setEmail(limited, id, elsewhere); err != nil {
 		return err
 	}
 	if err := d.followEmail(limited, id, child.Spec.Email); err != nil {
@@ -56,8 +58,8 @@ func (d *demo) anyChild(ctx context.Context) (*v1alpha1.ChildAccount, error) {
 // followEmail shows the e-mail that the provider has, whenever it changes, until it is the declared one.
 func (d *demo) followEmail(ctx context.Context, id, declared string) error {
 	last := ""
-	return poll(ctx, 100*time.Millisecond, func() (bool, error) {
-		email, err := d.simulator.email(ctx, id)
+	return stack.Poll(ctx, 100*time.Millisecond, func() (bool, error) {
+		email, err := d.email(ctx, id)
 		if err != nil {
 			return false, err
 		}
@@ -72,7 +74,7 @@ func (d *demo) followEmail(ctx context.Context, id, declared string) error {
 // correction waits for the event by which the operator tells of it.
 func (d *demo) correction(ctx context.Context, child string) (*eventsv1.Event, error) {
 	var found *eventsv1.Event
-	err := poll(ctx, 100*time.Millisecond, func() (bool, error) {
+	err := stack.Poll(ctx, 100*time.Millisecond, func() (bool, error) {
 		var list eventsv1.EventList
 		if err := d.cluster.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 			return false, err
@@ -85,6 +87,22 @@ func (d *demo) correction(ctx context.Context, child string) (*eventsv1.Event, e
 		return found != nil, nil
 	})
 	return found, err
+}
+
+// email returns an account's e-mail as the provider has it.
+func (d *demo) email(ctx context.Context, id string) (string, error) {
+	var account struct {
+		Fields struct {
+			Email string `json:"account_email"`
+		} `json:"fields"`
+	}
+	err := d.simulator.Control(ctx, http.MethodGet, "accounts/"+id, nil, &account)
+	return account.Fields.Email, err
+}
+
+// setEmail changes an account's e-mail, as somebody would in the provider's control panel.
+func (d *demo) setEmail(ctx context.Context, id, email string) error {
+	return d.simulator.Control(ctx, http.MethodPatch, "accounts/"+id, map[string]string{"account_email": email}, nil)
 }
 
 func now() string { return time.Now().Format("15:04:05.000") }

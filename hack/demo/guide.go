@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"cpaas.dev/child-account-operator/hack/internal/stack"
 )
 
 // guide says how to look around. Its commands start at the margin, so that they can be copied as they are.
@@ -43,10 +45,10 @@ There is no controller manager here: a namespace that is deleted does not go awa
 
 // stayUp says how to look around, and shows what changes until the demo is ended.
 func (d *demo) stayUp(ctx context.Context) error {
-	fmt.Fprint(d.out, strings.NewReplacer("DIR", dir, "NAMESPACE", namespace, "URL", d.simulator.url,
-		"OPERATORLOG", operatorLog, "SIMULATORLOG", simulatorLog, "CLUSTERLOG", clusterLog).Replace(guide))
+	fmt.Fprint(d.out, strings.NewReplacer("DIR", d.stack.Dir, "NAMESPACE", namespace, "URL", d.simulator.URL,
+		"OPERATORLOG", d.stack.Path(stack.OperatorLog), "SIMULATORLOG", d.stack.Path(stack.SimulatorLog), "CLUSTERLOG", d.stack.Path(stack.ClusterLog)).Replace(guide))
 	d.table.settle()
-	return poll(ctx, 500*time.Millisecond, func() (bool, error) {
+	return stack.Poll(ctx, 500*time.Millisecond, func() (bool, error) {
 		_, err := d.showChildren(ctx)
 		return false, err
 	})

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/hack/internal/stack"
 )
 
 // row is what the table shows of a ChildAccount; without the age, which changes all the time.
@@ -130,7 +131,7 @@ func (d *demo) awaitReady(ctx context.Context) error {
 	start := time.Now()
 	limited, cancel := context.WithTimeoutCause(ctx, patience, errNotReady)
 	defer cancel()
-	err := poll(limited, 100*time.Millisecond, func() (bool, error) {
+	err := stack.Poll(limited, 100*time.Millisecond, func() (bool, error) {
 		list, err := d.showChildren(limited)
 		return err == nil && allReady(list), err
 	})
@@ -148,7 +149,7 @@ var errNotReady = fmt.Errorf("not all is ready after %s", patience)
 func (d *demo) showChildren(ctx context.Context) ([]v1alpha1.ChildAccount, error) {
 	var list v1alpha1.ChildAccountList
 	if err := d.cluster.List(ctx, &list); err != nil {
-		return nil, trouble{fmt.Errorf("the control plane does not answer: %w", err), clusterLog}
+		return nil, stack.Trouble{Err: fmt.Errorf("the control plane does not answer: %w", err), Log: stack.ClusterLog}
 	}
 	d.table.show(list.Items)
 	return list.Items, nil

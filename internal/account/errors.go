@@ -61,6 +61,8 @@ type Error struct {
 	Message string
 	// RetryAfter is how long the provider asks to wait, 0 where it does not say.
 	RetryAfter time.Duration
+	// Alone is set where the failure is about one account: it says nothing about calls for others.
+	Alone bool
 	// Doubt is set where the change may have been made although no proper answer came.
 	Doubt bool
 }
@@ -91,8 +93,7 @@ func AsError(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Class: Unavailable, Message: err.Error(), Doubt: true}

@@ -74,6 +74,7 @@ func TestRootIsTheManager(t *testing.T) {
 	}
 	defaults := map[string]string{
 		"metrics-bind-address": "0", "health-probe-bind-address": ":8081", "leader-elect": "false",
+		"metrics-secure": "true", "metrics-cert-path": "", "metrics-cert-name": "tls.crt", "metrics-cert-key": "tls.key", "namespaces": "[]",
 		"allowed-endpoints": "[https://api.voximplant.com]", "installation-id": "", "zap-log-level": "", "kubeconfig": "",
 	}
 	for name, want := range defaults {

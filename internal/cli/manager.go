@@ -5,10 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,12 +26,12 @@ import (
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/controllers"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
@@ -37,8 +40,19 @@ import (
 type ManagerOptions struct {
 	// MetricsAddress and ProbeAddress are where metrics and probes are served; "0" serves none.
 	MetricsAddress, ProbeAddress string
+	// MetricsSecure serves metrics over HTTPS, to those alone who may read them.
+	MetricsSecure bool
+	// MetricsCertPath is the directory of the certificate that metrics are served with, MetricsCertName and MetricsCertKey
+	// are its files; "" is for a self-signed one.
+	MetricsCertPath, MetricsCertName, MetricsCertKey string
 	// LeaderElect lets several replicas agree on one that works.
 	LeaderElect bool
+	// LeaderElectionNamespace is where they do so; "" is the pod's own namespace.
+	LeaderElectionNamespace string
+	// Namespaces are those that are looked after; nil: all.
+	Namespaces []string
+	// ParentSelector picks the ParentAccounts that this operator works for by their labels; "" picks all.
+	ParentSelector string
 	// AllowedEndpoints are the API addresses that ParentAccounts may name.
 	AllowedEndpoints []string
 	// InstallationID tells the claims of this installation from others'; "" takes the UID of the namespace kube-system.
@@ -59,9 +73,10 @@ const (
 	// gracefulShutdown is longer than a write to the provider may take (voximplant.DefaultTimeout), so that none is
 	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
 	gracefulShutdown = 45 * time.Second
-	// clientQPS and clientBurst leave the pacing to the API server's own priority and fairness.
-	clientQPS   = 500
-	clientBurst = 1000
+	// gcPercent trades a little time for memory: most of what a resync leaves behind is garbage. GOGC overrides it.
+	gcPercent = 50
+	// unpaced leaves the pacing to the API server's own priority and fairness.
+	unpaced = -1
 )
 
 func newManagerCommand() *cobra.Command {
@@ -81,11 +96,7 @@ func newManagerCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
-	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
-	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
-	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
-	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
+	o.BindFlags(f)
 	goFlags := flag.NewFlagSet("", flag.ContinueOnError)
 	logging.BindFlags(goFlags)
 	if kubeconfig := flag.Lookup("kubeconfig"); kubeconfig != nil {
@@ -93,6 +104,21 @@ func newManagerCommand() *cobra.Command {
 	}
 	f.AddGoFlagSet(goFlags)
 	return cmd
+}
+
+// BindFlags adds the manager's flags, with their defaults.
+func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over HTTPS, and only to those whom the API server lets get /metrics; =false: plain HTTP, to everybody")
+	f.StringVar(&o.MetricsCertPath, "metrics-cert-path", "", "directory of the certificate for metrics, which may be renewed there (default: a self-signed one)")
+	f.StringVar(&o.MetricsCertName, "metrics-cert-name", "tls.crt", "its file in that directory")
+	f.StringVar(&o.MetricsCertKey, "metrics-cert-key", "tls.key", "the file of its key in that directory")
+	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
+	f.StringVar(&o.ParentSelector, "parent-selector", "", "work only for the ParentAccounts with these labels, and their children: team=a; several operators side by side share the work so (default: all)")
+	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
+	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
 
 // NewScheme knows the kinds that the operator works with.
@@ -110,6 +136,12 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 		return err
 	}
 	o.AllowedEndpoints = endpoints
+	if err := checkNamespaces(o); err != nil {
+		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
@@ -121,18 +153,23 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 }
 
 func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
+	metrics, err := metricsOptions(o)
+	if err != nil {
+		return nil, err
+	}
 	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = clientQPS, clientBurst
+	config.QPS = unpaced
 	config.UserAgent = controllers.FieldManager + "/" + version // the API server takes the field manager from it
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
+		Metrics:                       metrics,
 		HealthProbeBindAddress:        o.ProbeAddress,
 		LeaderElection:                o.LeaderElect,
 		LeaderElectionID:              "child-account-operator.cpaas.dev",
+		LeaderElectionNamespace:       o.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       ptr.To(gracefulShutdown),
-		Cache:                         cacheOptions(),
+		Cache:                         cacheOptions(o.Namespaces),
 		Controller:                    ctrlconfig.Controller{SkipNameValidation: &o.SkipNameValidation},
 	})
 	if err != nil {
@@ -145,11 +182,12 @@ func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 }
 
 // cacheOptions let the cache see only those Secrets that people marked for the operator.
-func cacheOptions() cache.Options {
+func cacheOptions(namespaces []string) cache.Options {
 	input := labels.SelectorFromSet(labels.Set{v1alpha1.LabelInput: "true"})
 	return cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject:         map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
+		DefaultNamespaces: only(namespaces),
+		DefaultTransform:  cache.TransformStripManagedFields(),
+		ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
 	}
 }
 
@@ -168,10 +206,19 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		return err
 	}
 	parents := &directory.Registry{}
+	(&controllers.Gauges{Cache: mgr.GetClient(), Parents: parents, Clock: o.Clock}).Show()
 	recorder := mgr.GetEventRecorder("child-account-operator")
-	connections, err := connectionSecrets(ctx, mgr)
+	connections, err := connectionSecrets(ctx, mgr, o.Namespaces)
 	if err != nil {
 		return err
+	}
+	var namespaces client.Reader = mgr.GetClient()
+	if o.Namespaces != nil { // with the rights of some namespaces, none can be watched; each can be read
+		namespaces = mgr.GetAPIReader()
+	}
+	share, err := labels.Parse(o.ParentSelector)
+	if err != nil {
+		return fmt.Errorf("--parent-selector: %w", err)
 	}
 	inputs := secrets.Reader{Labelled: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	children := &controllers.ChildAccountReconciler{
@@ -179,7 +226,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		Client:            mgr.GetClient(),
 		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Others: controllers.OtherConnectionSecrets(connections)},
 		Inputs:            inputs,
-		Namespaces:        mgr.GetClient(),
+		Namespaces:        namespaces,
+		WatchNamespaces:   o.Namespaces == nil,
+		Only:              o.Namespaces,
+		Share:             share,
 		Parents:           parents,
 		Recorder:          recorder,
 		Clock:             o.Clock,
@@ -204,13 +254,14 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 
 // connectionSecrets is a cache beside the manager's, of the metadata of connection Secrets: a cache takes one selector a
 // kind, and the manager's sees the input Secrets.
-func connectionSecrets(ctx context.Context, mgr ctrl.Manager) (cache.Cache, error) {
+func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
 	connection := labels.SelectorFromSet(labels.Set{v1alpha1.LabelConnection: "true"})
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient: mgr.GetHTTPClient(),
-		Scheme:     mgr.GetScheme(),
-		Mapper:     mgr.GetRESTMapper(),
-		ByObject:   map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
+		HTTPClient:        mgr.GetHTTPClient(),
+		Scheme:            mgr.GetScheme(),
+		Mapper:            mgr.GetRESTMapper(),
+		DefaultNamespaces: only(namespaces),
+		ByObject:          map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
 	})
 	if err != nil {
 		return nil, err
@@ -221,10 +272,14 @@ func connectionSecrets(ctx context.Context, mgr ctrl.Manager) (cache.Cache, erro
 	return c, mgr.Add(c)
 }
 
-// connector makes connections to Voximplant that share one transport.
+// connector makes connections to Voximplant that share one transport for each bundle of authorities.
 func connector(c clock.Clock) controllers.Connect {
-	transport := voximplant.NewTransport(nil)
+	shared := &transports{}
 	return func(conn controllers.Connection) (controllers.Remote, error) {
+		transport, err := shared.trusting(conn.CABundle)
+		if err != nil {
+			return nil, err
+		}
 		credentials, err := voximplant.ParseCredentials(conn.Credentials)
 		if err != nil {
 			return nil, err
@@ -236,8 +291,11 @@ func connector(c clock.Clock) controllers.Connect {
 			Transport:    transport,
 			Clock:        c.Now,
 			Gate:         conn.Gate.Acquire,
-			Observe:      func(_ string, _ time.Duration, failed *account.Error) { conn.Gate.Learn(failed) },
-			UserAgent:    controllers.FieldManager + "/" + version,
+			Observe: func(method string, took time.Duration, failed *account.Error) {
+				conn.Gate.Learn(failed)
+				metrics.Called(method, took, failed)
+			},
+			UserAgent: controllers.FieldManager + "/" + version,
 		})
 	}
 }

@@ -11,10 +11,12 @@ import (
 )
 
 const (
-	// batchQuiet is how long a batch waits for one more account after the last one came.
-	batchQuiet = 30 * time.Millisecond
+	// loneQuiet is how long a lone account waits for others, batchQuiet how long several wait for one more: then it is a mass
+	// change, and whoever else belongs to it may be some way behind.
+	loneQuiet  = 30 * time.Millisecond
+	batchQuiet = 250 * time.Millisecond
 	// batchLongest is how long the first account of a batch waits at most.
-	batchLongest = time.Second
+	batchLongest = 2 * time.Second
 	// defaultMaxBatch is for how many accounts one write is at most until somebody says otherwise.
 	defaultMaxBatch = 100
 )
@@ -27,6 +29,9 @@ type batcher struct {
 	mu   sync.Mutex
 	most int
 	open map[string]*batch
+	// last is what was written last in a batch of several, and when.
+	last   string
+	lastAt time.Time
 }
 
 // batch is one call that is not made yet.
@@ -90,18 +95,36 @@ func (b *batcher) run(ctx context.Context, key string, t *batch) {
 			waits = false
 		case <-longest:
 			waits = false
-		case <-time.After(batchQuiet):
+		case <-time.After(b.quiet(key, t)):
 			waits = false
 		}
 	}
+	ids := b.close(key, t)
+	b.halve(ctx, t, ids)
+	close(t.done)
+}
+
+// quiet is how long to wait for one more account.
+func (b *batcher) quiet(key string, t *batch) time.Duration {
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(t.ids) > 1 || b.last == key && time.Since(b.lastAt) < batchLongest {
+		return batchQuiet
+	}
+	return loneQuiet
+}
+
+// close lets nobody else join, and returns who has.
+func (b *batcher) close(key string, t *batch) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.open[key] == t {
 		delete(b.open, key)
 	}
-	ids := slices.Sorted(slices.Values(t.ids))
-	b.mu.Unlock()
-	b.halve(ctx, t, ids)
-	close(t.done)
+	if len(t.ids) > 1 {
+		b.last, b.lastAt = key, time.Now()
+	}
+	return slices.Sorted(slices.Values(t.ids))
 }
 
 // halve writes the accounts, and where they are refused together, in halves: so only those fail that are to blame.
@@ -122,7 +145,8 @@ func (b *batcher) halve(ctx context.Context, t *batch, ids []string) {
 // blames says whether the refusal may be for one of several accounts: it is none that concerns the call as a whole.
 func blames(err error) bool {
 	switch account.ClassOf(err) {
-	case account.Unavailable, account.Throttled, account.Unauthorized, account.RoleMissing, account.Incomplete:
+	case account.Unavailable, account.Throttled, account.Unauthorized, account.RoleMissing, account.Incomplete,
+		account.BlockedMoney, account.BlockedVerification, account.BlockedNotEnabled, account.BlockedDailyLimit:
 		return false
 	}
 	return !account.AsError(err).Doubt

@@ -271,7 +271,7 @@ func (b *Budget) Learn(failed *account.Error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
-	if failed != nil && failed.Class == account.Throttled {
+	if failed != nil && failed.Class == account.Throttled && !failed.Alone {
 		b.slowDown(now, failed.RetryAfter)
 	}
 	if b.breaker.learn(now, failed) {

@@ -244,6 +244,7 @@ func TestBudgetSlowsDownAndRecovers(t *testing.T) {
 		throttled := &account.Error{Class: account.Throttled}
 		b.Learn(throttled)
 		b.Learn(throttled) // of the same moment
+		b.Learn(&account.Error{Class: account.Throttled, Alone: true, RetryAfter: time.Hour})
 		if b.Rate() != 50 {
 			t.Errorf("%v, want the half", b.Rate())
 		}

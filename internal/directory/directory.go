@@ -89,13 +89,6 @@ func New(remote provider.Remote, c clock.Clock) *Directory {
 	return d
 }
 
-// Use changes to another connection to the same parent account; what is known stays.
-func (d *Directory) Use(remote provider.Remote) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.remote = remote
-}
-
 // Fields is the provider's field table.
 func (d *Directory) Fields() account.Schema { return d.current().Fields() }
 
@@ -104,6 +97,14 @@ func (d *Directory) Listings() Listings {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.listings
+}
+
+// ListWay is the way in which the provider is asked for the whole list, "" where it has one only.
+func (d *Directory) ListWay() string {
+	if remote, ok := d.current().(provider.ListWayer); ok {
+		return remote.RungName()
+	}
+	return ""
 }
 
 // Observe says what is known of an account, without a call.
@@ -179,11 +180,22 @@ func (d *Directory) Update(ctx context.Context, id string, changes []account.Cha
 // Refresh reads the whole list. Rows count from the moment they arrive; that an account is absent counts only
 // if the list was complete.
 func (d *Directory) Refresh(ctx context.Context, known Known) error {
+	return d.list(ctx, d.current(), known, false)
+}
+
+// Switch changes to another connection to the same parent account, as soon as that has read the whole list as Refresh does;
+// what is known stays, and calls that are under way end on the former one. Where it can't, the former one stays, and
+// Listings says of it what it said before.
+func (d *Directory) Switch(ctx context.Context, remote provider.Remote, known Known) error {
+	return d.list(ctx, remote, known, true)
+}
+
+// list is Refresh, or with trial Switch.
+func (d *Directory) list(ctx context.Context, remote provider.Remote, known Known, trial bool) error {
 	started, began := d.clock.Now(), d.tick()
 	asked := began
 	seen := map[string]bool{}
 	partial := false
-	remote := d.current()
 	err := remote.List(ctx, known, func(p provider.Page) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -197,10 +209,16 @@ func (d *Directory) Refresh(ctx context.Context, known Known) error {
 	})
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if trial && err != nil {
+		return err
+	}
 	d.listings.TriedAt = started
 	d.listings.Err = account.AsError(err)
 	if err != nil {
 		return err
+	}
+	if trial {
+		d.remote = remote
 	}
 	d.asked = d.askedNow(known, partial)
 	d.listings.AskedAt = started

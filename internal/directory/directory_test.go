@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -546,36 +547,82 @@ func TestFromPartialToWhole(t *testing.T) {
 	ids := w.children(2)
 	w.refresh(t, directory.Known{IDs: ids[:1]})
 	w.sim.Update(func(s *simulator.Settings) { s.RefuseAll, s.RefuseUnfiltered = false, false })
-	w.Use(w.remote(t, http.DefaultTransport)) // a new connection tries the better way again
-	w.refresh(t, directory.Known{IDs: ids[:1]})
+	w.change(t, w.remote(t, http.DefaultTransport), directory.Known{IDs: ids[:1]}) // a new connection tries the better way again
 	wantView(t, w.Observe(directory.Key{ID: ids[1]}), ids[1], account.View{Listed: true})
 	wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 2})
 }
 
-func TestUseKeepsWhatIsKnown(t *testing.T) {
+func TestSwitchKeepsWhatIsKnown(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: add, Times: 1})
 	_, _ = w.Create(background, newAccount("acme-new"))
 	was := w.Listings()
+	w.clock.Step(time.Minute)
 
-	var asked sync.WaitGroup
-	asked.Add(1)
-	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
-		defer asked.Done()
+	var used atomic.Int32
+	w.change(t, w.remote(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		used.Add(1)
 		return http.DefaultTransport.RoundTrip(r)
-	})
-	w.Use(w.remote(t, transport))
+	})))
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
 	if v := w.Observe(directory.Key{Name: "acme-new"}); !v.Doubt {
 		t.Errorf("the doubt is gone: %+v", v)
 	}
+	was.Complete, was.Total = was.Complete+1, 2
+	was.AskedAt, was.TriedAt = w.clock.Now(), w.clock.Now()
 	if w.Listings() != was {
 		t.Errorf("listings %+v, want %+v", w.Listings(), was)
 	}
+	before := used.Load()
 	w.look(t, directory.Key{ID: ids[0]})
-	asked.Wait() // by the new connection, once
+	if used.Load() != before+1 {
+		t.Error("the new connection is not used")
+	}
+}
+
+// A connection that can't read the list, for whatever reason, is not changed to.
+func TestSwitchRefused(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	ids := w.children(1)
+	w.refresh(t)
+	was := w.Listings()
+	for class, fault := range map[account.Class]simulator.Fault{
+		account.RoleMissing: {Kind: simulator.FaultError, Method: list, Code: 104, Times: 1},
+		account.Unavailable: {Kind: simulator.FaultReset, Method: list, Times: 1},
+		account.Throttled:   {Kind: simulator.FaultHTTP, Method: list, Status: 429, Times: 1},
+	} {
+		w.clock.Step(time.Minute)
+		w.sim.AddFault(fault)
+		wantError(t, w.Switch(background, w.remote(t, nil), directory.Known{}), class, false)
+		if w.Listings() != was {
+			t.Errorf("%s: listings %+v, want %+v", class, w.Listings(), was)
+		}
+	}
+	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
+	w.write(t, ids[0], "languageCode", "de") // on the former one
+}
+
+// A call that is under way ends on the connection that it began on, and its answer counts.
+func TestSwitchUnderWay(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	w.refresh(t)
+	gate := w.hold(add)
+	done := make(chan error, 1)
+	go func() { _, err := w.Create(background, newAccount("acme-new")); done <- err }()
+	<-gate.answered
+	w.change(t, w.remote(t, http.DefaultTransport))
+	close(gate.release)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if v := w.Observe(directory.Key{Name: "acme-new"}); v.Account == nil || v.Doubt {
+		t.Errorf("the account is not known: %+v", v)
+	}
+	if n := w.sim.Counts()[add]; n != 1 {
+		t.Errorf("%d calls", n)
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -595,7 +642,7 @@ func TestRecoverKey(t *testing.T) {
 	if key, err = w.RecoverKey(background, created.Account.ID, "Another-Pa55word!"); err == nil || key != "" {
 		t.Error("a wrong password finds the key")
 	}
-	w.Use(struct{ provider.Remote }{w.remote(t, http.DefaultTransport)})
+	w.change(t, struct{ provider.Remote }{w.remote(t, http.DefaultTransport)})
 	_, err = w.RecoverKey(background, created.Account.ID, password)
 	wantError(t, err, account.Invalid, false)
 }

@@ -113,7 +113,7 @@ func TestNotKeptIsTriedAgain(t *testing.T) {
 	})
 	t.Run("not when only the connection changes", func(t *testing.T) {
 		w, id, _ := vain(t)
-		w.Use(w.remote(t, nil))
+		w.change(t, w.remote(t, nil))
 		wantNotKept(t, w, id, "a new connection", account.State{"languageCode": "de"})
 	})
 }

@@ -2,8 +2,10 @@ package directory
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -41,12 +43,27 @@ type Parent struct {
 	AccountID, AccountName string
 	// Endpoint is the API's address.
 	Endpoint string
-	// Connection tells one connection from the next: it changes with credentials and endpoint.
+	// Connection tells one connection from the next: it changes with credentials, endpoint and authorities.
 	Connection string
+	// Target says where the connection leads, whatever its credentials: the resource, the endpoint and the authorities.
+	Target string
+	// APIKey tells the parent account's own API key from another, without giving it away.
+	APIKey string
 	// Verified names the state of the resource that the connection was last found good for: its UID and generation.
 	Verified string
 	// Requested is the last request for a look (the annotation reconcile-requested-at) that was acted on.
 	Requested string
+	// Refused is the last connection to the same target that did not come about, while this one goes on; nil where none is.
+	Refused *Refusal
+}
+
+// Refusal is a connection that did not come about.
+type Refusal struct {
+	// Connection is what Parent.Connection would have been.
+	Connection string
+	// At is when it was tried, Err how the provider refused it.
+	At  time.Time
+	Err error
 }
 
 // Registry holds the parents that can be worked with, by the name of their resource.
@@ -61,6 +78,13 @@ func (r *Registry) Get(key types.NamespacedName) *Parent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.parents[key]
+}
+
+// All are the parents that can be worked with.
+func (r *Registry) All() map[types.NamespacedName]*Parent {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return maps.Clone(r.parents)
 }
 
 // Put makes the parent known, nil takes it away.

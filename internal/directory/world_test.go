@@ -206,6 +206,14 @@ func (w *world) refresh(t *testing.T, known ...directory.Known) {
 	}
 }
 
+// change changes to another connection, which must work.
+func (w *world) change(t *testing.T, remote provider.Remote, known ...directory.Known) {
+	t.Helper()
+	if err := w.Switch(background, remote, append(known, directory.Known{})[0]); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // look reads one account, which must work.
 func (w *world) look(t *testing.T, key directory.Key) account.View {
 	t.Helper()

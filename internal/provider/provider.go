@@ -70,6 +70,12 @@ type Claimer interface {
 	SetCustomData(ctx context.Context, id, customData string) error
 }
 
+// ListWayer is implemented by a Remote that has several ways to ask for the whole list.
+type ListWayer interface {
+	// RungName is the way that is taken at present, a word for a metric's label.
+	RungName() string
+}
+
 // Known is what a directory already knows of: ids of accounts, and names that it looks for without knowing an id.
 type Known struct {
 	IDs, Names []string

@@ -39,8 +39,26 @@ type Connection struct {
 	Applied account.Secret
 	// Rotation is the value of the annotation that asks for a new generated password, "" where none does.
 	Rotation string
+	// Latest remembers the Secret as it was last read or written, so that it is read once only; nil remembers nothing.
+	Latest *Latest
 	// Labels and Annotations are those that the resource declares for the Secret.
 	Labels, Annotations map[string]string
+}
+
+// Latest is a connection Secret as it was last read or written. A write that fails makes it forgotten.
+type Latest struct{ secret *corev1.Secret }
+
+func (l *Latest) set(secret *corev1.Secret) {
+	if l != nil {
+		l.secret = secret.DeepCopy()
+	}
+}
+
+func (l *Latest) get() *corev1.Secret {
+	if l == nil {
+		return nil
+	}
+	return l.secret.DeepCopy()
 }
 
 // Values are what a connection Secret holds. An empty value means: leave what is there.
@@ -119,15 +137,18 @@ func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c C
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := hide(s.Client.Patch(ctx, secret, patch), before, secret); err != nil {
+		c.Latest.set(nil)
 		return nil, err
 	}
+	c.Latest.set(secret)
 	return valuesOf(secret), nil
 }
 
 // Prepare makes sure that the connection Secret exists and holds a password, generated if there was none
 // (whatever values say of it), and returns the password. Only after that may the account be created with it.
 func (s Store) Prepare(ctx context.Context, c Connection, values Values) (account.Secret, error) {
-	// A new name is the common case: creating first saves the look.
+	// A new name is the common case: creating first saves the look. And in a namespace that is being deleted the API server
+	// refuses it even where the Secret is there already, so that no account is made for it any more.
 	fresh := maps.Clone(values)
 	fresh[KeyPassword] = GeneratePassword()
 	held, err := s.create(ctx, c, fresh)
@@ -157,11 +178,15 @@ func (s Store) Discard(ctx context.Context, c Connection) error {
 	if len(secret.Data[KeyAccountID]) > 0 || len(secret.Data[KeyAPIKey]) > 0 {
 		return nil
 	}
+	c.Latest.set(nil)
 	uid, version := secret.UID, secret.ResourceVersion
 	return client.IgnoreNotFound(s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version}))
 }
 
 func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
+	if latest := c.Latest.get(); latest != nil {
+		return latest, nil
+	}
 	var secret corev1.Secret
 	err := s.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: c.Name}, &secret)
 	switch {
@@ -172,6 +197,7 @@ func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
 	case !belongs(&secret, c):
 		return nil, &Problem{v1alpha1.ReasonSecretInvalid, notTheirs(&secret, c)}
 	}
+	c.Latest.set(&secret)
 	return &secret, nil
 }
 
@@ -224,6 +250,7 @@ func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connecti
 	if err := hide(s.Client.Create(ctx, secret), secret); err != nil {
 		return nil, err
 	}
+	c.Latest.set(secret)
 	return valuesOf(secret), nil
 }
 

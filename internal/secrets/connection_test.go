@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -76,6 +77,9 @@ func TestSomebodyElsesSecret(t *testing.T) {
 	for name, theirs := range somebodyElses() {
 		for what, try := range map[string]func(secrets.Store) (any, error){
 			"Prepare": func(s secrets.Store) (any, error) { return s.Prepare(background, connection, known()) },
+			"PrepareDeclared": func(s secrets.Store) (any, error) {
+				return nil, s.PrepareDeclared(background, connection, known())
+			},
 			"Read":    func(s secrets.Store) (any, error) { return s.Read(background, connection) },
 			"Write":   func(s secrets.Store) (any, error) { return s.Write(background, connection, known()) },
 			"Discard": func(s secrets.Store) (any, error) { return nil, s.Discard(background, connection) },
@@ -120,12 +124,8 @@ func TestWrite(t *testing.T) {
 	full := map[string]string{"accountID": "5", "password": "p", "apiKey": "k", "email": "a@acme.example", "added-by-hand": "x"}
 	with := func(changes map[string]string) map[string]string {
 		out := map[string]string{}
-		for k, v := range full {
-			out[k] = v
-		}
-		for k, v := range changes {
-			out[k] = v
-		}
+		maps.Copy(out, full)
+		maps.Copy(out, changes)
 		return out
 	}
 	for name, c := range map[string]struct {

@@ -27,6 +27,14 @@ func (s Store) Remembers(ctx context.Context, c Connection, password account.Sec
 	return remembers(secret, c, password), nil
 }
 
+// PrepareDeclared is Prepare for an account that gets a declared password. It creates first for the same reasons.
+func (s Store) PrepareDeclared(ctx context.Context, c Connection, values Values) error {
+	if _, err := s.create(ctx, c, values); !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return s.Reserve(ctx, c, values)
+}
+
 // Reserve makes sure that the connection Secret exists and remembers no declared password: one is about to be given to
 // the account, and until that is answered nobody knows which one it has. A generated password stays until then.
 func (s Store) Reserve(ctx context.Context, c Connection, values Values) error {

@@ -2,10 +2,12 @@ package secrets_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -112,6 +114,30 @@ func TestReserve(t *testing.T) {
 	theirs.Labels = nil
 	err := newCluster(interceptor.Funcs{}, theirs).store().Reserve(background, connection, nil)
 	wantProblem(t, err, v1alpha1.ReasonSecretInvalid, connection.Name)
+}
+
+// The first request is the one that the API server refuses in a namespace that is being deleted.
+func TestPrepareDeclared(t *testing.T) {
+	c := newCluster(interceptor.Funcs{})
+	if err := c.store().PrepareDeclared(background, connection, known()); err != nil || c.reads > 0 || c.writes != 1 {
+		t.Errorf("%d reads, %d writes, %v; the common case is one request", c.reads, c.writes, err)
+	}
+	wantData(t, "a new one", c.data(t, connection.Name), map[string]string{"accountName": "acme-support", "email": "a@acme.example"})
+
+	there := held(connection, map[string]string{"password": "generated"})
+	there.Annotations[v1alpha1.AnnotationPasswordDigest] = "of another account"
+	c = newCluster(interceptor.Funcs{}, there)
+	if err := c.store().PrepareDeclared(background, connection, nil); err != nil || digestOf(t, c, connection.Name) != "" {
+		t.Errorf("it still remembers, %v", err)
+	}
+	wantData(t, "one that was there", c.data(t, connection.Name), map[string]string{"password": "generated"})
+
+	going := interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+		return apierrors.NewForbidden(corev1.Resource("secrets"), connection.Name, errors.New("the namespace is being terminated"))
+	}}
+	if err := newCluster(going, held(connection, nil)).store().PrepareDeclared(background, connection, nil); !apierrors.IsForbidden(err) {
+		t.Errorf("%v in a namespace that goes", err)
+	}
 }
 
 // A generated password takes the place of a declared one.

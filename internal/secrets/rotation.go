@@ -3,6 +3,7 @@ package secrets
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -24,8 +25,12 @@ func (s Store) Next(ctx context.Context, c Connection, values Values) (account.S
 		return "", err
 	}
 	if secret == nil {
-		_, err := s.restore(ctx, c, values)
-		return "", err
+		if _, err = s.restore(ctx, c, values); err != nil {
+			return "", err
+		}
+		if secret, err = s.get(ctx, c); err != nil || secret == nil {
+			return "", err
+		}
 	}
 	if secret.Annotations[v1alpha1.AnnotationPasswordRotated] == c.Rotation {
 		return "", nil
@@ -101,9 +106,7 @@ func inherit(secret *corev1.Secret, others []corev1.Secret) {
 		dropStaleKey(secret, account.Secret(others[i].Data[KeyAccountID]))
 		delete(secret.Data, KeyPassword)
 		delete(secret.Data, KeyPasswordNext)
-		for k, v := range others[i].Data {
-			secret.Data[k] = v
-		}
+		maps.Copy(secret.Data, others[i].Data)
 		for _, name := range []string{v1alpha1.AnnotationPasswordDigest, v1alpha1.AnnotationPasswordSerial, v1alpha1.AnnotationPasswordRotated} {
 			delete(secret.Annotations, name)
 			if v, ok := others[i].Annotations[name]; ok {

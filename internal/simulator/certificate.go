@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// newCertificate makes a CA, forgets its key, and returns a certificate of it for this machine along with the CA's PEM.
-func newCertificate(hosts []string) (certificate tls.Certificate, ca []byte, err error) {
+// NewCertificate makes a CA, forgets its key, and returns a certificate of it for this machine, and for further hosts, along
+// with the CA's PEM.
+func NewCertificate(hosts ...string) (certificate tls.Certificate, ca []byte, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return certificate, nil, err

@@ -25,6 +25,7 @@ func (s *Simulator) handleControl(mux *http.ServeMux) {
 		"DELETE accounts/{id}":         s.controlRemoveAccount,
 		"POST parents":                 s.controlAddParent,
 		"GET parents/{id}/credentials": s.controlCredentials,
+		"DELETE keys/{id}":             s.controlRevokeKey,
 		"GET calls":                    func(*http.Request) (any, error) { return s.Calls(), nil },
 		"DELETE calls":                 func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil },
 		"GET counts":                   func(*http.Request) (any, error) { return s.Counters(), nil },
@@ -175,6 +176,14 @@ func (s *Simulator) controlCredentials(r *http.Request) (any, error) {
 	}
 	document, err := s.credentials(id, roles, true)
 	return json.RawMessage(document), err
+}
+
+// controlRevokeKey makes the key with this key_id unknown.
+func (s *Simulator) controlRevokeKey(r *http.Request) (any, error) {
+	if !s.RevokeKey(r.PathValue("id")) {
+		return nil, notFound("key")
+	}
+	return nil, nil
 }
 
 func (s *Simulator) controlFaults(*http.Request) (any, error) {

@@ -98,6 +98,11 @@ func TestControlParents(t *testing.T) {
 	}
 	admin := decode[credentials](t, f.control("GET", path+"?role=Admin", "", 200))
 	wantCode(t, f.callAs(f.token(admin, nil), "GetChildrenAccounts", nil), 100)
+	f.control("DELETE", "keys/"+creds.KeyID, "", 204)
+	f.control("DELETE", "keys/"+creds.KeyID, "", 404)
+	if again := decode[credentials](t, f.control("GET", path, "", 200)); again.KeyID == creds.KeyID {
+		t.Error("a revoked key is handed out")
+	}
 	f.control("GET", "parents/1/credentials", "", 404)
 	f.control("GET", "parents/x/credentials", "", 404)
 }

@@ -70,7 +70,7 @@ func (s *Simulator) Serve(ctx context.Context, options ServeOptions) (*Server, e
 // run serves until the context ends. HTTP/1 only: faults need to take connections over.
 func (v *Server) run(ctx context.Context, s *Simulator, listener net.Listener) {
 	defer close(v.stopped)
-	open, abandon := context.WithCancel(context.Background())
+	open, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	server := &http.Server{
 		Handler:           s.Handler(),
@@ -85,7 +85,7 @@ func (v *Server) run(ctx context.Context, s *Simulator, listener net.Listener) {
 		return
 	case <-ctx.Done():
 	}
-	patience, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := server.Shutdown(patience); errors.Is(err, context.DeadlineExceeded) {
 		abandon()
@@ -102,7 +102,7 @@ func (o ServeOptions) tlsConfig() (config *tls.Config, ca []byte, err error) {
 	if o.CertFile != "" || o.KeyFile != "" {
 		certificate, err = tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 	} else {
-		certificate, ca, err = newCertificate(o.Hosts)
+		certificate, ca, err = NewCertificate(o.Hosts...)
 	}
 	if err != nil {
 		return nil, nil, err

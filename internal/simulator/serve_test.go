@@ -125,7 +125,7 @@ func TestServeWithCertificate(t *testing.T) {
 
 func writeCertificate(t *testing.T, dir string) (certFile, keyFile string) {
 	t.Helper()
-	certificate, _, err := newCertificate(nil)
+	certificate, _, err := NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}

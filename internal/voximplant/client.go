@@ -129,8 +129,7 @@ func (c *Client) learn(call call, token account.Secret, failed *account.Error) {
 
 // notSent is the error where no request was made; an *account.Error of the gate's own stays what it is.
 func notSent(method string, redact redactor, err error) *account.Error {
-	var own *account.Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*account.Error](err); ok {
 		named := *own
 		named.Method = cmp.Or(own.Method, method)
 		return &named
@@ -287,8 +286,7 @@ func redirectProblem(resp *http.Response) string {
 
 // transportProblem is the cause without the method and address that net/http puts before it.
 func transportProblem(err error) string {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	switch {
@@ -299,18 +297,19 @@ func transportProblem(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed"
 	}
+	if problem := certificateProblem(err); problem != "" {
+		return problem
+	}
 	return withoutAddresses(err)
 }
 
 // withoutAddresses leaves out ports and addresses, which differ from try to try: the same trouble has the same text,
 // so that a status that repeats it need not be written again.
 func withoutAddresses(err error) string {
-	var lookup *net.DNSError
-	if errors.As(err, &lookup) {
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
 		return "the host " + lookup.Name + " can't be found"
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return "the endpoint can't be reached: " + op.Err.Error()
 	}
 	return err.Error()

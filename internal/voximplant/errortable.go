@@ -13,6 +13,8 @@ type errorRow struct {
 	text string
 	// doubt is set where a write may have been carried out all the same; every other code is a definite refusal.
 	doubt bool
+	// alone is set where it is about the one account or request, so that other calls need not wait.
+	alone bool
 	// resign is set where the token itself was refused for its times: a new one is signed and the call repeated once.
 	resign bool
 }
@@ -43,11 +45,11 @@ var errorTable = []errorRow{
 	{code: 162, class: account.Throttled},
 	{code: 340, class: account.Throttled},
 	{code: 416, class: account.Throttled}, // its text says for how long
-	{code: 512, class: account.Throttled},
+	{code: 512, class: account.Throttled, alone: true},
 	// These three say that the same was asked for before: that earlier request may have been carried out.
-	{code: 484, class: account.Throttled, doubt: true},
-	{code: 514, class: account.Throttled, doubt: true},
-	{code: 515, class: account.Throttled, doubt: true},
+	{code: 484, class: account.Throttled, doubt: true, alone: true},
+	{code: 514, class: account.Throttled, doubt: true, alone: true},
+	{code: 515, class: account.Throttled, doubt: true, alone: true},
 
 	// The parent's credentials. 100 and 104 mean something else in places: see evidence.refine.
 	{code: codeAuthorizationFailed, class: account.Unauthorized},

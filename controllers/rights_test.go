@@ -1,0 +1,240 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/endpoints/request"
+)
+
+// permission is what one of the operator's roles lets it do, and why.
+type permission struct{ role, resource, names, verbs, why string }
+
+// permissions are all of them; docs/rbac.md is made of this table.
+var permissions = []permission{
+	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "list watch", "the ParentAccounts, cached; their spec is people's, so nothing writes it"},
+	{"manager-role", "parentaccounts.accounts.cpaas.dev/status", "", "patch", "their conditions"},
+	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "list watch", "the ChildAccounts, cached"},
+	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "patch", "the finalizer and the annotation create-intent"},
+	{"manager-role", "childaccounts.accounts.cpaas.dev/status", "", "patch", "their conditions"},
+	{"manager-role", "secrets", "", "list watch", "Secrets with the label accounts.cpaas.dev/input, and the metadata of those with accounts.cpaas.dev/connection"},
+	{"manager-role", "secrets", "", "get", "a connection Secret, which is not cached; whether a Secret that is referred to lacks the label"},
+	{"manager-role", "secrets", "", "create patch", "connection Secrets"},
+	{"manager-role", "secrets", "", "delete", "the connection Secret of a resource that never had an account"},
+	{"manager-role", "events.events.k8s.io", "", "create patch", "events about the resources"},
+	{"manager-role", "namespaces", "", "get", "deletionPolicy Deactivate: is the resource going with its namespace? And, without --installation-id, the UID of kube-system"},
+	{"manager-cluster-role", "namespaces", "", "list watch", "the labels that a ParentAccount's allowedNamespaces selects by; not watched with --namespaces"},
+	{"manager-cluster-role", "customresourcedefinitions.apiextensions.k8s.io", "childaccounts.accounts.cpaas.dev", "get", "deletionPolicy Deactivate: is the resource going with the kind itself?"},
+	{"leader-election-role", "leases.coordination.k8s.io", "", "create", "the lease; its creation can't be bound to its name"},
+	{"leader-election-role", "leases.coordination.k8s.io", "child-account-operator.cpaas.dev", "get update", "the lease"},
+	{"leader-election-role", "events", "", "create", "events about the lease"},
+	{"metrics-auth-role", "tokenreviews.authentication.k8s.io", "", "create", "who reads metrics?"},
+	{"metrics-auth-role", "subjectaccessreviews.authorization.k8s.io", "", "create", "may they?"},
+}
+
+const rightsPage = "../docs/rbac.md"
+
+func (p permission) attributes(verb string) authorizationv1.SubjectAccessReviewSpec {
+	a := &authorizationv1.ResourceAttributes{Verb: verb, Name: p.names}
+	a.Resource, a.Subresource, _ = strings.Cut(p.resource, "/")
+	a.Resource, a.Group, _ = strings.Cut(a.Resource, ".")
+	if p.role == "leader-election-role" {
+		a.Namespace = operatorNamespace
+	}
+	return authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: a}
+}
+
+const operatorUser = "system:serviceaccount:" + operatorNamespace + ":" + operatorAccount
+
+var metricsPath = authorizationv1.SubjectAccessReviewSpec{NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: "/metrics", Verb: "get"}}
+
+func serviceAccountGroups(namespace string) []string {
+	return []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}
+}
+
+// may asks the API server whether a ServiceAccount may do something.
+func may(ctx context.Context, user string, what authorizationv1.SubjectAccessReviewSpec) bool {
+	what.User = user
+	what.Groups = serviceAccountGroups(strings.Split(user, ":")[2])
+	review := &authorizationv1.SubjectAccessReview{Spec: what}
+	Expect(k8s.Create(ctx, review)).To(Succeed())
+	return review.Status.Allowed
+}
+
+// named is a resource as the table has it: name.group/subresource. RBAC's rules have the subresource in the name.
+func named(group, resource string) string {
+	resource, sub, _ := strings.Cut(resource, "/")
+	if group != "" {
+		resource += "." + group
+	}
+	if sub != "" {
+		resource += "/" + sub
+	}
+	return resource
+}
+
+var _ = Describe("The operator's rights", func() {
+	It("are those of the table with the reasons, from which docs/rbac.md is made", func() {
+		objects, have := rendered("config/default"), sets.New[string]()
+		for _, u := range objects {
+			binding := rbacv1.ClusterRoleBinding{}
+			if !strings.HasSuffix(u.GetKind(), "RoleBinding") {
+				continue
+			}
+			binding = *only[rbacv1.ClusterRoleBinding](objects, u.GetKind(), u.GetName())
+			Expect(binding.Subjects).To(HaveExactElements(rbacv1.Subject{Kind: "ServiceAccount", Name: operatorAccount, Namespace: operatorNamespace}))
+			role := only[rbacv1.ClusterRole](objects, binding.RoleRef.Kind, binding.RoleRef.Name)
+			for _, rule := range role.Rules {
+				Expect(rule.APIGroups).To(HaveLen(1))
+				for _, resource := range rule.Resources {
+					for _, verb := range rule.Verbs {
+						have.Insert(strings.Join([]string{strings.TrimPrefix(role.Name, "child-account-operator-"), verb, named(rule.APIGroups[0], resource), strings.Join(rule.ResourceNames, " ")}, " "))
+					}
+				}
+			}
+		}
+		want := sets.New[string]()
+		for _, p := range permissions {
+			for _, verb := range strings.Fields(p.verbs) {
+				want.Insert(strings.Join([]string{p.role, verb, p.resource, p.names}, " "))
+			}
+		}
+		Expect(sets.List(have)).To(Equal(sets.List(want)), "config/rbac, and the table with the reasons in rights_test.go")
+		page := rightsTable()
+		if os.Getenv("UPDATE_DOCS") != "" {
+			Expect(os.WriteFile(rightsPage, []byte(page), 0o644)).To(Succeed())
+		}
+		written, err := os.ReadFile(rightsPage)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(written)).To(Equal(page), "docs/rbac.md is not as the table is: UPDATE_DOCS=1 make test PKG=./controllers")
+	})
+
+	It("of manager-role are such as a Role of a namespace can give", func() {
+		for _, p := range permissions {
+			if p.role == "manager-role" && p.resource == "namespaces" {
+				Expect(p.verbs).To(Equal("get"), "a Role can let its own namespace be read, and nothing more: give the marker roleName=manager-cluster-role")
+			}
+		}
+	})
+
+	DescribeTable("do not let it",
+		func(ctx SpecContext, verb, resource, namespace, name string) {
+			p := permission{resource: resource, names: name}
+			what := p.attributes(verb)
+			what.ResourceAttributes.Namespace = namespace
+			Expect(may(ctx, operatorUser, what)).To(BeFalse())
+		},
+		Entry("delete ChildAccounts", "delete", "childaccounts.accounts.cpaas.dev", "default", "acme"),
+		Entry("create ChildAccounts", "create", "childaccounts.accounts.cpaas.dev", "default", ""),
+		Entry("replace ChildAccounts", "update", "childaccounts.accounts.cpaas.dev", "default", "acme"),
+		Entry("change ParentAccounts", "patch", "parentaccounts.accounts.cpaas.dev", "default", "acme"),
+		Entry("delete ParentAccounts", "delete", "parentaccounts.accounts.cpaas.dev", "default", "acme"),
+		Entry("replace Secrets", "update", "secrets", "default", "acme"),
+		Entry("delete all Secrets", "deletecollection", "secrets", "default", ""),
+		Entry("read ConfigMaps", "get", "configmaps", "default", "acme"),
+		Entry("look at Pods", "list", "pods", "default", ""),
+		Entry("run Pods", "create", "pods", "default", ""),
+		Entry("go into Pods", "create", "pods/exec", "default", "acme"),
+		Entry("change Deployments, its own too", "patch", "deployments.apps", operatorNamespace, operatorAccount),
+		Entry("change namespaces", "patch", "namespaces", "", "default"),
+		Entry("delete namespaces", "delete", "namespaces", "", "default"),
+		Entry("look at another kind's definition", "get", "customresourcedefinitions.apiextensions.k8s.io", "", "parentaccounts.accounts.cpaas.dev"),
+		Entry("change its kind's definition", "patch", "customresourcedefinitions.apiextensions.k8s.io", "", "childaccounts.accounts.cpaas.dev"),
+		Entry("take another's lease", "update", "leases.coordination.k8s.io", operatorNamespace, "other"),
+		Entry("take a lease elsewhere", "update", "leases.coordination.k8s.io", "default", "child-account-operator.cpaas.dev"),
+		Entry("delete its lease", "delete", "leases.coordination.k8s.io", operatorNamespace, "child-account-operator.cpaas.dev"),
+		Entry("remove events", "delete", "events.events.k8s.io", "default", "acme"),
+		Entry("make tokens", "create", "serviceaccounts/token", operatorNamespace, operatorAccount),
+		Entry("give itself rights", "create", "clusterrolebindings.rbac.authorization.k8s.io", "", ""),
+		Entry("widen its role", "escalate", "clusterroles.rbac.authorization.k8s.io", "", "child-account-operator-manager-role"),
+		Entry("speak for others", "impersonate", "users", "", "admin"),
+	)
+
+	It("do not let it read its own metrics", func(ctx SpecContext) {
+		Expect(may(ctx, operatorUser, metricsPath)).To(BeFalse())
+	})
+})
+
+func rightsTable() string {
+	var b strings.Builder
+	b.WriteString(`# What the operator may do
+
+Every rule of its roles (config/rbac), and what it is for; made from the table in controllers/rights_test.go, against which the roles are
+checked. The tests run the operator with these rights and no others, and look that it uses each.
+
+RBAC knows no labels: a right to read some Secrets of a namespace is one to read them all. The operator asks only for those
+with its labels, and by name for those that its resources refer to; config/namespaced confines it to the namespaces that it
+looks after.
+
+| role | resource | verbs | for |
+|---|---|---|---|
+`)
+	for _, p := range permissions {
+		resource := p.resource
+		if p.names != "" {
+			resource += ": only " + p.names
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", p.role, resource, strings.ReplaceAll(p.verbs, " ", ", "), p.why)
+	}
+	b.WriteString(`
+manager-role is bound for the whole cluster, or as a Role in each namespace (config/namespaced); leader-election-role only ever
+in the operator's own namespace. metrics-auth-role is needed only where metrics are served.
+`)
+	return b.String()
+}
+
+// rightsUsed is what the operator has asked of the API server and was let do, as "verb resource".
+type rightsUsed struct {
+	mu  sync.Mutex
+	set map[string]bool
+}
+
+var used = &rightsUsed{set: map[string]bool{}}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// recording notes what goes through a transport.
+func (u *rightsUsed) recording(next http.RoundTripper) http.RoundTripper {
+	paths := &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(r)
+		if info, wrong := paths.NewRequestInfo(r); err == nil && wrong == nil && info.IsResourceRequest && response.StatusCode != http.StatusForbidden {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			u.set[info.Verb+" "+named(info.APIGroup, info.Resource+"/"+info.Subresource)] = true
+		}
+		return response, err
+	})
+}
+
+// A right that no spec has needed is one too many, or one that no spec tries.
+var _ = ReportAfterSuite("The operator has used all of its rights", func(r Report) {
+	if !r.SuiteSucceeded || r.PreRunStats.SpecsThatWillRun != r.PreRunStats.TotalSpecs {
+		return
+	}
+	var unused []string
+	for _, p := range permissions {
+		for _, verb := range strings.Fields(p.verbs) {
+			right := verb + " " + p.resource
+			streamed := verb == "list" && used.set["watch "+p.resource] // a list before a watch is for older API servers
+			if !used.set[right] && !streamed {
+				unused = append(unused, p.role+": "+right)
+			}
+		}
+	}
+	Expect(unused).To(BeEmpty(), "what was used: %v", slices.Sorted(maps.Keys(used.set)))
+})

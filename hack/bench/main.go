@@ -1,0 +1,144 @@
+// Command bench measures the operator: a real control plane, the simulated provider with a latency, and the operator as
+// people run it. It writes what it measured to docs/performance.md, with a plot beside it, and as JSON below bin/bench.
+//
+// make bench starts it, from the top of the checkout. It needs Linux, for /proc.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cpaas.dev/child-account-operator/hack/internal/stack"
+)
+
+func main() {
+	operator := flag.String("operator", "bin/child-account-operator", "the operator's binary")
+	sizes := flag.String("n", "1000 5000 10000", "how many accounts, in one run after another")
+	page := flag.String("out", "docs/performance.md", "where to write; the plot goes beside it")
+	from := flag.String("from", "", "write what was measured before, from this JSON file, and measure nothing")
+	version := flag.String("version", "dev", "the commit that is measured")
+	o := options{}
+	flag.DurationVar(&o.Latency, "latency", 20*time.Millisecond, "how long the provider takes for every answer")
+	flag.IntVar(&o.Rate, "rate", 500, "the ParentAccount's limits.requestsPerSecond")
+	flag.IntVar(&o.InFlight, "in-flight", 10, "the ParentAccount's limits.maxInFlight")
+	flag.Parse()
+
+	results, err := read(*from)
+	if *from == "" {
+		results, err = measure(*operator, *version, *sizes, o)
+	}
+	if err == nil {
+		err = results.write(*page)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what a fleet is measured with.
+type options struct {
+	Latency  time.Duration
+	Rate     int
+	InFlight int
+}
+
+// measure runs the scenarios with each size, each on a stack of its own.
+func measure(operator, version, sizes string, o options) (*results, error) {
+	r := &results{Date: time.Now(), Version: version, Go: runtime.Version(), CPUs: runtime.NumCPU(), Options: o}
+	counts, err := parseSizes(sizes)
+	if err != nil {
+		return nil, err
+	}
+	if r.Load, err = load(); err != nil {
+		return nil, err
+	}
+	return r, stack.Run("bench", operator, func(ctx context.Context, s *stack.Stack) error {
+		for _, n := range counts {
+			f, err := runFleet(ctx, s, n, o)
+			if err != nil {
+				return err
+			}
+			r.Fleets = append(r.Fleets, *f)
+			s.Stop()
+			if err := r.save(s.Path("results.json")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func parseSizes(sizes string) ([]int, error) {
+	var out []int
+	for word := range strings.FieldsSeq(sizes) {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > 99_999 {
+			return nil, fmt.Errorf("%q is no number of accounts", word)
+		}
+		out = append(out, n)
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// results are all that was measured.
+type results struct {
+	Date    time.Time
+	Version string
+	Go      string
+	CPUs    int
+	// Load is how many others were computing when it began.
+	Load    float64
+	Options options
+	Fleets  []fleetResult
+}
+
+// fleetResult is what was measured with one number of accounts.
+type fleetResult struct {
+	N          int
+	Kubernetes string
+	Scenarios  map[string]measured
+}
+
+func read(path string) (*results, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &results{}
+	return r, json.Unmarshal(data, r)
+}
+
+func (r *results) save(path string) error {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
+}
+
+// write writes the page and its plot.
+func (r *results) write(page string) error {
+	picture := strings.TrimSuffix(page, filepath.Ext(page)) + ".svg"
+	if err := os.WriteFile(picture, []byte(r.plot()), 0o644); err != nil {
+		return err
+	}
+	text, err := r.page(filepath.Base(picture))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(page, []byte(text), 0o644)
+}

@@ -1,0 +1,78 @@
+// Package metrics has the operator's own metrics, as a table from which docs/metrics.md is made.
+package metrics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// Prefix begins the name of each metric of the operator's own.
+const Prefix = "child_account_operator_"
+
+// Definition is what there is to know of a metric.
+type Definition struct {
+	// Name is without the prefix. Kind is counter, gauge or histogram.
+	Name, Kind string
+	Labels     []string
+	// Help says what it counts, and what it is good for.
+	Help string
+}
+
+// The definitions, in the order of docs/metrics.md.
+var (
+	Calls = Definition{"api_calls_total", "counter", []string{"method", "class"},
+		"Calls to the provider that were answered, or had no answer, by method and class: OK, or the class of the failure (Throttled, Unavailable, Unauthorized, Invalid and so on)."}
+	CallDuration = Definition{"api_call_duration_seconds", "histogram", []string{"method"},
+		"How long calls to the provider took, without the wait for the budget."}
+	Rate = Definition{"api_rate", "gauge", []string{"namespace", "parent"},
+		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider asks for patience."}
+	Down = Definition{"api_down", "gauge", []string{"namespace", "parent"},
+		"1 while the provider does not answer and is only tried now and then."}
+	SnapshotAge = Definition{"snapshot_age_seconds", "gauge", []string{"namespace", "parent"},
+		"How long ago the last complete list of child accounts was asked for. More than three resync intervals: what is known is old."}
+	SnapshotAccounts = Definition{"snapshot_accounts", "gauge", []string{"namespace", "parent"},
+		"Child accounts in the last complete list."}
+	ListWay = Definition{"list_way", "gauge", []string{"namespace", "parent", "way"},
+		"1 for the way in which the provider lets the whole list be asked for: all (child_account_id=all), unfiltered, or known (only what is asked for by id and name is shown)."}
+	Resources = Definition{"resources", "gauge", []string{"kind", "ready", "reason"},
+		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first look), and the reason of how the last look ended (that of Synced, or APIAvailable)."}
+	Drift = Definition{"drift_fields", "gauge", []string{"field"},
+		"ChildAccounts whose status reports drift in the field (driftPolicy Report, managementPolicy Observe)."}
+	DriftCorrected = Definition{"drift_corrected_total", "counter", []string{"field"},
+		"Fields that were changed at the provider and were written back."}
+)
+
+// Definitions are all of them.
+var Definitions = []Definition{Calls, CallDuration, Rate, Down, SnapshotAge, SnapshotAccounts, ListWay, Resources, Drift, DriftCorrected}
+
+// Desc describes the metric to Prometheus.
+func (d Definition) Desc() *prometheus.Desc {
+	return prometheus.NewDesc(Prefix+d.Name, d.Help, d.Labels, nil)
+}
+
+var (
+	calls = prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + Calls.Name, Help: Calls.Help}, Calls.Labels)
+	took  = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: Prefix + CallDuration.Name, Help: CallDuration.Help, Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	}, CallDuration.Labels)
+	corrected = prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + DriftCorrected.Name, Help: DriftCorrected.Help}, DriftCorrected.Labels)
+)
+
+func init() { metrics.Registry.MustRegister(calls, took, corrected) }
+
+// Called counts a call to the provider; failed is nil where it was carried out.
+func Called(method string, duration time.Duration, failed *account.Error) {
+	class := "OK"
+	if failed != nil {
+		class = string(failed.Class)
+	}
+	calls.WithLabelValues(method, class).Inc()
+	took.WithLabelValues(method).Observe(duration.Seconds())
+}
+
+// Corrected counts a field whose drift was corrected.
+func Corrected(field string) { corrected.WithLabelValues(field).Inc() }

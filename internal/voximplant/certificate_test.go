@@ -1,0 +1,74 @@
+package voximplant
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/trust"
+)
+
+// serveTLS serves the world's simulator over TLS, too, and returns its address and a transport that trusts it.
+func (w *world) serveTLS(t *testing.T) (url string, trusting *http.Transport) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	server, err := w.Simulator.Serve(ctx, simulator.ServeOptions{TLS: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := trust.Parse(server.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusting = NewTransport(roots)
+	t.Cleanup(func() {
+		trusting.CloseIdleConnections()
+		stop()
+		_ = server.Wait()
+	})
+	return server.URL, trusting
+}
+
+// A call that meets a certificate that is not trusted says what to do, and leaves no doubt: nothing was sent.
+func TestCertificateNotTrusted(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	address, trusting := w.serveTLS(t)
+	untrusting := w.remote(t, func(c *Config) { c.Endpoint = address })
+	read, write := both(untrusting)
+	for _, err := range []error{read, write} {
+		if e := wantError(t, err, account.Unavailable, false); !strings.Contains(e.Message, "caBundle") {
+			t.Errorf("%v; want caBundle in it", e)
+		}
+	}
+	if calls := w.Calls(); len(calls) > 0 {
+		t.Errorf("calls %v; want none", calls)
+	}
+	if _, err := w.remote(t, func(c *Config) { c.Endpoint, c.Transport = address, trusting }).Self(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCertificateProblems(t *testing.T) {
+	canary := &x509.Certificate{DNSNames: []string{"canary.example"}, Raw: []byte("canary")}
+	for _, test := range []struct {
+		err  error
+		says string
+	}{
+		{x509.UnknownAuthorityError{Cert: canary}, "caBundle"},
+		{x509.HostnameError{Certificate: canary, Host: "api.example"}, "endpoint"},
+		{x509.CertificateInvalidError{Cert: canary, Reason: x509.Expired, Detail: "canary"}, "clock"},
+		{x509.CertificateInvalidError{Cert: canary, Reason: x509.IncompatibleUsage, Detail: "canary"}, "not valid"},
+		{x509.ConstraintViolationError{}, "not valid"},
+	} {
+		got := transportProblem(&url.Error{Op: "Post", URL: "https://api.example", Err: &tls.CertificateVerificationError{Err: test.err}})
+		if !strings.Contains(got, test.says) || strings.Contains(got, "canary") {
+			t.Errorf("%T: %q; want %q in it, and nothing of the certificate", test.err, got, test.says)
+		}
+	}
+}
