@@ -62,8 +62,10 @@ type ChildAccountReconciler struct {
 	Share labels.Selector
 
 	// alarm has a ParentAccount looked at, because its provider does not answer.
-	alarm     func(types.NamespacedName)
-	turnstile turnstiles
+	alarm func(types.NamespacedName)
+	// turnstile has the children of each parent, statuses those of each namespace of which there is only something to say.
+	turnstile, statuses turnstiles
+
 	governor  governor
 	ownWrites ownWrites
 	holds     holds
@@ -78,6 +80,7 @@ type ChildAccountReconciler struct {
 // Reconcile brings one account to what its ChildAccount declares.
 func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.turnstile.arrived(req)()
+	defer r.statuses.arrived(req)()
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -99,24 +102,25 @@ func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (
 		return ctrl.Result{}, err
 	}
 	if !s.child.DeletionTimestamp.IsZero() {
-		return r.inTurn(s, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
+		return inTurn(&r.turnstile, s.child.ParentKey(), s, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
 	}
 	a := r.assess(ctx, s)
 	if a.work {
-		return r.inTurn(s, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
+		return inTurn(&r.turnstile, s.child.ParentKey(), s, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
 			return r.finish(ctx, s, r.converge(ctx, s, a.decision))
 		})
 	}
-	return r.finish(ctx, s, a.outcome)
+	return inTurn(&r.statuses, types.NamespacedName{Namespace: s.child.Namespace}, s, false, func() (ctrl.Result, error) {
+		return r.finish(ctx, s, a.outcome)
+	})
 }
 
-// inTurn works on a resource if its parent has a place for it; otherwise it comes back by itself.
-func (r *ChildAccountReconciler) inTurn(s *childScope, urgent bool, work func() (ctrl.Result, error)) (ctrl.Result, error) {
-	parent := s.child.ParentKey()
-	if !r.turnstile.enter(parent, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}, urgent) {
+// inTurn works on a resource if there is a place for it; otherwise it comes back by itself.
+func inTurn(t *turnstiles, which types.NamespacedName, s *childScope, urgent bool, work func() (ctrl.Result, error)) (ctrl.Result, error) {
+	if !t.enter(which, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}, urgent) {
 		return ctrl.Result{}, nil
 	}
-	defer r.turnstile.leave(parent)
+	defer t.leave(which)
 	return work()
 }
 
@@ -174,7 +178,8 @@ func (r *ChildAccountReconciler) Recheck(children []v1alpha1.ChildAccount, which
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.turnstile.wake = r.enqueue
+	r.turnstile.places, r.turnstile.wake = placesPerParent, r.enqueue
+	r.statuses.places, r.statuses.wake = placesPerNamespace, r.enqueue
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil

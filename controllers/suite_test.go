@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -148,13 +150,35 @@ func (w *world) sweep(ctx context.Context, ns string) {
 	var children v1alpha1.ChildAccountList
 	Expect(k8s.List(ctx, &children, client.InNamespace(ns))).To(Succeed())
 	for i := range children.Items {
-		c := &children.Items[i]
-		expectInvariants(c)
-		patch := []byte(`{"metadata":{"finalizers":null}}`)
-		Expect(client.IgnoreNotFound(k8s.Patch(ctx, c, client.RawPatch("application/merge-patch+json", patch)))).To(Succeed())
+		expectInvariants(&children.Items[i])
 	}
+	kept := slices.DeleteFunc(children.Items, func(c v1alpha1.ChildAccount) bool { return len(c.Finalizers) == 0 })
+	inParallel(len(kept), func(i int) error {
+		patch := []byte(`{"metadata":{"finalizers":null}}`)
+		return client.IgnoreNotFound(k8s.Patch(ctx, &kept[i], client.RawPatch("application/merge-patch+json", patch)))
+	})
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
+}
+
+// inParallel does n things, some at a time.
+func inParallel(n int, do func(i int) error) {
+	GinkgoHelper()
+	var wg sync.WaitGroup
+	errs := make(chan error, n)
+	places := make(chan struct{}, 32)
+	for i := range n {
+		places <- struct{}{}
+		wg.Go(func() {
+			errs <- do(i)
+			<-places
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		Expect(err).NotTo(HaveOccurred())
+	}
 }
 
 // credentials is a labelled Secret with the parent's credentials.

@@ -7,19 +7,21 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// turnstiles bound how many children of each parent are worked on at one time, so that a slow parent does not keep all
-// workers from the others. Who finds no place is parked, and woken when there may be one.
+// turnstiles bound how many resources of each kind, those of a parent say, are worked on at one time, so that many of one
+// kind do not keep all workers from the others. Who finds no place is parked, and woken when there may be one.
 type turnstiles struct {
+	// places is how many each has.
+	places int
 	// wake puts a parked resource back into the queue.
 	wake func(req ctrl.Request, urgent bool)
 
-	mu      sync.Mutex
-	parents map[types.NamespacedName]*turnstile
-	// woken are those on their way back, each with its parent.
+	mu  sync.Mutex
+	all map[types.NamespacedName]*turnstile
+	// woken are those on their way back, each with where it was parked.
 	woken map[ctrl.Request]types.NamespacedName
 }
 
-// turnstile is that of one parent.
+// turnstile is one of them.
 type turnstile struct {
 	// inside have a place, coming were woken for one.
 	inside, coming int
@@ -57,16 +59,20 @@ func (l *line) next() ctrl.Request {
 	return queue[0]
 }
 
-// placesPerParent leaves room for the largest common batch, and others beside it.
-const placesPerParent = 128
+const (
+	// placesPerParent leaves room for the largest common batch, and others beside it.
+	placesPerParent = 128
+	// placesPerNamespace is how many statuses of one namespace are written at one time where the provider need not be asked.
+	placesPerNamespace = 32
+)
 
 // enter takes a place; false where there is none, and the resource is parked.
-func (t *turnstiles) enter(parent types.NamespacedName, req ctrl.Request, urgent bool) bool {
+func (t *turnstiles) enter(which types.NamespacedName, req ctrl.Request, urgent bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	one := t.of(parent)
+	one := t.of(which)
 	switch {
-	case one.inside < placesPerParent:
+	case one.inside < t.places:
 		one.inside++
 		return true
 	case one.parked[req]:
@@ -81,11 +87,11 @@ func (t *turnstiles) enter(parent types.NamespacedName, req ctrl.Request, urgent
 }
 
 // leave frees a place.
-func (t *turnstiles) leave(parent types.NamespacedName) {
+func (t *turnstiles) leave(which types.NamespacedName) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.of(parent).inside--
-	t.fill(parent)
+	t.of(which).inside--
+	t.fill(which)
 }
 
 // arrived says that a resource came out of the queue. Whether it takes a place or not, done is to be called in the end:
@@ -93,46 +99,46 @@ func (t *turnstiles) leave(parent types.NamespacedName) {
 func (t *turnstiles) arrived(req ctrl.Request) (done func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	parent, ok := t.woken[req]
+	which, ok := t.woken[req]
 	if !ok {
 		return func() {}
 	}
 	delete(t.woken, req)
-	t.of(parent).coming--
+	t.of(which).coming--
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.fill(parent)
+		t.fill(which)
 	}
 }
 
 // fill wakes as many as there are places. The caller holds the lock.
-func (t *turnstiles) fill(parent types.NamespacedName) {
-	one := t.of(parent)
-	for free := placesPerParent - one.inside - one.coming; free > 0 && len(one.parked) > 0; free-- {
+func (t *turnstiles) fill(which types.NamespacedName) {
+	one := t.of(which)
+	for free := t.places - one.inside - one.coming; free > 0 && len(one.parked) > 0; free-- {
 		waiting, urgent := &one.urgent, true
 		if len(one.urgent.turns) == 0 {
 			waiting, urgent = &one.others, false
 		}
 		req := waiting.next()
 		delete(one.parked, req)
-		t.woken[req] = parent
+		t.woken[req] = which
 		one.coming++
 		t.wake(req, urgent)
 	}
 	if one.inside+one.coming+len(one.parked) == 0 {
-		delete(t.parents, parent)
+		delete(t.all, which)
 	}
 }
 
-func (t *turnstiles) of(parent types.NamespacedName) *turnstile {
-	if t.parents == nil {
-		t.parents, t.woken = map[types.NamespacedName]*turnstile{}, map[ctrl.Request]types.NamespacedName{}
+func (t *turnstiles) of(which types.NamespacedName) *turnstile {
+	if t.all == nil {
+		t.all, t.woken = map[types.NamespacedName]*turnstile{}, map[ctrl.Request]types.NamespacedName{}
 	}
-	one := t.parents[parent]
+	one := t.all[which]
 	if one == nil {
 		one = &turnstile{parked: map[ctrl.Request]bool{}}
-		t.parents[parent] = one
+		t.all[which] = one
 	}
 	return one
 }

@@ -17,7 +17,7 @@ func requested(kind string, i int) ctrl.Request {
 // and a place whose resource does not need it goes to the next.
 func TestTurnstile(t *testing.T) {
 	var woken []ctrl.Request
-	ts := &turnstiles{wake: func(req ctrl.Request, _ bool) { woken = append(woken, req) }}
+	ts := &turnstiles{places: placesPerParent, wake: func(req ctrl.Request, _ bool) { woken = append(woken, req) }}
 	slow, other := types.NamespacedName{Name: "slow"}, types.NamespacedName{Name: "other"}
 	for i := range placesPerParent {
 		if !ts.enter(slow, requested("in", i), false) {
@@ -56,15 +56,15 @@ func TestTurnstile(t *testing.T) {
 	for range placesPerParent - 2 {
 		ts.leave(slow)
 	}
-	if len(ts.parents) != 0 || len(ts.woken) != 0 {
-		t.Errorf("something is kept: %v %v", ts.parents, ts.woken)
+	if len(ts.all) != 0 || len(ts.woken) != 0 {
+		t.Errorf("something is kept: %v %v", ts.all, ts.woken)
 	}
 }
 
 // A namespace with thousands that wait keeps only itself waiting.
 func TestTurnstileIsFair(t *testing.T) {
 	var woken []string
-	ts := &turnstiles{wake: func(req ctrl.Request, _ bool) { woken = append(woken, req.String()) }}
+	ts := &turnstiles{places: placesPerParent, wake: func(req ctrl.Request, _ bool) { woken = append(woken, req.String()) }}
 	parent := types.NamespacedName{Name: "shared"}
 	for i := range placesPerParent {
 		ts.enter(parent, requested("in", i), true)

@@ -1,0 +1,133 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// onlyInTestAll skips what takes long.
+func onlyInTestAll() {
+	if os.Getenv("TEST_ALL") == "" {
+		Skip("slow: make test-all")
+	}
+}
+
+const (
+	// invalidResources is how many one namespace has; takenNames of them cost calls, the others are of three kinds.
+	invalidResources = 10_000
+	takenNames       = 500
+	ofEachKind       = (invalidResources - takenNames) / 3
+)
+
+// invalid is the number i of a tenant's resources, each wrong in its way.
+func (t *tenant) invalid(i int) *v1alpha1.ChildAccount {
+	c := t.child(fmt.Sprintf("bad-%05d", i))
+	switch {
+	case i < takenNames: // the name is taken at the provider, as only a call finds out
+	case i%3 == 0: // a parent that does not exist, yet
+		c.Spec.ParentRef = v1alpha1.ParentReference{Name: "later"}
+	case i%3 == 1: // one that does not let the namespace in, yet
+		c.Spec.ParentRef.Name = "closed"
+	default: // somebody's account
+		c.Spec.AccountName = ptr.To("acme-theirs")
+	}
+	return c
+}
+
+// crowd is a world with a tenant of whom there is too much.
+type crowd struct {
+	*world
+	*tenant
+	meter *requestMeter
+	good  int
+}
+
+// newCrowd has a parent that lets all in, and a slower one for the same account that does not.
+func newCrowd(ctx context.Context) *crowd {
+	GinkgoHelper()
+	c := &crowd{world: newWorld(ctx), meter: &requestMeter{counts: costs{}}}
+	c.config = c.meter.on(operatorConfig())
+	c.sim.PutAccount(simulatorChild(c.world, "acme-theirs", "theirs@acme.example"))
+	for i := range takenNames {
+		c.sim.AddStranger(fmt.Sprintf("bad-%05d", i), fmt.Sprintf("%d@else.example", i))
+	}
+	calm := func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval.Duration = time.Hour }
+	c.applyParent(ctx, sharing(fromAll), calm)
+	closed := c.parentAccount()
+	closed.Name = "closed"
+	calm(closed)
+	closed.Spec.Limits.RequestsPerSecond = ptr.To[int32](100)
+	Expect(k8s.Create(ctx, closed)).To(Succeed())
+	c.tenant = c.world.tenant(ctx, nil)
+	return c
+}
+
+// one is how long a good resource takes to be ready, and what the operator does for all meanwhile.
+func (c *crowd) one(ctx context.Context, what, parent string) (time.Duration, costs) {
+	GinkgoHelper()
+	c.good++
+	before, start := c.meter.costs(c.world), time.Now()
+	c.applyReady(ctx, fmt.Sprintf("acme-good-%d", c.good), func(child *v1alpha1.ChildAccount) { child.Spec.ParentRef.Name = parent })
+	took, cost := time.Since(start), c.meter.costs(c.world).since(before)
+	AddReportEntry(what, fmt.Sprint(took, ": ", cost))
+	return took, cost
+}
+
+// await waits until a count has grown by n.
+func (c *crowd) await(of string, before costs, n int) {
+	GinkgoHelper()
+	Eventually(func() int { return c.meter.costs(c.world).since(before)[of] }).WithTimeout(4 * time.Minute).Should(BeNumerically(">=", n))
+}
+
+var _ = Describe("10,000 invalid resources of one namespace", func() {
+	It("cost little, and leave the others' latency as it was", func(ctx SpecContext) {
+		onlyInTestAll()
+		c := newCrowd(ctx)
+		c.start(ctx)
+		c.one(ctx, "first", "acme") // which waits for the first list
+		alone, cost := c.one(ctx, "alone", "acme")
+
+		By("each costs one write, and one creation where the name is free as far as anybody knows")
+		before := c.meter.atRest(c.world)
+		inParallel(invalidResources, func(i int) error { return k8s.Create(ctx, c.invalid(i)) })
+		c.await("patch childaccounts/status", before, invalidResources)
+		spent := c.meter.atRest(c.world).since(before)
+		AddReportEntry("all", spent.String())
+		Expect(spent["AddAccount"]).To(Equal(takenNames))
+		Expect(spent[apiCalls]).To(BeNumerically("<=", 2*takenNames+10))
+		Expect(spent["patch childaccounts/status"]).To(BeNumerically("<=", invalidResources*11/10))
+		Expect(spent[writes]).To(BeNumerically("<=", invalidResources*11/10+3*takenNames))
+
+		By("once they are said to be invalid nobody notices them")
+		amid, same := c.one(ctx, "amid", "acme")
+		Expect(same).To(Equal(cost))
+		Expect(amid).To(BeNumerically("<", 10*alone+5*time.Second))
+
+		By("a wave of their statuses lets others by")
+		before = c.meter.costs(c.world)
+		later := c.parentAccount()
+		later.Namespace, later.Name, later.Spec.Suspend = c.tenant.ns, "later", ptr.To(true)
+		Expect(k8s.Create(ctx, later)).To(Succeed())
+		c.await("patch childaccounts/status", before, 20)
+		_, same = c.one(ctx, "amid statuses", "acme")
+		Expect(same["patch childaccounts/status"]).To(BeNumerically("<", ofEachKind/5), "of %d", ofEachKind)
+		c.await("patch childaccounts/status", before, ofEachKind-10)
+
+		By("so does a wave of their creations")
+		before = c.meter.atRest(c.world)
+		edit(ctx, &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Namespace: c.world.ns, Name: "closed"}}, sharing(fromAll))
+		c.await("AddAccount", before, 20)
+		_, same = c.one(ctx, "amid creations", "closed")
+		Expect(same["AddAccount"]).To(BeNumerically("<", 400), "of %d: the places of a parent twice, and some that were late", ofEachKind)
+		c.stop()
+	}, NodeTimeout(15*time.Minute))
+})
