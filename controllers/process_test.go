@@ -88,7 +88,7 @@ func startManager(kubeconfig string, output *syncBuffer, args ...string) *proces
 	GinkgoHelper()
 	metrics := freeAddress()
 	p := startProcess(kubeconfig, output, append([]string{
-		"manager", "--zap-log-level=debug", "--health-probe-bind-address=0", "--metrics-bind-address=" + metrics,
+		"manager", "--zap-log-level=debug", "--health-probe-bind-address=0", "--metrics-bind-address=" + metrics, "--metrics-secure=false",
 	}, args...)...)
 	p.metrics = fmt.Sprintf("http://%s/metrics", metrics)
 	return p
@@ -122,12 +122,15 @@ func freeAddress() string {
 	return l.Addr().String()
 }
 
-// kubeconfigFile leads to the suite's API server.
+// kubeconfigFile leads to the suite's API server, with the operator's rights.
 func kubeconfigFile() string {
 	GinkgoHelper()
 	c := clientcmdapi.NewConfig()
 	c.Clusters["suite"] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-	c.AuthInfos["suite"] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
+	c.AuthInfos["suite"] = &clientcmdapi.AuthInfo{
+		ClientCertificateData: config.CertData, ClientKeyData: config.KeyData,
+		Impersonate: operatorUser, ImpersonateGroups: serviceAccountGroups(operatorNamespace),
+	}
 	c.Contexts["suite"] = &clientcmdapi.Context{Cluster: "suite", AuthInfo: "suite"}
 	c.CurrentContext = "suite"
 	file := filepath.Join(GinkgoT().TempDir(), "kubeconfig")
