@@ -123,6 +123,13 @@ test-image: ## run the tests of the image, which is a module of its own
 fuzz: ## run every fuzz target for a while (FUZZTIME=5s each; PKG=… narrows)
 	@GO='$(GO)' hack/fuzz '$(FUZZTIME)' $(PKG)
 
+.PHONY: upgrade-fixture
+upgrade-fixture: ## record what this commit's operator leaves behind, from which later ones have to go on (controllers/testdata/upgrade)
+	@git diff --quiet HEAD -- api config controllers internal || { echo 'make: commit first: a fixture is named after its commit' >&2; exit 1; }
+	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to record with: see above' >&2; exit 1; }; \
+	UPGRADE_FIXTURE=v1alpha1-$$(git rev-parse --short=7 HEAD) KUBEBUILDER_ASSETS="$$assets" \
+	  $(GO) test ./controllers -count=1 -run TestControllers -ginkgo.focus 'A fixture of upgrades' $(TESTFLAGS)
+
 .PHONY: test-interop
 test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)
 	@hack/interop/install
