@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"html"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -66,12 +67,13 @@ func longest(pieces map[int]map[string]bool, text string) int {
 
 // spellings are the ways in which answers, logs and address lines write a value.
 func spellings(plain string) []string {
-	quoted, err := json.Marshal(plain)
+	inJSON, err := json.Marshal(plain)
 	if err != nil { // a string always marshals
 		panic(err)
 	}
+	quoted := strconv.Quote(plain)
 	out := []string{
-		plain, string(quoted[1 : len(quoted)-1]), html.EscapeString(plain), url.QueryEscape(plain), url.PathEscape(plain), hex.EncodeToString([]byte(plain)),
+		plain, string(inJSON[1 : len(inJSON)-1]), quoted[1 : len(quoted)-1], html.EscapeString(plain), url.QueryEscape(plain), url.PathEscape(plain), hex.EncodeToString([]byte(plain)),
 	}
 	for before := range 3 { // wherever it begins within what was encoded
 		out = append(out, within(base64.StdEncoding, before, plain), within(base64.URLEncoding, before, plain))

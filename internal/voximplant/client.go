@@ -66,6 +66,8 @@ type call struct {
 	// issuer is the account that the token is for; "" sends no token, the parameters identify the caller.
 	issuer  string
 	timeout time.Duration
+	// most is how many bytes the answer may have; 0: Config.MaxAnswer.
+	most int64
 	// secrets are the values in params that must not show in any text, beside the parent's API key, which never shows.
 	secrets []account.Secret
 }
@@ -167,12 +169,17 @@ func (c *Client) send(ctx context.Context, call call, token account.Secret, reda
 	defer func() { _ = resp.Body.Close() }()
 	// A transport that isn't net/http's has no trace; an answer is proof enough.
 	connected.Store(true)
-	body, err := io.ReadAll(io.LimitReader(resp.Body, c.config.MaxAnswer+1))
+	most := cmp.Or(call.most, c.config.MaxAnswer)
+	tooLarge := fmt.Sprintf("the answer is larger than %d bytes", most)
+	if resp.ContentLength > most {
+		return nil, broken(tooLarge)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	switch {
 	case err != nil:
 		return nil, broken("the answer broke off: " + transportProblem(err))
-	case int64(len(body)) > c.config.MaxAnswer:
-		return nil, broken(fmt.Sprintf("the answer is larger than %d bytes", c.config.MaxAnswer))
+	case int64(len(body)) > most:
+		return nil, broken(tooLarge)
 	}
 	return c.read(call, resp, body, redact, broken)
 }

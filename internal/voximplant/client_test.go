@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -183,13 +184,39 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 
 func TestHugeAnswers(t *testing.T) {
 	body := strings.Repeat(" ", 1000) + page
-	r := stub(t, respond(200, "application/json", body), func(c *Config) { c.MaxAnswer = int64(len(body)) - 1 })
-	read, write := both(r)
-	wantError(t, read, account.Unavailable, false)
-	wantError(t, write, account.Unavailable, true)
-	r = stub(t, respond(200, "application/json", body), func(c *Config) { c.MaxAnswer = int64(len(body)) })
-	if read, _ := both(r); read != nil {
-		t.Error("at the limit:", read)
+	chunked := func(w http.ResponseWriter, _ *http.Request) { // without a length that would tell
+		_, _ = w.Write([]byte(body[:10]))
+		w.(http.Flusher).Flush()
+		_, _ = w.Write([]byte(body[10:]))
+	}
+	for name, handler := range map[string]http.HandlerFunc{"with its length": respond(200, "application/json", body), "in chunks": chunked} {
+		limit := func(n int) func(*Config) { return func(c *Config) { c.MaxAnswer, c.MaxList = int64(n), int64(n) } }
+		read, write := both(stub(t, handler, limit(len(body)-1)))
+		wantError(t, read, account.Unavailable, false)
+		if e := wantError(t, write, account.Unavailable, true); !strings.Contains(e.Message, "larger than") {
+			t.Error(name, e)
+		}
+		if read, _ := both(stub(t, handler, limit(len(body)))); read != nil {
+			t.Error(name, "at the limit:", read)
+		}
+	}
+}
+
+// A few bytes can be an account, or a field of one: what is made of an answer stays within bounds all the same.
+func TestCostlyAnswers(t *testing.T) {
+	var accounts strings.Builder
+	for i := range DefaultMaxList / 25 {
+		fmt.Fprintf(&accounts, `,{"account_id":%d}`, i+1)
+	}
+	body := `{"total_count": 1, "result": [` + accounts.String()[1:] + `]}`
+	r := stub(t, respond(200, "application/json", body))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := list(r, provider.Known{})
+	runtime.ReadMemStats(&after)
+	wantError(t, err, account.Incomplete, false)
+	if cost := after.TotalAlloc - before.TotalAlloc; cost > 16*uint64(len(body)) {
+		t.Errorf("%d bytes were made of %d", cost, len(body))
 	}
 }
 

@@ -19,7 +19,8 @@ const (
 	DefaultUserAgent         = "child-account-operator"
 	DefaultTimeout           = 30 * time.Second
 	DefaultListTimeout       = 60 * time.Second
-	DefaultMaxAnswer   int64 = 32 << 20
+	DefaultMaxAnswer   int64 = 1 << 20
+	DefaultMaxList     int64 = 8 << 20
 )
 
 // Config is what a Client or Remote is made with. Only Credentials are required.
@@ -46,8 +47,9 @@ type Config struct {
 	UserAgent string
 	// Timeout and ListTimeout are for one request, the latter for GetChildrenAccounts; defaults DefaultTimeout, DefaultListTimeout.
 	Timeout, ListTimeout time.Duration
-	// MaxAnswer is how many bytes of an answer are read; default DefaultMaxAnswer.
-	MaxAnswer int64
+	// MaxAnswer and MaxList are how many bytes of an answer are read, the latter for GetChildrenAccounts; defaults
+	// DefaultMaxAnswer, DefaultMaxList.
+	MaxAnswer, MaxList int64
 }
 
 func (c Config) withDefaults() Config {
@@ -56,6 +58,7 @@ func (c Config) withDefaults() Config {
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	c.ListTimeout = cmp.Or(c.ListTimeout, DefaultListTimeout)
 	c.MaxAnswer = cmp.Or(c.MaxAnswer, DefaultMaxAnswer)
+	c.MaxList = cmp.Or(c.MaxList, DefaultMaxList)
 	if c.Transport == nil {
 		c.Transport = NewTransport(nil)
 	}

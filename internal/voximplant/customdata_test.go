@@ -127,7 +127,7 @@ func TestSetCustomDataIsRefused(t *testing.T) {
 func TestCustomDataInDoubt(t *testing.T) {
 	for _, test := range lostAnswers {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.AfterChange), func(t *testing.T) {
-			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer = 1 << 20 })
+			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer, c.MaxList = 1<<20, 1<<20 })
 			id := w.children(1)[0]
 			w.AddFault(test.fault)
 			wantError(t, w.SetCustomData(background, id, "claim"), account.Unavailable, true)

@@ -1,6 +1,7 @@
 package voximplant
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -124,7 +125,8 @@ func (c *Client) childrenAccounts(ctx context.Context, p GetChildrenAccountsPara
 		return nil, err
 	}
 	maps.Copy(params, call.params)
-	call.method, call.params, call.timeout = methodGetChildrenAccounts, params, c.config.ListTimeout
+	call.method, call.params = methodGetChildrenAccounts, params
+	call.timeout, call.most = c.config.ListTimeout, c.config.MaxList
 	a, err := c.do(ctx, call)
 	if err != nil {
 		return nil, err
@@ -140,7 +142,7 @@ func (c *Client) childrenAccounts(ctx context.Context, p GetChildrenAccountsPara
 func (a *answer) children() (*ChildrenPage, *account.Error) {
 	page := new(ChildrenPage)
 	total, ok := a.TotalCount.integer()
-	if !ok || json.Unmarshal(a.Result, &page.Accounts) != nil || page.Accounts == nil {
+	if !ok || json.Unmarshal(a.Result, (*rows)(&page.Accounts)) != nil || page.Accounts == nil {
 		return nil, improper(methodGetChildrenAccounts, false, "the answer is not a list of accounts with its total_count")
 	}
 	if count, ok := a.Count.integer(); ok && count != len(page.Accounts) {
@@ -148,6 +150,26 @@ func (a *answer) children() (*ChildrenPage, *account.Error) {
 	}
 	page.Total = total
 	return page, nil
+}
+
+// rows are the accounts of a page, read no further than to see that they are too many: a few bytes can be an account.
+type rows []AccountInfo
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *rows) UnmarshalJSON(raw []byte) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := d.Token(); err != nil || open != json.Delim('[') {
+		return errNotAnswer
+	}
+	*r = rows{}
+	for d.More() && len(*r) <= maxPage {
+		var info AccountInfo
+		if err := d.Decode(&info); err != nil {
+			return err
+		}
+		*r = append(*r, info)
+	}
+	return nil
 }
 
 func (p GetChildrenAccountsParams) values() (url.Values, *account.Error) {

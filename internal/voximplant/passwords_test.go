@@ -111,7 +111,7 @@ func TestPasswordRules(t *testing.T) {
 func TestPasswordInDoubt(t *testing.T) {
 	for _, test := range lostAnswers {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.AfterChange), func(t *testing.T) {
-			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer = 1 << 20 })
+			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer, c.MaxList = 1<<20, 1<<20 })
 			id := w.children(1)[0]
 			fault := test.fault
 			fault.Method = "SetChildAccountInfo"

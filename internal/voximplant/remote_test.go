@@ -272,7 +272,7 @@ var lostAnswers = []struct {
 func TestLostAnswersLeaveDoubt(t *testing.T) {
 	for _, test := range lostAnswers {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.AfterChange), func(t *testing.T) {
-			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer = 1 << 20 })
+			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer, c.MaxList = 1<<20, 1<<20 })
 			id := w.children(1)
 			w.AddFault(test.fault)
 			_, err := w.Create(background, newAccount("child-1"))

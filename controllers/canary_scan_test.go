@@ -1,0 +1,115 @@
+package controllers_test
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// shownFrom is from how many characters on the beginning of a secret counts as shown.
+const shownFrom = 8
+
+// canaries are secrets that must show nowhere, by what their spellings begin with. It knows nothing of how the operator
+// hides them.
+type canaries struct {
+	mu     sync.Mutex
+	pieces map[string]string
+	known  map[[2]string]bool
+	kinds  map[string]int
+}
+
+// add makes a secret known, once; text in lines (PEM) and tokens count by their parts.
+func (c *canaries) add(kind, secret string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pieces == nil {
+		c.pieces, c.known, c.kinds = map[string]string{}, map[[2]string]bool{}, map[string]int{}
+	}
+	if c.known[[2]string{kind, secret}] || len(secret) < shownFrom {
+		return
+	}
+	c.known[[2]string{kind, secret}] = true
+	c.kinds[kind]++
+	parts := strings.FieldsFunc(secret, func(r rune) bool { return r == '\n' })
+	if strings.HasPrefix(secret, "eyJ") {
+		parts = strings.Split(secret, ".")
+	}
+	for _, part := range parts {
+		if len(part) < shownFrom || strings.HasPrefix(part, "-----") {
+			continue
+		}
+		for how, spelling := range spelled(part) {
+			c.pieces[spelling[:shownFrom]] = kind + ", " + how
+		}
+	}
+}
+
+// spelled are the ways in which a value is written, by name.
+func spelled(plain string) map[string]string {
+	quoted, err := json.Marshal(plain)
+	if err != nil {
+		panic(err)
+	}
+	goQuoted := fmt.Sprintf("%q", plain)
+	out := map[string]string{
+		"plain": plain, "in JSON": string(quoted[1 : len(quoted)-1]), "quoted": goQuoted[1 : len(goQuoted)-1], "in HTML": html.EscapeString(plain),
+		"in a query": url.QueryEscape(plain), "in a path": url.PathEscape(plain), "in hex": hex.EncodeToString([]byte(plain)),
+		"as bytes": strings.Trim(fmt.Sprint([]byte(plain)), "[]"),
+	}
+	for before := range 3 { // bytes of something else in the same group of three
+		skip := []int{0, 2, 3}[before]
+		out[fmt.Sprintf("in base64 (%d)", before)] = base64.StdEncoding.EncodeToString([]byte("xx"[:before] + plain + "xx"))[skip:]
+		out[fmt.Sprintf("in base64 for URLs (%d)", before)] = base64.URLEncoding.EncodeToString([]byte("xx"[:before] + plain + "xx"))[skip:]
+	}
+	return out
+}
+
+// in says which canaries a text shows, each once, with what stands around it.
+func (c *canaries) in(text string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var found []string
+	seen := map[string]bool{}
+	for i := 0; i+shownFrom <= len(text); i++ {
+		piece := text[i : i+shownFrom]
+		if what := c.pieces[piece]; what != "" && !seen[piece] {
+			seen[piece] = true
+			found = append(found, fmt.Sprintf("%s: …%s…", what, text[max(0, i-200):min(len(text), i+60)]))
+		}
+	}
+	return found
+}
+
+func TestCanariesAreFound(t *testing.T) {
+	var c canaries
+	c.add("password", `Pa55&"<ö>/+%-word`)
+	c.add("key", "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n")
+	c.add("token", "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOjF9.c2lnbmF0dXJl")
+	c.add("password", `Pa55&"<ö>/+%-word`)
+	if fmt.Sprint(c.kinds) != "map[key:1 password:1 token:1]" {
+		t.Errorf("%v", c.kinds)
+	}
+	plain := `Pa55&"<ö>/+%-word`
+	quoted, _ := json.Marshal(map[string]string{"k": plain})
+	for name, text := range map[string]string{
+		"plain": plain, "JSON": string(quoted), "Go": fmt.Sprintf("%q", plain), "bytes": fmt.Sprint([]byte(plain)), "form": url.Values{"p": {plain}}.Encode(), "path": url.PathEscape(plain),
+		"HTML": html.EscapeString(plain), "base64": base64.StdEncoding.EncodeToString([]byte("a=1&p=" + plain + "&b=2")), "base64 moved": base64.StdEncoding.EncodeToString([]byte(`{"p":"` + plain + `"}`)),
+		"raw base64": base64.RawURLEncoding.EncodeToString([]byte("x" + plain)), "its beginning": fmt.Sprintf("%.9s…", plain), "JSON in JSON": string(quoted[:20]),
+		"a line of a key": "hkiG9w0BAQEFAASC", "the first line": "x MIIEvQIBADANBgkq", "a signature": "c2lnbmF0dXJl", "claims": "Bearer x.eyJpc3MiOjF9.x",
+	} {
+		if len(c.in("before "+text+" after")) == 0 {
+			t.Errorf("%s: not found in %q", name, text)
+		}
+	}
+	for _, text := range []string{"", "Pa55", `it must begin with "-----BEGIN PRIVATE KEY-----"`, "[redacted]", strings.Repeat("password ", 50)} {
+		if got := c.in(text); len(got) > 0 {
+			t.Errorf("found in %q: %v", text, got)
+		}
+	}
+}
