@@ -10,6 +10,9 @@ KUBECTL ?= kubectl
 PKG       ?= ./...
 TESTFLAGS ?=
 
+# How long make fuzz runs each target.
+FUZZTIME ?= 5s
+
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS  = -s -w -X cpaas.dev/child-account-operator/internal/cli.version=$(VERSION)
@@ -26,6 +29,11 @@ need-img   = [ -n '$(IMG)' ] || { echo 'make: say which image: make $@ IMG=regis
 # The generators, pinned in a module of their own; they run here, whatever is built for.
 TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
 CONTROLLER_GEN = $(TOOL) controller-gen
+CRD_REF_DOCS   = $(TOOL) crd-ref-docs --log-level=ERROR
+
+# Prints where golangci-lint with kube-api-linter in it is, once it is built, which takes some minutes the first time.
+# It is pinned in a module of its own.
+GOLANGCI_LINT = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/lint/go.mod -n golangci-lint-kube-api-linter
 
 .DEFAULT_GOAL := help
 
@@ -70,7 +78,7 @@ generate: ## generate the DeepCopy methods of the API types
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
 .PHONY: manifests
-manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config/rbac/role) and Argo CD's ConfigMap (config/argocd)
+manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config/rbac/role), Argo CD's ConfigMap (config/argocd) and docs/api.md
 	@rm -rf bin/manifests
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
 	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
@@ -80,6 +88,9 @@ manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config
 	@mv bin/manifests/rbac/*.yaml config/rbac/role/
 	hack/argocd-cm > bin/manifests/argocd-cm.yaml
 	@mv bin/manifests/argocd-cm.yaml config/argocd/
+	$(CRD_REF_DOCS) --source-path=./api --config=hack/apidocs/config.yaml --templates-dir=hack/apidocs/templates \
+	  --renderer=markdown --output-path=bin/manifests/api.md
+	@mv bin/manifests/api.md docs/
 	@rm -rf bin/manifests
 
 .PHONY: fmt
@@ -99,13 +110,18 @@ test: ## run the tests: unit, simulator, and against a control plane (PKG=… an
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 20m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-all
-test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too
+test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too, then make fuzz
 	@TEST_ALL=1 $(MAKE) --no-print-directory test
 	@TEST_ALL=1 $(MAKE) --no-print-directory test-image
+	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: test-image
 test-image: ## run the tests of the image, which is a module of its own
 	GOWORK=off $(GO) test -C hack/image -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a while (FUZZTIME=5s each; PKG=… narrows)
+	@GO='$(GO)' hack/fuzz '$(FUZZTIME)' $(PKG)
 
 .PHONY: test-interop
 test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)
@@ -122,8 +138,17 @@ bench: build ## measure the operator and write docs/performance.md (N=… LATENC
 	exec env KUBEBUILDER_ASSETS="$$assets" bin/run-bench --operator $(BIN) --version '$(VERSION)' $(BENCHFLAGS)
 
 .PHONY: verify
-verify: ## check that generated files, format, go vet and go.mod are as they should be
+verify: ## check generated files, format, go.mod, go vet, the linters and what the documents say
 	@GO='$(GO)' hack/verify
+
+.PHONY: lint
+lint: ## run golangci-lint and kube-api-linter (.golangci.yml says what they look at)
+	@lint=$$($(GOLANGCI_LINT)) || exit; race=$$(hack/race); set -x; \
+	GOFLAGS="$$($(GO) env GOFLAGS) $$race" "$$lint" run && cd hack/image && "$$lint" run
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities (says that it was skipped where their database can't be reached)
+	@GO='$(GO)' hack/vulncheck
 
 ##@ Cluster
 

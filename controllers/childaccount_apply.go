@@ -223,7 +223,7 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 		return connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
 	}
 	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
-		return stopped(err)
+		return unsettled(stopped(err))
 	}
 	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
 		account.AsError(err), secrets.KeyAPIKey, s.child.ConnectionSecretName())
@@ -231,7 +231,13 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 		return connected(s, d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
 	}
 	message += "; to do without it, delete this resource and apply it again: the account stays, and is adopted"
-	return &outcome{reason: v1alpha1.ReasonAPIKeyMissing, message: message, secret: &secretState{no, v1alpha1.ReasonAPIKeyMissing, message}}
+	return &outcome{reason: v1alpha1.ReasonAPIKeyMissing, message: message, secret: &secretState{no, v1alpha1.ReasonAPIKeyMissing, message}, asked: true}
+}
+
+// unsettled adds to the outcome of a call that the connection Secret lacks its answer: so it is asked for again.
+func unsettled(out *outcome) *outcome {
+	out.secret, out.asked = &secretState{no, out.reason, "what the connection Secret lacks could not be asked for yet"}, true
+	return out
 }
 
 // connected ends the reconcile of an account that is as declared and whose connection Secret is settled.
@@ -370,7 +376,7 @@ func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
 // heldBack marks an outcome as a try in vain, where trying again would cost a call. What failed on this side, and what
 // went well, is not held.
 func heldBack(s *childScope, d account.Decision, out outcome) outcome {
-	blockedHere := out.secret != nil && out.reason != v1alpha1.ReasonAPIKeyMissing
+	blockedHere := out.secret != nil && !out.asked
 	// Whether the credentials are good is the parent's to find out: its next list says so.
 	parents := out.reason == v1alpha1.ReasonParentNotReady
 	if out.err == nil && !blockedHere && !parents {

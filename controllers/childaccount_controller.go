@@ -63,6 +63,7 @@ type ChildAccountReconciler struct {
 	alarm     func(types.NamespacedName)
 	turnstile turnstiles
 	governor  governor
+	ownWrites ownWrites
 	holds     holds
 	passwords passwords
 	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
@@ -78,6 +79,9 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.ownWrites.unseen(child, r.Clock) {
+		return ctrl.Result{RequeueAfter: cachePause}, nil
 	}
 	result, err := r.reconcile(ctx, newChildScope(child, r.Installation))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {

@@ -48,6 +48,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
 	r.holds.forget(s.child.UID)
 	r.governor.forget(s)
+	r.ownWrites.forget(s.child.UID)
 	r.recheck.Delete(s.child.UID)
 	r.written.Delete(s.child.UID)
 	r.passwords.forget(s.child.UID)
@@ -166,7 +167,7 @@ func (r *ChildAccountReconciler) surroundingsGo(ctx context.Context, namespace s
 func (r *ChildAccountReconciler) discard(ctx context.Context, s *childScope) error {
 	dir := r.Parents.Get(s.child.ParentKey())
 	if dir == nil || s.enter(dir) != nil || !s.intends() {
-		return nil
+		return nil //nolint:nilerr // nothing can be known of it: it stays
 	}
 	err := r.Connections.Discard(ctx, s.connection())
 	if _, somebodyElses := errorAs[*secrets.Problem](err); somebodyElses {

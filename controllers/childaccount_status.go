@@ -102,7 +102,11 @@ func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope)
 	before.Status = s.was
 	ctx, cancel := lasting(ctx)
 	defer cancel()
-	return r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err := r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err == nil {
+		r.ownWrites.note(s.child, r.Clock)
+	}
+	return err
 }
 
 // fillsInAfter is how long after an account became ready its status is left without what only a list shows (when it was

@@ -27,7 +27,8 @@ comparison ended. Reconciling and Stalled are there only while they are True: Re
 itself, Stalled while nothing goes on until somebody changes something. observedGeneration is -1 until the first look.
 "As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown after 15 minutes or three
 resyncs, whichever is longer. ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was
-there before has no known API key; Ready all the same), APIKeyMissing, and those of Secrets.
+there before has no known API key; Ready all the same), APIKeyMissing, those of Secrets, and why the provider could not be
+asked for what is lacking.
 
 Where a ParentAccount's message ends with the former credentials going on, its new ones can't be used for the reason given, and
 its ChildAccounts are kept as ever meanwhile.

@@ -435,13 +435,25 @@ var _ = Describe("The connection Secret", func() {
 		})
 		w.start(ctx)
 		c := w.applyReady(ctx, "acme-found")
-		Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: c.ConnectionSecretName()}})).To(Succeed())
-		Eventually(func(g Gomega) {
+		lose := func() {
+			Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: c.ConnectionSecretName()}})).To(Succeed())
+		}
+		foundAgain := func(g Gomega) {
 			var secret corev1.Secret
 			g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, &secret)).To(Succeed())
 			g.Expect(string(secret.Data["apiKey"])).To(Equal(w.account("acme-found").Fields["api_key"]))
-		}).Should(Succeed())
+		}
+		lose()
+		Eventually(foundAgain).Should(Succeed())
 		Eventually(state(ctx, c)).Should(BeAvailable())
+
+		By("an outage in between or not")
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: 503, Match: map[string]string{"api_key": w.parent.APIKey}, Times: 2})
+		lose()
+		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		Eventually(foundAgain).Should(Succeed())
+		Eventually(state(ctx, c)).Should(BeAvailable())
+		Expect(meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady)).To(BeTrue())
 		Expect(logs.String()).NotTo(ContainSubstring(w.parent.APIKey))
 	})
 

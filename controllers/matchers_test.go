@@ -136,7 +136,8 @@ func expectInvariants(c *v1alpha1.ChildAccount) {
 	if ready != nil && ready.Status == metav1.ConditionTrue {
 		Expect(c.Status.AccountID).NotTo(BeEmpty())
 		Expect(c.Status.ParentAccountID).NotTo(BeEmpty())
-		Expect(c.Status.Origin == "").To(Equal(ready.Reason == v1alpha1.ReasonObserved), "only what is observed has no origin")
+		hasNoOrigin := c.Status.Origin == ""
+		Expect(hasNoOrigin).To(Equal(ready.Reason == v1alpha1.ReasonObserved), "only what is observed has no origin")
 	}
 }
 

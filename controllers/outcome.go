@@ -27,6 +27,8 @@ type outcome struct {
 	stuck bool
 	// secret is what there is to say of the connection Secret; nil leaves its condition as it is.
 	secret *secretState
+	// asked is set where the connection Secret lacks what the provider was asked for in vain.
+	asked bool
 	// plan is what was tried in vain, so that it is not tried again before its time; "" where trying again costs nothing.
 	plan string
 	// held is set where nothing was tried, because of an earlier hold; after is then what remains of it.

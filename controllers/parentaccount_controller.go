@@ -186,7 +186,7 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 	if out != nil {
 		return nil, out
 	}
-	return r.enter(ctx, s, dir)
+	return r.enter(s, dir)
 }
 
 // present is the connection with the present credentials: the one that there is, or a new one.
@@ -225,7 +225,7 @@ func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.Pare
 }
 
 // enter makes sure that the connection leads to the same account as ever, and makes it known.
-func (r *ParentAccountReconciler) enter(ctx context.Context, s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
 	host := hostOf(dir.Endpoint)
 	if out := r.changed(s, dir.AccountID, host); out != nil {
 		return nil, r.unusable(s, *out)

@@ -226,7 +226,7 @@ func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, 
 	}
 	has, err := s.dir.CheckPassword(ctx, s.child.Status.AccountID, next)
 	if err != nil {
-		return stopped(err)
+		return unsettled(stopped(err))
 	}
 	err = r.persist(ctx, func(ctx context.Context) error {
 		if has {

@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -79,9 +80,7 @@ var _ = Describe("From any state of the account and any valid spec", func() {
 			c.Spec = drawn.Spec
 			if i%3 != 0 { // the others are created
 				a := claimed(w, c.Name, account.Claim{Installation: "property", Namespace: w.ns, Name: c.Name})
-				for name, v := range drawn.Remote {
-					a.Fields[name] = v
-				}
+				maps.Copy(a.Fields, drawn.Remote)
 				before[c.Name] = w.sim.PutAccount(a).Fields
 			}
 			Expect(k8s.Create(ctx, c)).To(Succeed())

@@ -36,7 +36,6 @@ var _ = Describe("--parent-selector", func() {
 		version := c.ResourceVersion
 		edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "other@acme.example" })
 		Expect(c.ResourceVersion).NotTo(Equal(version))
-		version = c.ResourceVersion
 		Expect(k8s.Delete(ctx, c)).To(Succeed())
 		Consistently(func(g Gomega) {
 			g.Expect(k8s.Get(ctx, clientKey(c), c)).To(Succeed(), "the finalizer is the other's to take away")

@@ -58,7 +58,7 @@ func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.Pa
 func (r *ChildAccountReconciler) selects(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
 	selector, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector)
 	if err != nil {
-		return false, nil // the ParentAccount's own condition says so
+		return false, nil //nolint:nilerr // the ParentAccount's own condition says so
 	}
 	ns := namespaceMetadata()
 	if err := r.Namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {

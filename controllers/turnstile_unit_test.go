@@ -46,7 +46,7 @@ func TestTurnstile(t *testing.T) {
 	ts.leave(slow)
 	done()
 	ts.arrived(requested("urgent", 1))() // has nothing to do any more
-	for i := 0; i < len(woken); i++ {
+	for i := 0; i < len(woken); i++ {    //nolint:intrange // it grows
 		ts.arrived(woken[i])()
 	}
 	want := []ctrl.Request{requested("urgent", 0), requested("urgent", 1), requested("urgent", 2), requested("calm", 0), requested("calm", 1), requested("calm", 2)}

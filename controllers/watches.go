@@ -136,7 +136,7 @@ func referringTo(secret client.Object) []client.ListOption {
 	return []client.ListOption{client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexInput: secret.GetName()}}
 }
 
-// childrenIn maps a namespace to its ChildAccounts that name a ParentAccount of another one: whether they may may have
+// childrenIn maps a namespace to its ChildAccounts that name a ParentAccount of another one: whether they may, may have
 // changed with the namespace's labels.
 func childrenIn(c client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, ns client.Object) []ctrl.Request {

@@ -282,9 +282,11 @@ type ChildAccountStatus struct {
 // DriftedField is a declared field that is not as declared. No secret is ever among them.
 type DriftedField struct {
 	// Field is the path below spec, notifications.news for example.
+	// +required
 	// +kubebuilder:validation:MaxLength=64
 	Field string `json:"field"`
 	// Desired is the declared value.
+	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Desired string `json:"desired"`
 	// Observed is the provider's value; absent where it is not shown.
@@ -292,14 +294,17 @@ type DriftedField struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Observed *string `json:"observed,omitempty"`
 	// Since is when the difference was first seen.
+	// +required
 	Since metav1.Time `json:"since"`
 }
 
 // ObservedAccount is what the provider shows of an account. A field is absent where the provider did not show it.
 type ObservedAccount struct {
+	// Email is the e-mail address.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Email *string `json:"email,omitempty"`
+	// Active: switched on.
 	// +optional
 	Active *bool `json:"active,omitempty"`
 	// Frozen: blocked by the provider.
@@ -309,20 +314,26 @@ type ObservedAccount struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Created *string `json:"created,omitempty"`
+	// Currency is the currency that the account is kept in.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Currency *string `json:"currency,omitempty"`
+	// LanguageCode is the language of notifications.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	LanguageCode *string `json:"languageCode,omitempty"`
+	// Location is the time zone.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Location *string `json:"location,omitempty"`
+	// Notifications says which e-mails the account gets.
 	// +optional
 	Notifications *Notifications `json:"notifications,omitempty"`
+	// MinBalanceToNotify is the balance below which the account is notified.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	MinBalanceToNotify *string `json:"minBalanceToNotify,omitempty"`
+	// Payments says how the account may pay.
 	// +optional
 	Payments *Payments `json:"payments,omitempty"`
 }
@@ -343,7 +354,8 @@ type ObservedAccount struct {
 // +kubebuilder:validation:XValidation:rule="has(self.spec.connectionSecret) && has(self.spec.connectionSecret.name) || size(self.metadata.name) <= 242",message="metadata.name is too long to make the name of the connection Secret from it: set spec.connectionSecret.name",fieldPath=".spec.connectionSecret"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.accountName) ? self.spec.accountName : self.metadata.name) == (has(oldSelf.spec.accountName) ? oldSelf.spec.accountName : oldSelf.metadata.name)",message="the account name can't be changed: the provider can't rename accounts; make a new ChildAccount instead",fieldPath=".spec.accountName"
 type ChildAccount struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// +required

@@ -243,10 +243,13 @@ type ParentAccountStatus struct {
 // ChildAccountCounts counts child accounts.
 type ChildAccountCounts struct {
 	// Total is how many the provider listed.
+	// +required
 	Total int32 `json:"total"`
 	// Managed is how many of them a ChildAccount is bound to.
+	// +required
 	Managed int32 `json:"managed"`
 	// Unmanaged is how many of them nobody here declares.
+	// +required
 	Unmanaged int32 `json:"unmanaged"`
 }
 
@@ -262,7 +265,8 @@ type ChildAccountCounts struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ParentAccount struct {
-	metav1.TypeMeta   `json:",inline"`
+	metav1.TypeMeta `json:",inline"`
+	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// +required

@@ -138,7 +138,7 @@ func (r *resource) converge(t *rapid.T, p *service) account.Step {
 	r.read(t, p, false)
 	for range 30 {
 		d := account.Decide(schema, r.Subject, r.view)
-		told, wrote := true, false
+		var told, wrote bool
 		switch d.Step {
 		case account.StepLook:
 			r.read(t, p, true)

@@ -51,8 +51,8 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 				leak(t, what+" by "+format, fmt.Sprintf(format, v))
 			}
 		}
-		for _, print := range []func(...any) string{fmt.Sprint, fmt.Sprintln} {
-			leak(t, what+" by Print", print(v, "and", v))
+		for _, sprint := range []func(...any) string{fmt.Sprint, fmt.Sprintln} {
+			leak(t, what+" by Print", sprint(v, "and", v))
 		}
 		leak(t, what+" as what is too much", fmt.Sprintf(unasked, v))
 	}

@@ -129,7 +129,7 @@ func TestSimulate(t *testing.T) {
 		t.Errorf("the control API answers %s", response.Status)
 	}
 	document, _ := os.ReadFile(s.credentials)
-	for _, line := range strings.Split(string(document), `\n`) {
+	for line := range strings.SplitSeq(string(document), `\n`) {
 		if len(line) > 40 && strings.Contains(s.line+s.stderr.String(), line) {
 			t.Error("the private key is printed")
 		}

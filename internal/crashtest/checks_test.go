@@ -35,7 +35,7 @@ type want struct {
 // expect says how a resource and its account must be; it holds before the crash and after it.
 func (w *world) expect(g Gomega, name string, want want) {
 	if want.reason == "" {
-		err := k8s.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: name}, &v1alpha1.ChildAccount{})
+		err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &v1alpha1.ChildAccount{})
 		g.Expect(client.IgnoreNotFound(err)).To(Succeed())
 		g.Expect(err).To(HaveOccurred(), "the resource is still there")
 	} else {
@@ -52,7 +52,7 @@ func (w *world) expect(g Gomega, name string, want want) {
 // expectStatus says that the status is true, and that nothing is left to do.
 func (w *world) expectStatus(g Gomega, name, reason string) {
 	var c v1alpha1.ChildAccount
-	g.Expect(k8s.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: name}, &c)).To(Succeed())
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c)).To(Succeed())
 	g.Expect(c.Status.ObservedGeneration).To(Equal(c.Generation))
 	g.Expect(c.Status.Conditions).To(ConsistOf(
 		condition(v1alpha1.ConditionReady, reason, c.Generation), condition(v1alpha1.ConditionSynced, reason, c.Generation),
@@ -72,7 +72,7 @@ func condition(kind, reason string, generation int64) types.GomegaMatcher {
 // expectSecret says that the connection Secret has all that is known of the account, and is right.
 func (w *world) expectSecret(g Gomega, a simulator.Account, want want) {
 	var secret corev1.Secret
-	g.Expect(k8s.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: cmp.Or(want.secret, a.Name()+"-connection")}, &secret)).To(Succeed())
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: cmp.Or(want.secret, a.Name()+"-connection")}, &secret)).To(Succeed())
 	held := map[string]string{}
 	for k, v := range secret.Data {
 		held[k] = string(v)
@@ -89,7 +89,11 @@ func (w *world) expectSecret(g Gomega, a simulator.Account, want want) {
 		known[secrets.KeyPassword] = password
 	}
 	g.Expect(held).To(Equal(known)) // so no next password is left, nor a generated one beside a declared one
-	g.Expect(secret.Annotations[v1alpha1.AnnotationPasswordDigest] != "").To(Equal(want.password != ""))
+	remembered := BeEmpty()
+	if want.password != "" {
+		remembered = Not(BeEmpty())
+	}
+	g.Expect(secret.Annotations[v1alpha1.AnnotationPasswordDigest]).To(remembered)
 	if !want.lost {
 		g.Expect(w.sim.CheckPassword(a.ID, password)).To(BeTrue(), "not the account's password")
 	}
@@ -99,7 +103,7 @@ func (w *world) expectSecret(g Gomega, a simulator.Account, want want) {
 // expectParent says that the parent can be worked with.
 func (w *world) expectParent(g Gomega) {
 	var p v1alpha1.ParentAccount
-	g.Expect(k8s.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
 	g.Expect(p.Status.ObservedGeneration).To(Equal(p.Generation))
 	g.Expect(meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 }

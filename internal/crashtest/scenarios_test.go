@@ -227,16 +227,16 @@ func (w *world) withAPIKey(p *v1alpha1.ParentAccount) {
 }
 
 func deleteConnection(w *world) {
-	w.Expect(k8s.Delete(w.ctx, w.connection(name+"-connection"))).To(Succeed())
+	w.Expect(k8s.Delete(w.ctx(), w.connection(name+"-connection"))).To(Succeed())
 }
 
 func deleteChild(w *world) {
-	w.Expect(k8s.Delete(w.ctx, &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}})).To(Succeed())
+	w.Expect(k8s.Delete(w.ctx(), &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}})).To(Succeed())
 }
 
 // connection is the connection Secret of this name.
 func (w *world) connection(name string) *corev1.Secret {
 	var secret corev1.Secret
-	w.Expect(k8s.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: name}, &secret)).To(Succeed())
+	w.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &secret)).To(Succeed())
 	return &secret
 }

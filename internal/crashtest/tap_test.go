@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -91,9 +92,7 @@ func (t *tap) serve(w http.ResponseWriter, r *http.Request, s step, carryOut htt
 	if !t.take(r, s, func() bool { carryOut.ServeHTTP(answer, r); return answer.Code < http.StatusBadRequest }) {
 		panic(http.ErrAbortHandler) // closes the connection
 	}
-	for name, values := range answer.Header() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
 }

@@ -26,7 +26,7 @@ const (
 // world is what one run has for its own: a namespace, a provider, and the operator between the two.
 type world struct {
 	Gomega
-	ctx      context.Context
+	t        *testing.T
 	ns       string
 	sim      *simulator.Simulator
 	parent   simulator.Parent
@@ -40,10 +40,10 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{Gomega: NewWithT(t), ctx: t.Context(), tap: &tap{}}
+	w := &world{Gomega: NewWithT(t), t: t, tap: &tap{}}
 	w.tap.arm(boundary{})
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "crash-"}}
-	w.Expect(k8s.Create(w.ctx, ns)).To(Succeed())
+	w.Expect(k8s.Create(w.ctx(), ns)).To(Succeed())
 	w.ns = ns.Name
 	w.sim = simulator.New(simulator.Options{Key: key})
 	w.parent = w.sim.AddParent(simulator.Parent{Name: "acme-telephony", Email: "owner@acme.example"})
@@ -64,9 +64,11 @@ func newWorld(t *testing.T) *world {
 	w.endpoint = provider.URL
 	w.operator = newOperator(t, apiServer.URL, w.endpoint)
 	w.tap.kill = w.operator.kill
-	t.Cleanup(func() { w.explain(t) })
+	t.Cleanup(w.explain)
 	return w
 }
+
+func (w *world) ctx() context.Context { return w.t.Context() }
 
 // start starts the operator, anew if it ran before.
 func (w *world) start() {
@@ -75,17 +77,17 @@ func (w *world) start() {
 }
 
 // explain says what the operator did, where that was wrong.
-func (w *world) explain(t *testing.T) {
-	if !t.Failed() {
+func (w *world) explain() {
+	if !w.t.Failed() {
 		return
 	}
 	for _, s := range w.tap.taken() {
-		t.Logf("step: %s (answered: %v)", s.what, s.answered)
+		w.t.Logf("step: %s (answered: %v)", s.what, s.answered)
 	}
 	for _, name := range w.operator.logs {
 		log, _ := os.ReadFile(name)
 		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-		t.Logf("%s:\n%s", name, strings.Join(lines[max(0, len(lines)-20):], "\n"))
+		w.t.Logf("%s:\n%s", name, strings.Join(lines[max(0, len(lines)-20):], "\n"))
 	}
 }
 
@@ -99,7 +101,7 @@ func (w *world) account(name string) simulator.Account {
 // create creates an object in the world's namespace.
 func (w *world) create(o client.Object) {
 	o.SetNamespace(w.ns)
-	w.Expect(k8s.Create(w.ctx, o)).To(Succeed())
+	w.Expect(k8s.Create(w.ctx(), o)).To(Succeed())
 }
 
 // input is a Secret that the operator may read.
@@ -141,9 +143,9 @@ func (w *world) createChild(name string, change ...func(*v1alpha1.ChildAccount))
 // edit changes an object as a person would, trying again where that was overtaken.
 func edit[T client.Object](w *world, name string, o T, change func(T)) {
 	w.Eventually(func(g Gomega) {
-		g.Expect(k8s.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: name}, o)).To(Succeed())
+		g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, o)).To(Succeed())
 		change(o)
-		g.Expect(k8s.Update(w.ctx, o)).To(Succeed())
+		g.Expect(k8s.Update(w.ctx(), o)).To(Succeed())
 	}).WithTimeout(patience).Should(Succeed())
 }
 

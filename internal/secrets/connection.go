@@ -136,7 +136,7 @@ func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c C
 		return valuesOf(secret), nil
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := s.Client.Patch(ctx, secret, patch); err != nil {
+	if err := hide(s.Client.Patch(ctx, secret, patch), before, secret); err != nil {
 		c.Latest.set(nil)
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func newSecret(c Connection) *corev1.Secret {
 
 func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
 	fill(secret, c, values)
-	if err := s.Client.Create(ctx, secret); err != nil {
+	if err := hide(s.Client.Create(ctx, secret), secret); err != nil {
 		return nil, err
 	}
 	c.Latest.set(secret)

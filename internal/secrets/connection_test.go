@@ -2,8 +2,11 @@ package secrets_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -121,12 +124,8 @@ func TestWrite(t *testing.T) {
 	full := map[string]string{"accountID": "5", "password": "p", "apiKey": "k", "email": "a@acme.example", "added-by-hand": "x"}
 	with := func(changes map[string]string) map[string]string {
 		out := map[string]string{}
-		for k, v := range full {
-			out[k] = v
-		}
-		for k, v := range changes {
-			out[k] = v
-		}
+		maps.Copy(out, full)
+		maps.Copy(out, changes)
 		return out
 	}
 	for name, c := range map[string]struct {
@@ -396,5 +395,65 @@ func TestPrepareWithAnEmptyPassword(t *testing.T) {
 	password, err := newCluster(interceptor.Funcs{}).store().Prepare(background, connection, secrets.Values{secrets.KeyPassword: ""})
 	if err != nil || password == "" {
 		t.Errorf("no password, %v", err)
+	}
+}
+
+// An API server that repeats what it was given, as an admission policy may have it do.
+func TestErrorsShowNothingOfASecret(t *testing.T) {
+	refusal := func(o client.Object) error {
+		text, err := json.Marshal(o) // []byte as base64, as the API server writes it
+		if err != nil {
+			return err
+		}
+		s := o.(*corev1.Secret)
+		return apierrors.NewForbidden(corev1.Resource("secrets"), s.Name, fmt.Errorf("%s; %s; %.10s", text, s.Data[secrets.KeyPassword], s.Data[secrets.KeyPasswordNext]))
+	}
+	hooks := interceptor.Funcs{
+		Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) error {
+			return refusal(o)
+		},
+		Patch: func(_ context.Context, _ client.WithWatch, o client.Object, _ client.Patch, _ ...client.PatchOption) error {
+			return refusal(o)
+		},
+	}
+	values := secrets.Values{secrets.KeyPassword: "Pa55word-generated", secrets.KeyAPIKey: "key-of-the-account", secrets.KeyEmail: "a@acme.example"}
+	old := map[string]string{"password": "Pa55word-before", "passwordNext": "Pa55word-thereafter", "mine": "something-of-mine"}
+	for name, do := range map[string]func(secrets.Store) error{
+		"create":  func(s secrets.Store) error { _, err := s.Write(background, connection, values); return err },
+		"prepare": func(s secrets.Store) error { _, err := s.Prepare(background, connection, values); return err },
+		"promote": func(s secrets.Store) error { return s.Promote(background, connection, "Pa55word-promoted") },
+	} {
+		for state, api := range map[string]*cluster{"new": newCluster(hooks), "there": newCluster(hooks, held(connection, old))} {
+			err := do(api.store())
+			if name == "prepare" && state == "there" { // nothing to write
+				continue
+			}
+			if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), connection.Name) {
+				t.Errorf("%s, %s: error %v", name, state, err)
+				continue
+			}
+			for _, secret := range []string{"Pa55word-generated", "key-of-the-account", "Pa55word-before", "Pa55word-thereafter", "Pa55word-promoted", "something-of-mine"} {
+				for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err)} {
+					if strings.Contains(text, secret[:10]) || strings.Contains(text, base64.StdEncoding.EncodeToString([]byte(secret))[:8]) {
+						t.Errorf("%s, %s: %s is shown: %v", name, state, secret, text)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A Secret that somebody has emptied is filled again from one that the resource had by another name.
+func TestWriteIntoAnEmptiedSecret(t *testing.T) {
+	empty, other := held(connection, nil), connection
+	other.Name = "by-another-name"
+	empty.Data = nil
+	newer := held(other, map[string]string{"password": "newer"})
+	newer.Annotations[v1alpha1.AnnotationPasswordSerial] = "3"
+	store := newCluster(interceptor.Funcs{}, empty, newer).store()
+	store.Others = func(context.Context, secrets.Connection) ([]string, error) { return []string{other.Name}, nil }
+	got, err := store.Write(background, connection, known())
+	if err != nil || got[secrets.KeyPassword].Reveal() != "newer" {
+		t.Errorf("%v, %v", revealed(got), err)
 	}
 }

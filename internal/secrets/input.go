@@ -64,7 +64,7 @@ func (r Reader) Password(ctx context.Context, namespace, name, key string) (acco
 		return "", err
 	}
 	password := strings.TrimSuffix(string(value), "\n")
-	wrong := ""
+	var wrong string
 	switch {
 	case password == "":
 		wrong = "is empty"

@@ -3,6 +3,7 @@ package secrets
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -64,7 +65,7 @@ func (s Store) settle(ctx context.Context, c Connection, change func(*corev1.Sec
 		secret = newSecret(c)
 		fill(secret, c, nil)
 		change(secret)
-		return s.Client.Create(ctx, secret)
+		return hide(s.Client.Create(ctx, secret), secret)
 	}
 	before := secret.DeepCopy()
 	fill(secret, c, nil)
@@ -94,13 +95,14 @@ func inherit(secret *corev1.Secret, others []corev1.Secret) {
 			cmp.Compare(a.Name, b.Name),
 		)
 	})
+	if secret.Data == nil { // somebody has emptied it
+		secret.Data = map[string][]byte{}
+	}
 	for i := range others {
 		dropStaleKey(secret, account.Secret(others[i].Data[KeyAccountID]))
 		delete(secret.Data, KeyPassword)
 		delete(secret.Data, KeyPasswordNext)
-		for k, v := range others[i].Data {
-			secret.Data[k] = v
-		}
+		maps.Copy(secret.Data, others[i].Data)
 		for _, name := range []string{v1alpha1.AnnotationPasswordDigest, v1alpha1.AnnotationPasswordSerial, v1alpha1.AnnotationPasswordRotated} {
 			delete(secret.Annotations, name)
 			if v, ok := others[i].Annotations[name]; ok {

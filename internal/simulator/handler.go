@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -201,9 +202,7 @@ func (f Fault) transportAnswer() answer {
 		page := fmt.Sprintf("<html><body><h1>%d %s</h1></body></html>", ans.status, http.StatusText(ans.status))
 		ans.body = []byte(cmp.Or(f.Body, page))
 	}
-	for name, value := range f.Header {
-		ans.header[name] = value
-	}
+	maps.Copy(ans.header, f.Header)
 	ans.outcome = httpOutcome(ans.status)
 	return ans
 }

@@ -102,7 +102,7 @@ func readMultipart(parts *multipart.Reader) (map[string][]string, error) {
 	form := map[string][]string{}
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a wrapped one is of a form that broke off
 			return form, nil
 		}
 		if err != nil {

@@ -70,7 +70,7 @@ func (s *Simulator) Serve(ctx context.Context, options ServeOptions) (*Server, e
 // run serves until the context ends. HTTP/1 only: faults need to take connections over.
 func (v *Server) run(ctx context.Context, s *Simulator, listener net.Listener) {
 	defer close(v.stopped)
-	open, abandon := context.WithCancel(context.Background())
+	open, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
 	server := &http.Server{
 		Handler:           s.Handler(),
@@ -85,7 +85,7 @@ func (v *Server) run(ctx context.Context, s *Simulator, listener net.Listener) {
 		return
 	case <-ctx.Done():
 	}
-	patience, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if err := server.Shutdown(patience); errors.Is(err, context.DeadlineExceeded) {
 		abandon()

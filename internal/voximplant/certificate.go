@@ -9,8 +9,7 @@ import (
 // certificateProblem says what to do where the server's certificate was not accepted, "" where it is not that. It repeats
 // nothing of the certificate: that is the choice of whoever answers.
 func certificateProblem(err error) string {
-	var refused *tls.CertificateVerificationError
-	if !errors.As(err, &refused) {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 		return ""
 	}
 	var authority x509.UnknownAuthorityError

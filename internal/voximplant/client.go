@@ -66,7 +66,7 @@ type call struct {
 	// issuer is the account that the token is for; "" sends no token, the parameters identify the caller.
 	issuer  string
 	timeout time.Duration
-	// secrets are the values in params that must not show in any text.
+	// secrets are the values in params that must not show in any text, beside the parent's API key, which never shows.
 	secrets []account.Secret
 }
 
@@ -98,7 +98,7 @@ func (c *Client) try(ctx context.Context, call call) (*answer, *account.Error) {
 			return nil, &account.Error{Class: account.Unauthorized, Method: call.method, Message: err.Error()}
 		}
 	}
-	redact := newRedactor(append(call.secrets, token)...)
+	redact := newRedactor(append(call.secrets, token, c.config.ParentAPIKey)...)
 	start := time.Now()
 	a, failed := c.send(ctx, call, token, redact)
 	c.learn(call, token, failed)
@@ -127,8 +127,7 @@ func (c *Client) learn(call call, token account.Secret, failed *account.Error) {
 
 // notSent is the error where no request was made; an *account.Error of the gate's own stays what it is.
 func notSent(method string, redact redactor, err error) *account.Error {
-	var own *account.Error
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*account.Error](err); ok {
 		named := *own
 		named.Method = cmp.Or(own.Method, method)
 		return &named
@@ -280,8 +279,7 @@ func redirectProblem(resp *http.Response) string {
 
 // transportProblem is the cause without the method and address that net/http puts before it.
 func transportProblem(err error) string {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	switch {
@@ -301,12 +299,10 @@ func transportProblem(err error) string {
 // withoutAddresses leaves out ports and addresses, which differ from try to try: the same trouble has the same text,
 // so that a status that repeats it need not be written again.
 func withoutAddresses(err error) string {
-	var lookup *net.DNSError
-	if errors.As(err, &lookup) {
+	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
 		return "the host " + lookup.Name + " can't be found"
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return "the endpoint can't be reached: " + op.Err.Error()
 	}
 	return err.Error()

@@ -114,7 +114,7 @@ var languageCodes = func() map[string]bool {
 }()
 
 var (
-	plainEmail   = regexp.MustCompile(`^[^\s@;,<>"]{1,64}@[^\s@;,<>"]{1,190}$`)
+	plainEmail   = regexp.MustCompile(`^[^\s\pZ\pC@;,<>"]{1,64}@[^\s\pZ\pC@;,<>"]{1,190}$`)
 	plainDecimal = regexp.MustCompile(`^\d{1,9}(\.\d{1,4})?$`)
 	accountName  = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]*$`)
 )

@@ -2,14 +2,30 @@ package voximplant
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
 func FuzzParseCredentials(f *testing.F) {
 	f.Add([]byte(`{"account_id": 1, "key_id": "k", "private_key": "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----"}`))
 	f.Add([]byte(`{"account_id": "1"}`))
 	f.Add([]byte(`[1]`))
+	f.Add([]byte(`{"account_id": 1, "key_id": ["CANARY"], "private_key": 5}`))
+	f.Add([]byte(`"CANARY`))
+	sim := simulator.New(simulator.Options{Key: simulator.SharedKey()})
+	f.Add(sim.Credentials(sim.AddParent(simulator.Parent{Name: "CANARY", Email: "canary@example.com"}).ID))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseCredentials(data)
 		switch {
@@ -54,6 +70,112 @@ func FuzzDecodeAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// canned gives every request the same answer, in which ECHO stands for all that was sent.
+type canned struct {
+	status                              int
+	contentType, location, waited, body string
+}
+
+func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
+	httptrace.ContextClientTrace(req.Context()).GotConn(httptrace.GotConnInfo{})
+	sent, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(sent))
+	if err != nil {
+		return nil, err
+	}
+	echo := strings.NewReplacer("ECHO", fmt.Sprint(req.Header, form)).Replace
+	return &http.Response{
+		StatusCode: c.status, Body: io.NopCloser(strings.NewReader(echo(c.body))), ContentLength: -1,
+		Header: http.Header{"Content-Type": {echo(c.contentType)}, "Location": {echo(c.location)}, "Retry-After": {c.waited}},
+		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: req,
+	}, nil
+}
+
+// FuzzAnswers has every call answered with anything at all: whatever comes, it is an answer that makes sense, or an error
+// of the table that shows nothing secret and owns up to its doubts.
+func FuzzAnswers(f *testing.F) {
+	for _, seed := range []canned{
+		{200, "application/json", "", "", page},
+		{200, "application/json", "", "", emptyPage},
+		{200, "application/json", "", "", `{"result": 1, "account_id": 17, "api_key": "k", "active": true}`},
+		{200, "application/json", "", "", `{"result": {"account_id": 5, "api_key": "k"}, "api_address": "api.example"}`},
+		{200, "application/json", "", "", `{"error": {"code": 464, "msg": "ECHO"}}`},
+		{200, "application/json", "", "", `{"error": {"code": 101, "msg": "no ECHO"}}`},
+		{200, "application/json", "", "", `{"error": {"code": 455, "msg": "expired"}}`},
+		{429, "application/json", "", "Wed, 21 Oct 2037 07:28:00 GMT", `{"errors": [{"code": "340", "msg": "Repeat after 9 seconds"}]}`},
+		{401, "text/html", "", "", "<html>ECHO"},
+		{500, "text/x; x=ECHO", "", "3", "ECHO"},
+		{302, "", "http://ECHO", "", ""},
+		{307, "", "%zzECHO", "", ""},
+		{200, "", "", "", `{"result": "ECHO`},
+	} {
+		f.Add(seed.status, seed.contentType, seed.location, seed.waited, seed.body)
+	}
+	sim := simulator.New(simulator.Options{Key: simulator.SharedKey()})
+	config := Config{Credentials: credentials(f, sim.Credentials(sim.AddParent(simulator.Parent{Name: "parent", Email: "parent@example.com"}).ID))}
+	withParentKey(&config)
+	f.Fuzz(func(t *testing.T, status int, contentType, location, waited, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		config.Transport = canned{status, contentType, location, waited, body}
+		r, err := New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		presign(r)
+		created, err := r.Create(background, newAccount("child-1"))
+		sensible(t, status, true, err, validID(created.Account.ID))
+		sensible(t, status, true, r.Update(background, []string{"5"}, []account.Change{change(t, "active", "true")}), true)
+		sensible(t, status, true, r.SetPassword(background, "5", goodPassword), true)
+		sensible(t, status, true, r.SetCustomData(background, "5", "claim"), true)
+		self, err := r.Self(background)
+		sensible(t, status, false, err, validID(self.ID))
+		_, err = r.CheckPassword(background, "5", goodPassword)
+		sensible(t, status, false, err, true)
+		key, err := r.RecoverKey(background, "5", goodPassword)
+		sensible(t, status, false, err, key != "")
+		last, ascending := 0, true
+		err = r.List(background, provider.Known{IDs: []string{"5"}}, func(p provider.Page) {
+			for _, a := range p.Accounts {
+				id, err := strconv.Atoi(a.ID)
+				ascending, last = ascending && err == nil && (id > last || p.Partial), id
+			}
+		})
+		sensible(t, status, false, err, ascending)
+	})
+}
+
+// presign spares the signing, which takes longer than all the rest.
+func presign(r *Remote) {
+	tokens := r.client.tokens
+	for _, issuer := range []string{r.client.config.Credentials.AccountID, "5"} {
+		tokens.keep(issuer, signedToken{text: "canary-token-of-" + account.Secret(issuer), expires: time.Now().Add(time.Hour)}, time.Now())
+	}
+}
+
+// sensible checks one outcome; good says whether what came without an error is what it should be.
+func sensible(t *testing.T, status int, write bool, err error, good bool) {
+	t.Helper()
+	if err == nil {
+		if !good || status >= 300 {
+			t.Errorf("HTTP %d is taken for an answer", status)
+		}
+		return
+	}
+	var e *account.Error
+	if !errors.As(err, &e) || e.Class == "" || e.RetryAfter < 0 || e.RetryAfter > longestWait {
+		t.Fatalf("%#v", err)
+	}
+	if write && e.Code == 0 && status != http.StatusTooManyRequests && !e.Doubt {
+		t.Errorf("no doubt after %v", err)
+	}
+	noSecrets(t, fmt.Sprintf("%v %+v %#v", err, err, err), []string{goodPassword.Reveal(), testAPIKey.Reveal(), "canary-token-of-"})
 }
 
 func FuzzRefusalText(f *testing.F) {

@@ -2,6 +2,7 @@ package voximplant
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"cpaas.dev/child-account-operator/internal/account"
@@ -62,7 +63,7 @@ func (r *Remote) List(ctx context.Context, known provider.Known, yield func(prov
 		case err == nil:
 			r.settle(at, found)
 			return nil
-		case err == errEmpty:
+		case errors.Is(err, errEmpty):
 			doubtful = true // nothing is learnt: perhaps there are no accounts any more
 		case found || !refusesRequest(err):
 			return err

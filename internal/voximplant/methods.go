@@ -113,8 +113,7 @@ func (c *Client) GetChildrenAccountsByKey(ctx context.Context, p GetChildrenAcco
 		return nil, &account.Error{Class: account.Invalid, Method: methodGetChildrenAccounts, Message: "the parent's API key is not known"}
 	}
 	return c.childrenAccounts(ctx, p, call{
-		params:  url.Values{"account_id": {c.config.Credentials.AccountID}, "api_key": {key.Reveal()}},
-		secrets: []account.Secret{key},
+		params: url.Values{"account_id": {c.config.Credentials.AccountID}, "api_key": {key.Reveal()}},
 	})
 }
 
@@ -220,7 +219,7 @@ func (c *Client) AddAccount(ctx context.Context, p AddAccountParams) (*AddedAcco
 	}
 	a, err := c.do(ctx, call{
 		method: methodAddAccount, params: v, write: true,
-		issuer: c.config.Credentials.AccountID, secrets: []account.Secret{p.Password, c.config.ParentAPIKey},
+		issuer: c.config.Credentials.AccountID, secrets: []account.Secret{p.Password},
 	})
 	switch {
 	case err != nil:

@@ -1,9 +1,6 @@
 package voximplant
 
 import (
-	"cmp"
-	"net/url"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -11,31 +8,20 @@ import (
 )
 
 const (
-	redactedText = "[redacted]"
 	// longestMessage is how many runes of a text from outside an error carries.
 	longestMessage = 256
+	// longestText is how many bytes of it are looked at.
+	longestText = 16 << 10
 )
 
 // redactor takes the secrets that one request carried out of texts from outside.
-type redactor []string
+type redactor account.Redactor
 
-func newRedactor(secrets ...account.Secret) redactor {
-	var r redactor
-	for _, s := range secrets {
-		if plain := s.Reveal(); plain != "" {
-			r = append(r, plain, url.QueryEscape(plain), url.PathEscape(plain))
-		}
-	}
-	// The longest first, so that none is left over in part.
-	slices.SortFunc(r, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-	return slices.Compact(r)
-}
+func newRedactor(secrets ...account.Secret) redactor { return secrets }
 
 // clean makes a text from outside fit for an error: no secret, no control character, at most longestMessage runes.
 func (r redactor) clean(text string) string {
-	for _, secret := range r {
-		text = strings.ReplaceAll(text, secret, redactedText)
-	}
+	text = account.Redactor(r).Redact(text[:min(len(text), longestText)])
 	text = strings.ToValidUTF8(text, string(unicode.ReplacementChar))
 	text = strings.Join(strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }), " ")
 	if runes := []rune(text); len(runes) > longestMessage {

@@ -1,11 +1,11 @@
 package voximplant
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +42,18 @@ func TestAnswersThatEchoSecrets(t *testing.T) {
 		},
 		"message about the caller": func(w http.ResponseWriter, req *http.Request) {
 			respond(403, "application/json", `{"error": {"code": 104, "msg": "refused: `+quote(echo(req))+`"}}`)(w, req)
+		},
+		"message in base64": func(w http.ResponseWriter, req *http.Request) {
+			respond(200, "application/json", `{"error": {"code": 101, "msg": "refused: `+base64.StdEncoding.EncodeToString([]byte(echo(req)))+`"}}`)(w, req)
+		},
+		"message cut short": func(w http.ResponseWriter, req *http.Request) {
+			_ = req.ParseForm()
+			var parts []string
+			for _, secret := range []string{"account_password", "new_child_account_password", "parent_account_api_key", "api_key"} {
+				parts = append(parts, fmt.Sprintf("%.10s", req.PostForm.Get(secret)))
+			}
+			_ = echo(req)
+			respond(200, "application/json", `{"error": {"code": 101, "msg": "`+quote(strings.Join(parts, "... "))+`"}}`)(w, req)
 		},
 		"HTML": func(w http.ResponseWriter, req *http.Request) {
 			respond(500, "text/html", "<html>"+echo(req))(w, req)
@@ -100,8 +112,11 @@ func TestAnswersThatEchoSecrets(t *testing.T) {
 func noSecrets(t *testing.T, text string, secrets []string) {
 	t.Helper()
 	for _, secret := range secrets {
-		if secret != "" && (strings.Contains(text, secret) || strings.Contains(text, url.QueryEscape(secret))) {
-			t.Errorf("%q shows in %s", secret, text)
+		encoded := base64.StdEncoding.EncodeToString([]byte(secret))
+		for _, spelling := range []string{secret, url.QueryEscape(secret), encoded} {
+			if part := spelling[:min(len(spelling), 8)]; part != "" && strings.Contains(text, part) {
+				t.Errorf("%q shows in %s", secret, text)
+			}
 		}
 	}
 }
@@ -175,9 +190,6 @@ func TestClean(t *testing.T) {
 	// A secret at the place where the text is cut off doesn't show in part.
 	if cut := r.clean(strings.Repeat("x", longestMessage-3) + "abcdef"); strings.Contains(cut, "abc") {
 		t.Error(cut)
-	}
-	if secrets := newRedactor("abc"); !slices.Equal(secrets, redactor{"abc"}) {
-		t.Errorf("%v", len(secrets))
 	}
 }
 

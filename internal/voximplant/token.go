@@ -2,7 +2,7 @@ package voximplant
 
 import (
 	"crypto/rsa"
-	"fmt"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -86,7 +86,7 @@ func (s *tokenSource) keep(issuer string, t signedToken, now time.Time) {
 func (s *tokenSource) sign(issuer string, now time.Time) (signedToken, error) {
 	iss, err := strconv.ParseInt(issuer, 10, 64)
 	if err != nil {
-		return signedToken{}, fmt.Errorf("the issuer of a token must be an account id")
+		return signedToken{}, errors.New("the issuer of a token must be an account id")
 	}
 	issued := now.Add(-tokenBackdate).Truncate(time.Second)
 	expires := issued.Add(tokenLife)
@@ -94,7 +94,7 @@ func (s *tokenSource) sign(issuer string, now time.Time) (signedToken, error) {
 	token.Header["kid"] = s.keyID
 	text, err := token.SignedString(s.key)
 	if err != nil {
-		return signedToken{}, fmt.Errorf("signing a token failed") // the key's own text is none of the log's business
+		return signedToken{}, errors.New("signing a token failed") // the key's own text is none of the log's business
 	}
 	return signedToken{text: account.Secret(text), issued: issued, expires: expires}, nil
 }

@@ -171,7 +171,7 @@ func ReadYAML[T any](path string) ([]T, error) {
 	var documents []T
 	for {
 		var document T
-		if err := decoder.Decode(&document); err == io.EOF {
+		if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 			return documents, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)

@@ -26,10 +26,12 @@ func endOnSignals(end context.CancelCauseFunc) {
 func endWithParent(end context.CancelCauseFunc) {
 	parent := os.Getppid()
 	go func() {
-		for os.Getppid() == parent {
-			time.Sleep(time.Second)
+		for range time.Tick(time.Second) {
+			if os.Getppid() != parent {
+				end(ErrInterrupted)
+				return
+			}
 		}
-		end(ErrInterrupted)
 	}()
 }
 

@@ -60,7 +60,7 @@ func (p *Process) Stop() error {
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.ended
-	return fmt.Errorf("killed: it did not end within %s.", stopTimeout)
+	return fmt.Errorf("killed: it did not end within %s", stopTimeout)
 }
 
 // tail returns the last lines of a file, "" if there are none.
