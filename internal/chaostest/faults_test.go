@@ -30,7 +30,7 @@ func someFault(r *rand.Rand) simulator.Fault {
 
 // loseAnswers spoils calls; now and then the provider is down for a while.
 func (w *world) loseAnswers(ctx context.Context, r *rand.Rand) {
-	for pass(ctx, between(r, 100*time.Millisecond, time.Second)) {
+	for pass(ctx, between(r, 100*time.Millisecond, 600*time.Millisecond)) {
 		w.sim.AddFault(someFault(r))
 		if r.IntN(60) == 0 {
 			down := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown})

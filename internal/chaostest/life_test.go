@@ -61,9 +61,6 @@ func newLife(w *world, r *rand.Rand) *life {
 		res := &resource{child: c, deleted: true, passwords: map[string]string{}, todo: make(chan deed, 10_000)}
 		l.resources = append(l.resources, res)
 		l.doers.Go(func() { l.do(res) })
-		if r.IntN(3) > 0 {
-			l.declare(res)
-		}
 	}
 	return l
 }
@@ -99,7 +96,7 @@ func (l *life) meetStrangers() {
 
 // goOn draws what happens next until the time is over.
 func (l *life) goOn(ctx context.Context) {
-	for pass(ctx, between(l.dice, 20*time.Millisecond, 180*time.Millisecond)) {
+	for pass(ctx, between(l.dice, 20*time.Millisecond, 160*time.Millisecond)) {
 		l.drawn++
 		happening := l.draw()
 		happening(l, l.resources[l.dice.IntN(len(l.resources))])

@@ -94,7 +94,7 @@ func startReplicas(w *world, r *rand.Rand) *replicas {
 			select {
 			case <-over:
 				return
-			case <-time.After(300 * time.Millisecond):
+			case <-time.After(time.Second):
 				all.keepTwo()
 			}
 		}

@@ -83,9 +83,11 @@ func (w *world) startControlPlane() {
 func (w *world) restartAPIServer(ctx context.Context, r *rand.Rand) {
 	server := w.control.ControlPlane.GetAPIServer()
 	for pass(ctx, between(r, 25*time.Second, 50*time.Second)) {
+		down := time.Now()
 		_ = server.Stop() // one that does not end in time is killed
 		w.restarts++
 		NewWithT(w.t).Eventually(server.Start).WithTimeout(2*time.Minute).Should(Succeed(), "the API server does not come back")
+		w.t.Logf("the API server was away for %.1f s", time.Since(down).Seconds())
 	}
 }
 

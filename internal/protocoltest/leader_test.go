@@ -67,8 +67,8 @@ func desired(o object) account.State { return account.State{"email": o.accountNa
 
 // asSeen is the view, spoilt where the step that would have cared is left out.
 func (l *leader) asSeen(o object, view account.View) account.View {
-	if l.without.noLookAfterDoubt {
-		view.Doubt = false
+	if l.without.noLookAfterDoubt { // neither after a lost answer nor because of an intent
+		view.Doubt, view.Fresh = false, view.Fresh || view.Listed
 	}
 	if l.without.noClaimCheck && view.Account != nil {
 		a := *view.Account

@@ -2,6 +2,7 @@ package protocoltest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"runtime"
 	"slices"
@@ -18,7 +19,7 @@ import (
 
 // Few names, so that they meet.
 var (
-	resources = []string{"one", "two", "three"}
+	resources = []string{"one", "two"}
 	accounts  = []string{"acme-a", "acme-b"}
 )
 
@@ -61,6 +62,7 @@ func newMachine(t *rapid.T, without steps) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.declare(resources[0], draw(m, "account", accounts)) // a game without a resource is none
 	for i := range m.leaders {
 		m.leaders[i] = &leader{machine: m}
 		m.leaders[i].start()
@@ -73,10 +75,13 @@ func (m *machine) note(format string, args ...any) { m.t.Logf(format, args...) }
 
 func (l *leader) number() int { return slices.Index(l.leaders[:], l) }
 
+// rarely keeps rare what ends the interesting part of a game.
+func (m *machine) rarely() bool { return rapid.IntRange(0, 9).Draw(m.t, "rarely") == 9 }
+
 func draw[T any](m *machine, label string, of []T) T { return rapid.SampledFrom(of).Draw(m.t, label) }
 
-// Declare applies a resource, anew with another account name perhaps.
-func (m *machine) Declare(*rapid.T) {
+// declares applies a resource, anew with another account name perhaps.
+func (m *machine) declares(*rapid.T) {
 	name := draw(m, "resource", resources)
 	if _, there := m.objects[name]; !there {
 		m.declare(name, draw(m, "account", accounts))
@@ -84,48 +89,62 @@ func (m *machine) Declare(*rapid.T) {
 	}
 }
 
-// Delete deletes a resource; its account stays.
-func (m *machine) Delete(*rapid.T) {
-	name := draw(m, "resource", resources)
-	delete(m.objects, name)
-	m.note("%s is deleted", name)
-}
+// leader draws one of the two.
+func (m *machine) leader() *leader { return m.leaders[rapid.IntRange(0, 1).Draw(m.t, "leader")] }
 
-// Watch brings a leader's cache up to date for one resource.
-func (m *machine) Watch(*rapid.T) {
-	l, name := draw(m, "leader", m.leaders[:]), draw(m, "resource", resources)
-	if o, there := m.objects[name]; there {
-		l.cache[name] = o
-	} else {
-		delete(l.cache, name)
+// deletes deletes a resource; its account stays.
+func (m *machine) deletes(*rapid.T) {
+	if name := draw(m, "resource", resources); m.rarely() {
+		delete(m.objects, name)
+		m.note("%s is deleted", name)
 	}
-	m.note("leader %d sees %s as it is", l.number(), name)
 }
 
-// List has a leader read the whole list.
-func (m *machine) List(*rapid.T) {
-	l := draw(m, "leader", m.leaders[:])
-	m.note("leader %d lists", l.number())
-	_ = l.dir.Refresh(context.Background(), directory.Known{})
-}
-
-// Reconcile gives a leader its turn.
-func (m *machine) Reconcile(*rapid.T) {
-	l, name := draw(m, "leader", m.leaders[:]), draw(m, "resource", resources)
+// reconciles gives a leader its turn, with what it has in its cache and knows of the provider, old or new.
+func (m *machine) reconciles(*rapid.T) {
+	l, name := m.leader(), draw(m, "resource", resources)
+	if rapid.IntRange(0, 2).Draw(m.t, "watches") == 2 {
+		l.watch(name)
+	}
 	m.interrupted = false
 	l.reconcile(name)
 	m.actor = nil
 }
 
-// Crash kills a leader and starts another in its place.
-func (m *machine) Crash(*rapid.T) {
-	l := draw(m, "leader", m.leaders[:])
-	m.note("leader %d is killed", l.number())
-	l.start()
+// sees brings a leader up to date.
+func (m *machine) sees(*rapid.T) {
+	l := m.leader()
+	for _, name := range resources {
+		l.watch(name)
+	}
+	l.list()
 }
 
-// Land has a late call carried out.
-func (m *machine) Land(*rapid.T) {
+// watch brings the cache up to date for one resource.
+func (l *leader) watch(name string) {
+	delete(l.cache, name)
+	if o, there := l.objects[name]; there {
+		l.cache[name] = o
+	}
+	l.note("leader %d sees %s as it is", l.number(), name)
+}
+
+// list reads the whole list.
+func (l *leader) list() {
+	l.note("leader %d lists", l.number())
+	_ = l.dir.Refresh(context.Background(), directory.Known{}) // it may get no answer
+}
+
+// crashes kills a leader and starts another in its place.
+func (m *machine) crashes(*rapid.T) {
+	if l := m.leader(); rapid.IntRange(0, 3).Draw(m.t, "now and then") == 3 {
+		m.note("leader %d is killed", l.number())
+		l.start()
+	}
+}
+
+// lands has a late call carried out.
+func (m *machine) lands(*rapid.T) {
 	if len(m.late) > 0 {
 		m.note("a late %s is carried out", m.late[0].method)
 		m.carryOut(m.late[0])
@@ -133,10 +152,10 @@ func (m *machine) Land(*rapid.T) {
 	}
 }
 
-// Stranger makes an account that is nobody's.
-func (m *machine) Stranger(*rapid.T) {
+// stranger makes an account that is nobody's.
+func (m *machine) stranger(*rapid.T) {
 	name := draw(m, "account", accounts)
-	if _, there := m.sim.Account(name); !there && rapid.IntRange(0, 3).Draw(m.t, "rarely") == 0 {
+	if _, there := m.sim.Account(name); !there && m.rarely() {
 		m.note("somebody makes %s by hand", name)
 		m.sim.PutAccount(simulator.Account{ParentID: m.parent.ID, Fields: simulator.Fields{
 			"account_name": name, "account_email": name + "@else.example", "active": true,
@@ -151,12 +170,12 @@ func (m *machine) interrupt() {
 		return
 	}
 	me, uid := m.actor, m.actsFor
-	switch rapid.IntRange(0, 9).Draw(m.t, "interrupted by") {
-	case 1:
+	switch rapid.IntRange(0, 15).Draw(m.t, "interrupted by") {
+	case 14:
 		m.note("  leader %d is killed in the middle", me.number())
 		me.start()
 		m.actor = nil
-	case 2:
+	case 15:
 		m.interrupting, m.interrupted = true, true
 		m.note("  meanwhile:")
 		m.leaders[1-me.number()].reconcile(draw(m, "resource", resources))
@@ -165,8 +184,8 @@ func (m *machine) interrupt() {
 	}
 }
 
-// Check says what must hold whatever happens.
-func (m *machine) Check(*rapid.T) {
+// check says what must hold whatever happens.
+func (m *machine) check(*rapid.T) {
 	holders := map[string]string{}
 	for _, name := range resources {
 		o := m.objects[name]
@@ -195,10 +214,23 @@ func (m *machine) checkAccount(o object) {
 
 // play is a game of the machine.
 func play(without steps) func(*rapid.T) {
-	return func(t *rapid.T) { t.Repeat(rapid.StateMachineActions(newMachine(t, without))) }
+	return func(t *rapid.T) {
+		m := newMachine(t, without)
+		t.Repeat(map[string]func(*rapid.T){
+			"":        m.check,
+			"declare": m.declares, "delete": m.deletes, "stranger": m.stranger,
+			"reconcile": m.reconciles, "reconcile too": m.reconciles, "reconcile again": m.reconciles,
+			"see": m.sees, "crash": m.crashes, "land": m.lands,
+		})
+	}
 }
 
-func TestOneAccountForOneResource(t *testing.T) { rapid.Check(t, play(steps{})) }
+func TestOneAccountForOneResource(t *testing.T) {
+	if flag.Lookup("rapid.checks").Value.String() == "100" { // the default: enough to find a violation in most runs only
+		t.Cleanup(set("rapid.checks", "1000"))
+	}
+	rapid.Check(t, play(steps{}))
+}
 
 // Why each step is needed: without it there is a way to two accounts for one resource, or to one account for two. The log
 // (-v) has the shortest one that was found.
@@ -220,6 +252,13 @@ func TestEachStepIsNeeded(t *testing.T) {
 	}
 }
 
+// set sets a flag, as rapid has no other way, and returns what sets it back.
+func set(name, value string) (back func()) {
+	given := flag.Lookup(name).Value.String()
+	_ = flag.Set(name, value) // both are of rapid's own
+	return func() { _ = flag.Set(name, given) }
+}
+
 // finding is a test that may fail.
 type finding struct {
 	testing.TB
@@ -227,8 +266,11 @@ type finding struct {
 	words  string
 }
 
-// try checks a property.
+// try checks a property, more often than usual, as it is to fail, and without much ado then.
 func (f *finding) try(property func(*rapid.T)) {
+	for name, value := range map[string]string{"rapid.checks": "10000", "rapid.shrinktime": "1s", "rapid.nofailfile": "true"} {
+		defer set(name, value)()
+	}
 	ended := make(chan struct{})
 	go func() { // FailNow ends the goroutine
 		defer close(ended)

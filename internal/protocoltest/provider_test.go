@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"path"
 	"strconv"
@@ -20,6 +21,8 @@ const (
 	answered    fate = "answered"
 	answerLost  fate = "answer lost"
 	requestLost fate = "request lost"
+	// refused: there was no connection, so the caller knows that nothing was done.
+	refused fate = "no connection"
 	// late: the caller has given up when the call is carried out.
 	late fate = "late"
 )
@@ -33,15 +36,18 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	method := path.Base(r.URL.Path)
-	fates := []fate{answered, answered, answered, requestLost}
+	fates := []fate{answered, answered, answered, answered, answered, requestLost}
 	if method == "AddAccount" {
-		fates = []fate{answered, answerLost, requestLost, late}
+		fates = []fate{answered, answerLost, requestLost, refused, late}
 	}
 	is := rapid.SampledFrom(fates).Draw(m.t, method)
 	m.note("  %s: %s", method, is)
+	if is != refused {
+		connected(r)
+	}
 	sent := call{request: r, body: body, method: method, uid: m.actsFor, excused: m.interrupted}
 	switch is {
-	case requestLost:
+	case requestLost, refused:
 		return nil, errLost
 	case late:
 		sent.excused = true // whoever sent it could not know
@@ -53,6 +59,13 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errLost
 	}
 	return answer, nil
+}
+
+// connected lets the client know that its request may have left.
+func connected(r *http.Request) {
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
 }
 
 // call is a call on its way.
