@@ -47,8 +47,9 @@ func TestChaos(t *testing.T) {
 	}
 	all.Wait()
 	w.sim.ClearFaults()
+	t.Logf("nothing goes wrong any more, from %s on", time.Now().UTC().Format(time.TimeOnly))
 	life.end()
-	t.Logf("%d edits and the like, %d leaders killed, %d restarts of the API server; calls: %v", life.drawn, replicas.killed, w.restarts, w.sim.Counts())
+	t.Logf("%d edits and the like, %d leaders killed, %d restarts of the API server; calls: %v", life.drawn, replicas.killed, w.restarts, w.sim.Counters().Outcomes)
 	if t.Failed() {
 		return
 	}

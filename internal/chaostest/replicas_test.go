@@ -2,6 +2,8 @@ package chaostest
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -189,11 +191,13 @@ func (all *replicas) end() {
 		p.kill()
 		if all.t.Failed() {
 			lines := strings.Split(string(p.words()), "\n")
-			all.t.Logf("the end of %s:\n%s", p.log, strings.Join(lines[max(0, len(lines)-30):], "\n"))
+			all.t.Logf("the end of %s:\n%s", p.log, strings.Join(lines[max(0, len(lines)-10):], "\n"))
 		}
 	}
-	if keep := os.Getenv("CHAOS_LOGS"); keep != "" {
-		_ = os.CopyFS(keep, os.DirFS(all.dir))
+	if keep := os.Getenv("CHAOS_LOGS"); keep != "" { // an empty directory
+		calls, err := json.Marshal(all.sim.Calls()) // without the secrets
+		err = errors.Join(err, os.CopyFS(keep, os.DirFS(all.dir)), os.WriteFile(filepath.Join(keep, "calls.json"), calls, 0o600))
+		NewWithT(all.t).Expect(err).NotTo(HaveOccurred())
 	}
 }
 

@@ -68,7 +68,7 @@ func (w *world) startControlPlane() {
 	g := NewWithT(w.t)
 	w.control = &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
 	server := w.control.ControlPlane.GetAPIServer()
-	server.CertDir, server.StartTimeout, server.StopTimeout = w.t.TempDir(), time.Minute, 5*time.Second
+	server.CertDir, server.StartTimeout, server.StopTimeout = w.t.TempDir(), time.Minute, time.Second
 	config, err := w.control.Start()
 	g.Expect(err).NotTo(HaveOccurred())
 	w.t.Cleanup(func() { _ = w.control.Stop() })
@@ -82,7 +82,7 @@ func (w *world) startControlPlane() {
 // restartAPIServer restarts the API server now and then, at the same port and upon the same etcd.
 func (w *world) restartAPIServer(ctx context.Context, r *rand.Rand) {
 	server := w.control.ControlPlane.GetAPIServer()
-	for pass(ctx, between(r, 25*time.Second, 50*time.Second)) {
+	for pass(ctx, between(r, 30*time.Second, 60*time.Second)) {
 		down := time.Now()
 		_ = server.Stop() // one that does not end in time is killed
 		w.restarts++
