@@ -175,7 +175,7 @@ func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d 
 		s.observe(*d.Account)
 		return out
 	}
-	if s.rotated && !s.keyKnown() { // the new password finds it
+	if s.promoted != "" && !s.keyKnown() { // the new password finds it
 		return r.connect(ctx, s, d)
 	}
 	s.confirm(d, r.Clock.Now())

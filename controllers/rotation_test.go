@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -96,6 +97,26 @@ var _ = Describe("rotate-password", func() {
 		w.sim.Update(func(s *simulator.Settings) { s.PasswordChangeBlocked = false })
 		rotate(ctx, c, "3")
 		w.rotated(ctx, c, second)
+	})
+
+	It("finds a lost API key with the new password, also where it is rotated as soon as the account is found again", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		c := w.applyReady(ctx, "acme-again")
+		first := connectionOf(ctx, c)["password"]
+		Expect(k8s.Delete(ctx, c)).To(Succeed())
+		Eventually(func() error { return k8s.Get(ctx, client.ObjectKeyFromObject(c), &v1alpha1.ChildAccount{}) }).Should(Satisfy(apierrors.IsNotFound))
+		w.stop() // so that nobody hears of the edit
+		secret := &corev1.Secret{}
+		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, secret)).To(Succeed())
+		delete(secret.Data, "apiKey")
+		Expect(k8s.Update(ctx, secret)).To(Succeed())
+
+		again := w.child(c.Name)
+		rotating("at once")(again)
+		Expect(k8s.Create(ctx, again)).To(Succeed())
+		w.start(ctx)
+		w.rotated(ctx, again, first)
+		Eventually(func() map[string]string { return connectionOf(ctx, again) }).Should(HaveKeyWithValue("apiKey", w.account("acme-again").Fields["api_key"]))
 	})
 
 	It("survives a crash between the phases, asked for still or not any more", func(ctx SpecContext) {

@@ -33,8 +33,8 @@ type childScope struct {
 	passwordMark string
 	// rotation is the value of the annotation that asks for a new generated password, "" where none is to be generated.
 	rotation string
-	// rotated is set where this reconcile gave the account a new generated password.
-	rotated bool
+	// promoted is the generated password that took the former one's place in this reconcile, "" where none did.
+	promoted account.Secret
 	// applied is set where the account is known to have the declared password.
 	applied bool
 	// foundOff is set where the account was found by its claim, switched off, and whether it is to be on is not declared.
