@@ -39,7 +39,7 @@ type echo func(w http.ResponseWriter, text, parts string)
 // refusing answers a code with a message that repeats everything.
 func refusing(code int) echo {
 	return func(w http.ResponseWriter, text, _ string) {
-		answer(w, http.StatusOK, "application/json", refusalOf(code, "refused: "+text))
+		reply(w, http.StatusOK, "application/json", refusalOf(code, "refused: "+text))
 	}
 }
 
@@ -51,7 +51,7 @@ func refusalOf(code int, message string) string {
 	return string(body)
 }
 
-func answer(w http.ResponseWriter, status int, contentType, body string) {
+func reply(w http.ResponseWriter, status int, contentType, body string) {
 	w.Header()["Content-Type"] = []string{contentType} // as it is, whatever is in it
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
@@ -63,20 +63,20 @@ var echoes = map[string]echo{
 	"expired": refusing(455), "taken": refusing(106), "email-taken": refusing(128), "blocked": refusing(127), "field": refusing(496),
 	"short": refusing(112), "blank": refusing(463), "rules": refusing(464), "weak": refusing(523), "spaces": refusing(524), "had-before": refusing(535), "no-change": refusing(230),
 	"in-base64": func(w http.ResponseWriter, text, _ string) {
-		answer(w, http.StatusOK, "application/json", refusalOf(101, base64.StdEncoding.EncodeToString([]byte(text))))
+		reply(w, http.StatusOK, "application/json", refusalOf(101, base64.StdEncoding.EncodeToString([]byte(text))))
 	},
 	"cut-short": func(w http.ResponseWriter, _, parts string) {
-		answer(w, http.StatusOK, "application/json", refusalOf(101, parts))
+		reply(w, http.StatusOK, "application/json", refusalOf(101, parts))
 	},
-	"http-401":     func(w http.ResponseWriter, text, _ string) { answer(w, http.StatusUnauthorized, "text/html", text) },
-	"http-401-api": func(w http.ResponseWriter, text, _ string) { answer(w, 401, "application/json", refusalOf(100, text)) },
-	"http-429":     func(w http.ResponseWriter, text, _ string) { answer(w, 429, "application/json", refusalOf(340, text)) },
-	"http-500":     func(w http.ResponseWriter, text, _ string) { answer(w, 500, "text/plain", text) },
-	"http-500-api": func(w http.ResponseWriter, text, _ string) { answer(w, 500, "application/json", refusalOf(101, text)) },
-	"content-type": func(w http.ResponseWriter, text, _ string) { answer(w, 500, "text/x; x="+text, "") },
-	"no-json":      func(w http.ResponseWriter, text, _ string) { answer(w, 200, "application/json", `{"result": `+text) },
+	"http-401":     func(w http.ResponseWriter, text, _ string) { reply(w, http.StatusUnauthorized, "text/html", text) },
+	"http-401-api": func(w http.ResponseWriter, text, _ string) { reply(w, 401, "application/json", refusalOf(100, text)) },
+	"http-429":     func(w http.ResponseWriter, text, _ string) { reply(w, 429, "application/json", refusalOf(340, text)) },
+	"http-500":     func(w http.ResponseWriter, text, _ string) { reply(w, 500, "text/plain", text) },
+	"http-500-api": func(w http.ResponseWriter, text, _ string) { reply(w, 500, "application/json", refusalOf(101, text)) },
+	"content-type": func(w http.ResponseWriter, text, _ string) { reply(w, 500, "text/x; x="+text, "") },
+	"no-json":      func(w http.ResponseWriter, text, _ string) { reply(w, 200, "application/json", `{"result": `+text) },
 	"no-result": func(w http.ResponseWriter, text, _ string) {
-		answer(w, 200, "application/json", fmt.Sprintf(`{"result": %q}`, text))
+		reply(w, 200, "application/json", fmt.Sprintf(`{"result": %q}`, text))
 	},
 	"redirect": func(w http.ResponseWriter, text, _ string) {
 		w.Header().Set("Location", "http://127.0.0.1:1/?"+text)
