@@ -123,6 +123,7 @@ var _ = Describe("rotate-password", func() {
 		Expect(k8s.Create(ctx, again)).To(Succeed())
 		w.rotated(ctx, again, first)
 		Eventually(func() map[string]string { return connectionOf(ctx, again) }).Should(HaveKeyWithValue("apiKey", w.account("acme-again").Fields["api_key"]))
+		Expect(w.sim.Counters().Outcomes["GetAccountInfo"]).NotTo(HaveKey("100"), "asked with the former password")
 	})
 
 	It("survives a crash between the phases, asked for still or not any more", func(ctx SpecContext) {
