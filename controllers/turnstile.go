@@ -23,9 +23,38 @@ type turnstiles struct {
 type turnstile struct {
 	// inside have a place, coming were woken for one.
 	inside, coming int
-	// urgent come before others, in either the first that came.
-	urgent, others []ctrl.Request
+	// urgent come before others.
+	urgent, others line
 	parked         map[ctrl.Request]bool
+}
+
+// line is of those who wait. The namespaces take turns, so that one with thousands keeps only itself waiting; in each the
+// first that came is the first.
+type line struct {
+	turns  []string
+	queues map[string][]ctrl.Request
+}
+
+func (l *line) add(req ctrl.Request) {
+	if l.queues == nil {
+		l.queues = map[string][]ctrl.Request{}
+	}
+	if len(l.queues[req.Namespace]) == 0 {
+		l.turns = append(l.turns, req.Namespace)
+	}
+	l.queues[req.Namespace] = append(l.queues[req.Namespace], req)
+}
+
+func (l *line) next() ctrl.Request {
+	namespace := l.turns[0]
+	queue := l.queues[namespace]
+	l.turns = l.turns[1:]
+	if l.queues[namespace] = queue[1:]; len(queue) > 1 {
+		l.turns = append(l.turns, namespace)
+	} else {
+		delete(l.queues, namespace)
+	}
+	return queue[0]
 }
 
 // placesPerParent leaves room for the largest common batch, and others beside it.
@@ -43,9 +72,9 @@ func (t *turnstiles) enter(parent types.NamespacedName, req ctrl.Request, urgent
 	case one.parked[req]:
 		return false
 	case urgent:
-		one.urgent = append(one.urgent, req)
+		one.urgent.add(req)
 	default:
-		one.others = append(one.others, req)
+		one.others.add(req)
 	}
 	one.parked[req] = true
 	return false
@@ -81,12 +110,11 @@ func (t *turnstiles) arrived(req ctrl.Request) (done func()) {
 func (t *turnstiles) fill(parent types.NamespacedName) {
 	one := t.of(parent)
 	for free := placesPerParent - one.inside - one.coming; free > 0 && len(one.parked) > 0; free-- {
-		queue, urgent := &one.urgent, true
-		if len(one.urgent) == 0 {
-			queue, urgent = &one.others, false
+		waiting, urgent := &one.urgent, true
+		if len(one.urgent.turns) == 0 {
+			waiting, urgent = &one.others, false
 		}
-		req := (*queue)[0]
-		*queue = (*queue)[1:]
+		req := waiting.next()
 		delete(one.parked, req)
 		t.woken[req] = parent
 		one.coming++

@@ -60,3 +60,25 @@ func TestTurnstile(t *testing.T) {
 		t.Errorf("something is kept: %v %v", ts.parents, ts.woken)
 	}
 }
+
+// A namespace with thousands that wait keeps only itself waiting.
+func TestTurnstileIsFair(t *testing.T) {
+	var woken []string
+	ts := &turnstiles{wake: func(req ctrl.Request, _ bool) { woken = append(woken, req.String()) }}
+	parent := types.NamespacedName{Name: "shared"}
+	for i := range placesPerParent {
+		ts.enter(parent, requested("in", i), true)
+	}
+	for i := range 1000 {
+		ts.enter(parent, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "many", Name: fmt.Sprint(i)}}, true)
+	}
+	for i := range 2 {
+		ts.enter(parent, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "few", Name: fmt.Sprint(i)}}, true)
+	}
+	for range 5 {
+		ts.leave(parent)
+	}
+	if want := []string{"many/0", "few/0", "many/1", "few/1", "many/2"}; !slices.Equal(woken, want) {
+		t.Errorf("woken: %v, want %v", woken, want)
+	}
+}
