@@ -32,7 +32,7 @@ type resource struct {
 	// switchedOff is set once somebody switched the account off at the provider: a second time would pass for a value
 	// that the provider doesn't keep.
 	switchedOff bool
-	// todo is what is to be done about it, in order.
+	// Its deeds are what is to be done about it, in order.
 	todo chan deed
 }
 

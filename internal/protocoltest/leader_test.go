@@ -2,6 +2,7 @@ package protocoltest
 
 import (
 	"context"
+	"maps"
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
@@ -23,10 +24,7 @@ type leader struct {
 // start forgets everything, as a process does that is killed, and reads the resources; the accounts are listed later.
 func (l *leader) start() {
 	l.dir = directory.New(l.remote, l.clock)
-	l.cache = map[string]object{}
-	for name, o := range l.objects {
-		l.cache[name] = o
-	}
+	l.cache = maps.Clone(l.objects)
 }
 
 // reconcile is what the controllers do for a ChildAccount, as far as creation goes.
@@ -43,7 +41,7 @@ func (l *leader) reconcile(name string) {
 			return
 		}
 		d := account.Decide(l.remote.Fields(), l.subject(o), l.asSeen(o, view))
-		l.note("leader %d decides %s for %s (account %s)", l.number(), d.Step, name, o.accountName)
+		l.notef("leader %d decides %s for %s (account %s)", l.number(), d.Step, name, o.accountName)
 		var goesOn bool
 		if view, goesOn = l.carryOut(&o, d); !goesOn {
 			return

@@ -70,8 +70,8 @@ func newMachine(t *rapid.T, without steps) *machine {
 	return m
 }
 
-// note tells of what happens, for whoever reads a counter-example.
-func (m *machine) note(format string, args ...any) { m.t.Logf(format, args...) }
+// notef tells of what happens, for whoever reads a counter-example.
+func (m *machine) notef(format string, args ...any) { m.t.Logf(format, args...) }
 
 func (l *leader) number() int { return slices.Index(l.leaders[:], l) }
 
@@ -85,7 +85,7 @@ func (m *machine) declares(*rapid.T) {
 	name := draw(m, "resource", resources)
 	if _, there := m.objects[name]; !there {
 		m.declare(name, draw(m, "account", accounts))
-		m.note("%s declares %s", name, m.objects[name].accountName)
+		m.notef("%s declares %s", name, m.objects[name].accountName)
 	}
 }
 
@@ -96,7 +96,7 @@ func (m *machine) leader() *leader { return m.leaders[rapid.IntRange(0, 1).Draw(
 func (m *machine) deletes(*rapid.T) {
 	if name := draw(m, "resource", resources); m.rarely() {
 		delete(m.objects, name)
-		m.note("%s is deleted", name)
+		m.notef("%s is deleted", name)
 	}
 }
 
@@ -126,19 +126,19 @@ func (l *leader) watch(name string) {
 	if o, there := l.objects[name]; there {
 		l.cache[name] = o
 	}
-	l.note("leader %d sees %s as it is", l.number(), name)
+	l.notef("leader %d sees %s as it is", l.number(), name)
 }
 
 // list reads the whole list.
 func (l *leader) list() {
-	l.note("leader %d lists", l.number())
+	l.notef("leader %d lists", l.number())
 	_ = l.dir.Refresh(context.Background(), directory.Known{}) // it may get no answer
 }
 
 // crashes kills a leader and starts another in its place.
 func (m *machine) crashes(*rapid.T) {
 	if l := m.leader(); rapid.IntRange(0, 3).Draw(m.t, "now and then") == 3 {
-		m.note("leader %d is killed", l.number())
+		m.notef("leader %d is killed", l.number())
 		l.start()
 	}
 }
@@ -146,8 +146,8 @@ func (m *machine) crashes(*rapid.T) {
 // lands has a late call carried out.
 func (m *machine) lands(*rapid.T) {
 	if len(m.late) > 0 {
-		m.note("a late %s is carried out", m.late[0].method)
-		m.carryOut(m.late[0])
+		m.notef("a late %s is carried out", m.late[0].method)
+		_ = m.carryOut(m.late[0]).Body.Close() // nobody waits for the answer
 		m.late = m.late[1:]
 	}
 }
@@ -156,7 +156,7 @@ func (m *machine) lands(*rapid.T) {
 func (m *machine) stranger(*rapid.T) {
 	name := draw(m, "account", accounts)
 	if _, there := m.sim.Account(name); !there && m.rarely() {
-		m.note("somebody makes %s by hand", name)
+		m.notef("somebody makes %s by hand", name)
 		m.sim.PutAccount(simulator.Account{ParentID: m.parent.ID, Fields: simulator.Fields{
 			"account_name": name, "account_email": name + "@else.example", "active": true,
 		}})
@@ -172,12 +172,12 @@ func (m *machine) interrupt() {
 	me, uid := m.actor, m.actsFor
 	switch rapid.IntRange(0, 15).Draw(m.t, "interrupted by") {
 	case 14:
-		m.note("  leader %d is killed in the middle", me.number())
+		m.notef("  leader %d is killed in the middle", me.number())
 		me.start()
 		m.actor = nil
 	case 15:
 		m.interrupting, m.interrupted = true, true
-		m.note("  meanwhile:")
+		m.notef("  meanwhile:")
 		m.leaders[1-me.number()].reconcile(draw(m, "resource", resources))
 		m.interrupting = false
 		m.actor, m.actsFor = me, uid

@@ -41,7 +41,7 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 		fates = []fate{answered, answerLost, requestLost, refused, late}
 	}
 	is := rapid.SampledFrom(fates).Draw(m.t, method)
-	m.note("  %s: %s", method, is)
+	m.notef("  %s: %s", method, is)
 	if is != refused {
 		connected(r)
 	}
