@@ -54,7 +54,7 @@ var news = map[string][]snippet{
 }
 
 // generated is what make generate manifests makes of it.
-var generated = []string{"api/v1alpha1/zz_generated.deepcopy.go", "config/crd/bases/accounts.cpaas.dev_childaccounts.yaml"}
+var generated = []string{"api/v1alpha1/zz_generated.deepcopy.go", "config/crd/bases/accounts.cpaas.dev_childaccounts.yaml", "docs/api.md"}
 
 // A field that is added to a copy of the tree as CONTRIBUTING.md says is declared, created, compared, updated and shown:
 // testdata/field_test.go looks at that with the operator, an API server and the simulator. All other tests of the tables
