@@ -107,7 +107,7 @@ vet: ## run go vet
 test: ## run the tests: unit, simulator, and against a control plane (PKG=… and TESTFLAGS=… narrow)
 	@assets=$$(hack/controlplane/assets $(if $(TEST_ALL),--with controller-manager)) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
 	race=$$(hack/race -v); set -x; \
-	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 20m $(TESTFLAGS) $(PKG)
+	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 40m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-all
 test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too, then make fuzz

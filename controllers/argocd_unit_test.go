@@ -266,8 +266,8 @@ func TestArgoActions(t *testing.T) {
 				continue
 			}
 			want := readObject(t, kind, "actions", test.ExpectedOutputPath)
-			if test.Action == "reconcile" {
-				checkRequested(t, got, want)
+			if annotation := dated[test.Action]; annotation != "" {
+				checkDated(t, annotation, got, want)
 			}
 			if !equality.Semantic.DeepEqual(got, want) {
 				t.Errorf("%s, %s of %s:\n%v, want\n%v", kind, test.Action, test.InputPath, got.Object, want.Object)
@@ -279,15 +279,24 @@ func TestArgoActions(t *testing.T) {
 	}
 }
 
-// checkRequested checks that a look is asked for with the present time, and gives the expected object the same.
-func checkRequested(t *testing.T, got, want *unstructured.Unstructured) {
+// dated are the actions that ask for something by an annotation with the time, whose value no file can have.
+var dated = map[string]string{
+	"reconcile":       v1alpha1.AnnotationReconcileRequestedAt,
+	"rotate-password": v1alpha1.AnnotationRotatePassword,
+}
+
+// checkDated checks that the annotation has the present time, and gives the expected object the same.
+func checkDated(t *testing.T, annotation string, got, want *unstructured.Unstructured) {
 	t.Helper()
-	requested := got.GetAnnotations()[v1alpha1.AnnotationReconcileRequestedAt]
-	if at, err := time.Parse(time.RFC3339, requested); err != nil || time.Since(at).Abs() > time.Minute {
-		t.Errorf("a look is asked for at %q (%v)", requested, err)
+	value := got.GetAnnotations()[annotation]
+	if at, err := time.Parse(time.RFC3339, value); err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("%s is %q (%v)", annotation, value, err)
 	}
 	annotations := want.GetAnnotations()
-	annotations[v1alpha1.AnnotationReconcileRequestedAt] = requested
+	if annotations[annotation] == "" {
+		t.Errorf("%s is not expected", annotation)
+	}
+	annotations[annotation] = value
 	want.SetAnnotations(annotations)
 }
 

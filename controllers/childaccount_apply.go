@@ -168,14 +168,14 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 
 // complete does what is left for an account that is as declared. Never nil.
 func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d account.Decision) *outcome {
-	if _, recheck := r.recheck.Load(s.child.UID); recheck || !r.settled(s, d) {
+	if _, recheck := r.recheck.Load(s.child.UID); recheck || !r.settled(ctx, s, d) {
 		return r.connect(ctx, s, d)
 	}
 	if out := r.applyPassword(ctx, s, d); out != nil {
 		s.observe(*d.Account)
 		return out
 	}
-	if s.rotated && !s.keyKnown() { // the new password finds it
+	if s.promoted != "" && !s.keyKnown() { // the new password finds it
 		return r.connect(ctx, s, d)
 	}
 	s.confirm(d, r.Clock.Now())

@@ -156,7 +156,7 @@ func (r *ChildAccountReconciler) judge(ctx context.Context, s *childScope, d acc
 		if s.child.Observes() {
 			return assessment{outcome: r.observed(s, d)}
 		}
-		return r.settle(s, d)
+		return r.settle(ctx, s, d)
 	case account.StepWait:
 		if out := r.outage(s); out != nil {
 			return assessment{outcome: *out}
@@ -179,11 +179,11 @@ func (r *ChildAccountReconciler) workUnlessHeld(s *childScope, d account.Decisio
 }
 
 // settle is for an account that is as declared.
-func (r *ChildAccountReconciler) settle(s *childScope, d account.Decision) assessment {
+func (r *ChildAccountReconciler) settle(ctx context.Context, s *childScope, d account.Decision) assessment {
 	if _, recheck := r.recheck.Load(s.child.UID); recheck { // whatever is held: somebody touched the connection Secret
 		return assessment{work: true, decision: d}
 	}
-	if !r.settled(s, d) || !r.passwordSettled(s) {
+	if !r.settled(ctx, s, d) || !r.passwordSettled(s) {
 		return r.workUnlessHeld(s, d)
 	}
 	s.confirm(d, r.Clock.Now())

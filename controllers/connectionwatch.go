@@ -102,6 +102,41 @@ func ourFields(o metav1.Object) map[string]bool {
 	return out
 }
 
+// dataField and annotationField are how ourFields calls a key.
+func dataField(key string) string       { return "data f:" + key }
+func annotationField(key string) string { return "annotation f:" + key }
+
+// secretIntact says, without a call, whether the connection Secret is there with all that its condition speaks of, written
+// by nobody else, and no password is left under way.
+func (r *ChildAccountReconciler) secretIntact(ctx context.Context, s *childScope) bool {
+	if r.ConnectionSecrets == nil {
+		return true
+	}
+	secret := SecretMetadata()
+	if err := r.ConnectionSecrets.Get(ctx, client.ObjectKey{Namespace: s.child.Namespace, Name: s.child.ConnectionSecretName()}, secret); err != nil {
+		return false
+	}
+	have := ourFields(secret)
+	for _, field := range s.secretFields() {
+		if !have[field] {
+			return false
+		}
+	}
+	return !have[dataField(secrets.KeyPasswordNext)]
+}
+
+// secretFields are what the operator has written into a connection Secret that is said to be as it should.
+func (s *childScope) secretFields() []string {
+	fields := []string{annotationField(v1alpha1.AnnotationResource), annotationField(v1alpha1.AnnotationAccount)}
+	for key := range s.connectionValues() {
+		fields = append(fields, dataField(key))
+	}
+	if s.keyKnown() {
+		fields = append(fields, dataField(secrets.KeyAPIKey))
+	}
+	return fields
+}
+
 // indexResource finds the connection Secrets of a resource.
 const indexResource = "resource"
 

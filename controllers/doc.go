@@ -1,5 +1,5 @@
 // Package controllers reconciles ParentAccounts and ChildAccounts: gate, observe, plan, apply, status.
-// What a state means for the conditions, and when to come back, are tables (conditions.go, classes.go).
+// What a state means for the conditions, and when to come back, are tables (conditions.go, outcome.go).
 package controllers
 
 // The rules of the operator's roles; docs/rbac.md says of each what it is for. manager-role is what is needed wherever there are

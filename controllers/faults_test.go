@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -64,12 +65,68 @@ var _ = Describe("A fault of the provider", func() {
 		Entry("429 with Retry-After", simulator.Fault{Kind: simulator.FaultHTTP, Status: 429, Header: map[string]string{"Retry-After": "1"}}),
 		Entry("an internal error", simulator.Fault{Kind: simulator.FaultError, Code: 2}),
 		Entry("an internal error after the change", simulator.Fault{Kind: simulator.FaultError, Code: 1, AfterChange: true}),
+		Entry("reset after the change", simulator.Fault{Kind: simulator.FaultReset, AfterChange: true}),
 		Entry("creation has already started", simulator.Fault{Kind: simulator.FaultError, Code: 514, AfterChange: true}),
+		Entry("creation has already started, and comes to nothing", simulator.Fault{Kind: simulator.FaultError, Code: 514}),
+		Entry("the same operation has been performed recently", simulator.Fault{Kind: simulator.FaultError, Code: 515, AfterChange: true}),
+		Entry("the same was asked for before", simulator.Fault{Kind: simulator.FaultError, Code: 484, AfterChange: true}),
+		Entry("the same was asked for before, and comes to nothing", simulator.Fault{Kind: simulator.FaultError, Code: 484}),
 		Entry("rate limit", simulator.Fault{Kind: simulator.FaultError, Code: 340}),
 		Entry("Repeat after 1 seconds", simulator.Fault{Kind: simulator.FaultError, Code: 416, Message: "Repeat after 1 seconds"}),
 		Entry("a list of errors", simulator.Fault{Kind: simulator.FaultError, Code: 340, List: true}),
 		Entry("a redirect", simulator.Fault{Kind: simulator.FaultRedirect, URL: "http://127.0.0.1:1/"}),
 		Entry("a slow answer", simulator.Fault{Kind: simulator.FaultSlow, Delay: 300 * time.Millisecond}),
+	)
+
+	It("at creation, and at the looks after it: not created again before one is answered", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.applyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval = nil }) // five minutes
+		w.start(ctx)
+		Eventually(state(ctx, w.parentAccount())).Should(BeAvailable())
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "AddAccount", Times: 1})
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "GetChildrenAccounts", Match: map[string]string{"child_account_name": "acme-fault"}, Times: 2})
+		w.applyReady(ctx, "acme-fault")
+		Expect(w.count("AddAccount")).To(Equal(1))
+	})
+
+	It("at creation, an answer that does not come in time: found again", func(ctx SpecContext) {
+		if os.Getenv("TEST_ALL") == "" {
+			Skip("make test-all runs it: a call waits 30 seconds for its answer")
+		}
+		w := startWorld(ctx)
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultSlow, Method: "AddAccount", Delay: time.Minute})
+		c := w.apply(ctx, "acme-late")
+		Eventually(state(ctx, c)).WithTimeout(time.Minute).Should(BeAvailable())
+		Expect(w.count("AddAccount")).To(Equal(1))
+		Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("apiKey", w.account("acme-late").Fields["api_key"]))
+	})
+
+	DescribeTable("the API key of a lost answer is found: by the parent's own first, by the account's password where that shows none",
+		func(ctx SpecContext, wrong func(*world), by ...simulator.AuthKind) {
+			w := newWorld(ctx)
+			key := w.password("voximplant-key", w.parent.APIKey)
+			Expect(k8s.Create(ctx, key)).To(Succeed())
+			w.applyParent(ctx, func(p *v1alpha1.ParentAccount) {
+				p.Spec.Voximplant.APIKeySecretRef = &v1alpha1.SecretKeyReference{Name: key.Name, Key: ptr.To("password")}
+			})
+			w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "AddAccount", Times: 1})
+			wrong(w)
+			w.start(ctx)
+			c := w.applyReady(ctx, "acme-key")
+			Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("apiKey", w.account("acme-key").Fields["api_key"]))
+			var asked []simulator.AuthKind
+			for _, call := range w.sim.Calls() {
+				if call.Params["api_key"] != "" || call.Method == "GetAccountInfo" && call.Params["account_password"] != "" {
+					asked = append(asked, call.Auth)
+				}
+			}
+			Expect(asked).To(Equal(by))
+		},
+		Entry("shown", func(*world) {}, simulator.AuthAPIKey),
+		Entry("not shown", func(w *world) { w.sim.Update(func(s *simulator.Settings) { s.HideChildAPIKeys = true }) }, simulator.AuthAPIKey, simulator.AuthPassword),
+		Entry("no answer at first", func(w *world) {
+			w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "GetChildrenAccounts", Match: map[string]string{"api_key": w.parent.APIKey}, Times: 1})
+		}, simulator.AuthAPIKey, simulator.AuthAPIKey),
 	)
 
 	DescribeTable("at an update: the declared value in the end",
@@ -92,6 +149,7 @@ var _ = Describe("A fault of the provider", func() {
 		Entry("the token is too new once", simulator.Fault{Kind: simulator.FaultError, Code: 455, Times: 1}),
 		Entry("rate limit", simulator.Fault{Kind: simulator.FaultError, Code: 340}),
 		Entry("the same operation has been performed recently", simulator.Fault{Kind: simulator.FaultError, Code: 515, AfterChange: true}),
+		Entry("the same was asked for before, and comes to nothing", simulator.Fault{Kind: simulator.FaultError, Code: 484}),
 	)
 
 	DescribeTable("the conditions meanwhile: Ready as before, and it goes on by itself",
@@ -343,6 +401,26 @@ var _ = Describe("The connection Secret", func() {
 		secret.Data["apiKey"] = []byte("by-hand")
 		Expect(k8s.Update(ctx, &secret, client.FieldOwner("kubectl-edit"))).To(Succeed())
 		Eventually(state(ctx, c)).Should(BeAvailable())
+	})
+
+	It("is looked at after a restart where somebody deleted or edited it meanwhile", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		w.applyPassword(ctx, "mine", firstPassword) // by which the API key is found
+		deleted, edited := w.applyReady(ctx, "acme-deleted", withPassword("mine")), w.applyReady(ctx, "acme-edited")
+		was := map[*v1alpha1.ChildAccount]map[string]string{deleted: connectionOf(ctx, deleted), edited: connectionOf(ctx, edited)}
+		w.stop()
+		Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: deleted.ConnectionSecretName()}})).To(Succeed())
+		edit(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: edited.ConnectionSecretName()}}, func(s *corev1.Secret) {
+			s.Data["email"] = []byte("wrong@else.example")
+		})
+		w.start(ctx)
+		for c, data := range was {
+			Eventually(func(g Gomega) {
+				var secret corev1.Secret
+				g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, &secret)).To(Succeed())
+				g.Expect(connectionOf(ctx, c)).To(Equal(data))
+			}).Should(Succeed())
+		}
 	})
 
 	It("gets a lost API key back by the parent's own API key", func(ctx SpecContext) {

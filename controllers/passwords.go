@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -112,7 +113,7 @@ func (s *childScope) knownPassword(held secrets.Values) account.Secret {
 	if s.givesPassword() {
 		return s.password
 	}
-	return held[secrets.KeyPassword]
+	return cmp.Or(s.promoted, held[secrets.KeyPassword])
 }
 
 // applyPassword gives the account the declared password where it has another one, or a new generated one where that is
@@ -195,7 +196,6 @@ func (r *ChildAccountReconciler) rotatePassword(ctx context.Context, s *childSco
 		if out := r.giveNext(ctx, s, next); out != nil {
 			return out
 		}
-		s.rotated = true
 	}
 	r.passwords.settle(s)
 	return nil
@@ -213,10 +213,19 @@ func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, ne
 		r.written.Delete(s.child.UID) // whatever becomes of the request: the next password is still to be settled
 		return unsettled(stopped(err))
 	}
-	if err := r.persist(ctx, func(ctx context.Context) error { return r.Connections.Promote(ctx, s.connection(), next) }); err != nil {
+	if err := r.promote(ctx, s, next); err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
 	return nil
+}
+
+// promote puts a password that the account has by now into the former one's place.
+func (r *ChildAccountReconciler) promote(ctx context.Context, s *childScope, next account.Secret) error {
+	err := r.persist(ctx, func(ctx context.Context) error { return r.Connections.Promote(ctx, s.connection(), next) })
+	if err == nil {
+		s.promoted = next
+	}
+	return err
 }
 
 // settleNext finds out what became of a rotation that was interrupted and is not asked for any more.
@@ -230,12 +239,11 @@ func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, 
 		r.written.Delete(s.child.UID)
 		return unsettled(stopped(err))
 	}
-	err = r.persist(ctx, func(ctx context.Context) error {
-		if has {
-			return r.Connections.Promote(ctx, s.connection(), next)
-		}
-		return r.Connections.Drop(ctx, s.connection())
-	})
+	if has {
+		err = r.promote(ctx, s, next)
+	} else {
+		err = r.persist(ctx, func(ctx context.Context) error { return r.Connections.Drop(ctx, s.connection()) })
+	}
 	if err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}

@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -96,6 +97,33 @@ var _ = Describe("rotate-password", func() {
 		w.sim.Update(func(s *simulator.Settings) { s.PasswordChangeBlocked = false })
 		rotate(ctx, c, "3")
 		w.rotated(ctx, c, second)
+	})
+
+	It("finds a lost API key with the new password, also where it is rotated as soon as the account is found again", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		w.awaitLists(1) // the parent asked for itself before
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "AddAccount", Times: 1})
+		down := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: 503, Method: "GetAccountInfo"})
+		c := w.child("acme-again")
+		Expect(k8s.Create(ctx, c)).To(Succeed())
+		var first string
+		Eventually(func(g Gomega) {
+			var secret corev1.Secret
+			g.Expect(k8s.Get(ctx, client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}, &secret)).To(Succeed())
+			g.Expect(secret.Data).To(HaveKey("accountID"))
+			first = string(secret.Data["password"])
+		}).Should(Succeed())
+		Expect(k8s.Delete(ctx, c)).To(Succeed())
+		Eventually(func() error { return k8s.Get(ctx, client.ObjectKeyFromObject(c), &v1alpha1.ChildAccount{}) }).Should(Satisfy(apierrors.IsNotFound))
+		Expect(connectionOf(ctx, c)).NotTo(HaveKey("apiKey"))
+
+		w.sim.RemoveFault(down)
+		again := w.child(c.Name)
+		rotating("at once")(again)
+		Expect(k8s.Create(ctx, again)).To(Succeed())
+		w.rotated(ctx, again, first)
+		Eventually(func() map[string]string { return connectionOf(ctx, again) }).Should(HaveKeyWithValue("apiKey", w.account("acme-again").Fields["api_key"]))
+		Expect(w.sim.Counters().Outcomes["GetAccountInfo"]).NotTo(HaveKey("100"), "asked with the former password")
 	})
 
 	It("survives a crash between the phases, asked for still or not any more", func(ctx SpecContext) {

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -32,8 +33,8 @@ type childScope struct {
 	passwordMark string
 	// rotation is the value of the annotation that asks for a new generated password, "" where none is to be generated.
 	rotation string
-	// rotated is set where this reconcile gave the account a new generated password.
-	rotated bool
+	// promoted is the generated password that took the former one's place in this reconcile, "" where none did.
+	promoted account.Secret
 	// applied is set where the account is known to have the declared password.
 	applied bool
 	// foundOff is set where the account was found by its claim, switched off, and whether it is to be on is not declared.
@@ -192,20 +193,24 @@ func (s *childScope) asked() bool {
 
 // settled says whether the account is the resource's, the resource still has its finalizer (kubectl replace takes it
 // away) and the connection Secret needs no look.
-func (r *ChildAccountReconciler) settled(s *childScope, d account.Decision) bool {
-	return s.boundID() == d.Account.ID && controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) && r.secretSettled(s)
+func (r *ChildAccountReconciler) settled(ctx context.Context, s *childScope, d account.Decision) bool {
+	return s.boundID() == d.Account.ID && controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) && r.secretSettled(ctx, s)
 }
 
 // secretSettled says whether the connection Secret needs no look: all that could change it is as it was.
-// After an edit of the spec that does not concern it, the operator remembers so; after a restart it looks.
-func (r *ChildAccountReconciler) secretSettled(s *childScope) bool {
+// After an edit of the spec that does not concern it, the operator remembers so; after a restart it looks. What the watch
+// would have told while no operator was running shows in the Secret's metadata.
+func (r *ChildAccountReconciler) secretSettled(ctx context.Context, s *childScope) bool {
 	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
 	if !settled || s.was.AccountID != s.child.Status.AccountID {
 		return false
 	}
 	written, known := r.written.Load(s.child.UID)
-	return c.ObservedGeneration == s.child.Generation || known && written == s.connectionMark()
+	if !known {
+		return c.ObservedGeneration == s.child.Generation && r.secretIntact(ctx, s)
+	}
+	return c.ObservedGeneration == s.child.Generation || written == s.connectionMark()
 }
 
 // connectionMark tells what the connection Secret is made of, and what is said of it, from anything else.

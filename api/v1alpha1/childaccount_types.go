@@ -348,7 +348,7 @@ type ObservedAccount struct {
 // +kubebuilder:printcolumn:name="Email",type=string,JSONPath=`.status.observed.email`
 // +kubebuilder:printcolumn:name="Active",type=boolean,JSONPath=`.status.observed.active`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="has(self.spec.accountName) || self.metadata.name.matches('^[a-z][a-z0-9-]{4,19}$')",message="metadata.name can't serve as the account name (5 to 20 lower-case letters, digits and hyphens, a letter first): set spec.accountName",fieldPath=".spec.accountName"
 // +kubebuilder:validation:XValidation:rule="has(self.spec.connectionSecret) && has(self.spec.connectionSecret.name) || size(self.metadata.name) <= 242",message="metadata.name is too long to make the name of the connection Secret from it: set spec.connectionSecret.name",fieldPath=".spec.connectionSecret"

@@ -244,11 +244,16 @@ type ParentAccountStatus struct {
 // Deactivation is a resource whose account was switched off.
 type Deactivation struct {
 	// Time is when, to the second.
+	// +required
 	Time metav1.Time `json:"time"`
 	// Namespace is the ChildAccount's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Namespace string `json:"namespace"`
 	// Name is the ChildAccount's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 }

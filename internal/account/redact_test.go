@@ -62,11 +62,12 @@ func TestRedactLeavesTheRest(t *testing.T) {
 }
 
 func FuzzRedact(f *testing.F) {
+	hidden := "[redacted]"
 	f.Add("x %s y", "Pa55word!/+ x", 3)
 	f.Add("%s", "short", 0)
 	f.Add("\xff%s\x00%s", "\xff\xfe secret with bytes", 9)
 	f.Fuzz(func(t *testing.T, text, secret string, cut int) {
-		if len(secret) < 8 || cut < 0 || cut > len(secret)-8 || strings.Contains("[redacted]", strings.ToLower(secret[cut:cut+8])) {
+		if len(secret) < 8 || cut < 0 || cut > len(secret)-8 || strings.Contains(hidden, strings.ToLower(secret[cut:cut+8])) {
 			return
 		}
 		for _, spelling := range []string{secret, url.QueryEscape(secret), secret[cut:]} {

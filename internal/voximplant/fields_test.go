@@ -139,10 +139,19 @@ func TestWhatAFullAnswerLeavesOut(t *testing.T) {
 	}
 }
 
-// What the service shows by default has all the fields that can be read.
+// What the service shows of an account that has a value for everything is all that can be read.
 func TestStateOfSimulatedAccount(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	w.children(1)
+	child, _ := w.Account("child-00000")
+	for _, f := range fields {
+		if _, initial := child.Fields[f.Read]; initial || f.Read == "" || f.Kind != account.KindString {
+			continue
+		}
+		if err := w.SetField(child.ID, f.Read, "a text"); err != nil {
+			t.Error(err)
+		}
+	}
 	accounts, err := w.Get(background, selectNames("child-00000"))
 	if err != nil || len(accounts) != 1 {
 		t.Fatalf("%v, %v", accounts, err)

@@ -1,0 +1,123 @@
+package chaostest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+// burst is by how much a second may have more calls than the rate: those that were let go but not sent yet, as many as may
+// be in flight, and one for how coarse timers are. Twice that, as a second may have the calls of a leader that was killed
+// and of the next one; those don't overlap, so the rate is one. Two more are for new connections (a start, new credentials),
+// which ask whose they are before they know whose budget is theirs.
+const burst = 2*(inFlight+1) + 2
+
+// checkAllTheWhile looks at the provider's log until the time is over, or something was found.
+func (w *world) checkAllTheWhile(ctx context.Context) {
+	for pass(ctx, 2*time.Second) && !w.t.Failed() {
+		w.check()
+	}
+}
+
+// check says what was done that must never be.
+func (w *world) check() {
+	calls := w.sim.Calls()
+	w.mu.Lock()
+	foreign := slices.Clone(w.foreign)
+	w.mu.Unlock()
+	for _, wrong := range slices.Concat(unlooked(calls), touched(calls, foreign), w.altered(foreign), overBudget(calls), w.twice()) {
+		w.t.Error(wrong)
+	}
+}
+
+// unlooked are creations of a name that was, perhaps, created before, without a look in between.
+func unlooked(calls []simulator.Call) (wrong []string) {
+	open := map[string]int{} // by name, the call that leaves it open whether there is an account
+	for _, c := range calls {
+		switch name := c.Params["account_name"]; {
+		case c.Method == "GetChildrenAccounts" && c.Outcome == "ok" && c.Delivered:
+			looked(open, c)
+		case c.Method == "AddAccount" && open[name] != 0:
+			wrong = append(wrong, fmt.Sprintf("call %d creates %s, which call %d may have created, without a look", c.Seq, name, open[name]))
+		case c.Method == "AddAccount" && !refused(c):
+			open[name] = c.Seq
+		}
+	}
+	return wrong
+}
+
+// looked settles what a list or a look-up shows.
+func looked(open map[string]int, c simulator.Call) {
+	if name := c.Params["child_account_name"]; name != "" {
+		delete(open, name)
+		return
+	}
+	if ids := c.Params["child_account_id"]; ids == "all" || ids == "" {
+		clear(open)
+	}
+}
+
+// refused says whether a caller must know that a call did nothing. While it runs, nobody knows.
+func refused(c simulator.Call) bool {
+	answered := c.Code != 0 || c.Outcome == "http-"+strconv.Itoa(http.StatusTooManyRequests)
+	return answered && c.Delivered && !c.Changed
+}
+
+// touched are writes to accounts that are not ours.
+func touched(calls []simulator.Call, foreign []simulator.Account) (wrong []string) {
+	theirs := map[string]bool{}
+	for _, a := range foreign {
+		theirs[strconv.FormatInt(a.ID, 10)] = true
+	}
+	for _, c := range calls {
+		for id := range strings.SplitSeq(c.Params["child_account_id"], ";") {
+			if theirs[id] && c.Method != "GetChildrenAccounts" || theirs[strconv.FormatInt(c.Account, 10)] {
+				wrong = append(wrong, fmt.Sprintf("call %d: %s of account %s, which is not ours", c.Seq, c.Method, id))
+			}
+		}
+	}
+	return wrong
+}
+
+// altered are accounts that are not ours and not as they were made.
+func (w *world) altered(foreign []simulator.Account) (wrong []string) {
+	for _, before := range foreign {
+		if after, ok := w.sim.AccountByID(before.ID); !ok || fmt.Sprint(after.Fields) != fmt.Sprint(before.Fields) {
+			wrong = append(wrong, fmt.Sprintf("account %d, which is not ours, was changed", before.ID))
+		}
+	}
+	return wrong
+}
+
+// overBudget are seconds with more calls than the budget allows.
+func overBudget(calls []simulator.Call) (wrong []string) {
+	first := 0
+	for last, c := range calls {
+		for c.Time.Sub(calls[first].Time) >= time.Second {
+			first++
+		}
+		if n := last - first + 1; n > rate+burst {
+			return []string{fmt.Sprintf("%d calls within a second, up to call %d; allowed are %d", n, c.Seq, rate+burst)}
+		}
+	}
+	return nil
+}
+
+// twice are resources with more than one account.
+func (w *world) twice() (wrong []string) {
+	claimed := map[string]int64{}
+	for _, a := range w.sim.Accounts(w.parent.ID) {
+		claim := a.Text("account_custom_data")
+		if other := claimed[claim]; claim != "" && other != 0 {
+			wrong = append(wrong, fmt.Sprintf("accounts %d and %d are for one resource: %s", other, a.ID, claim))
+		}
+		claimed[claim] = a.ID
+	}
+	return wrong
+}

@@ -1,0 +1,49 @@
+package chaostest
+
+import (
+	"testing"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+// What the soak looks for must be found where it is.
+func TestInvariantsAreNoticed(t *testing.T) {
+	add := simulator.Call{Seq: 1, Method: "AddAccount", Params: simulator.Params{"account_name": "acme-a"}, Outcome: "ok", Changed: true}
+	known := add
+	known.Outcome, known.Code, known.Changed, known.Delivered = "397", 397, false, true
+	look := simulator.Call{Method: "GetChildrenAccounts", Params: simulator.Params{"child_account_name": "acme-a"}, Outcome: "ok", Delivered: true}
+	other, lost := look, look
+	other.Params = simulator.Params{"child_account_name": "acme-b"}
+	lost.Delivered = false
+	for name, c := range map[string]struct {
+		calls []simulator.Call
+		wrong int
+	}{
+		"once":                         {[]simulator.Call{add}, 0},
+		"again without a look":         {[]simulator.Call{add, add}, 1},
+		"again after a look":           {[]simulator.Call{add, look, add}, 0},
+		"again after another's look":   {[]simulator.Call{add, other, add}, 1},
+		"again after a look in vain":   {[]simulator.Call{add, lost, add}, 1},
+		"again after a plain refusal":  {[]simulator.Call{known, add}, 0},
+		"the look before, not between": {[]simulator.Call{look, add, add}, 1},
+	} {
+		if got := unlooked(c.calls); len(got) != c.wrong {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+
+	write := simulator.Call{Method: "SetChildAccountInfo", Params: simulator.Params{"child_account_id": "5;7"}}
+	if theirs := []simulator.Account{{ID: 7}}; len(touched([]simulator.Call{write, look}, theirs)) != 1 {
+		t.Error("a batch with a foreign account was not noticed")
+	}
+
+	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	calls := make([]simulator.Call, rate+burst+1)
+	for i := range calls {
+		calls[i].Time = begin.Add(time.Duration(i) * time.Millisecond)
+	}
+	if len(overBudget(calls)) != 1 || len(overBudget(calls[1:])) != 0 {
+		t.Error("the budget is not what it should be")
+	}
+}

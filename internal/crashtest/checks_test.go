@@ -1,0 +1,159 @@
+package crashtest
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+// want is how a resource and its account are in the end.
+type want struct {
+	// reason is the reason of Ready; "" where the resource is gone.
+	reason string
+	// fields are values of the account, by their wire names.
+	fields simulator.Fields
+	// password is the declared one. Otherwise the connection Secret has it, unless it is lost.
+	password string
+	lost     bool
+	// secret is the name of the connection Secret where it is declared.
+	secret string
+}
+
+// expect says how a resource and its account must be; it holds before the crash and after it.
+func (w *world) expect(g Gomega, name string, want want) {
+	if want.reason == "" {
+		err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &v1alpha1.ChildAccount{})
+		g.Expect(client.IgnoreNotFound(err)).To(Succeed())
+		g.Expect(err).To(HaveOccurred(), "the resource is still there")
+	} else {
+		w.expectStatus(g, name, want.reason)
+	}
+	a, ok := w.sim.Account(name)
+	g.Expect(ok).To(BeTrue(), "there is no account")
+	for field, value := range want.fields {
+		g.Expect(a.Fields).To(HaveKeyWithValue(field, value))
+	}
+	w.expectSecret(g, a, want)
+}
+
+// expectStatus says that the status is true, and that nothing is left to do.
+func (w *world) expectStatus(g Gomega, name, reason string) {
+	var c v1alpha1.ChildAccount
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c)).To(Succeed())
+	g.Expect(c.Status.ObservedGeneration).To(Equal(c.Generation))
+	g.Expect(c.Status.Conditions).To(ConsistOf(
+		condition(v1alpha1.ConditionReady, reason, c.Generation), condition(v1alpha1.ConditionSynced, reason, c.Generation),
+		condition(v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonAvailable, c.Generation),
+	))
+	a, _ := w.sim.Account(name)
+	g.Expect(c.Status.AccountID).To(Equal(strconv.FormatInt(a.ID, 10)))
+	g.Expect(c.Status.ParentAccountID).To(Equal(strconv.FormatInt(w.parent.ID, 10)))
+	g.Expect(*c.Status.Observed.Email).To(Equal(a.Email()))
+	g.Expect(c.Finalizers).To(ContainElement(v1alpha1.Finalizer))
+}
+
+func condition(kind, reason string, generation int64) types.GomegaMatcher {
+	return And(HaveField("Type", kind), HaveField("Status", metav1.ConditionTrue), HaveField("Reason", reason), HaveField("ObservedGeneration", generation))
+}
+
+// expectSecret says that the connection Secret has all that is known of the account, and is right.
+func (w *world) expectSecret(g Gomega, a simulator.Account, want want) {
+	var secret corev1.Secret
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: cmp.Or(want.secret, a.Name()+"-connection")}, &secret)).To(Succeed())
+	held := map[string]string{}
+	for k, v := range secret.Data {
+		held[k] = string(v)
+	}
+	password := want.password
+	if password == "" {
+		password = held[secrets.KeyPassword]
+	}
+	known := map[string]string{
+		secrets.KeyAccountID: strconv.FormatInt(a.ID, 10), secrets.KeyAccountName: a.Name(), secrets.KeyEmail: a.Email(),
+		secrets.KeyEndpoint: w.endpoint, secrets.KeyAPIKey: a.APIKey(),
+	}
+	if want.password == "" && !want.lost {
+		known[secrets.KeyPassword] = password
+	}
+	g.Expect(held).To(Equal(known)) // so no next password is left, nor a generated one beside a declared one
+	remembered := BeEmpty()
+	if want.password != "" {
+		remembered = Not(BeEmpty())
+	}
+	g.Expect(secret.Annotations[v1alpha1.AnnotationPasswordDigest]).To(remembered)
+	if !want.lost {
+		g.Expect(w.sim.CheckPassword(a.ID, password)).To(BeTrue(), "not the account's password")
+	}
+	g.Expect(password).NotTo(And(Equal(w.passwordBefore), Not(BeEmpty())), "still the password from before")
+}
+
+// expectParent says that the parent can be worked with.
+func (w *world) expectParent(g Gomega) {
+	var p v1alpha1.ParentAccount
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
+	g.Expect(p.Status.ObservedGeneration).To(Equal(p.Generation))
+	g.Expect(meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
+}
+
+// expectInvariants is what holds whatever has happened: one account for each resource, no AddAccount after a lost answer
+// without a look, and nothing done to what is not ours.
+func (w *world) expectInvariants(resources int) {
+	w.Expect(w.sim.Accounts(w.parent.ID)).To(HaveLen(resources+1), "accounts, with the one that nobody declares")
+	w.Expect(unlooked(w.tap.taken())).To(BeEmpty(), "created again without a look")
+	for _, before := range w.foreign {
+		after, _ := w.sim.AccountByID(before.ID)
+		w.Expect(after).To(Equal(before), "an account that is not ours was changed")
+		for _, call := range w.sim.Calls() {
+			if call.Method != "GetChildrenAccounts" {
+				ids := strings.Split(call.Params["child_account_id"], ";")
+				w.Expect(slices.Contains(ids, strconv.FormatInt(before.ID, 10))).To(BeFalse(), "%s for an account that is not ours", call.Method)
+			}
+		}
+	}
+}
+
+// expectSound says that no process has shown a secret, or has met a race or a panic.
+func (w *world) expectSound() {
+	var told strings.Builder
+	for _, name := range w.operator.logs {
+		log, err := os.ReadFile(name)
+		w.Expect(err).NotTo(HaveOccurred())
+		told.Write(log)
+	}
+	unwanted := []string{"DATA RACE", "panic", firstPassword, secondPassword, w.parent.APIKey}
+	for _, a := range w.sim.Accounts(w.parent.ID) {
+		unwanted = append(unwanted, a.APIKey())
+	}
+	for i, text := range unwanted {
+		w.Expect(strings.Contains(told.String(), text)).To(BeFalse(), "in the operator's log: %d", i)
+	}
+}
+
+// unlooked are the accounts that were to be created again while it was open whether they had been.
+func unlooked(steps []step) (names []string) {
+	open := map[string]bool{}
+	for _, s := range steps {
+		switch {
+		case s.looks && s.answered:
+			clear(open)
+		case s.account != "" && open[s.account]:
+			names = append(names, s.account)
+		case s.account != "":
+			open[s.account] = !s.answered
+		}
+	}
+	return names
+}

@@ -1,0 +1,179 @@
+package crashtest
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"flag"
+	"io"
+	"os"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"cpaas.dev/child-account-operator/internal/cli"
+)
+
+var (
+	config *rest.Config
+	k8s    client.Client
+	key    *rsa.PrivateKey
+)
+
+// worlds is how many there are at one time. Mostly they wait.
+const worlds = "6"
+
+// beOperator in the environment makes the operator of this test's binary: so it is the present one, and has the race
+// detector where the test has it.
+const beOperator = "CRASHTEST_BE_OPERATOR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beOperator) != "" {
+		go func() { // ends where the test ends, whatever way that is
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(1)
+		}()
+		os.Exit(cli.Main(os.Args[1:]))
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", worlds); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+func TestEveryCrash(t *testing.T) {
+	if os.Getenv("TEST_ALL") == "" {
+		t.Skip("make test-all runs it: the operator is started some hundred times")
+	}
+	setUp(t)
+	m := &matrix{}
+	t.Run("of", func(t *testing.T) {
+		for _, s := range scenarios {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				steps := s.record(t)
+				boundaries := boundariesOf(steps)
+				m.plan(s, boundaries)
+				for _, b := range boundaries {
+					t.Run(b.String(), func(t *testing.T) {
+						t.Parallel()
+						recovery, killed := s.crash(t, b)
+						m.note(s, b, recovery, killed)
+					})
+				}
+			})
+		}
+	})
+	m.compare(t)
+}
+
+// setUp starts an API server that all worlds share.
+func setUp(t *testing.T) {
+	g := NewWithT(t)
+	control := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
+	var err error
+	config, err = control.Start()
+	g.Expect(err).NotTo(HaveOccurred())
+	t.Cleanup(func() { _ = control.Stop() })
+	config.QPS, config.Burst = 1000, 2000
+	k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
+	g.Expect(err).NotTo(HaveOccurred())
+	key, err = rsa.GenerateKey(rand.Reader, 2048)
+	g.Expect(err).NotTo(HaveOccurred())
+}
+
+// begin makes a world for the scenario and gives the operator its work, to be killed at the boundary.
+func (s scenario) begin(t *testing.T, b boundary) *world {
+	w := newWorld(t)
+	w.start()
+	if s.before != nil {
+		s.before(w)
+		w.eventually(func(g Gomega) {
+			w.expectParent(g)
+			if s.was.reason != "" {
+				s.expect(w, g, s.was)
+			}
+		})
+	}
+	w.tap.arm(b)
+	if s.atOnce {
+		w.operator.freeze(func() { s.act(w) })
+	} else {
+		s.act(w)
+	}
+	return w
+}
+
+// expect says how all of the scenario's resources must be.
+func (s scenario) expect(w *world, g Gomega, want want) {
+	for _, name := range s.names() {
+		w.expect(g, name, want)
+	}
+}
+
+func (s scenario) names() []string {
+	if s.resources == nil {
+		return []string{name}
+	}
+	return s.resources
+}
+
+// record goes through the scenario without a crash and returns the operator's steps.
+func (s scenario) record(t *testing.T) []step {
+	w := s.begin(t, boundary{})
+	w.eventually(func(g Gomega) {
+		g.Expect(w.tap.taken()).NotTo(BeEmpty())
+		s.expectEnd(w, g)
+	})
+	s.expectInvariants(w)
+	return w.tap.taken()
+}
+
+// crash goes through the scenario with the operator killed at the boundary and started again, and returns what it did
+// then. How many resources share a step depends on the moment: killed is false where this run had no such boundary.
+func (s scenario) crash(t *testing.T, b boundary) (recovery []step, killed bool) {
+	w := s.begin(t, b)
+	w.eventually(func(g Gomega) {
+		if _, killed = w.tap.recovery(); !killed {
+			g.Expect(s.atOnce).To(BeTrue(), "the operator has not come to this boundary")
+			s.expectEnd(w, g)
+		}
+	})
+	if killed {
+		if s.meanwhile != nil {
+			s.meanwhile(w)
+		}
+		w.start()
+		w.eventually(func(g Gomega) { s.expectEnd(w, g) })
+	}
+	s.expectInvariants(w)
+	return w.tap.recovery()
+}
+
+// expectEnd says that all is as it is to be in the end, and the operator at rest.
+func (s scenario) expectEnd(w *world, g Gomega) {
+	s.expect(w, g, s.then)
+	w.expectParent(g)
+	g.Expect(w.tap.quiet()).To(BeNumerically(">", pause))
+}
+
+func (s scenario) expectInvariants(w *world) {
+	w.expectInvariants(len(s.names()))
+	w.expectSound()
+	if s.also != nil {
+		s.also(w)
+	}
+}
+
+// boundariesOf are the moments before and after each step.
+func boundariesOf(steps []step) (out []boundary) {
+	count := map[string]int{}
+	for _, s := range steps {
+		count[s.what]++
+		out = append(out, boundary{s.what, count[s.what], false}, boundary{s.what, count[s.what], true})
+	}
+	return out
+}

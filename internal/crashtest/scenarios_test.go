@@ -1,0 +1,242 @@
+package crashtest
+
+import (
+	"fmt"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+const (
+	name           = "acme-crash"
+	firstPassword  = "Canary-first-1x"
+	secondPassword = "Canary-second-2x"
+)
+
+// scenario is some work that the operator is killed at.
+type scenario struct {
+	name, about string
+	// before is what there is before, and was how the resource is then; nothing but the operator where before is nil.
+	before func(*world)
+	was    want
+	// atOnce is set where the operator gets to see all that act does at once.
+	atOnce bool
+	// act is what gives the operator its work, and then how the resource is in the end.
+	act  func(*world)
+	then want
+	// also is whatever else must hold in the end.
+	also func(*world)
+	// meanwhile is what happens after the crash, before the operator is started again.
+	meanwhile func(*world)
+	// resources are the names of the resources; nil is one, an empty list none.
+	resources []string
+}
+
+var scenarios = []scenario{
+	{
+		name: "connect", about: "A ParentAccount is applied.",
+		act:       func(w *world) { w.createParent() },
+		resources: []string{},
+	},
+	{
+		name: "create", about: "A ChildAccount is applied.",
+		before: func(w *world) { w.createParent() },
+		act:    func(w *world) { w.createChild(name) },
+		then:   available,
+	},
+	{
+		name: "create, with apiKeySecretRef", about: "The same, where the parent's own API key is known.",
+		before: func(w *world) { w.createParent(w.withAPIKey) },
+		act:    func(w *world) { w.createChild(name) },
+		then:   available,
+	},
+	{
+		name: "create, with passwordSecretRef", about: "The same, where the account is to have a declared password.",
+		before: func(w *world) { w.createParent(); w.declarePassword() },
+		act:    func(w *world) { w.createChild(name, withPassword) },
+		then:   available.with(declared(firstPassword)),
+	},
+	{
+		name: "create, in two calls", about: "A ChildAccount is applied with spec.canUseRestricted, which AddAccount can't set and the provider never shows.",
+		before: func(w *world) { w.createParent() },
+		act: func(w *world) {
+			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.CanUseRestricted = ptr.To(true) })
+		},
+		then: available.with(field("can_use_restricted", true)),
+	},
+	{
+		name: "adopt", about: "A ChildAccount with adoptionPolicy Always is applied for an account that is there, with another location. The parent's own API key is known.",
+		before: func(w *world) { w.createParent(w.withAPIKey); w.sim.PutAccount(w.account(name)) },
+		act: func(w *world) {
+			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
+		},
+		then: available.with(lost),
+	},
+	{
+		name: "update", about: "spec.email is changed.",
+		before: generated, was: available,
+		act: func(w *world) {
+			w.editChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "new@acme.example" })
+		},
+		then: available.with(field("account_email", "new@acme.example")),
+	},
+	{
+		name: "change a declared password", about: "The Secret of passwordSecretRef gets another password.",
+		before: func(w *world) { w.createParent(); w.declarePassword(); w.createChild(name, withPassword) },
+		was:    available.with(declared(firstPassword)),
+		act: func(w *world) {
+			edit(w, "declared", &corev1.Secret{}, func(s *corev1.Secret) { s.Data["password"] = []byte(secondPassword) })
+		},
+		then: available.with(declared(secondPassword)),
+	},
+	{
+		name: "rotate-password", about: "The annotation accounts.cpaas.dev/rotate-password gets a value.",
+		before: generated, was: available,
+		act: func(w *world) {
+			w.passwordBefore = string(w.connection(name + "-connection").Data[secrets.KeyPassword])
+			w.editChild(name, rotating)
+		},
+		then: available,
+	},
+	{
+		name: "rotate-password, taken back", about: "The same, but after the crash, before the operator is started again, the annotation is taken away.",
+		before: generated, was: available,
+		act: func(w *world) { w.editChild(name, rotating) },
+		meanwhile: func(w *world) {
+			w.editChild(name, func(c *v1alpha1.ChildAccount) { delete(c.Annotations, v1alpha1.AnnotationRotatePassword) })
+		},
+		then: available,
+	},
+	{
+		name: "connection Secret deleted, with passwordSecretRef", about: "Somebody deletes the connection Secret. The account's password is declared, so it finds the API key.",
+		before: func(w *world) { w.createParent(); w.declarePassword(); w.createChild(name, withPassword) },
+		was:    available.with(declared(firstPassword)),
+		act:    deleteConnection,
+		then:   available.with(declared(firstPassword)),
+	},
+	{
+		name: "connection Secret deleted, with apiKeySecretRef", about: "Somebody deletes the connection Secret, and with it the only copy of the password. The parent's own API key finds the account's.",
+		before: func(w *world) { w.createParent(w.withAPIKey); w.createChild(name) },
+		was:    available,
+		act:    deleteConnection,
+		then:   available.with(lost),
+	},
+	{
+		name: "connection Secret renamed", about: "spec.connectionSecret.name is changed.",
+		before: generated, was: available,
+		act: func(w *world) {
+			w.editChild(name, func(c *v1alpha1.ChildAccount) {
+				c.Spec.ConnectionSecret = &v1alpha1.ConnectionSecret{Name: ptr.To("login")}
+			})
+		},
+		then: available.with(func(x *want) { x.secret = "login" }),
+	},
+	{
+		name: "batch", about: "spec.location of twelve ChildAccounts is changed at once: one call for all of them.",
+		before: func(w *world) {
+			w.createParent(func(p *v1alpha1.ParentAccount) {
+				p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)}
+			})
+			for _, name := range twelve {
+				w.createChild(name)
+			}
+		},
+		was: available, resources: twelve, atOnce: true,
+		act: func(w *world) {
+			for _, name := range twelve {
+				w.editChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.Location = ptr.To("Europe/Madrid") })
+			}
+		},
+		then: available.with(field("location", "Europe/Madrid")),
+		also: func(w *world) { // a slow machine may take more than one
+			w.Expect(w.sim.Counts()["SetChildAccountInfo"]).To(BeNumerically("<", len(twelve)/2), "calls for a batch")
+		},
+	},
+	{
+		name: "deactivate", about: "spec.active is set to false.",
+		before: generated, was: available,
+		act: func(w *world) {
+			w.editChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(false) })
+		},
+		then: available.with(field("active", false)).with(func(x *want) { x.reason = v1alpha1.ReasonDeactivated }),
+	},
+	{
+		name: "delete, with deletionPolicy Deactivate", about: "The ChildAccount is deleted.",
+		before: func(w *world) {
+			w.createParent()
+			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
+		},
+		was: available, act: deleteChild,
+		then: available.with(gone).with(field("active", false)),
+	},
+	{
+		name: "delete, with deletionPolicy Retain", about: "The ChildAccount is deleted.",
+		before: generated, was: available, act: deleteChild,
+		then: available.with(gone),
+	},
+}
+
+// twelve change at once. The mass change that it is must be allowed.
+var twelve = func() (names []string) {
+	for i := range 12 {
+		names = append(names, fmt.Sprintf("%s-%02d", name, i))
+	}
+	return names
+}()
+
+// available is as declared, with a generated password.
+var available = want{reason: v1alpha1.ReasonAvailable, fields: simulator.Fields{"location": "Europe/Berlin", "active": true}}
+
+func (w want) with(change func(*want)) want {
+	change(&w)
+	return w
+}
+
+func declared(password string) func(*want) { return func(w *want) { w.password = password } }
+
+func lost(w *want) { w.lost = true }
+
+func gone(w *want) { w.reason = "" }
+
+func field(name string, value any) func(*want) {
+	return func(w *want) { w.fields = simulator.Fields{name: value} }
+}
+
+func rotating(c *v1alpha1.ChildAccount) { c.Annotations[v1alpha1.AnnotationRotatePassword] = "now" }
+
+// generated is an account with a generated password.
+func generated(w *world) { w.createParent(); w.createChild(name) }
+
+func withPassword(c *v1alpha1.ChildAccount) {
+	c.Spec.PasswordSecretRef = &v1alpha1.SecretKeyReference{Name: "declared"}
+}
+
+func (w *world) declarePassword() { w.create(input("declared", "password", []byte(firstPassword))) }
+
+// withAPIKey lets the parent know its own API key.
+func (w *world) withAPIKey(p *v1alpha1.ParentAccount) {
+	w.create(input("voximplant-key", "api-key", []byte(w.parent.APIKey)))
+	p.Spec.Voximplant.APIKeySecretRef = &v1alpha1.SecretKeyReference{Name: "voximplant-key"}
+}
+
+func deleteConnection(w *world) {
+	w.Expect(k8s.Delete(w.ctx(), w.connection(name+"-connection"))).To(Succeed())
+}
+
+func deleteChild(w *world) {
+	w.Expect(k8s.Delete(w.ctx(), &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}})).To(Succeed())
+}
+
+// connection is the connection Secret of this name.
+func (w *world) connection(name string) *corev1.Secret {
+	var secret corev1.Secret
+	w.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &secret)).To(Succeed())
+	return &secret
+}

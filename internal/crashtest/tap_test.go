@@ -1,0 +1,141 @@
+package crashtest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// step is something that the operator does to the world outside: a call to the provider or a write to the API server.
+type step struct {
+	// what says it in words that are the same in every run. Steps of the same words are told apart by their order.
+	what string
+	// call is set for a call to the provider.
+	call bool
+	// account is the account that AddAccount is to make, "" for all other steps.
+	account string
+	// looks is set where the step asks which accounts there are.
+	looks bool
+	// answered is set where the process has got the answer.
+	answered bool
+}
+
+// boundary is a moment in the operator's work: just before, or just after, the step of these words that is the nth.
+type boundary struct {
+	what  string
+	nth   int
+	after bool
+}
+
+func (b boundary) String() string {
+	when := "before"
+	if b.after {
+		when = "after"
+	}
+	return fmt.Sprintf("%s %s (%d)", when, b.what, b.nth)
+}
+
+// tap lets the operator's steps through one at a time, and kills the operator at a boundary.
+type tap struct {
+	// kill kills the operator and returns once it is dead.
+	kill func()
+	// life counts the processes. It is no part of what mu guards: whose a connection is, is asked while a step is taken.
+	life atomic.Int64
+
+	mu      sync.Mutex
+	dead    int64 // the last life that was ended
+	at      boundary
+	armed   bool
+	steps   []step
+	crashed int // how many steps there were when the operator was killed at the boundary, 0 before that
+	done    map[string]int
+	last    time.Time
+}
+
+// arm forgets the steps so far and has the operator killed at the boundary; the zero one is nowhere.
+func (t *tap) arm(b boundary) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at, t.armed, t.crashed = b, b != boundary{}, 0
+	t.steps, t.done, t.last = nil, map[string]int{}, time.Now()
+}
+
+// taken returns the steps since the tap was armed.
+func (t *tap) taken() []step {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.steps)
+}
+
+// recovery returns the steps since the operator was killed at the boundary, if it was.
+func (t *tap) recovery() (steps []step, killed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.steps[t.crashed:]), t.crashed > 0
+}
+
+// quiet is how long ago the last step was, or the tap was armed.
+func (t *tap) quiet() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Since(t.last)
+}
+
+// serve takes one step of the process, if that is alive, and gives it the answer, if it is alive then.
+func (t *tap) serve(w http.ResponseWriter, r *http.Request, s step, carryOut http.Handler) {
+	answer := httptest.NewRecorder()
+	if !t.take(r, s, func() bool { carryOut.ServeHTTP(answer, r); return answer.Code < http.StatusBadRequest }) {
+		panic(http.ErrAbortHandler) // closes the connection
+	}
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// take takes the step and says whether its answer may be given. A refused step, for a conflict mostly, is no boundary:
+// it has changed nothing, and is not in every run.
+func (t *tap) take(r *http.Request, s step, carryOut func() (accepted bool)) (answered bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if lifeOf(r) <= t.dead {
+		return false
+	}
+	t.last = time.Now()
+	here := t.armed && t.at.what == s.what && t.at.nth == t.done[s.what]+1
+	if here && !t.at.after {
+		t.crash(s)
+		return false
+	}
+	if !carryOut() {
+		return true
+	}
+	t.done[s.what]++
+	if here {
+		t.crash(s)
+		return false
+	}
+	s.answered = true
+	t.steps = append(t.steps, s)
+	return true
+}
+
+// crash kills the operator, while nothing else passes.
+func (t *tap) crash(s step) {
+	t.kill()
+	t.steps = append(t.steps, s)
+	t.armed, t.crashed, t.dead = false, len(t.steps), t.life.Load()
+}
+
+// begin is told before a process is started: the connections from now on are its own.
+func (t *tap) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dead = t.life.Load()
+	t.life.Add(1)
+	t.last = time.Now()
+}

@@ -1,0 +1,297 @@
+package protocoltest
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+	"pgregory.net/rapid"
+
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/voximplant"
+)
+
+// Few names, so that they meet.
+var (
+	resources = []string{"one", "two"}
+	accounts  = []string{"acme-a", "acme-b"}
+)
+
+// machine is the world that the leaders live in.
+type machine struct {
+	store
+	t       *rapid.T
+	without steps
+	clock   *clocktesting.FakeClock
+	sim     *simulator.Simulator
+	parent  simulator.Parent
+	remote  *voximplant.Remote
+	leaders [2]*leader
+	// late are calls that were given up and may still be carried out.
+	late []call
+	// makers are the resources that accounts were made for, by the accounts' ids; bound are the accounts that resources
+	// were ever bound to.
+	makers map[int64]int
+	bound  map[int]string
+
+	// actor is whose turn it is, and actsFor the resource.
+	actor   *leader
+	actsFor int
+	// interrupted is set where somebody else had a turn in the middle of this one.
+	interrupted, interrupting bool
+}
+
+func newMachine(t *rapid.T, without steps) *machine {
+	m := &machine{
+		store: store{objects: map[string]object{}, unlocked: without.noLock}, t: t, without: without,
+		clock:  clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
+		makers: map[int64]int{}, bound: map[int]string{},
+	}
+	m.sim = simulator.New(simulator.Options{Key: simulator.SharedKey(), Clock: m.clock.Now})
+	m.parent = m.sim.AddParent(simulator.Parent{Name: "parent", Email: "parent@acme.example"})
+	credentials, err := voximplant.ParseCredentials(m.sim.Credentials(m.parent.ID))
+	if err == nil {
+		m.remote, err = voximplant.New(voximplant.Config{Endpoint: "http://provider.test", Credentials: credentials, Transport: m, Clock: m.clock.Now})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.declare(resources[0], draw(m, "account", accounts)) // a game without a resource is none
+	for i := range m.leaders {
+		m.leaders[i] = &leader{machine: m}
+		m.leaders[i].start()
+	}
+	return m
+}
+
+// notef tells of what happens, for whoever reads a counter-example.
+func (m *machine) notef(format string, args ...any) { m.t.Logf(format, args...) }
+
+func (l *leader) number() int { return slices.Index(l.leaders[:], l) }
+
+// rarely keeps rare what ends the interesting part of a game.
+func (m *machine) rarely() bool { return rapid.IntRange(0, 9).Draw(m.t, "rarely") == 9 }
+
+func draw[T any](m *machine, label string, of []T) T { return rapid.SampledFrom(of).Draw(m.t, label) }
+
+// declares applies a resource, anew with another account name perhaps.
+func (m *machine) declares(*rapid.T) {
+	name := draw(m, "resource", resources)
+	if _, there := m.objects[name]; !there {
+		m.declare(name, draw(m, "account", accounts))
+		m.notef("%s declares %s", name, m.objects[name].accountName)
+	}
+}
+
+// leader draws one of the two.
+func (m *machine) leader() *leader { return m.leaders[rapid.IntRange(0, 1).Draw(m.t, "leader")] }
+
+// deletes deletes a resource; its account stays.
+func (m *machine) deletes(*rapid.T) {
+	if name := draw(m, "resource", resources); m.rarely() {
+		delete(m.objects, name)
+		m.notef("%s is deleted", name)
+	}
+}
+
+// reconciles gives a leader its turn, with what it has in its cache and knows of the provider, old or new.
+func (m *machine) reconciles(*rapid.T) {
+	l, name := m.leader(), draw(m, "resource", resources)
+	if rapid.IntRange(0, 2).Draw(m.t, "watches") == 2 {
+		l.watch(name)
+	}
+	m.interrupted = false
+	l.reconcile(name)
+	m.actor = nil
+}
+
+// sees brings a leader up to date.
+func (m *machine) sees(*rapid.T) {
+	l := m.leader()
+	for _, name := range resources {
+		l.watch(name)
+	}
+	l.list()
+}
+
+// watch brings the cache up to date for one resource.
+func (l *leader) watch(name string) {
+	delete(l.cache, name)
+	if o, there := l.objects[name]; there {
+		l.cache[name] = o
+	}
+	l.notef("leader %d sees %s as it is", l.number(), name)
+}
+
+// list reads the whole list.
+func (l *leader) list() {
+	l.notef("leader %d lists", l.number())
+	_ = l.dir.Refresh(context.Background(), directory.Known{}) // it may get no answer
+}
+
+// crashes kills a leader and starts another in its place.
+func (m *machine) crashes(*rapid.T) {
+	if l := m.leader(); rapid.IntRange(0, 3).Draw(m.t, "now and then") == 3 {
+		m.notef("leader %d is killed", l.number())
+		l.start()
+	}
+}
+
+// lands has a late call carried out.
+func (m *machine) lands(*rapid.T) {
+	if len(m.late) > 0 {
+		m.notef("a late %s is carried out", m.late[0].method)
+		_ = m.carryOut(m.late[0]).Body.Close() // nobody waits for the answer
+		m.late = m.late[1:]
+	}
+}
+
+// stranger makes an account that is nobody's.
+func (m *machine) stranger(*rapid.T) {
+	name := draw(m, "account", accounts)
+	if _, there := m.sim.Account(name); !there && m.rarely() {
+		m.notef("somebody makes %s by hand", name)
+		m.sim.PutAccount(simulator.Account{ParentID: m.parent.ID, Fields: simulator.Fields{
+			"account_name": name, "account_email": name + "@else.example", "active": true,
+		}})
+	}
+}
+
+// interrupt may end the turn by a crash, or let the other leader have one in the middle of it. After that even the best
+// protocol has nothing but the provider's refusal of a second name.
+func (m *machine) interrupt() {
+	if m.interrupting {
+		return
+	}
+	me, uid := m.actor, m.actsFor
+	switch rapid.IntRange(0, 15).Draw(m.t, "interrupted by") {
+	case 14:
+		m.notef("  leader %d is killed in the middle", me.number())
+		me.start()
+		m.actor = nil
+	case 15:
+		m.interrupting, m.interrupted = true, true
+		m.notef("  meanwhile:")
+		m.leaders[1-me.number()].reconcile(draw(m, "resource", resources))
+		m.interrupting = false
+		m.actor, m.actsFor = me, uid
+	}
+}
+
+// check says what must hold whatever happens.
+func (m *machine) check(*rapid.T) {
+	holders := map[string]string{}
+	for _, name := range resources {
+		o := m.objects[name]
+		if o.bound == "" {
+			continue
+		}
+		if other := holders[o.bound]; other != "" {
+			m.t.Fatalf("one account for two resources: %s is bound to %s and %s", o.bound, other, name)
+		}
+		holders[o.bound] = name
+		if before, ever := m.bound[o.uid]; ever && before != o.bound {
+			m.t.Fatalf("two accounts for one resource: %s was bound to %s and is to %s", name, before, o.bound)
+		}
+		m.bound[o.uid] = o.bound
+		m.checkAccount(o)
+	}
+}
+
+// checkAccount says that the account that a resource is bound to is its own.
+func (m *machine) checkAccount(o object) {
+	a, there := m.sim.Account(o.accountName)
+	if !there || text(a.ID) != o.bound || a.Text("account_custom_data") != claimOf(o.name).CustomData() {
+		m.t.Fatalf("%s is bound to account %s, which is not its own", o.name, o.bound)
+	}
+}
+
+// play is a game of the machine.
+func play(without steps) func(*rapid.T) {
+	return func(t *rapid.T) {
+		m := newMachine(t, without)
+		t.Repeat(map[string]func(*rapid.T){
+			"":        m.check,
+			"declare": m.declares, "delete": m.deletes, "stranger": m.stranger,
+			"reconcile": m.reconciles, "reconcile too": m.reconciles, "reconcile again": m.reconciles,
+			"see": m.sees, "crash": m.crashes, "land": m.lands,
+		})
+	}
+}
+
+func TestOneAccountForOneResource(t *testing.T) {
+	if flag.Lookup("rapid.checks").Value.String() == "100" { // the default: enough to find a violation in most runs only
+		t.Cleanup(set("rapid.checks", "1000"))
+	}
+	rapid.Check(t, play(steps{}))
+}
+
+// Why each step is needed: without it there is a way to two accounts for one resource, or to one account for two. The log
+// (-v) has the shortest one that was found.
+func TestEachStepIsNeeded(t *testing.T) {
+	for name, without := range map[string]steps{
+		"intent":           {noIntent: true},
+		"look after doubt": {noLookAfterDoubt: true},
+		"claim check":      {noClaimCheck: true},
+		"optimistic lock":  {noLock: true},
+	} {
+		t.Run("without "+name, func(t *testing.T) {
+			found := &finding{TB: t}
+			found.try(play(without))
+			if !found.failed {
+				t.Errorf("without the %s nothing goes wrong: either it is not needed, or the machine is not good enough", name)
+			}
+			t.Log(found.words)
+		})
+	}
+}
+
+// set sets a flag, as rapid has no other way, and returns what sets it back.
+func set(name, value string) (back func()) {
+	given := flag.Lookup(name).Value.String()
+	_ = flag.Set(name, value) // both are of rapid's own
+	return func() { _ = flag.Set(name, given) }
+}
+
+// finding is a test that may fail.
+type finding struct {
+	testing.TB
+	failed bool
+	words  string
+}
+
+// try checks a property, more often than usual, as it is to fail, and without much ado then.
+func (f *finding) try(property func(*rapid.T)) {
+	for name, value := range map[string]string{"rapid.checks": "10000", "rapid.shrinktime": "1s", "rapid.nofailfile": "true"} {
+		defer set(name, value)()
+	}
+	ended := make(chan struct{})
+	go func() { // FailNow ends the goroutine
+		defer close(ended)
+		rapid.Check(f, property)
+	}()
+	<-ended
+}
+
+func (f *finding) Logf(format string, args ...any)   { f.words += fmt.Sprintf(format, args...) + "\n" }
+func (f *finding) Log(args ...any)                   { f.words += fmt.Sprintln(args...) }
+func (f *finding) Errorf(format string, args ...any) { f.failed = true; f.Logf(format, args...) }
+func (f *finding) Error(args ...any)                 { f.failed = true; f.Log(args...) }
+func (f *finding) Fail()                             { f.failed = true }
+func (f *finding) Failed() bool                      { return f.failed }
+
+func (f *finding) FailNow() {
+	f.failed = true
+	runtime.Goexit()
+}
+
+func (f *finding) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	f.FailNow()
+}
