@@ -256,7 +256,7 @@ var _ = Describe("New credentials", func() {
 		w.stop()
 		w.start(ctx)
 		stopped(ctx, p, c, v1alpha1.ReasonUnauthorized)
-		Expect(state(ctx, p)(Default).message).NotTo(ContainSubstring("former"))
+		Eventually(func(g Gomega) { g.Expect(state(ctx, p)(g).message).NotTo(ContainSubstring("former")) }).Should(Succeed())
 		w.putCredentials(ctx, w.newKey())
 		Eventually(state(ctx, c)).Should(BeAvailable())
 	})
