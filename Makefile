@@ -105,7 +105,7 @@ vet: ## run go vet
 
 .PHONY: test
 test: ## run the tests: unit, simulator, and against a control plane (PKG=… and TESTFLAGS=… narrow)
-	@assets=$$(hack/controlplane/assets $(if $(TEST_ALL),--with controller-manager)) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
+	@assets=$$(hack/controlplane/assets $(if $(TEST_ALL),--with controller-manager --with kubectl)) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
 	race=$$(hack/race -v); set -x; \
 	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 40m $(TESTFLAGS) $(PKG)
 

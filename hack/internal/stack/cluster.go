@@ -43,6 +43,16 @@ type Cluster struct {
 
 // StartCluster starts etcd and kube-apiserver, which gets the flags as well, and installs our CRDs.
 func (s *Stack) StartCluster(ctx context.Context, flags map[string]string) (*Cluster, error) {
+	env := &envtest.Environment{CRDDirectoryPaths: []string{crds}, ErrorIfCRDPathMissing: true}
+	return s.startCluster(ctx, "starting a control plane (etcd, kube-apiserver) and installing the CRDs", env, flags)
+}
+
+// StartBareCluster starts etcd and kube-apiserver alone.
+func (s *Stack) StartBareCluster(ctx context.Context) (*Cluster, error) {
+	return s.startCluster(ctx, "starting a control plane (etcd, kube-apiserver)", &envtest.Environment{}, nil)
+}
+
+func (s *Stack) startCluster(ctx context.Context, what string, env *envtest.Environment, flags map[string]string) (*Cluster, error) {
 	if err := checkAssets(); err != nil {
 		return nil, err
 	}
@@ -51,7 +61,6 @@ func (s *Stack) StartCluster(ctx context.Context, flags map[string]string) (*Clu
 		return nil, err
 	}
 	ctrllog.SetLogger(zap.New(zap.WriteTo(log)))
-	env := &envtest.Environment{CRDDirectoryPaths: []string{crds}, ErrorIfCRDPathMissing: true}
 	env.ControlPlane.Etcd = &envtest.Etcd{Out: log, Err: log}
 	server := env.ControlPlane.GetAPIServer()
 	server.Out, server.Err = log, log
@@ -61,7 +70,7 @@ func (s *Stack) StartCluster(ctx context.Context, flags map[string]string) (*Clu
 
 	// envtest puts both in process groups of their own. Starting can't be interrupted, but has its own time limits.
 	s.stops = append(s.stops, stopper{what: "control plane", stop: env.Stop})
-	done := s.Step("starting a control plane (etcd, kube-apiserver) and installing the CRDs")
+	done := s.Step(what)
 	if _, err := env.Start(); err != nil {
 		return nil, Trouble{fmt.Errorf("there is no control plane: %w", err), ClusterLog}
 	}
@@ -84,6 +93,16 @@ func checkAssets() error {
 		}
 	}
 	return nil
+}
+
+// StartControllerManager starts those of Kubernetes' controllers that delete: namespaces with what is in them, and what
+// has lost its owner. KUBEBUILDER_ASSETS must hold a kube-controller-manager.
+func (c *Cluster) StartControllerManager() error {
+	_, err := c.stack.Start("controller manager", "controllermanager.log", nil,
+		filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kube-controller-manager"), "--kubeconfig="+c.Kubeconfig,
+		"--controllers=namespace-controller,garbage-collector-controller", "--leader-elect=false",
+		"--secure-port=0", "--bind-address=127.0.0.1", "--kube-api-qps=200", "--kube-api-burst=400")
+	return err
 }
 
 // connect writes the kubeconfig of an administrator and returns a client.

@@ -24,8 +24,8 @@ type Process struct {
 // PID is the process's id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// start starts a program; what it writes goes to the log. If it ends by itself, so does ours.
-func (s *Stack) start(what, log string, env []string, name string, args ...string) (*Process, error) {
+// Start starts a program; what it writes goes to the log. If it ends by itself, so does ours.
+func (s *Stack) Start(what, log string, env []string, name string, args ...string) (*Process, error) {
 	file, err := os.Create(s.Path(log))
 	if err != nil {
 		return nil, err
@@ -70,10 +70,13 @@ func tail(path string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// StartOperator starts the operator, which talks to this endpoint alone.
-func (s *Stack) StartOperator(kubeconfig, endpoint string) (*Process, error) {
-	p, err := s.start("operator", OperatorLog, []string{"KUBECONFIG=" + kubeconfig}, s.Binary, "manager",
-		"--allowed-endpoints", endpoint, "--metrics-bind-address", "0", "--health-probe-bind-address", "0")
+// StartOperator starts the operator, which talks to these endpoints alone.
+func (s *Stack) StartOperator(kubeconfig string, endpoints ...string) (*Process, error) {
+	args := []string{"manager", "--metrics-bind-address", "0", "--health-probe-bind-address", "0"}
+	for _, endpoint := range endpoints {
+		args = append(args, "--allowed-endpoints", endpoint)
+	}
+	p, err := s.Start("operator", OperatorLog, []string{"KUBECONFIG=" + kubeconfig}, s.Binary, args...)
 	if err == nil {
 		fmt.Fprintf(s.Out, "started the operator, log in %s\n", s.Path(OperatorLog))
 	}

@@ -35,7 +35,7 @@ func (s *Stack) StartSimulator(ctx context.Context, flags ...string) (*Simulator
 	sim := &Simulator{CredentialsFile: s.Path("credentials.json")}
 	args := append([]string{"simulate", "--listen", freeAddress("127.0.0.1:8090"), "--credentials-file", sim.CredentialsFile}, flags...)
 	var err error
-	if sim.Process, err = s.start("simulator", SimulatorLog, nil, s.Binary, args...); err != nil {
+	if sim.Process, err = s.Start("simulator", SimulatorLog, nil, s.Binary, args...); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, Trouble{errors.New("the simulator does not say where it serves"), SimulatorLog})

@@ -1,5 +1,5 @@
 // Package stack runs a control plane without nodes, the simulated provider and the operator as processes of this machine:
-// for the demo and the bench. Both run from the top of the checkout.
+// for the demo, the bench, and the commands of the documents. All run from the top of a checkout.
 package stack
 
 import (
