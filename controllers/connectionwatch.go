@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -27,6 +29,32 @@ func SecretMetadata() *metav1.PartialObjectMetadata {
 	meta := &metav1.PartialObjectMetadata{}
 	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	return meta
+}
+
+// SlimSecretMetadata is a transform for the cache of connection Secrets: it keeps what is read of them, and one copy of what
+// the managedFields of nearly all have in common.
+func SlimSecretMetadata() toolscache.TransformFunc {
+	var common atomic.Pointer[metav1.FieldsV1]
+	return func(in any) (any, error) {
+		secret, ok := in.(*metav1.PartialObjectMetadata)
+		if !ok {
+			return in, nil
+		}
+		resource := secret.Annotations[v1alpha1.AnnotationResource]
+		secret.Labels, secret.Annotations = nil, map[string]string{v1alpha1.AnnotationResource: resource}
+		for i := range secret.ManagedFields {
+			f := &secret.ManagedFields[i]
+			if f.Manager != FieldManager || f.FieldsV1 == nil {
+				continue
+			}
+			if known := common.Load(); known != nil && known.Equal(*f.FieldsV1) {
+				f.FieldsV1 = known
+			} else {
+				common.Store(f.FieldsV1)
+			}
+		}
+		return in, nil
+	}
 }
 
 // connectionSecrets wakes a resource whose connection Secret somebody else deleted or edited: it is looked at anew.

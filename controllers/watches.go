@@ -141,7 +141,7 @@ func referringTo(secret client.Object) []client.ListOption {
 func childrenIn(c client.Reader) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, ns client.Object) []ctrl.Request {
 		var children v1alpha1.ChildAccountList
-		if c.List(ctx, &children, client.InNamespace(ns.GetName())) != nil {
+		if c.List(ctx, &children, client.InNamespace(ns.GetName()), client.UnsafeDisableDeepCopy) != nil { // only names are read
 			return nil
 		}
 		var requests []ctrl.Request
@@ -164,7 +164,7 @@ type list[T any] interface {
 func waking[L list[T], T any](c client.Reader, selected func(client.Object) []client.ListOption) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
 		found := L(new(T))
-		if c.List(ctx, found, selected(o)...) != nil {
+		if c.List(ctx, found, append(selected(o), client.UnsafeDisableDeepCopy)...) != nil { // only names are read
 			return nil
 		}
 		var requests []ctrl.Request

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -74,7 +75,7 @@ const (
 	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
 	gracefulShutdown = 45 * time.Second
 	// gcPercent trades a little time for memory: most of what a resync leaves behind is garbage. GOGC overrides it.
-	gcPercent = 50
+	gcPercent = 33
 	// unpaced leaves the pacing to the API server's own priority and fairness.
 	unpaced = -1
 )
@@ -186,9 +187,19 @@ func cacheOptions(namespaces []string) cache.Options {
 	input := labels.SelectorFromSet(labels.Set{v1alpha1.LabelInput: "true"})
 	return cache.Options{
 		DefaultNamespaces: only(namespaces),
-		DefaultTransform:  cache.TransformStripManagedFields(),
+		DefaultTransform:  stripped,
 		ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
 	}
+}
+
+// stripped leaves out of a cached object what nobody reads: managedFields, and kubectl's copy of the whole object. The
+// operator's patches say only what changes, so they don't take it away either.
+func stripped(in any) (any, error) {
+	if o, err := meta.Accessor(in); err == nil {
+		o.SetManagedFields(nil)
+		delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
+	}
+	return in, nil
 }
 
 func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
@@ -261,7 +272,7 @@ func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []strin
 		Scheme:            mgr.GetScheme(),
 		Mapper:            mgr.GetRESTMapper(),
 		DefaultNamespaces: only(namespaces),
-		ByObject:          map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection}},
+		ByObject:          map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection, Transform: controllers.SlimSecretMetadata()}},
 	})
 	if err != nil {
 		return nil, err

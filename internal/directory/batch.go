@@ -11,12 +11,14 @@ import (
 )
 
 const (
-	// loneQuiet is how long a lone account waits for others, batchQuiet how long several wait for one more: then it is a mass
-	// change, and whoever else belongs to it may be some way behind.
+	// loneQuiet is how long a lone account waits for others, batchQuiet how long several wait for one more.
 	loneQuiet  = 30 * time.Millisecond
-	batchQuiet = 250 * time.Millisecond
+	batchQuiet = 500 * time.Millisecond
+	// massQuiet is that where the same was written to several just before: it is a mass change, and the API server, busy with
+	// what the last batch has to say, may hold up who else belongs to it.
+	massQuiet = time.Second
 	// batchLongest is how long the first account of a batch waits at most.
-	batchLongest = 2 * time.Second
+	batchLongest = 5 * time.Second
 	// defaultMaxBatch is for how many accounts one write is at most until somebody says otherwise.
 	defaultMaxBatch = 100
 )
@@ -108,7 +110,10 @@ func (b *batcher) run(ctx context.Context, key string, t *batch) {
 func (b *batcher) quiet(key string, t *batch) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(t.ids) > 1 || b.last == key && time.Since(b.lastAt) < batchLongest {
+	switch {
+	case b.last == key && time.Since(b.lastAt) < batchLongest:
+		return massQuiet
+	case len(t.ids) > 1:
 		return batchQuiet
 	}
 	return loneQuiet

@@ -130,3 +130,29 @@ func TestBatchThatNobodyIsToBlameFor(t *testing.T) {
 		})
 	}
 }
+
+// A mass change that comes in slowly, and by fits and starts because the API server has to write down what the last batch
+// did, is still no more calls than batches can be full.
+func TestBatchesOfWhatComesByFitsAndStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		ids := w.many(t, 500)
+		changes := w.changes("languageCode", "de")
+		var all sync.WaitGroup
+		for i, id := range ids {
+			time.Sleep(15 * time.Millisecond)
+			if i%110 == 109 {
+				time.Sleep(900 * time.Millisecond)
+			}
+			all.Go(func() {
+				if err := w.Update(background, id, changes); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if got := w.count(change); got != 5 {
+			t.Errorf("%d calls for 500 accounts, want 5", got)
+		}
+	})
+}

@@ -23,7 +23,9 @@ type moment uint64
 
 // record is what is known of one account.
 type record struct {
+	// account is what is known of it, but for its State.
 	account account.Account
+	state   packed
 	// asOf is the moment when the read that this comes from was asked for, or when the write was answered.
 	asOf moment
 	// listing is the number of the last complete list that had the account, or that a later read or write stands for.
@@ -171,7 +173,8 @@ func (d *Directory) Update(ctx context.Context, id string, changes []account.Cha
 		return err
 	}
 	applied := account.Applied(changes)
-	r.account.State = r.account.State.With(applied)
+	schema := d.remote.Fields()
+	r.state = pack(schema, r.state.unpack(schema).With(applied))
 	d.strive(id, applied)
 	r.asOf = d.now
 	return nil
@@ -290,6 +293,7 @@ func (d *Directory) view(key Key) account.View {
 	v.NotKept = d.notKept(r.account.ID)
 	if v.Absences = d.listings.Complete - r.listing; v.Absences == 0 && !r.hidden {
 		a := r.account
+		a.State = r.state.unpack(d.remote.Fields())
 		v.Account = &a
 	}
 	return v
@@ -348,7 +352,8 @@ func (d *Directory) keep(a account.Account, asOf moment) {
 	if old, ok := d.byID[a.ID]; ok {
 		d.forget(old)
 	}
-	r := &record{account: a, asOf: asOf, listing: d.listings.Complete}
+	r := &record{account: a, state: pack(d.remote.Fields(), a.State), asOf: asOf, listing: d.listings.Complete}
+	r.account.State = nil
 	d.byID[a.ID] = r
 	d.byName[a.Name] = r
 }

@@ -1,12 +1,16 @@
 package voximplant
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"cpaas.dev/child-account-operator/internal/account"
 )
 
 // maxIDLength is the number of digits of the largest int64.
@@ -20,27 +24,69 @@ type apiError struct {
 
 // answer is the outer object of every answer. What a method answers beside its result stands there too.
 type answer struct {
-	Result     json.RawMessage `json:"result"`
-	Error      *apiError       `json:"error"`
-	Errors     []apiError      `json:"errors"`
-	TotalCount loose           `json:"total_count"`
-	Count      loose           `json:"count"`
-	AccountID  loose           `json:"account_id"`
-	Active     loose           `json:"active"`
-	APIKey     loose           `json:"api_key"`
-	APIAddress loose           `json:"api_address"`
+	Result json.RawMessage
+	// Rows takes the place of Result where a list is asked for.
+	Rows       rows
+	Error      *apiError
+	Errors     []apiError
+	TotalCount loose
+	Count      loose
+	AccountID  loose
+	Active     loose
+	APIKey     loose
+	APIAddress loose
 }
+
+// member is where a member of the object goes.
+func (a *answer) member(name json.Token) any {
+	switch name {
+	case "result":
+		return &a.Result
+	case "error":
+		return &a.Error
+	case "errors":
+		return &a.Errors
+	case "total_count":
+		return &a.TotalCount
+	case "count":
+		return &a.Count
+	case "account_id":
+		return &a.AccountID
+	case "active":
+		return &a.Active
+	case "api_key":
+		return &a.APIKey
+	case "api_address":
+		return &a.APIAddress
+	}
+	return new(nothing)
+}
+
+// nothing takes what nobody reads.
+type nothing struct{}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (*nothing) UnmarshalJSON([]byte) error { return nil }
 
 var errNotAnswer = errors.New("the answer is not a JSON object as the Management API writes it")
 
-// decodeAnswer reads a body. The content type is not asked: what is an answer shows in the body.
-func decodeAnswer(body []byte) (*answer, error) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
-	if len(body) == 0 {
+// decodeAnswer reads a body. The content type is not asked: what is an answer shows in the body. With list its result is
+// read account by account as they come, so that a long list is never in memory as a whole.
+// An *account.Error is for an answer of the API itself.
+func decodeAnswer(body io.Reader, list bool) (*answer, error) {
+	d := json.NewDecoder(withoutMark(body))
+	open, err := d.Token()
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil, errors.New("the answer is empty")
+	case err != nil || open != json.Delim('{'):
+		return nil, errNotAnswer
 	}
 	a := new(answer)
-	if body[0] != '{' || json.Unmarshal(body, a) != nil {
+	if err := a.read(d, list); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) { // more after it
 		return nil, errNotAnswer
 	}
 	if e := a.failure(); e != nil {
@@ -49,10 +95,43 @@ func decodeAnswer(body []byte) (*answer, error) {
 		}
 		return a, nil
 	}
-	if a.Result == nil {
+	if a.Result == nil && !a.Rows.found {
 		return nil, errNotAnswer
 	}
 	return a, nil
+}
+
+// read reads the members and the end of an object that was opened.
+func (a *answer) read(d *json.Decoder, list bool) error {
+	for d.More() {
+		name, err := d.Token()
+		switch {
+		case err != nil:
+		case list && name == "result":
+			err = a.Rows.read(d)
+		default:
+			err = d.Decode(a.member(name))
+		}
+		if own, ok := errors.AsType[*account.Error](err); ok {
+			return own
+		} else if err != nil {
+			return errNotAnswer
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return errNotAnswer
+	}
+	return nil
+}
+
+// withoutMark skips a byte order mark.
+func withoutMark(body io.Reader) io.Reader {
+	r := bufio.NewReader(body)
+	const mark = "\xef\xbb\xbf"
+	if start, err := r.Peek(len(mark)); err == nil && string(start) == mark {
+		_, _ = r.Discard(len(mark))
+	}
+	return r
 }
 
 // failure is the (first) error in the answer, nil if there is none.

@@ -23,7 +23,7 @@ func BenchmarkPage(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		a, err := decodeAnswer(body)
+		a, err := decodeAnswer(bytes.NewReader(body), true)
 		if err != nil {
 			b.Fatal(err)
 		}

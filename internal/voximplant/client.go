@@ -68,6 +68,8 @@ type call struct {
 	timeout time.Duration
 	// most is how many bytes the answer may have; 0: Config.MaxAnswer.
 	most int64
+	// list is set where the result is a list of accounts.
+	list bool
 	// secrets are the values in params that must not show in any text, beside the parent's API key, which never shows.
 	secrets []account.Secret
 }
@@ -174,14 +176,40 @@ func (c *Client) send(ctx context.Context, call call, token account.Secret, reda
 	if resp.ContentLength > most {
 		return nil, broken(tooLarge)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	body := &bounded{Reader: resp.Body, left: most}
+	a, err := decodeAnswer(body, call.list)
+	_, _ = io.Copy(io.Discard, body) // the connection can be used again
 	switch {
-	case err != nil:
-		return nil, broken("the answer broke off: " + transportProblem(err))
-	case int64(len(body)) > most:
+	case errors.Is(body.err, errTooLarge):
 		return nil, broken(tooLarge)
+	case body.err != nil:
+		return nil, broken("the answer broke off: " + transportProblem(body.err))
 	}
-	return c.read(call, resp, body, redact, broken)
+	return c.read(call, resp, a, err, redact, broken)
+}
+
+var errTooLarge = errors.New("too large")
+
+// bounded reads only so much, and remembers why it ended early.
+type bounded struct {
+	io.Reader
+	left int64
+	err  error
+}
+
+// Read implements io.Reader.
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.Reader.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		err = errTooLarge
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
 }
 
 func (c *Client) request(ctx context.Context, call call, token account.Secret) (*http.Request, error) {
@@ -198,13 +226,13 @@ func (c *Client) request(ctx context.Context, call call, token account.Secret) (
 	return req, nil
 }
 
-// read makes an answer or an error of a response that came whole.
-func (c *Client) read(call call, resp *http.Response, body []byte, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
+// read makes an answer or an error of a response that came whole: a is what it says, err why that is no answer.
+func (c *Client) read(call call, resp *http.Response, a *answer, err error, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
 	status := resp.StatusCode
 	if status >= 300 && status < 400 {
 		return nil, broken(redirectProblem(resp))
 	}
-	a, err := decodeAnswer(body)
+	own, contradicts := errors.AsType[*account.Error](err)
 	switch {
 	case status == http.StatusTooManyRequests:
 		return nil, c.tooMany(call, resp, a, redact)
@@ -216,6 +244,8 @@ func (c *Client) read(call call, resp *http.Response, body []byte, redact redact
 		return nil, e
 	case err == nil && status < 300:
 		return a, nil
+	case contradicts && status < 300:
+		return nil, own
 	}
 	e := broken(foreignAnswer(resp, err))
 	if status == http.StatusUnauthorized {

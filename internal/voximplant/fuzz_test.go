@@ -1,6 +1,7 @@
 package voximplant
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +43,11 @@ func FuzzDecodeAnswer(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		a, err := decodeAnswer(body)
+		plain, plainErr := decodeAnswer(bytes.NewReader(body), false)
+		a, err := decodeAnswer(bytes.NewReader(body), true)
+		if plainErr == nil && err == nil && a.TotalCount != plain.TotalCount {
+			t.Error("read otherwise as a list")
+		}
 		if err != nil {
 			if a != nil {
 				t.Error("an answer along with an error")
@@ -56,11 +61,11 @@ func FuzzDecodeAnswer(f *testing.F) {
 			return
 		}
 		var accounts []AccountInfo
-		if json.Unmarshal(a.Result, &accounts) != nil {
-			return
+		if plainErr == nil && json.Unmarshal(plain.Result, &accounts) == nil && accounts != nil && len(accounts) != len(a.Rows.accounts) {
+			t.Errorf("%d accounts, one by one %d", len(accounts), len(a.Rows.accounts))
 		}
-		for _, info := range accounts {
-			if info.ID != "" && !validID(info.ID) {
+		for _, info := range a.Rows.accounts {
+			if !validID(info.ID) {
 				t.Errorf("id %q", info.ID)
 			}
 			for path, value := range stateOf(info) {

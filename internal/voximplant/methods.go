@@ -1,9 +1,9 @@
 package voximplant
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -65,18 +65,20 @@ func (i AccountInfo) Value(name string) (string, bool) {
 	return v.text, v.shown
 }
 
+var errNotAccount = errors.New("no account as the Management API writes it")
+
 // UnmarshalJSON implements json.Unmarshaler.
 func (i *AccountInfo) UnmarshalJSON(data []byte) error {
 	*i = AccountInfo{}
-	if err := json.Unmarshal(data, &i.values); err != nil {
-		return err
+	if json.Unmarshal(data, &i.values) != nil {
+		return errNotAccount
 	}
 	i.ID, i.APIKey = i.values["account_id"].text, account.Secret(i.values["api_key"].text)
 	for _, kept := range []string{"account_id", "api_key", "callback_salt"} { // the salt is a secret that nothing needs
 		delete(i.values, kept)
 	}
 	if !validID(i.ID) {
-		return errNotAnswer
+		return errNotAccount
 	}
 	return nil
 }
@@ -126,7 +128,7 @@ func (c *Client) childrenAccounts(ctx context.Context, p GetChildrenAccountsPara
 	}
 	maps.Copy(params, call.params)
 	call.method, call.params = methodGetChildrenAccounts, params
-	call.timeout, call.most = c.config.ListTimeout, c.config.MaxList
+	call.timeout, call.most, call.list = c.config.ListTimeout, c.config.MaxList, true
 	a, err := c.do(ctx, call)
 	if err != nil {
 		return nil, err
@@ -140,36 +142,62 @@ func (c *Client) childrenAccounts(ctx context.Context, p GetChildrenAccountsPara
 
 // children reads the answer of GetChildrenAccounts.
 func (a *answer) children() (*ChildrenPage, *account.Error) {
-	page := new(ChildrenPage)
 	total, ok := a.TotalCount.integer()
-	if !ok || json.Unmarshal(a.Result, (*rows)(&page.Accounts)) != nil || page.Accounts == nil {
+	if !ok || !a.Rows.proper {
 		return nil, improper(methodGetChildrenAccounts, false, "the answer is not a list of accounts with its total_count")
 	}
-	if count, ok := a.Count.integer(); ok && count != len(page.Accounts) {
-		return nil, contradiction("the page has %d accounts, but count says %d", len(page.Accounts), count)
+	if count, ok := a.Count.integer(); ok && count != len(a.Rows.accounts) {
+		return nil, contradiction("the page has %d accounts, but count says %d", len(a.Rows.accounts), count)
 	}
-	page.Total = total
-	return page, nil
+	return &ChildrenPage{Accounts: a.Rows.accounts, Total: total}, nil
 }
 
-// rows are the accounts of a page, read no further than to see that they are too many: a few bytes can be an account.
-type rows []AccountInfo
+// rows are the accounts of a page.
+type rows struct {
+	accounts []AccountInfo
+	// found is set where there is a result, proper where it is a list of accounts.
+	found, proper bool
+}
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (r *rows) UnmarshalJSON(raw []byte) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if open, err := d.Token(); err != nil || open != json.Delim('[') {
-		return errNotAnswer
+// read reads a result: no further than to see that the accounts are too many, since a few bytes can be one.
+func (r *rows) read(d *json.Decoder) error {
+	*r = rows{found: true}
+	open, err := d.Token()
+	if err != nil || open != json.Delim('[') {
+		return skip(d, open, err)
 	}
-	*r = rows{}
-	for d.More() && len(*r) <= maxPage {
+	r.proper = true
+	for d.More() {
 		var info AccountInfo
-		if err := d.Decode(&info); err != nil {
+		switch err := d.Decode(&info); {
+		case errors.Is(err, errNotAccount):
+			r.proper = false
+		case err != nil:
 			return err
+		case len(r.accounts) == maxPage:
+			return contradiction("a page has more than the %d accounts that were asked for", maxPage)
+		default:
+			r.accounts = append(r.accounts, info)
 		}
-		*r = append(*r, info)
 	}
-	return nil
+	_, err = d.Token()
+	return err
+}
+
+// skip reads on to the end of a value whose first token was read.
+func skip(d *json.Decoder, token json.Token, err error) error {
+	for depth := 0; err == nil; token, err = d.Token() {
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+	return err
 }
 
 func (p GetChildrenAccountsParams) values() (url.Values, *account.Error) {
