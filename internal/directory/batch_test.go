@@ -140,9 +140,9 @@ func TestBatchesOfWhatComesByFitsAndStarts(t *testing.T) {
 		changes := w.changes("languageCode", "de")
 		var all sync.WaitGroup
 		for i, id := range ids {
-			time.Sleep(15 * time.Millisecond)
+			<-time.After(15 * time.Millisecond)
 			if i%110 == 109 {
-				time.Sleep(900 * time.Millisecond)
+				<-time.After(900 * time.Millisecond)
 			}
 			all.Go(func() {
 				if err := w.Update(background, id, changes); err != nil {
