@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -141,7 +142,8 @@ func (r *ChildAccountReconciler) secretIntact(ctx context.Context, s *childScope
 		return true
 	}
 	secret := SecretMetadata()
-	if err := r.ConnectionSecrets.Get(ctx, client.ObjectKey{Namespace: s.child.Namespace, Name: s.child.ConnectionSecretName()}, secret); err != nil {
+	key, asItIs := client.ObjectKey{Namespace: s.child.Namespace, Name: s.child.ConnectionSecretName()}, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)}
+	if err := r.ConnectionSecrets.Get(ctx, key, secret, asItIs); err != nil {
 		return false
 	}
 	have := ourFields(secret)
