@@ -24,6 +24,8 @@ import (
 
 const (
 	namespace = "telephony"
+	// installation is the operator's --installation-id.
+	installation = "chaos"
 	// rate and inFlight are the budget that the ParentAccount grants.
 	rate, inFlight = 40, 8
 	// manyCalls are more than a soak makes: the log must have all of them.
@@ -44,6 +46,8 @@ type world struct {
 	mu sync.Mutex
 	// foreign are accounts that the operator must leave alone, as they were made.
 	foreign []simulator.Account
+	// keptOn are the names of accounts that nobody asks to be switched off.
+	keptOn []string
 }
 
 func newWorld(t *testing.T) *world {
