@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"cpaas.dev/child-account-operator/internal/account"
 )
@@ -114,13 +115,15 @@ var languageCodes = func() map[string]bool {
 }()
 
 var (
-	plainEmail   = regexp.MustCompile(`^[^\s\pZ\pC@;,<>"]{1,64}@[^\s\pZ\pC@;,<>"]{1,190}$`)
+	plainEmail   = regexp.MustCompile(`^[^\s\pZ\pC@;,<>"]+@[^\s\pZ\pC@;,<>"]+$`)
 	plainDecimal = regexp.MustCompile(`^\d{1,9}(\.\d{1,4})?$`)
 	accountName  = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]*$`)
 )
 
+// checkEmail counts by itself: in the expression, bounds would cost every start a twentieth of a second.
 func checkEmail(v string) error {
-	if !plainEmail.MatchString(v) {
+	local, domain, _ := strings.Cut(v, "@")
+	if utf8.RuneCountInString(local) > 64 || utf8.RuneCountInString(domain) > 190 || !plainEmail.MatchString(v) {
 		return errors.New("must be one e-mail address")
 	}
 	return nil
