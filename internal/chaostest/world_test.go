@@ -70,9 +70,11 @@ func newWorld(t *testing.T) *world {
 // startControlPlane starts etcd and an API server that can be restarted: its certificates outlive it.
 func (w *world) startControlPlane() {
 	g := NewWithT(w.t)
-	w.control = &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
-	server := w.control.ControlPlane.GetAPIServer()
-	server.CertDir, server.StartTimeout, server.StopTimeout = w.t.TempDir(), time.Minute, time.Second
+	w.control = &envtest.Environment{
+		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Second, // the server's own are set to these
+	}
+	w.control.ControlPlane.GetAPIServer().CertDir = w.t.TempDir()
 	config, err := w.control.Start()
 	g.Expect(err).NotTo(HaveOccurred())
 	w.t.Cleanup(func() { _ = w.control.Stop() })
