@@ -10,7 +10,7 @@ import (
 )
 
 // usualPairs is how many second crashes are tried for each first one of a scenario that has them.
-const usualPairs = 2
+const usualPairs = 1
 
 // pairs say which: CRASH_PAIRS is how many for each, or all; CRASH_SEED draws the same ones again.
 var pairs = sync.OnceValues(func() (seed uint64, most int) {

@@ -95,7 +95,26 @@ var scenarios = []scenario{
 		then: want{reason: v1alpha1.ReasonClaimedElsewhere, stalled: true},
 	},
 	{
-		name: "name taken", about: "The same for the account of a stranger, which the operator's parent can't see.",
+		name: "take over", about: "The same with the annotation accounts.cpaas.dev/takeover, which names that installation. The parent's own API key is known.",
+		before: func(w *world) {
+			w.createParent(w.withAPIKey)
+			theirs := account.Claim{Installation: "other", Namespace: w.ns, Name: name}
+			w.sim.PutAccount(w.with(w.account(name), theirs))
+		},
+		act: func(w *world) {
+			w.createChild(name, func(c *v1alpha1.ChildAccount) {
+				c.Annotations = map[string]string{v1alpha1.AnnotationTakeover: "other"}
+			})
+		},
+		then: available.with(lost),
+		also: func(w *world) {
+			ours := account.Claim{Installation: installation, Namespace: w.ns, Name: name}
+			a, _ := w.sim.Account(name)
+			w.Expect(a.Text("account_custom_data")).To(Equal(ours.CustomData()))
+		},
+	},
+	{
+		name: "name taken", about: "A ChildAccount with adoptionPolicy Always is applied for the account of a stranger, which the operator's parent can't see.",
 		before: func(w *world) {
 			w.createParent()
 			w.addForeign(w.sim.AddStranger(name, "taken@else.example"))

@@ -21,7 +21,6 @@ import (
 const (
 	// installation is the operator's --installation-id.
 	installation = "crash"
-	patience     = 60 * time.Second
 	// pause is for how long nothing happens before a run is taken to be over.
 	pause = time.Second
 )
@@ -177,7 +176,20 @@ func (w *world) editChild(name string, change func(*v1alpha1.ChildAccount)) {
 	edit(w, name, &v1alpha1.ChildAccount{}, change)
 }
 
-// eventually waits until all of it holds.
+// patience is for how long a run may take to come to its end (CRASH_PATIENCE=10s).
+var patience = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("CRASH_PATIENCE")); err == nil {
+		return d
+	}
+	return time.Minute
+}()
+
+// eventually waits until all of it holds, unless something was done meanwhile that must never be.
 func (w *world) eventually(holds func(g Gomega)) {
-	w.Eventually(holds).WithTimeout(patience).WithPolling(30 * time.Millisecond).Should(Succeed())
+	w.Eventually(func(g Gomega) {
+		if violated := w.violated(); violated != "" {
+			StopTrying(violated).Now()
+		}
+		holds(g)
+	}).WithTimeout(patience).WithPolling(30 * time.Millisecond).Should(Succeed())
 }
