@@ -26,8 +26,9 @@ const (
 	namespace = "telephony"
 	// installation is the operator's --installation-id.
 	installation = "chaos"
-	// rate and inFlight are the budget that the ParentAccount grants.
-	rate, inFlight = 40, 8
+	// rate and inFlight are the budget that the ParentAccount grants: less than a leader would ask for that has found its
+	// feet, or nothing would be known of whether it is kept.
+	rate, inFlight = 20, 4
 	// manyCalls are more than a soak makes: the log must have all of them.
 	manyCalls = 1_000_000
 )
