@@ -92,6 +92,13 @@ var mutants = []mutant{
 	}, chaos, "TestChaos$", "calls within a second"},
 }
 
+// Whoever changes a line that a mutant has wrong hears of it at once.
+func TestEveryMutantFits(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) { m.overlay(t) })
+	}
+}
+
 func TestEveryMutantIsNoticed(t *testing.T) {
 	if os.Getenv("MUTANTS") == "" {
 		t.Skip("make test-mutants runs it: it takes minutes")
