@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"slices"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -181,8 +182,12 @@ func (s scenario) comesTo(w *world, nth int) bool {
 	return crashes == nth
 }
 
-// expectEnd says that all is as it is to be in the end, and the operator at rest.
+// expectEnd says that all is as it is to be in the end, and the operator at rest: one that has just started is not yet.
 func (s scenario) expectEnd(w *world, g Gomega) {
+	if recovery, crashes := w.tap.recovery(); crashes > 0 {
+		connected := slices.ContainsFunc(recovery, func(s step) bool { return s.what == "GetChildrenAccounts: all" })
+		g.Expect(connected).To(BeTrue(), "the new process has not read the list yet")
+	}
 	s.expect(w, g, s.then)
 	w.expectParent(g)
 	g.Expect(w.tap.quiet()).To(BeNumerically(">", pause))
