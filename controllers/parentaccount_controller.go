@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -100,6 +102,8 @@ type ParentAccountReconciler struct {
 	// Concurrency is how many ParentAccounts are reconciled at one time.
 	Concurrency int
 
+	// began is when this process first looked at any.
+	began moment
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
@@ -292,8 +296,30 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
 	}
 	out := parentTable.failed(l.Err)
-	since := troubledSince(s.parent.Status.Conditions, l.TriedAt)
+	since := r.troubledSince(out, s.parent.Status.Conditions, l.TriedAt)
 	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
+}
+
+// troubledSince is when the trouble began that the pauses grow with. What passes by itself is tried anew by every process as
+// if it had just begun: a new leader whose first call has no answer would otherwise idle for as long as its predecessors did
+// in vain, up to a minute, and so would all the children.
+func (r *ParentAccountReconciler) troubledSince(out outcome, conditions []metav1.Condition, now time.Time) time.Time {
+	since := troubledSince(conditions, now)
+	if began := r.began.at(now); parentTable.retryOf(out) == soon && since.Before(began) {
+		return began
+	}
+	return since
+}
+
+// moment is the first one that it was asked for.
+type moment struct {
+	once sync.Once
+	time time.Time
+}
+
+func (m *moment) at(now time.Time) time.Time {
+	m.once.Do(func() { m.time = now })
+	return m.time
 }
 
 // nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
@@ -361,7 +387,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	r.wake(ctx, s)
 	now := r.Clock.Now()
-	pause := parentTable.pause(out, troubledSince(st.Conditions, now), now)
+	pause := parentTable.pause(out, r.troubledSince(out, st.Conditions, now), now)
 	return ctrl.Result{RequeueAfter: parentTable.requeue(out, pause)}, nil
 }
 

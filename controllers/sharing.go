@@ -85,11 +85,15 @@ func (r *ChildAccountReconciler) selects(ctx context.Context, parent *v1alpha1.P
 func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *outcome {
 	adopts := child.AdoptionPolicy() != v1alpha1.AdoptNever
 	observes := child.Observes() && child.Status.Origin == ""
-	if !adopts && !observes || parent.Grants(v1alpha1.GrantAdopt) {
+	takesOver := child.Annotations[v1alpha1.AnnotationTakeover] != ""
+	if !adopts && !observes && !takesOver || parent.Grants(v1alpha1.GrantAdopt) {
 		return nil
 	}
 	what := fmt.Sprintf("adoptionPolicy %s", child.AdoptionPolicy())
-	if observes {
+	switch {
+	case takesOver:
+		what = "the annotation " + v1alpha1.AnnotationTakeover
+	case observes:
 		what = "managementPolicy Observe, for an account that this resource has not made,"
 	}
 	return &outcome{reason: v1alpha1.ReasonNotPermitted, message: fmt.Sprintf(
