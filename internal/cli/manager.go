@@ -5,8 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
-	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -74,8 +72,6 @@ const (
 	// gracefulShutdown is longer than a write to the provider may take (voximplant.DefaultTimeout), so that none is
 	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
 	gracefulShutdown = 45 * time.Second
-	// gcPercent trades a little time for memory: most of what a resync leaves behind is garbage. GOGC overrides it.
-	gcPercent = 33
 	// unpaced leaves the pacing to the API server's own priority and fairness.
 	unpaced = -1
 )
@@ -140,9 +136,6 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 	if err := checkNamespaces(o); err != nil {
 		return err
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	mgr, err := newManager(config, o)
 	if err != nil {
 		return err
@@ -150,8 +143,20 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 	if err := setup(ctx, mgr, o); err != nil {
 		return err
 	}
+	if err := mgr.Add(leaderOrNot(boundGarbage)); err != nil {
+		return err
+	}
 	return mgr.Start(ctx)
 }
+
+// leaderOrNot runs with the manager, on replicas that stand by too.
+type leaderOrNot func(context.Context) error
+
+// Start implements manager.Runnable.
+func (f leaderOrNot) Start(ctx context.Context) error { return f(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (leaderOrNot) NeedLeaderElection() bool { return false }
 
 func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 	metrics, err := metricsOptions(o)
