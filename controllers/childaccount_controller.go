@@ -159,6 +159,9 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.
 	if !child.DeletionTimestamp.IsZero() {
 		return true
 	}
+	if r.ownWrites.unseen(child, r.Clock) { // and what the cache has caught up with need not be remembered
+		return true
+	}
 	s := newChildScope(child, r.Installation)
 	a := r.assess(ctx, s)
 	if a.work || a.outcome.err != nil {
