@@ -132,7 +132,7 @@ func TestPlansKnowEveryForm(t *testing.T) {
 
 func TestDiffTouchesNothing(t *testing.T) {
 	for name, p := range plans {
-		desired, observed, applied := p.desired.Clone(), p.observed.Clone(), p.applied.Clone()
+		desired, observed, applied := maps.Clone(p.desired), maps.Clone(p.observed), maps.Clone(p.applied)
 		account.Applied(account.Diff(schema, p.desired, p.observed, p.applied))
 		if !maps.Equal(desired, p.desired) || !maps.Equal(observed, p.observed) || !maps.Equal(applied, p.applied) {
 			t.Errorf("%s: Diff changed what it was given", name)

@@ -36,7 +36,7 @@ func (d *Directory) Listings() Listings {
 // ListWay is the way in which the provider is asked for the whole list, "" where it has one only.
 func (d *Directory) ListWay() string {
 	if remote, ok := d.current().(provider.ListWayer); ok {
-		return remote.RungName()
+		return remote.ListWay()
 	}
 	return ""
 }
