@@ -107,7 +107,7 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 		return nil, &out
 	}
 	if c.APIKey != "" && (old == nil || old.APIKey != dir.APIKey) {
-		r.Children.Recheck(s.children.Items, lacksKey)
+		r.Children.recheckSecrets(s.children.Items, lacksKey)
 	}
 	return dir, nil
 }
@@ -182,7 +182,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	}
 	st := &s.parent.Status
 	if st.EndpointHost != "" && st.EndpointHost != host {
-		r.Children.Recheck(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
+		r.Children.recheckSecrets(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
 	}
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())

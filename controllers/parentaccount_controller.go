@@ -160,7 +160,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 // wake tells the children what the provider answered, or that it did not.
 func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 	if s.asked {
-		r.Children.Resynced(ctx, s.key())
+		r.Children.resynced(ctx, s.key())
 	}
 }
 
