@@ -22,6 +22,23 @@ func dropSecret(ctx context.Context, c *v1alpha1.ChildAccount) {
 	Eventually(func() error { return k8s.Delete(ctx, s) }).Should(Succeed())
 }
 
+// allowingTwoDeactivations is for a parent whose children may be changed at will, but for two to be switched off an hour.
+func allowingTwoDeactivations(p *v1alpha1.ParentAccount) {
+	p.Spec.Limits.MaxDeactivationsPerHour = ptr.To[int32](2)
+	p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)}
+}
+
+// switchedOff is how many accounts are off at the provider.
+func (w *world) switchedOff() int {
+	off := 0
+	for _, a := range w.sim.Accounts(w.parent.ID) {
+		if !a.Active() {
+			off++
+		}
+	}
+	return off
+}
+
 var _ = Describe("What must not get out of bounds", func() {
 	It("a connection Secret that is deleted while its account is made has all in it in the end", func(ctx SpecContext) {
 		w := startWorld(ctx)
@@ -131,10 +148,7 @@ var _ = Describe("What must not get out of bounds", func() {
 			n := fmt.Sprintf("acme-take%02d", i)
 			w.sim.PutAccount(simulatorChild(w, n, n+"@acme.example"))
 		}
-		w.applyParent(ctx, func(p *v1alpha1.ParentAccount) {
-			p.Spec.Limits.MaxDeactivationsPerHour = ptr.To[int32](2)
-			p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)}
-		})
+		w.applyParent(ctx, allowingTwoDeactivations)
 		for i := range 20 {
 			w.apply(ctx, fmt.Sprintf("acme-take%02d", i), func(c *v1alpha1.ChildAccount) {
 				c.Spec.Active = ptr.To(false)
@@ -142,18 +156,9 @@ var _ = Describe("What must not get out of bounds", func() {
 			})
 		}
 		w.start(ctx)
-		count := func() int {
-			off := 0
-			for i := range 20 {
-				if !w.account(fmt.Sprintf("acme-take%02d", i)).Active() {
-					off++
-				}
-			}
-			return off
-		}
-		Eventually(count).Should(BeNumerically(">=", 2))
+		Eventually(w.switchedOff).Should(BeNumerically(">=", 2))
 		w.awaitLists(4)
-		Expect(count()).To(Equal(2))
+		Expect(w.switchedOff()).To(Equal(2))
 	})
 
 	It("an approval holds for the one that asks for a look, too", func(ctx SpecContext) {
@@ -207,27 +212,15 @@ var _ = Describe("What must not get out of bounds", func() {
 
 	It("so many are switched off as are allowed, by deletions", func(ctx SpecContext) {
 		w := newWorld(ctx)
-		w.applyParent(ctx, func(p *v1alpha1.ParentAccount) {
-			p.Spec.Limits.MaxDeactivationsPerHour = ptr.To[int32](2)
-			p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](100)}
-		})
+		w.applyParent(ctx, allowingTwoDeactivations)
 		w.start(ctx)
-		all := w.fleet(ctx, 20, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
+		w.fleet(ctx, 20, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
 		w.stop()
 		Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(w.ns))).To(Succeed())
 		w.start(ctx)
-		count := func() int {
-			off := 0
-			for _, c := range all {
-				if !w.account(c.AccountName()).Active() {
-					off++
-				}
-			}
-			return off
-		}
-		Eventually(count).Should(BeNumerically(">=", 2))
+		Eventually(w.switchedOff).Should(BeNumerically(">=", 2))
 		w.awaitLists(4)
-		Expect(count()).To(Equal(2))
+		Expect(w.switchedOff()).To(Equal(2))
 	})
 
 	It("maxDeactivationsPerHour 0 switches nothing off, and stops nothing else", func(ctx SpecContext) {

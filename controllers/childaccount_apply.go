@@ -2,15 +2,10 @@ package controllers
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	kuberetry "k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -166,97 +161,6 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 	return nil
 }
 
-// complete does what is left for an account that is as declared. Never nil.
-func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d account.Decision) *outcome {
-	if _, recheck := r.recheck.Load(s.child.UID); recheck || !r.settled(ctx, s, d) {
-		return r.connect(ctx, s, d)
-	}
-	if out := r.applyPassword(ctx, s, d); out != nil {
-		s.observe(*d.Account)
-		return out
-	}
-	if s.promoted != "" && !s.keyKnown() { // the new password finds it
-		return r.connect(ctx, s, d)
-	}
-	s.confirm(d, r.Clock.Now())
-	out := s.asDeclared(d)
-	out.secret = s.secretAsBefore()
-	return &out
-}
-
-// secretAsBefore is what was said of the connection Secret, which is settled, and holds for this generation too.
-func (s *childScope) secretAsBefore() *secretState {
-	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
-	return &secretState{was.Status, was.Reason, was.Message}
-}
-
-// connect brings the connection Secret up to date, recovering the API key where it was lost. Never nil.
-func (r *ChildAccountReconciler) connect(ctx context.Context, s *childScope, d account.Decision) *outcome {
-	if err := r.mark(ctx, s, false); err != nil {
-		return broken(v1alpha1.ReasonUpdating, err)
-	}
-	if out := r.take(ctx, s, *d.Account); out != nil {
-		return out
-	}
-	s.confirm(d, r.Clock.Now())
-	r.claim(ctx, s, *d.Account)
-	held, out := r.store(ctx, s)
-	if out != nil {
-		return out
-	}
-	if out := r.settleNext(ctx, s, held); out != nil {
-		return out
-	}
-	if out := r.applyPassword(ctx, s, d); out != nil {
-		return out
-	}
-	if held[secrets.KeyAPIKey] == "" {
-		return r.recoverKey(ctx, s, d, s.knownPassword(held))
-	}
-	return connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the connection Secret holds everything that is known of the account"})
-}
-
-// recoverKey finds an API key that was lost on the way, where the password is known.
-func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, d account.Decision, password account.Secret) *outcome {
-	key, err := s.dir.RecoverKey(ctx, s.child.Status.AccountID, password)
-	if err == nil {
-		if _, err = r.writeConnection(ctx, s, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
-			return brokenSecret(v1alpha1.ReasonUpdating, err)
-		}
-		return connected(s, d, secretState{yes, v1alpha1.ReasonAvailable, "the API key was recovered"})
-	}
-	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
-		r.written.Delete(s.child.UID)
-		return unsettled(stopped(err))
-	}
-	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
-		account.AsError(err), secrets.KeyAPIKey, s.child.ConnectionSecretName())
-	if s.child.Status.Origin == v1alpha1.OriginAdopted {
-		return connected(s, d, secretState{no, v1alpha1.ReasonPartialAdopted, message})
-	}
-	message += "; to do without it, delete this resource and apply it again: the account stays, and is adopted"
-	return &outcome{reason: v1alpha1.ReasonAPIKeyMissing, message: message, secret: &secretState{no, v1alpha1.ReasonAPIKeyMissing, message}, asked: true}
-}
-
-// unsettled adds to the outcome of a call that the connection Secret lacks its answer: so it is asked for again.
-func unsettled(out *outcome) *outcome {
-	out.secret, out.asked = &secretState{no, out.reason, "what the connection Secret lacks could not be asked for yet"}, true
-	return out
-}
-
-// connected ends the reconcile of an account that is as declared and whose connection Secret is settled.
-func connected(s *childScope, d account.Decision, state secretState) *outcome {
-	if s.password != "" && !s.givesPassword() {
-		state.message += "; spec.passwordSecretRef is left aside: the account was there before this resource, and only adoptionPolicy Always changes its password"
-	}
-	if s.password != "" && s.annotation(v1alpha1.AnnotationRotatePassword) != "" {
-		state.message += "; the annotation rotate-password is left aside: spec.passwordSecretRef declares the password"
-	}
-	out := s.asDeclared(d)
-	out.secret = &state
-	return &out
-}
-
 // claim writes the resource's claim into an adopted account that holds nobody's data, or the claim of whoever it is taken
 // from, so that a cluster built anew finds it. Where that can't be, the binding stands in the status alone: nothing else depends on it.
 func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a account.Account) {
@@ -265,61 +169,6 @@ func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a acc
 	}
 	if err := s.dir.Claim(ctx, a.ID, s.claim.CustomData()); err != nil {
 		log.FromContext(ctx).Info("the claim could not be written into the account", "accountID", a.ID, "cause", err.Error())
-	}
-}
-
-// store brings all that is known into the connection Secret, once in a reconcile, and returns what it holds then.
-func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secrets.Values, *outcome) {
-	if s.stored != nil {
-		return s.stored, nil
-	}
-	s.applied = s.applied || s.givesPassword() && r.passwords.has(s)
-	values := s.connectionValues()
-	maps.Copy(values, s.held)
-	r.recheck.Delete(s.child.UID) // before the look: who edits it from now on is noticed again
-	held, err := r.writeConnection(ctx, s, values)
-	if err != nil {
-		r.recheck.Store(s.child.UID, true)
-		return nil, brokenSecret(v1alpha1.ReasonUpdating, err)
-	}
-	r.written.Store(s.child.UID, s.connectionMark())
-	s.stored = held
-	return held, nil
-}
-
-// writeConnection writes to the connection Secret, and tries again at once where that may help: what is held in memory
-// alone must not be lost to a conflict.
-func (r *ChildAccountReconciler) writeConnection(ctx context.Context, s *childScope, values secrets.Values) (held secrets.Values, err error) {
-	err = r.persist(ctx, func(ctx context.Context) error {
-		held, err = r.Connections.Write(ctx, s.connection(), values)
-		return err
-	})
-	return held, err
-}
-
-// persist carries out a write of what is known here alone, though the operator be stopped, and again where that may help.
-func (r *ChildAccountReconciler) persist(ctx context.Context, write func(context.Context) error) error {
-	again := func(err error) bool {
-		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
-	}
-	ctx, cancel := lasting(ctx)
-	defer cancel()
-	return kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error { return write(ctx) })
-}
-
-// connectionValues are those that are known of the account.
-func (s *childScope) connectionValues() secrets.Values {
-	values := s.knownValues()
-	values[secrets.KeyAccountID] = account.Secret(s.child.Status.AccountID)
-	return values
-}
-
-// knownValues are those that need no account yet.
-func (s *childScope) knownValues() secrets.Values {
-	return secrets.Values{
-		secrets.KeyAccountName: account.Secret(s.child.AccountName()),
-		secrets.KeyEmail:       account.Secret(s.child.Spec.Email),
-		secrets.KeyEndpoint:    account.Secret(s.dir.Endpoint),
 	}
 }
 
@@ -355,18 +204,6 @@ func stopped(err error) *outcome {
 // broken is the outcome of a step that failed at the API server.
 func broken(reason string, err error) *outcome {
 	return &outcome{reason: reason, message: "waiting for the API server", err: err}
-}
-
-// brokenSecret is the outcome where the connection Secret can't be used or may not be written.
-func brokenSecret(reason string, err error) *outcome {
-	p, ok := errorAs[*secrets.Problem](err)
-	if !ok && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err)) {
-		p, ok = &secrets.Problem{Reason: v1alpha1.ReasonSecretInvalid, Message: "the connection Secret can't be written: " + err.Error()}, true
-	}
-	if !ok {
-		return broken(reason, err)
-	}
-	return &outcome{reason: p.Reason, message: p.Message, secret: &secretState{no, p.Reason, p.Message}}
 }
 
 // lastingFor bounds what is written to the API server although the operator is being stopped.

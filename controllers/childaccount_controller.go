@@ -137,9 +137,9 @@ func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
 	(*queue).Add(req)
 }
 
-// Resynced wakes the children of a parent whose account is not as declared or whose status would say something else,
+// resynced wakes the children of a parent whose account is not as declared or whose status would say something else,
 // after the parent's list was read or could not be.
-func (r *ChildAccountReconciler) Resynced(ctx context.Context, parent types.NamespacedName) {
+func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.NamespacedName) {
 	var children v1alpha1.ChildAccountList
 	if err := r.List(ctx, &children, append(childrenOfParent(parent), client.UnsafeDisableDeepCopy)...); err != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
@@ -171,8 +171,8 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.
 	return !r.said(s)
 }
 
-// Recheck has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
-func (r *ChildAccountReconciler) Recheck(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
+// recheckSecrets has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
+func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
 	for i := range children {
 		if which(&children[i]) {
 			r.recheck.Store(children[i].UID, true)

@@ -1,21 +1,17 @@
 package controllers
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"cpaas.dev/child-account-operator/internal/golden"
 )
 
-var update = flag.Bool("update", false, "write docs/conditions.md anew")
-
-const conditionsDoc = "../docs/conditions.md"
-
-// TestConditionsDoc keeps docs/conditions.md as the tables in the code are: go test ./controllers -run ConditionsDoc -update
+// TestConditionsDoc keeps docs/conditions.md as the tables in the code are.
 func TestConditionsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Conditions
@@ -40,15 +36,7 @@ look and try at once, on a ChildAccount or, for the whole list, on a ParentAccou
 `)
 	writeTable(&b, "ChildAccount", childTable)
 	writeTable(&b, "ParentAccount", parentTable)
-	if *update {
-		if err := os.WriteFile(conditionsDoc, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(conditionsDoc)
-	if err != nil || string(have) != b.String() {
-		t.Errorf("docs/conditions.md is not as the tables are (%v): go test ./controllers -run ConditionsDoc -update", err)
-	}
+	golden.Check(t, "../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./controllers -run ConditionsDoc")
 }
 
 func writeTable(b *strings.Builder, kind string, t table) {

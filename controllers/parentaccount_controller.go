@@ -2,22 +2,12 @@ package controllers
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"hash/fnv"
-	"net/url"
-	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -28,59 +18,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
-	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
-	"cpaas.dev/child-account-operator/internal/trust"
 )
 
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=list;watch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts/status,verbs=patch
-
-// Remote is what the controllers need of a provider.
-type Remote interface {
-	provider.Remote
-	provider.Identifier
-}
-
-// Connection is what a connection to a provider is made of.
-type Connection struct {
-	// Endpoint is the API's address.
-	Endpoint string
-	// CABundle holds the authorities to trust there, as PEM; empty: those of the system. It is good for trust.Parse.
-	CABundle []byte
-	// Credentials is the service account's credentials.json.
-	Credentials []byte
-	// APIKey is the parent account's own API key, "" where none is given.
-	APIKey account.Secret
-	// Gate bounds the calls.
-	Gate *directory.Gate
-}
-
-// fingerprint tells one connection from another without giving anything away.
-func (c Connection) fingerprint() string {
-	return digest(c.Endpoint, string(c.CABundle), c.APIKey.Reveal(), string(c.Credentials))
-}
-
-// target says where the connection leads, whatever its credentials, and on whose behalf.
-func (c Connection) target(p *v1alpha1.ParentAccount) string {
-	return digest(string(p.UID), c.Endpoint, string(c.CABundle))
-}
-
-func digest(parts ...string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts))
-	return hex.EncodeToString(sum[:8])
-}
-
-// Format implements fmt.Formatter: a Connection is made of secrets.
-func (c Connection) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "connection to %s", c.Endpoint)
-}
-
-// Connect makes a connection to the provider. An error says what is wrong with the credentials; nothing is asked of the
-// provider yet.
-type Connect func(Connection) (Remote, error)
 
 // ParentAccountReconciler keeps the connection to each parent account and reads its list of child accounts.
 type ParentAccountReconciler struct {
@@ -173,191 +116,6 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 	return out
 }
 
-// connection returns the parent's directory, connected with the present credentials, or with former ones where those can't
-// be used (connections.go). Where neither can the parent is taken out of the registry, so that nothing more is written.
-func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *outcome) {
-	c := Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
-	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
-		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", c.Endpoint)})
-	}
-	if _, err := trust.Parse(c.CABundle); err != nil {
-		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonCABundleInvalid, message: "spec.voximplant.caBundle " + err.Error()})
-	}
-	dir, out := r.present(ctx, s, &c)
-	if out != nil {
-		dir, out = r.former(s, c, *out)
-	}
-	if out != nil {
-		return nil, out
-	}
-	return r.enter(s, dir)
-}
-
-// present is the connection with the present credentials: the one that there is, or a new one.
-func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *Connection) (*directory.Parent, *outcome) {
-	err := r.material(ctx, s.parent, c)
-	if p, ok := errorAs[*secrets.Problem](err); ok {
-		return nil, &outcome{reason: p.Reason, message: p.Message}
-	} else if err != nil {
-		return nil, &outcome{err: err}
-	}
-	dir := r.Parents.Get(s.key())
-	if dir != nil && dir.Connection == c.fingerprint() {
-		dir.Refused = nil
-		return dir, nil
-	}
-	if out := r.refusedBefore(s, dir, *c); out != nil {
-		return nil, out
-	}
-	return r.connect(ctx, s, *c, dir)
-}
-
-// material reads the Secrets that a connection is made of. A *secrets.Problem says which can't be used.
-func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, c *Connection) (err error) {
-	c.Credentials, err = r.Secrets.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
-	if err != nil {
-		return err
-	}
-	if name, key, ok := p.APIKeySecret(); ok {
-		apiKey, err := r.Secrets.Input(ctx, p.Namespace, name, key)
-		if err != nil {
-			return err
-		}
-		c.APIKey = account.Secret(strings.TrimSpace(string(apiKey)))
-	}
-	return nil
-}
-
-// enter makes sure that the connection leads to the same account as ever, and makes it known.
-func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
-	host := hostOf(dir.Endpoint)
-	if out := r.changed(s, dir.AccountID, host); out != nil {
-		return nil, r.unusable(s, *out)
-	}
-	st := &s.parent.Status
-	if st.EndpointHost != "" && st.EndpointHost != host {
-		r.Children.Recheck(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
-	}
-	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
-	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
-	dir.SetMaxBatch(s.parent.MaxBatchSize())
-	known := *dir
-	known.Verified = verified(s.parent)
-	r.Parents.Put(s.key(), &known)
-	return &known, nil
-}
-
-// verified names the state of the resource that a connection is good for.
-func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.UID, p.Generation) }
-
-// changed stops everything where the credentials or the endpoint lead to another account than before, unless accepted.
-func (r *ParentAccountReconciler) changed(s *parentScope, id, host string) *outcome {
-	st := s.parent.Status
-	same := (st.AccountID == "" || st.AccountID == id) && (st.EndpointHost == "" || st.EndpointHost == host)
-	if same || s.parent.Annotations[v1alpha1.AnnotationAcceptParent] == id {
-		return nil
-	}
-	return &outcome{reason: v1alpha1.ReasonParentChanged, message: fmt.Sprintf(
-		"this was account %s at %s, the credentials and the endpoint lead to account %s at %s: restore them, or accept with the annotation %s: %q",
-		st.AccountID, st.EndpointHost, id, host, v1alpha1.AnnotationAcceptParent, id)}
-}
-
-func (r *ParentAccountReconciler) unusable(s *parentScope, out outcome) *outcome {
-	r.Parents.Put(s.key(), nil)
-	return &out
-}
-
-// resync reads the whole list if it is time to.
-func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
-	wait := r.untilResync(s, dir.Listings())
-	if down, probe := dir.Budget.Down(); down && dir.Listings().Err == nil {
-		wait = 0 // the children's calls have no answer: the list tells for all of them
-	} else if down {
-		wait = probe
-	}
-	if s.requested() != dir.Requested {
-		wait, dir.Requested = 0, s.requested()
-	}
-	if wait <= 0 {
-		s.asked = true
-		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
-		_ = dir.Refresh(ctx, r.known(ctx, s.children.Items)) // how it went is in the directory
-	}
-	return r.listed(s, dir, wait)
-}
-
-// untilResync is how long the next list can wait.
-func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listings) time.Duration {
-	now := r.Clock.Now()
-	switch {
-	case l.TriedAt.IsZero():
-		return 0
-	case l.Err == nil:
-		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
-	}
-	out := parentTable.failed(l.Err)
-	since := r.troubledSince(out, s.parent.Status.Conditions, l.TriedAt)
-	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
-}
-
-// troubledSince is when the trouble began that the pauses grow with. What passes by itself is tried anew by every process as
-// if it had just begun: a new leader whose first call has no answer would otherwise idle for as long as its predecessors did
-// in vain, up to a minute, and so would all the children.
-func (r *ParentAccountReconciler) troubledSince(out outcome, conditions []metav1.Condition, now time.Time) time.Time {
-	since := troubledSince(conditions, now)
-	if began := r.began.at(now); parentTable.retryOf(out) == soon && since.Before(began) {
-		return began
-	}
-	return since
-}
-
-// moment is the first one that it was asked for.
-type moment struct {
-	once sync.Once
-	time time.Time
-}
-
-func (m *moment) at(now time.Time) time.Time {
-	m.once.Do(func() { m.time = now })
-	return m.time
-}
-
-// nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
-// that many of them do not ask all at once, not even after a restart; so this is half an interval to one and a half away.
-func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(uid))
-	next := last.Truncate(interval).Add(time.Duration(h.Sum64() % uint64(interval)))
-	for next.Before(last.Add(interval / 2)) {
-		next = next.Add(interval)
-	}
-	return next
-}
-
-// listed says how the last list went, and when the next one is due.
-func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, next time.Duration) outcome {
-	l := dir.Listings()
-	if l.Err != nil {
-		out := r.failed(s, l.Err)
-		if down, probe := dir.Budget.Down(); down {
-			probe = max(probe, soon.min)
-			out.retry = &retry{min: probe, max: probe}
-		}
-		return out
-	}
-	managed := int32(0)
-	for i := range s.children.Items {
-		child := &s.children.Items[i]
-		id := child.Status.AccountID
-		if child.Status.Origin != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
-			managed++
-		}
-	}
-	total := max(int32(l.Total), managed)
-	s.parent.Status.ChildAccounts = &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
-	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account can be worked with", after: next}
-}
-
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
 func (r *ParentAccountReconciler) failed(s *parentScope, err error) outcome {
 	out := parentTable.failed(err)
@@ -404,33 +162,9 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 // wake tells the children what the provider answered, or that it did not.
 func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 	if s.asked {
-		r.Children.Resynced(ctx, s.key())
+		s.children.Items = nil // there may be thousands, and they are read anew
+		r.Children.resynced(ctx, s.key())
 	}
-}
-
-// known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
-// not use the parent.
-func (r *ParentAccountReconciler) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
-	var k directory.Known
-	for i := range children {
-		if !r.Children.mayUse(ctx, &children[i]) {
-			continue
-		}
-		if id := children[i].Status.AccountID; id != "" {
-			k.IDs = append(k.IDs, id)
-		} else {
-			k.Names = append(k.Names, children[i].AccountName())
-		}
-	}
-	return k
-}
-
-func hostOf(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return endpoint
-	}
-	return u.Host
 }
 
 // SetupWithManager registers the controller.

@@ -3,7 +3,6 @@ package controllers_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/golden"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -157,21 +157,9 @@ var _ = Describe("Every policy", func() {
 			}
 		}
 		w.awaitLists(4)
-		expectPage(policyPage(ctx, w, runs))
+		golden.Check(GinkgoTB(), "../docs/policies.md", policyPage(ctx, w, runs), "UPDATE_DOCS=1 make test PKG=./controllers")
 	})
 })
-
-const policiesPage = "../docs/policies.md"
-
-func expectPage(page string) {
-	GinkgoHelper()
-	if os.Getenv("UPDATE_DOCS") != "" {
-		Expect(os.WriteFile(policiesPage, []byte(page), 0o644)).To(Succeed())
-	}
-	have, err := os.ReadFile(policiesPage)
-	Expect(err).NotTo(HaveOccurred())
-	Expect(page).To(Equal(string(have)), "docs/policies.md is not as the runs are: UPDATE_DOCS=1 make test PKG=./controllers")
-}
 
 func policyPage(ctx context.Context, w *world, runs []*policyRun) string {
 	var b strings.Builder

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"cpaas.dev/child-account-operator/internal/golden"
 )
 
 // permission is what one of the operator's roles lets it do, and why.
@@ -42,8 +43,6 @@ var permissions = []permission{
 	{"metrics-auth-role", "tokenreviews.authentication.k8s.io", "", "create", "who reads metrics?"},
 	{"metrics-auth-role", "subjectaccessreviews.authorization.k8s.io", "", "create", "may they?"},
 }
-
-const rightsPage = "../docs/rbac.md"
 
 func (p permission) attributes(verb string) authorizationv1.SubjectAccessReviewSpec {
 	a := &authorizationv1.ResourceAttributes{Verb: verb, Name: p.names}
@@ -111,13 +110,7 @@ var _ = Describe("The operator's rights", func() {
 			}
 		}
 		Expect(sets.List(have)).To(Equal(sets.List(want)), "config/rbac, and the table with the reasons in rights_test.go")
-		page := rightsTable()
-		if os.Getenv("UPDATE_DOCS") != "" {
-			Expect(os.WriteFile(rightsPage, []byte(page), 0o644)).To(Succeed())
-		}
-		written, err := os.ReadFile(rightsPage)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(string(written)).To(Equal(page), "docs/rbac.md is not as the table is: UPDATE_DOCS=1 make test PKG=./controllers")
+		golden.Check(GinkgoTB(), "../docs/rbac.md", rightsTable(), "UPDATE_DOCS=1 make test PKG=./controllers")
 	})
 
 	It("of manager-role are such as a Role of a namespace can give", func() {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -110,33 +108,6 @@ func (s *childScope) subject() account.Subject {
 	}
 }
 
-// connection names the connection Secret.
-func (s *childScope) connection() secrets.Connection {
-	c := secrets.Connection{
-		Namespace: s.child.Namespace,
-		Name:      s.child.ConnectionSecretName(),
-		Resource:  "ChildAccount/" + s.child.Name,
-		Account:   s.target(),
-		Rotation:  s.rotation,
-		Latest:    &s.latest,
-	}
-	if declared := s.child.Spec.ConnectionSecret; declared != nil {
-		c.Labels, c.Annotations = plain(declared.Labels), plain(declared.Annotations)
-	}
-	if s.applied {
-		c.Applied = s.password
-	}
-	return c
-}
-
-func plain[T ~string](m map[string]T) map[string]string {
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[k] = string(v)
-	}
-	return out
-}
-
 // plan tells one try from another: the generation, the connection it would use, and what it would write, the declared
 // password included.
 func (s *childScope) plan(d account.Decision) string {
@@ -202,32 +173,4 @@ func (s *childScope) asked() bool {
 // away) and the connection Secret needs no look.
 func (r *ChildAccountReconciler) settled(ctx context.Context, s *childScope, d account.Decision) bool {
 	return s.boundID() == d.Account.ID && controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) && r.secretSettled(ctx, s)
-}
-
-// secretSettled says whether the connection Secret needs no look: all that could change it is as it was.
-// After an edit of the spec that does not concern it, the operator remembers so; after a restart it looks. What the watch
-// would have told while no operator was running shows in the Secret's metadata.
-func (r *ChildAccountReconciler) secretSettled(ctx context.Context, s *childScope) bool {
-	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
-	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
-	if !settled || s.was.AccountID != s.child.Status.AccountID {
-		return false
-	}
-	written, known := r.written.Load(s.child.UID)
-	if !known {
-		return c.ObservedGeneration == s.child.Generation && r.secretIntact(ctx, s)
-	}
-	return c.ObservedGeneration == s.child.Generation || written == s.connectionMark()
-}
-
-// connectionMark tells what the connection Secret is made of, and what is said of it, from anything else.
-func (s *childScope) connectionMark() string {
-	c := s.connection()
-	return fmt.Sprint(c.Name, c.Labels, c.Annotations, c.Account, s.child.Status.AccountID, s.child.Spec.Email, s.dir.Endpoint,
-		s.child.AdoptionPolicy(), s.passwordMark, s.annotation(v1alpha1.AnnotationRotatePassword))
-}
-
-// keyKnown says whether the connection Secret has the API key.
-func (s *childScope) keyKnown() bool {
-	return meta.IsStatusConditionTrue(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 }

@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"os"
 	"testing"
+
+	"cpaas.dev/child-account-operator/internal/golden"
 )
 
 // clientVersion is the version of the client that all of this is about.
@@ -35,7 +37,7 @@ func TestInterop(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	expectPage(t, pageOf(answers, errors, requests, promised.table()))
+	golden.Check(t, "../../docs/interop.md", pageOf(answers, errors, requests, promised.table()), "UPDATE_DOCS=1 make test-interop")
 }
 
 // Whoever makes the lockfile may have a registry of their own; everybody else need not have it.

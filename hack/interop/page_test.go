@@ -2,28 +2,9 @@ package interop
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"strings"
-	"testing"
 )
-
-// page is docs/interop.md.
-const page = "../../docs/interop.md"
-
-// expectPage compares the page with the one that was made, and writes it first where that is asked for.
-func expectPage(t *testing.T, made string) {
-	t.Helper()
-	if os.Getenv("UPDATE_DOCS") != "" {
-		if err := os.WriteFile(page, []byte(made), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(page)
-	if err != nil || string(have) != made {
-		t.Errorf("docs/interop.md is not as the runs are (%v): UPDATE_DOCS=1 make test-interop, and look at the difference", err)
-	}
-}
 
 // pageOf is the page with its tables.
 func pageOf(answers, errors, requests, promises string) string {

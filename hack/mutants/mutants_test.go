@@ -26,12 +26,12 @@ type edit struct{ file, right, wrong string }
 
 const (
 	decide   = "internal/account/decide.go"
-	dir      = "internal/directory/directory.go"
+	listing  = "internal/directory/listing.go"
 	budget   = "internal/directory/budget.go"
 	apply    = "controllers/childaccount_apply.go"
 	release  = "controllers/childaccount_release.go"
 	counts   = "controllers/deactivations.go"
-	scope    = "controllers/scope.go"
+	secret   = "controllers/childaccount_secret.go"
 	status   = "controllers/childaccount_status.go"
 	password = "controllers/passwords.go"
 
@@ -52,7 +52,7 @@ var mutants = []mutant{
 				"	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "which is not ours"},
 	{"creates before it has looked", []edit{
-		{dir, "return d.list(ctx, d.current(), known, false)", "return nil"},
+		{listing, "return d.list(ctx, d.current(), known, false)", "return nil"},
 		{decide, "func decideAbsent(s Subject, v View) Decision {\n	switch {\n",
 			"func decideAbsent(s Subject, v View) Decision {\n	switch {\n	case s.ID == \"\" && !s.Policy.Observe:\n		return Decision{Step: StepCreate}\n"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "created again without a look"},
@@ -67,10 +67,10 @@ var mutants = []mutant{
 		{password, "		return r.Connections.Prepare(ctx, s.connection(), s.knownValues())\n", "		return secrets.GeneratePassword(), nil\n"},
 	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
 	{"does not look for a lost API key", []edit{
-		{apply, "if held[secrets.KeyAPIKey] == \"\" {", "if false {"},
+		{secret, "if held[secrets.KeyAPIKey] == \"\" {", "if false {"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "apiKey"},
 	{"believes after a restart that the connection Secret is as it was", []edit{
-		{scope, "return c.ObservedGeneration == s.child.Generation && r.secretIntact(ctx, s)", "return true"},
+		{secret, "return c.ObservedGeneration == s.child.Generation && r.secretIntact(ctx, s)", "return true"},
 	}, crash, "TestEveryCrash/of/connection_Secret_renamed$/before_create_Secret", "not found"},
 	{"says nothing after a restart of what was done before", []edit{
 		{status, "if equality.Semantic.DeepEqual(s.was, s.child.Status) {", "if equality.Semantic.DeepEqual(s.was, s.child.Status) || len(s.written) == 0 && s.was.AccountID != \"\" {"},

@@ -239,7 +239,7 @@ func TestConvergesAgain(t *testing.T) {
 				a.State[path] = v
 			}
 		}
-		before := a.State.Clone()
+		before := maps.Clone(a.State)
 		p.losses = drawLosses(t)
 		r.writes, r.lost = 0, 0
 		if step := r.converge(t, p); step != account.StepNone {
@@ -269,7 +269,7 @@ func TestTwoResourcesNeverShareAnAccount(t *testing.T) {
 		if step := winner.converge(t, p); step != account.StepNone {
 			t.Fatalf("the first ends with %s", step)
 		}
-		held := p.accounts[winner.ID].State.Clone()
+		held := maps.Clone(p.accounts[winner.ID].State)
 		for range 3 {
 			if step := loser.converge(t, p); step != account.StepRefuse {
 				t.Fatalf("the second ends with %s", step)

@@ -1,18 +1,15 @@
 package account_test
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // full declares a field of every form.
 var full = account.State{
@@ -80,7 +77,7 @@ func TestDiffGolden(t *testing.T) {
 	for name, p := range plans {
 		t.Run(name, func(t *testing.T) {
 			got := render(account.Diff(schema, p.desired, p.observed, p.applied))
-			golden(t, filepath.Join("testdata", name+".golden"), got)
+			golden.Check(t, filepath.Join("testdata", name+".golden"), got, "UPDATE_DOCS=1 go test ./internal/account")
 		})
 	}
 	files, err := filepath.Glob("testdata/*.golden")
@@ -91,22 +88,6 @@ func TestDiffGolden(t *testing.T) {
 		if _, ok := plans[strings.TrimSuffix(filepath.Base(f), ".golden")]; !ok {
 			t.Errorf("%s belongs to no plan", f)
 		}
-	}
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at the difference. Got:\n%s", path, got)
 	}
 }
 
@@ -132,7 +113,7 @@ func TestPlansKnowEveryForm(t *testing.T) {
 
 func TestDiffTouchesNothing(t *testing.T) {
 	for name, p := range plans {
-		desired, observed, applied := p.desired.Clone(), p.observed.Clone(), p.applied.Clone()
+		desired, observed, applied := maps.Clone(p.desired), maps.Clone(p.observed), maps.Clone(p.applied)
 		account.Applied(account.Diff(schema, p.desired, p.observed, p.applied))
 		if !maps.Equal(desired, p.desired) || !maps.Equal(observed, p.observed) || !maps.Equal(applied, p.applied) {
 			t.Errorf("%s: Diff changed what it was given", name)

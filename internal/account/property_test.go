@@ -56,7 +56,7 @@ var diffRules = map[string]func(t failer, desired, observed, applied account.Sta
 	"is the same the second time, in whatever order the states were put together": func(t failer, desired, observed, applied account.State) {
 		again := func(s account.State) account.State {
 			out := account.State{}
-			for _, path := range slices.Backward(s.Paths()) {
+			for _, path := range slices.Backward(slices.Sorted(maps.Keys(s))) {
 				out[path] = s[path]
 			}
 			return out
@@ -69,7 +69,7 @@ var diffRules = map[string]func(t failer, desired, observed, applied account.Sta
 	},
 	// Whether the account shows what was written or only lastApplied knows.
 	"leaves nothing to do once it is written, and changes nothing else": func(t failer, desired, observed, applied account.State) {
-		observed = observed.Clone()
+		observed = maps.Clone(observed)
 		for path := range observed { // a write-only field is never seen
 			if f, ok := schema.Field(path); ok && f.WriteOnly() {
 				delete(observed, path)

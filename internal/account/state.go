@@ -1,17 +1,11 @@
 package account
 
-import (
-	"maps"
-	"slices"
-)
+import "maps"
 
 // State holds values by spec path ("email", "notifications.account") in their canonical spelling:
 // booleans are "true" and "false", decimals have no superfluous zeros. A path that is absent is unknown
 // (in what was seen) or not managed (in what is declared).
 type State map[string]string
-
-// Clone returns a copy that shares nothing with s; nil stays nil.
-func (s State) Clone() State { return maps.Clone(s) }
 
 // With returns a copy of s with the values of o over it.
 func (s State) With(o State) State {
@@ -20,9 +14,6 @@ func (s State) With(o State) State {
 	maps.Copy(out, o)
 	return out
 }
-
-// Paths returns the paths of s in order.
-func (s State) Paths() []string { return slices.Sorted(maps.Keys(s)) }
 
 // Account is one child account as a provider shows it.
 type Account struct {

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -23,7 +22,6 @@ const (
 	Creation
 	// Edit: what a person has just changed.
 	Edit
-	priorities
 )
 
 type priorityKey struct{}
@@ -248,7 +246,7 @@ func (b *Budget) pick() *turn {
 	best := 0
 	if b.grants%oldestEvery != 0 {
 		for i, t := range b.waiting {
-			if cmp.Compare(t.priority, b.waiting[best].priority) > 0 {
+			if t.priority > b.waiting[best].priority {
 				best = i
 			}
 		}

@@ -137,15 +137,9 @@ func TestOlderRowsDoNotJudge(t *testing.T) {
 	ids := w.children(1)
 	w.refresh(t)
 	for range 2 {
-		g := w.hold(list)
-		done := make(chan error, 1)
-		go func() { done <- w.Refresh(background, directory.Known{}) }()
-		<-g.answered
-		w.write(t, ids[0], "languageCode", "de")
-		close(g.release)
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
+		w.during(t, list, func() error { return w.Refresh(background, directory.Known{}) }, func() {
+			w.write(t, ids[0], "languageCode", "de")
+		})
 		wantNotKept(t, w, ids[0], "judged by an older row", nil)
 	}
 	w.refresh(t)

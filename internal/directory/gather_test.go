@@ -103,16 +103,10 @@ func TestTheOlderOfTwoLooksDoesNotWin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		ids := w.children(1)
-		g := w.hold(list)
-		first := make(chan error, 1)
-		go func() { _, err := w.Look(background, directory.Key{ID: ids[0]}); first <- err }()
-		<-g.answered
-		w.set(t, ids[0], "language_code", "de")
-		w.look(t, directory.Key{ID: ids[0]})
-		close(g.release)
-		if err := <-first; err != nil {
-			t.Fatal(err)
-		}
+		w.during(t, list, func() error { _, err := w.Look(background, directory.Key{ID: ids[0]}); return err }, func() {
+			w.set(t, ids[0], "language_code", "de")
+			w.look(t, directory.Key{ID: ids[0]})
+		})
 		if got := w.value(ids[0], "languageCode"); got != "de" {
 			t.Errorf("known of it: %q", got)
 		}

@@ -125,6 +125,20 @@ func (w *world) hold(method string) *gate {
 	return g
 }
 
+// during makes a call that must work; happen comes after the service has carried it out, and before its answer is there.
+func (w *world) during(t *testing.T, method string, call func() error, happen func()) {
+	t.Helper()
+	g := w.hold(method)
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	<-g.answered
+	happen()
+	close(g.release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *gates) take(method string) *gate {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,16 +2,14 @@ package metrics_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
+	"cpaas.dev/child-account-operator/internal/golden"
 	"cpaas.dev/child-account-operator/internal/metrics"
 )
 
-const page = "../../docs/metrics.md"
-
-// TestMetricsDoc keeps docs/metrics.md as the table is: UPDATE_DOCS=1 go test ./internal/metrics
+// TestMetricsDoc keeps docs/metrics.md as the table is.
 func TestMetricsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Metrics
@@ -38,13 +36,5 @@ child_account_operator_resources{reason="AwaitingApproval"} > 0                 
 rate(child_account_operator_api_calls_total{class="Throttled"}[10m]) > 0             # asked for too much
 ` + "```" + `
 `)
-	if os.Getenv("UPDATE_DOCS") != "" {
-		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(page)
-	if err != nil || string(have) != b.String() {
-		t.Errorf("docs/metrics.md is not as the table is (%v): UPDATE_DOCS=1 go test ./internal/metrics", err)
-	}
+	golden.Check(t, "../../docs/metrics.md", b.String(), "UPDATE_DOCS=1 go test ./internal/metrics")
 }

@@ -72,8 +72,8 @@ type Claimer interface {
 
 // ListWayer is implemented by a Remote that has several ways to ask for the whole list.
 type ListWayer interface {
-	// RungName is the way that is taken at present, a word for a metric's label.
-	RungName() string
+	// ListWay is the way that is taken at present, a word for a metric's label.
+	ListWay() string
 }
 
 // Known is what a directory already knows of: ids of accounts, and names that it looks for without knowing an id.

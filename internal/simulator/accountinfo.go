@@ -33,9 +33,6 @@ func (a Account) APIKey() string { return a.Text("api_key") }
 // Active tells whether the account is switched on.
 func (a Account) Active() bool { return a.Flag("active") }
 
-// Frozen tells whether the provider has blocked the account.
-func (a Account) Frozen() bool { return a.Flag("frozen") }
-
 // Text is the value of a text field, "" where it is not set.
 func (a Account) Text(field string) string {
 	value, _ := a.Fields[field].(string)

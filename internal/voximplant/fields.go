@@ -35,7 +35,7 @@ var fields = account.Schema{
 	},
 	{
 		Path: "location", Create: "location", Method: methodSetChildAccountInfo, Update: "location", Read: "location",
-		Batchable: true, Canonical: CanonicalLocation, Check: checkLocation,
+		Batchable: true, Canonical: canonicalLocation, Check: checkLocation,
 	},
 	boolean("notifications.account", "account_notifications", ""),
 	boolean("notifications.tariffChanges", "tariff_changing_notifications", ""),

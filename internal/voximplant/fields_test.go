@@ -98,12 +98,12 @@ func TestZoneLinks(t *testing.T) {
 	for _, equal := range [][2]string{
 		{"Europe/Kiev", "Europe/Kyiv"}, {"Etc/GMT", "GMT"}, {"UTC", "Etc/UTC"}, {"Etc/GMT", "UTC"}, {"US/Pacific", "America/Los_Angeles"}, {"Asia/Calcutta", "Asia/Kolkata"},
 	} {
-		if CanonicalLocation(equal[0]) != CanonicalLocation(equal[1]) {
+		if canonicalLocation(equal[0]) != canonicalLocation(equal[1]) {
 			t.Errorf("%v differ", equal)
 		}
 	}
 	for _, different := range [][2]string{{"Europe/Oslo", "Europe/Berlin"}, {"Etc/GMT-8", "Etc/GMT+8"}, {"America/Montreal", "America/Toronto"}} {
-		if CanonicalLocation(different[0]) == CanonicalLocation(different[1]) {
+		if canonicalLocation(different[0]) == canonicalLocation(different[1]) {
 			t.Errorf("%v are one", different)
 		}
 	}

@@ -1,20 +1,17 @@
 package voximplant
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/golden"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // The exact parameters of every method, with all fields.
 func TestRequestsGolden(t *testing.T) {
@@ -65,7 +62,7 @@ func TestRequestsGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	golden(t, "testdata/requests.golden", transcript(w))
+	golden.Check(t, "testdata/requests.golden", transcript(w), "UPDATE_DOCS=1 go test ./internal/voximplant")
 }
 
 // transcript writes the calls down, with the ids that the simulator made up.
@@ -81,20 +78,4 @@ func transcript(w *world) string {
 		}
 	}
 	return b.String()
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run the test with -update and look at the difference. Got:\n%s", path, got)
-	}
 }

@@ -24,14 +24,8 @@ func (g rung) String() string {
 	return map[rung]string{rungAll: "all", rungUnfiltered: "unfiltered", rungKnown: "known"}[g]
 }
 
-// Rung tells how the list is asked for: 1 all, 2 unfiltered, 3 only the known accounts. It starts with 1 and only goes up.
-func (r *Remote) Rung() int {
-	at, _ := r.where()
-	return int(at)
-}
-
-// RungName is Rung as a word: "all", "unfiltered" or "known".
-func (r *Remote) RungName() string {
+// ListWay implements provider.ListWayer: "all", "unfiltered" or "known". It starts with the first and only goes on to the next.
+func (r *Remote) ListWay() string {
 	at, _ := r.where()
 	return at.String()
 }

@@ -116,8 +116,8 @@ var zoneOf = func() map[string]string {
 	return zones
 }()
 
-// CanonicalLocation maps the other names of a time zone to one.
-func CanonicalLocation(v string) string {
+// canonicalLocation maps the other names of a time zone to one.
+func canonicalLocation(v string) string {
 	v = strings.TrimSpace(v)
 	if zone, ok := zoneOf[v]; ok {
 		return zone

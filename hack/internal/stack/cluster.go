@@ -112,7 +112,7 @@ func (s *Stack) connect(env *envtest.Environment) (*Cluster, error) {
 	if cluster.Kubeconfig, err = s.writeKubeconfig("kubeconfig", env.KubeConfig); err != nil {
 		return nil, err
 	}
-	scheme, err := NewScheme()
+	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +120,8 @@ func (s *Stack) connect(env *envtest.Environment) (*Cluster, error) {
 	return cluster, err
 }
 
-// NewScheme knows Kubernetes' kinds and ours.
-func NewScheme() (*runtime.Scheme, error) {
+// newScheme knows Kubernetes' kinds and ours.
+func newScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	return scheme, errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme))
 }

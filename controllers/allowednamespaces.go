@@ -63,13 +63,13 @@ func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.Pa
 	case v1alpha1.NamespacesAll:
 		return true, nil
 	case v1alpha1.NamespacesSelector:
-		return r.selects(ctx, parent, namespace)
+		return r.picks(ctx, parent, namespace)
 	}
 	return false, nil
 }
 
-// selects says whether the ParentAccount's selector picks the namespace. One that can't be read picks nothing.
-func (r *ChildAccountReconciler) selects(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
+// picks says whether the ParentAccount's selector picks the namespace. One that can't be read picks nothing.
+func (r *ChildAccountReconciler) picks(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
 	selector, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector)
 	if err != nil {
 		return false, nil //nolint:nilerr // the ParentAccount's own condition says so

@@ -1,0 +1,222 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/trust"
+)
+
+// connection returns the parent's directory, connected with the present credentials, or with former ones where those can't
+// be used. Where neither can the parent is taken out of the registry, so that nothing more is written.
+func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *outcome) {
+	c := Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
+	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
+		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", c.Endpoint)})
+	}
+	if _, err := trust.Parse(c.CABundle); err != nil {
+		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonCABundleInvalid, message: "spec.voximplant.caBundle " + err.Error()})
+	}
+	dir, out := r.present(ctx, s, &c)
+	if out != nil {
+		dir, out = r.former(s, c, *out)
+	}
+	if out != nil {
+		return nil, out
+	}
+	return r.enter(s, dir)
+}
+
+// present is the connection with the present credentials: the one that there is, or a new one.
+func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *Connection) (*directory.Parent, *outcome) {
+	err := r.material(ctx, s.parent, c)
+	if p, ok := errorAs[*secrets.Problem](err); ok {
+		return nil, &outcome{reason: p.Reason, message: p.Message}
+	} else if err != nil {
+		return nil, &outcome{err: err}
+	}
+	dir := r.Parents.Get(s.key())
+	if dir != nil && dir.Connection == c.fingerprint() {
+		dir.Refused = nil
+		return dir, nil
+	}
+	if out := r.refusedBefore(s, dir, *c); out != nil {
+		return nil, out
+	}
+	return r.connect(ctx, s, *c, dir)
+}
+
+// material reads the Secrets that a connection is made of. A *secrets.Problem says which can't be used.
+func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, c *Connection) (err error) {
+	c.Credentials, err = r.Secrets.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
+	if err != nil {
+		return err
+	}
+	if name, key, ok := p.APIKeySecret(); ok {
+		apiKey, err := r.Secrets.Input(ctx, p.Namespace, name, key)
+		if err != nil {
+			return err
+		}
+		c.APIKey = account.Secret(strings.TrimSpace(string(apiKey)))
+	}
+	return nil
+}
+
+// refusedBefore is why the very connection did not come about, as long as it is not time to try again.
+func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.Parent, c Connection) *outcome {
+	if old == nil || old.Refused == nil || old.Refused.Connection != c.fingerprint() || old.Requested != s.requested() {
+		return nil
+	}
+	out := r.failed(s, old.Refused.Err)
+	since := troubledSince(s.was.Conditions, old.Refused.At)
+	out.after = old.Refused.At.Add(parentTable.pause(out, since, old.Refused.At)).Sub(r.Clock.Now())
+	out.held = true
+	if out.after <= 0 {
+		return nil
+	}
+	return &out
+}
+
+// connect makes a new connection, asks whose it is before anything else is done with it, and has it take the old one's place
+// where that leads to the same account.
+func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c Connection, old *directory.Parent) (*directory.Parent, *outcome) {
+	own := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	c.Gate = directory.NewGate(own)
+	remote, err := r.Connect(c)
+	if err != nil {
+		return nil, &outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)}
+	}
+	dir := &directory.Parent{
+		Budget: own, Endpoint: c.Endpoint, Requested: s.requested(),
+		Connection: c.fingerprint(), Target: c.target(s.parent), APIKey: digest(c.APIKey.Reveal()),
+	}
+	if err := r.introduce(ctx, s, c, dir, remote); err != nil {
+		if old != nil {
+			old.Refused = &directory.Refusal{Connection: dir.Connection, At: r.Clock.Now(), Err: err}
+		}
+		out := r.failed(s, err)
+		return nil, &out
+	}
+	if c.APIKey != "" && (old == nil || old.APIKey != dir.APIKey) {
+		r.Children.recheckSecrets(s.children.Items, lacksKey)
+	}
+	return dir, nil
+}
+
+// lacksKey says whether the account was there before and its API key is not known, for which nobody asks again by himself.
+func lacksKey(c *v1alpha1.ChildAccount) bool {
+	return hadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted)
+}
+
+// introduce asks whose the connection is, and has it share that account's budget. In the place of another connection to the
+// same account it has to show first that it may list; else the first resync finds out.
+func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope, c Connection, dir *directory.Parent, remote Remote) error {
+	s.asked = true
+	self, err := remote.Self(ctx)
+	if err != nil {
+		return err
+	}
+	dir.AccountID, dir.AccountName = self.ID, self.Name
+	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
+	c.Gate.Use(dir.Budget)
+	old := r.Parents.Get(s.key())
+	if old == nil || old.AccountID != self.ID || hostOf(old.Endpoint) != hostOf(dir.Endpoint) {
+		dir.Directory = directory.New(remote, r.Clock)
+		return nil
+	}
+	dir.Directory = old.Directory
+	if err := dir.Switch(ctx, remote, r.known(ctx, s.children.Items)); err != nil {
+		return err
+	}
+	r.Recorder.Eventf(s.parent, nil, corev1.EventTypeNormal, "Reconnected", "Connect", "connected as the ParentAccount and its Secrets are now; former credentials are only used by calls that are under way")
+	return nil
+}
+
+// former is the older connection of this process that goes on where the present credentials can't be used: whoever mistypes
+// them is not locked out. Credentials that were taken away, and a change of where the connection leads, leave none.
+func (r *ParentAccountReconciler) former(s *parentScope, c Connection, out outcome) (*directory.Parent, *outcome) {
+	old := r.Parents.Get(s.key())
+	takenAway := out.reason == v1alpha1.ReasonSecretMissing || out.reason == v1alpha1.ReasonSecretNotLabelled
+	switch {
+	case out.err != nil:
+		return nil, &out
+	case old != nil && old.Target == c.target(s.parent) && !takenAway:
+		s.refused = &out
+		return old, nil
+	case parentTable.row(out.reason).stalled:
+		return nil, r.unusable(s, out)
+	}
+	return nil, &out
+}
+
+// overlapping is the outcome where former credentials go on: they read the list as ever, which ended as resynced, and the
+// present ones are tried again in their own time.
+func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced outcome) outcome {
+	out := *s.refused
+	if parentTable.row(resynced.reason).stalled {
+		out.message += "; the former credentials are of no use either: " + resynced.message
+	} else {
+		out.message += "; the former credentials go on until the operator restarts"
+	}
+	now := r.Clock.Now()
+	since := troubledSince(s.was.Conditions, now)
+	out.after = min(parentTable.pause(out, since, now), parentTable.pause(resynced, since, now))
+	out.held = true
+	return out
+}
+
+// enter makes sure that the connection leads to the same account as ever, and makes it known.
+func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
+	host := hostOf(dir.Endpoint)
+	if out := r.changed(s, dir.AccountID, host); out != nil {
+		return nil, r.unusable(s, *out)
+	}
+	st := &s.parent.Status
+	if st.EndpointHost != "" && st.EndpointHost != host {
+		r.Children.recheckSecrets(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
+	}
+	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
+	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	dir.SetMaxBatch(s.parent.MaxBatchSize())
+	known := *dir
+	known.Verified = verified(s.parent)
+	r.Parents.Put(s.key(), &known)
+	return &known, nil
+}
+
+func hostOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return u.Host
+}
+
+// verified names the state of the resource that a connection is good for.
+func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.UID, p.Generation) }
+
+// changed stops everything where the credentials or the endpoint lead to another account than before, unless accepted.
+func (r *ParentAccountReconciler) changed(s *parentScope, id, host string) *outcome {
+	st := s.parent.Status
+	same := (st.AccountID == "" || st.AccountID == id) && (st.EndpointHost == "" || st.EndpointHost == host)
+	if same || s.parent.Annotations[v1alpha1.AnnotationAcceptParent] == id {
+		return nil
+	}
+	return &outcome{reason: v1alpha1.ReasonParentChanged, message: fmt.Sprintf(
+		"this was account %s at %s, the credentials and the endpoint lead to account %s at %s: restore them, or accept with the annotation %s: %q",
+		st.AccountID, st.EndpointHost, id, host, v1alpha1.AnnotationAcceptParent, id)}
+}
+
+func (r *ParentAccountReconciler) unusable(s *parentScope, out outcome) *outcome {
+	r.Parents.Put(s.key(), nil)
+	return &out
+}

@@ -1,0 +1,122 @@
+package controllers
+
+import (
+	"context"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/directory"
+)
+
+// resync reads the whole list if it is time to.
+func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
+	wait := r.untilResync(s, dir.Listings())
+	if down, probe := dir.Budget.Down(); down && dir.Listings().Err == nil {
+		wait = 0 // the children's calls have no answer: the list tells for all of them
+	} else if down {
+		wait = probe
+	}
+	if s.requested() != dir.Requested {
+		wait, dir.Requested = 0, s.requested()
+	}
+	if wait <= 0 {
+		s.asked = true
+		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
+		_ = dir.Refresh(ctx, r.known(ctx, s.children.Items)) // how it went is in the directory
+	}
+	return r.listed(s, dir, wait)
+}
+
+// untilResync is how long the next list can wait.
+func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listings) time.Duration {
+	now := r.Clock.Now()
+	switch {
+	case l.TriedAt.IsZero():
+		return 0
+	case l.Err == nil:
+		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
+	}
+	out := parentTable.failed(l.Err)
+	since := r.troubledSince(out, s.parent.Status.Conditions, l.TriedAt)
+	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
+}
+
+// troubledSince is when the trouble began that the pauses grow with. What passes by itself is tried anew by every process as
+// if it had just begun: a new leader whose first call has no answer would otherwise idle for as long as its predecessors did
+// in vain, up to a minute, and so would all the children.
+func (r *ParentAccountReconciler) troubledSince(out outcome, conditions []metav1.Condition, now time.Time) time.Time {
+	since := troubledSince(conditions, now)
+	if began := r.began.at(now); parentTable.retryOf(out) == soon && since.Before(began) {
+		return began
+	}
+	return since
+}
+
+// moment is the first one that it was asked for.
+type moment struct {
+	once sync.Once
+	time time.Time
+}
+
+func (m *moment) at(now time.Time) time.Time {
+	m.once.Do(func() { m.time = now })
+	return m.time
+}
+
+// nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
+// that many of them do not ask all at once, not even after a restart; so this is half an interval to one and a half away.
+func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(uid))
+	next := last.Truncate(interval).Add(time.Duration(h.Sum64() % uint64(interval)))
+	for next.Before(last.Add(interval / 2)) {
+		next = next.Add(interval)
+	}
+	return next
+}
+
+// listed says how the last list went, and when the next one is due.
+func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, next time.Duration) outcome {
+	l := dir.Listings()
+	if l.Err != nil {
+		out := r.failed(s, l.Err)
+		if down, probe := dir.Budget.Down(); down {
+			probe = max(probe, soon.min)
+			out.retry = &retry{min: probe, max: probe}
+		}
+		return out
+	}
+	managed := int32(0)
+	for i := range s.children.Items {
+		child := &s.children.Items[i]
+		id := child.Status.AccountID
+		if child.Status.Origin != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
+			managed++
+		}
+	}
+	total := max(int32(l.Total), managed)
+	s.parent.Status.ChildAccounts = &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
+	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account can be worked with", after: next}
+}
+
+// known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
+// not use the parent.
+func (r *ParentAccountReconciler) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
+	var k directory.Known
+	for i := range children {
+		if !r.Children.mayUse(ctx, &children[i]) {
+			continue
+		}
+		if id := children[i].Status.AccountID; id != "" {
+			k.IDs = append(k.IDs, id)
+		} else {
+			k.Names = append(k.Names, children[i].AccountName())
+		}
+	}
+	return k
+}

@@ -1,0 +1,83 @@
+package directory_test
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+func TestSwitchKeepsWhatIsKnown(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	ids := w.children(1)
+	w.refresh(t)
+	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: add, Times: 1})
+	_, _ = w.Create(background, newAccount("acme-new"))
+	was := w.Listings()
+	w.clock.Step(time.Minute)
+
+	var used atomic.Int32
+	w.change(t, w.remote(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		used.Add(1)
+		return http.DefaultTransport.RoundTrip(r)
+	})))
+	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
+	if v := w.Observe(directory.Key{Name: "acme-new"}); !v.Doubt {
+		t.Errorf("the doubt is gone: %+v", v)
+	}
+	was.Complete, was.Total = was.Complete+1, 2
+	was.AskedAt, was.TriedAt = w.clock.Now(), w.clock.Now()
+	if w.Listings() != was {
+		t.Errorf("listings %+v, want %+v", w.Listings(), was)
+	}
+	before := used.Load()
+	w.look(t, directory.Key{ID: ids[0]})
+	if used.Load() != before+1 {
+		t.Error("the new connection is not used")
+	}
+}
+
+// A connection that can't read the list, for whatever reason, is not changed to.
+func TestSwitchRefused(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	ids := w.children(1)
+	w.refresh(t)
+	was := w.Listings()
+	for class, fault := range map[account.Class]simulator.Fault{
+		account.RoleMissing: {Kind: simulator.FaultError, Method: list, Code: 104, Times: 1},
+		account.Unavailable: {Kind: simulator.FaultReset, Method: list, Times: 1},
+		account.Throttled:   {Kind: simulator.FaultHTTP, Method: list, Status: 429, Times: 1},
+	} {
+		w.clock.Step(time.Minute)
+		w.sim.AddFault(fault)
+		wantError(t, w.Switch(background, w.remote(t, nil), directory.Known{}), class, false)
+		if w.Listings() != was {
+			t.Errorf("%s: listings %+v, want %+v", class, w.Listings(), was)
+		}
+	}
+	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
+	w.write(t, ids[0], "languageCode", "de") // on the former one
+}
+
+// A call that is under way ends on the connection that it began on, and its answer counts.
+func TestSwitchUnderWay(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	w.refresh(t)
+	w.during(t, add, func() error { _, err := w.Create(background, newAccount("acme-new")); return err }, func() {
+		w.change(t, w.remote(t, http.DefaultTransport))
+	})
+	if v := w.Observe(directory.Key{Name: "acme-new"}); v.Account == nil || v.Doubt {
+		t.Errorf("the account is not known: %+v", v)
+	}
+	if n := w.sim.Counts()[add]; n != 1 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
