@@ -119,6 +119,11 @@ test-all: ## run the tests with the slow ones, those beside a kube-controller-ma
 test-image: ## run the tests of the image, which is a module of its own
 	GOWORK=off $(GO) test -C hack/image -timeout 20m $(TESTFLAGS) ./...
 
+.PHONY: test-mutants
+test-mutants: ## run the tests of reliability against operators with one thing wrong each; every one must be noticed (takes minutes)
+	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
+	MUTANTS=1 KUBEBUILDER_ASSETS="$$assets" $(GO) test -count=1 -timeout 60m $(TESTFLAGS) ./hack/mutants
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a while (FUZZTIME=5s each; PKG=… narrows)
 	@GO='$(GO)' hack/fuzz '$(FUZZTIME)' $(PKG)

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -23,11 +25,7 @@ import (
 // Whoever is not let in learns nothing of another namespace, not even whether there is such a ParentAccount.
 func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) (*v1alpha1.ParentAccount, *outcome) {
 	key := s.child.ParentKey()
-	parent := &v1alpha1.ParentAccount{}
-	err := error(apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), key.Name))
-	if r.looksAfter(key.Namespace) {
-		err = r.Get(ctx, key, parent)
-	}
+	parent, err := r.parent(ctx, key)
 	if client.IgnoreNotFound(err) != nil {
 		return nil, &outcome{err: err}
 	}
@@ -48,6 +46,15 @@ func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) 
 			"there is no ParentAccount %s in namespace %s that lets namespace %s in: its owner has to do so with spec.allowedNamespaces", key.Name, key.Namespace, s.child.Namespace)}
 	}
 	return parent, notGranted(s.child, parent)
+}
+
+// parent is the cache's own ParentAccount, which must not be changed: every child asks for it in every resync.
+func (r *ChildAccountReconciler) parent(ctx context.Context, key types.NamespacedName) (*v1alpha1.ParentAccount, error) {
+	if !r.looksAfter(key.Namespace) {
+		return nil, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), key.Name)
+	}
+	parent := &v1alpha1.ParentAccount{}
+	return parent, r.Get(ctx, key, parent, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)})
 }
 
 // letsIn says whether the ParentAccount's allowedNamespaces has the namespace, which is another than its own.
@@ -78,11 +85,15 @@ func (r *ChildAccountReconciler) picks(ctx context.Context, parent *v1alpha1.Par
 func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *outcome {
 	adopts := child.AdoptionPolicy() != v1alpha1.AdoptNever
 	observes := child.Observes() && child.Status.Origin == ""
-	if !adopts && !observes || parent.Grants(v1alpha1.GrantAdopt) {
+	takesOver := child.Annotations[v1alpha1.AnnotationTakeover] != ""
+	if !adopts && !observes && !takesOver || parent.Grants(v1alpha1.GrantAdopt) {
 		return nil
 	}
 	what := fmt.Sprintf("adoptionPolicy %s", child.AdoptionPolicy())
-	if observes {
+	switch {
+	case takesOver:
+		what = "the annotation " + v1alpha1.AnnotationTakeover
+	case observes:
 		what = "managementPolicy Observe, for an account that this resource has not made,"
 	}
 	return &outcome{reason: v1alpha1.ReasonNotPermitted, message: fmt.Sprintf(
@@ -100,8 +111,11 @@ func (r *ChildAccountReconciler) looksAfter(namespace string) bool {
 	return len(r.Only) == 0 || slices.Contains(r.Only, namespace)
 }
 
-// mayUse says whether the resource may use the ParentAccount that it names.
+// mayUse says whether the resource may use the ParentAccount that it names, which exists.
 func (r *ChildAccountReconciler) mayUse(ctx context.Context, child *v1alpha1.ChildAccount) bool {
+	if child.ParentKey().Namespace == child.Namespace {
+		return true
+	}
 	_, out := r.findParent(ctx, &childScope{child: child})
 	return out == nil
 }

@@ -161,10 +161,10 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 	return nil
 }
 
-// claim writes the resource's claim into an adopted account that holds nobody's data, so that a cluster built anew finds
-// it. Where that can't be, the binding stands in the status alone: nothing else depends on it.
+// claim writes the resource's claim into an adopted account that holds nobody's data, or the claim of whoever it is taken
+// from, so that a cluster built anew finds it. Where that can't be, the binding stands in the status alone: nothing else depends on it.
 func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a account.Account) {
-	if a.CustomData != "" {
+	if a.CustomData != "" && !s.takesOver(a) {
 		return
 	}
 	if err := s.dir.Claim(ctx, a.ID, s.claim.CustomData()); err != nil {

@@ -258,7 +258,8 @@ func (r *ChildAccountReconciler) refused(s *childScope, d account.Decision) outc
 		return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf("account %s belongs to another resource and is left alone", name)}
 	}
 	return outcome{reason: v1alpha1.ReasonClaimedElsewhere, message: fmt.Sprintf(
-		"account %s (id %s) belongs to ChildAccount %s and is left alone", name, d.Account.ID, d.Holder)}
+		"account %s (id %s) belongs to ChildAccount %s and is left alone; if that is gone for good, the annotation %s: %q takes it",
+		name, d.Account.ID, d.Holder, v1alpha1.AnnotationTakeover, d.Holder.Installation)}
 }
 
 func missing(s *childScope, d account.Decision) outcome {

@@ -146,14 +146,15 @@ func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.Name
 		return
 	}
 	for i := range children.Items {
-		if r.needsWork(ctx, &children.Items[i]) {
+		if r.needsWork(ctx, children.Items[i]) {
 			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
 		}
 	}
 }
 
 // needsWork says whether a resource, of the cache itself, has anything to do or to say.
-func (r *ChildAccountReconciler) needsWork(ctx context.Context, child *v1alpha1.ChildAccount) bool {
+func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.ChildAccount) bool {
+	child := &cached
 	child.Status = *child.Status.DeepCopy() // only that is changed, and only here
 	if !child.DeletionTimestamp.IsZero() {
 		return true

@@ -118,7 +118,12 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
 		return nil
 	}
-	if claim, ok := a.Claim(); ok && claim != s.claim || !ok && s.boundID() == "" {
+	switch claim, claimed := a.Claim(); {
+	case claimed && claim == s.claim, !claimed && s.boundID() != "":
+	case s.boundID() != "": // it was ours: somebody has written another claim into it
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: its custom data says that it belongs to another resource", a.ID)
+		return nil
+	default:
 		return nil
 	}
 	field, _ := s.schema.Field("active")

@@ -70,7 +70,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonNameTaken:         {ready: no, second: no, stalled: true, retry: slow, help: "Somebody else's account has the name. Choose another accountName in a new ChildAccount."},
 	v1alpha1.ReasonEmailTaken:        {ready: no, second: no, stalled: true, retry: slow, help: "Another account has the e-mail. Choose another one, or free it."},
 	v1alpha1.ReasonAdoptionRefused:   {ready: no, second: no, stalled: true, retry: none, help: "The parent already has an account with this name, and it was not made by this resource. It is left alone. Choose another accountName in a new ChildAccount, or an adoptionPolicy that takes it; the message names what stands against that."},
-	v1alpha1.ReasonClaimedElsewhere:  {ready: no, second: no, stalled: true, retry: none, help: "The account belongs to a resource of another installation, or to one that is gone. It is left alone; the message names the holder."},
+	v1alpha1.ReasonClaimedElsewhere:  {ready: no, second: no, stalled: true, retry: none, help: "The account belongs to a resource of another installation, or to one that is gone. It is left alone; the message names the holder. If that is gone for good, the annotation accounts.cpaas.dev/takeover: <its installation id> takes the account."},
 	v1alpha1.ReasonDuplicateResource: {ready: no, second: no, stalled: true, retry: none, help: "Another ChildAccount of this cluster has the same account. Delete one of the two; the account stays."},
 
 	v1alpha1.ReasonRejected:            {ready: no, second: no, stalled: true, retry: none, help: "The value of a field is refused, by the provider or before any call. The message names the field. Change it."},

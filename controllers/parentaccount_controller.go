@@ -45,6 +45,8 @@ type ParentAccountReconciler struct {
 	// Concurrency is how many ParentAccounts are reconciled at one time.
 	Concurrency int
 
+	// began is when this process first looked at any.
+	began moment
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
@@ -143,7 +145,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	r.wake(ctx, s)
 	now := r.Clock.Now()
-	pause := parentTable.pause(out, troubledSince(st.Conditions, now), now)
+	pause := parentTable.pause(out, r.troubledSince(out, st.Conditions, now), now)
 	return ctrl.Result{RequeueAfter: parentTable.requeue(out, pause)}, nil
 }
 

@@ -3,8 +3,10 @@ package controllers
 import (
 	"context"
 	"hash/fnv"
+	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -40,8 +42,30 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
 	}
 	out := parentTable.failed(l.Err)
-	since := troubledSince(s.parent.Status.Conditions, l.TriedAt)
+	since := r.troubledSince(out, s.parent.Status.Conditions, l.TriedAt)
 	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
+}
+
+// troubledSince is when the trouble began that the pauses grow with. What passes by itself is tried anew by every process as
+// if it had just begun: a new leader whose first call has no answer would otherwise idle for as long as its predecessors did
+// in vain, up to a minute, and so would all the children.
+func (r *ParentAccountReconciler) troubledSince(out outcome, conditions []metav1.Condition, now time.Time) time.Time {
+	since := troubledSince(conditions, now)
+	if began := r.began.at(now); parentTable.retryOf(out) == soon && since.Before(began) {
+		return began
+	}
+	return since
+}
+
+// moment is the first one that it was asked for.
+type moment struct {
+	once sync.Once
+	time time.Time
+}
+
+func (m *moment) at(now time.Time) time.Time {
+	m.once.Do(func() { m.time = now })
+	return m.time
 }
 
 // nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so

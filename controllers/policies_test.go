@@ -391,6 +391,16 @@ var _ = Describe("A policy", func() {
 		Eventually(eventsOf(ctx, c)).Should(ContainElement(HavePrefix("NotDeactivated: ")))
 	})
 
+	It("Deactivate leaves an account alone that has got another claim meanwhile, and says so", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		c := w.applyReady(ctx, "acme-moved", func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
+		theirs := account.Claim{Installation: "theirs", Namespace: w.ns, Name: "acme-moved"}
+		Expect(w.sim.SetField(w.account("acme-moved").ID, "account_custom_data", theirs.CustomData())).To(Succeed())
+		remove(ctx, w, c)
+		Expect(w.account("acme-moved").Active()).To(BeTrue())
+		Eventually(eventsOf(ctx, c)).Should(ContainElement(HavePrefix("NotDeactivated: ")))
+	})
+
 	It("a requested look corrects at once, and is echoed", func(ctx SpecContext) {
 		w := newWorld(ctx)
 		w.applyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval = nil }) // five minutes

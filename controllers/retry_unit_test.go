@@ -160,6 +160,28 @@ func TestTroubledSince(t *testing.T) {
 	}
 }
 
+// A new process tries what passes by itself as if it had just begun; what waits for somebody goes on waiting.
+func TestTroubledSinceOfANewProcess(t *testing.T) {
+	trying, stuck := outcome{reason: v1alpha1.ReasonAPIUnavailable}, outcome{reason: v1alpha1.ReasonUnauthorized}
+	began := noon.Add(9 * time.Minute)
+	for name, c := range map[string]struct {
+		of   outcome
+		want time.Time
+	}{
+		"trying": {trying, began},
+		"stuck":  {stuck, noon},
+	} {
+		r := &ParentAccountReconciler{}
+		conditions := written(parentTable, c.of)
+		if got := r.troubledSince(c.of, conditions, began); !got.Equal(c.want) {
+			t.Errorf("%s: since %v, want %v", name, got, c.want)
+		}
+		if got := r.troubledSince(c.of, conditions, began.Add(time.Minute)); !got.Equal(c.want) {
+			t.Errorf("%s, a minute later: since %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestRequeue(t *testing.T) {
 	for name, c := range map[string]struct {
 		out    outcome

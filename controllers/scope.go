@@ -96,6 +96,7 @@ func (s *childScope) subject() account.Subject {
 		Name:        s.child.AccountName(),
 		ID:          s.boundID(),
 		Intent:      s.intends(),
+		Takeover:    s.annotation(v1alpha1.AnnotationTakeover),
 		Desired:     s.desired,
 		LastApplied: s.child.Status.LastApplied,
 		Policy: account.Policy{
@@ -140,6 +141,12 @@ func (s *childScope) bind(a account.Account) {
 func (s *childScope) claimed(a account.Account) bool {
 	claim, ok := a.Claim()
 	return ok && claim == s.claim
+}
+
+// takesOver says whether the account is one that the resource takes, in this reconcile, from another one that holds it.
+func (s *childScope) takesOver(a account.Account) bool {
+	claim, ok := a.Claim()
+	return ok && s.was.Origin == "" && claim != s.claim && claim.Installation == s.annotation(v1alpha1.AnnotationTakeover)
 }
 
 // unbind gives up an account that is gone.

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -141,7 +142,8 @@ func (r *ChildAccountReconciler) secretIntact(ctx context.Context, s *childScope
 		return true
 	}
 	secret := SecretMetadata()
-	if err := r.ConnectionSecrets.Get(ctx, client.ObjectKey{Namespace: s.child.Namespace, Name: s.child.ConnectionSecretName()}, secret); err != nil {
+	key, asItIs := client.ObjectKey{Namespace: s.child.Namespace, Name: s.child.ConnectionSecretName()}, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)}
+	if err := r.ConnectionSecrets.Get(ctx, key, secret, asItIs); err != nil {
 		return false
 	}
 	have := ourFields(secret)
@@ -165,14 +167,26 @@ func (s *childScope) secretFields() []string {
 	return fields
 }
 
-// indexResource finds the connection Secrets of a resource.
-const indexResource = "resource"
+// indexRenamed finds the connection Secrets of a resource that don't have the default name. Nearly all have it, and an entry
+// for each would take a third of a kilobyte.
+const indexRenamed = "renamed"
 
 // IndexConnectionSecrets adds the index that the controllers need to the cache of connection Secrets' metadata.
 func IndexConnectionSecrets(ctx context.Context, indexer client.FieldIndexer) error {
-	return indexer.IndexField(ctx, SecretMetadata(), indexResource, func(o client.Object) []string {
-		return []string{o.GetAnnotations()[v1alpha1.AnnotationResource]}
+	return indexer.IndexField(ctx, SecretMetadata(), indexRenamed, func(o client.Object) []string {
+		resource := o.GetAnnotations()[v1alpha1.AnnotationResource]
+		if o.GetName() == defaultSecretName(resource) {
+			return nil
+		}
+		return []string{resource}
 	})
+}
+
+// defaultSecretName is the name that the connection Secret of "ChildAccount/<name>" has where none is declared.
+func defaultSecretName(resource string) string {
+	child := v1alpha1.ChildAccount{}
+	child.Name = strings.TrimPrefix(resource, "ChildAccount/")
+	return child.ConnectionSecretName()
 }
 
 // OtherConnectionSecrets names the connection Secrets that a resource has by other names than the present one.
@@ -180,8 +194,16 @@ func OtherConnectionSecrets(reader client.Reader) func(context.Context, secrets.
 	return func(ctx context.Context, c secrets.Connection) ([]string, error) {
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-		if err := reader.List(ctx, list, client.InNamespace(c.Namespace), client.MatchingFields{indexResource: c.Resource}); err != nil {
+		if err := reader.List(ctx, list, client.InNamespace(c.Namespace), client.MatchingFields{indexRenamed: c.Resource}); err != nil {
 			return nil, err
+		}
+		usual := SecretMetadata()
+		err := reader.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: defaultSecretName(c.Resource)}, usual)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, err
+		}
+		if err == nil && usual.Annotations[v1alpha1.AnnotationResource] == c.Resource {
+			list.Items = append(list.Items, *usual)
 		}
 		var names []string
 		for i := range list.Items {

@@ -91,6 +91,8 @@ const (
 	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
 	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.
 	AnnotationAcceptParent = "accounts.cpaas.dev/accept-parent"
+	// AnnotationTakeover on a ChildAccount lets it take the account of a resource of the installation with this id, which is gone.
+	AnnotationTakeover = "accounts.cpaas.dev/takeover"
 	// AnnotationReconcileRequestedAt asks for a look now, whenever its value is a new one (echoed in status.lastHandledReconcileAt).
 	AnnotationReconcileRequestedAt = "accounts.cpaas.dev/reconcile-requested-at"
 	// Finalizer lets the operator say goodbye to an account before its resource goes.

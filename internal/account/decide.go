@@ -34,6 +34,8 @@ type Subject struct {
 	ID string
 	// Intent is set where an earlier attempt may have created the account.
 	Intent bool
+	// Takeover is the installation whose account the resource may take, "" for none.
+	Takeover string
 	// Desired holds the declared values, LastApplied those last written or confirmed.
 	Desired, LastApplied State
 	// Policy is what the resource allows.
@@ -128,9 +130,10 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 	switch {
 	case claimed && claim == s.Claim:
 		return nil
-	case claimed:
+	case claimed && claim.Installation != s.Takeover:
 		d.Holder = &claim
 		return &d
+	case claimed: // its holder's time is over, somebody says
 	case s.Policy.Adopt != AdoptIfIdentical && s.Policy.Adopt != AdoptAlways:
 		return &d
 	case s.Policy.Adopt == AdoptIfIdentical:

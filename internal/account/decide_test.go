@@ -274,3 +274,30 @@ func TestDecideStories(t *testing.T) {
 		})
 	}
 }
+
+// An account with somebody else's claim changes hands only where the resource names the holder's installation, and after a
+// last look; the adoption policy has no say in it.
+func TestDecideTakeover(t *testing.T) {
+	theirs := account.Claim{Installation: "theirs", Namespace: "telephony", Name: "acme-support"}
+	for name, c := range map[string]struct {
+		takeover string
+		holder   account.Claim
+		fresh    bool
+		want     account.Step
+	}{
+		"not asked for":               {"", theirs, true, account.StepRefuse},
+		"of another installation":     {"others", theirs, true, account.StepRefuse},
+		"of the holder":               {"theirs", theirs, false, account.StepLook},
+		"of the holder, looked":       {"theirs", theirs, true, account.StepUpdate},
+		"of a resource of our own":    {ourClaim.Installation, account.Claim{Installation: ourClaim.Installation, Namespace: "telephony", Name: "gone"}, true, account.StepUpdate},
+		"not asked for, of our own":   {"", account.Claim{Installation: ourClaim.Installation, Namespace: "telephony", Name: "gone"}, true, account.StepRefuse},
+		"of whoever has half a claim": {"theirs", account.Claim{Installation: "theirs"}, true, account.StepRefuse},
+	} {
+		a := &account.Account{ID: "17", Name: "acme-support", State: account.State{"location": "UTC"}, CustomData: c.holder.CustomData()}
+		s := account.Subject{Claim: ourClaim, Name: "acme-support", Takeover: c.takeover, Desired: account.State{"location": "Europe/Berlin"}}
+		d := account.Decide(schema, s, account.View{Listed: true, Fresh: c.fresh, Account: a})
+		if d.Step != c.want {
+			t.Errorf("%s: %s, want %s", name, d.Step, c.want)
+		}
+	}
+}

@@ -47,12 +47,14 @@ func TestChaos(t *testing.T) {
 	}
 	all.Wait()
 	w.sim.ClearFaults()
+	troubled := w.sim.Calls()
 	t.Logf("nothing goes wrong any more, from %s on", time.Now().UTC().Format(time.TimeOnly))
 	life.end()
 	t.Logf("%d edits and the like, %d leaders killed, %d restarts of the API server; calls: %v", life.drawn, replicas.killed, w.restarts, w.sim.Counters().Outcomes)
 	if t.Failed() {
 		return
 	}
+	expectEventful(t, troubled, lasts)
 	life.expectConverged()
 	w.check()
 	replicas.expectHealthy()

@@ -27,9 +27,9 @@ func (l *life) expectConverged() {
 	g.Eventually(l.unsettled).WithTimeout(convergence).WithPolling(time.Second).Should(BeEmpty())
 	l.t.Logf("as declared after %.1f s", time.Since(began).Seconds())
 
-	unmanaged := 1 // kept-back
+	unmanaged := 0
 	for _, a := range l.foreign {
-		if a.ParentID == l.parent.ID && a.Name() != "kept-back" {
+		if a.ParentID == l.parent.ID {
 			unmanaged++
 		}
 	}

@@ -28,10 +28,18 @@ func someFault(r *rand.Rand) simulator.Fault {
 	return f
 }
 
+// mostFaults wait for a call at one time. Where calls are few they would pile up, and then spoil every single one: nothing
+// would happen at all, and so nothing wrong.
+const mostFaults = 4
+
 // loseAnswers spoils calls; now and then the provider is down for a while.
 func (w *world) loseAnswers(ctx context.Context, r *rand.Rand) {
+	var waiting []int
 	for pass(ctx, between(r, 100*time.Millisecond, 600*time.Millisecond)) {
-		w.sim.AddFault(someFault(r))
+		if waiting = append(waiting, w.sim.AddFault(someFault(r))); len(waiting) > mostFaults {
+			w.sim.RemoveFault(waiting[0]) // it may be over
+			waiting = waiting[1:]
+		}
 		if r.IntN(60) == 0 {
 			down := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown})
 			pass(ctx, between(r, time.Second, 6*time.Second))

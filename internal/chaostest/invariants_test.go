@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/simulator"
@@ -31,7 +32,9 @@ func (w *world) check() {
 	w.mu.Lock()
 	foreign := slices.Clone(w.foreign)
 	w.mu.Unlock()
-	for _, wrong := range slices.Concat(unlooked(calls), touched(calls, foreign), w.altered(foreign), overBudget(calls), w.twice()) {
+	found := slices.Concat(unlooked(calls), touched(calls, foreign), altered(w.sim, foreign), switchedOff(calls, w.ids(w.keptOn)),
+		overBudget(calls), twice(w.sim.Accounts(w.parent.ID), foreign))
+	for _, wrong := range found {
 		w.t.Error(wrong)
 	}
 }
@@ -86,13 +89,60 @@ func touched(calls []simulator.Call, foreign []simulator.Account) (wrong []strin
 }
 
 // altered are accounts that are not ours and not as they were made.
-func (w *world) altered(foreign []simulator.Account) (wrong []string) {
+func altered(sim *simulator.Simulator, foreign []simulator.Account) (wrong []string) {
 	for _, before := range foreign {
-		if after, ok := w.sim.AccountByID(before.ID); !ok || fmt.Sprint(after.Fields) != fmt.Sprint(before.Fields) {
+		if after, ok := sim.AccountByID(before.ID); !ok || fmt.Sprint(after.Fields) != fmt.Sprint(before.Fields) {
 			wrong = append(wrong, fmt.Sprintf("account %d, which is not ours, was changed", before.ID))
 		}
 	}
 	return wrong
+}
+
+// switchedOff are calls that switch off what nobody asked to be, least of all a deletion under Retain.
+func switchedOff(calls []simulator.Call, keptOn map[string]bool) (wrong []string) {
+	for _, c := range calls {
+		for id := range strings.SplitSeq(c.Params["child_account_id"], ";") {
+			if keptOn[id] && c.Params["active"] == "false" {
+				wrong = append(wrong, fmt.Sprintf("call %d switches off account %s, which nobody asked for", c.Seq, id))
+			}
+		}
+	}
+	return wrong
+}
+
+// ids are those of the accounts of these names, as far as there are any.
+func (w *world) ids(names []string) map[string]bool {
+	ids := map[string]bool{}
+	for _, name := range names {
+		if a, ok := w.sim.Account(name); ok {
+			ids[strconv.FormatInt(a.ID, 10)] = true
+		}
+	}
+	return ids
+}
+
+// expectEventful says that enough happened while it was troubled for something to go wrong: accounts were created and
+// changed, some of it without an answer. The numbers are a small part of what a slow machine gets done.
+func expectEventful(t *testing.T, calls []simulator.Call, lasts time.Duration) {
+	var created, changed, unanswered int
+	for _, c := range calls {
+		switch {
+		case !c.Changed || c.Method == "GetAccountInfo":
+			continue
+		case c.Method == "AddAccount":
+			created++
+		default:
+			changed++
+		}
+		if !c.Delivered {
+			unanswered++
+		}
+	}
+	t.Logf("meanwhile %d accounts were created and %d times some changed, %d of that without an answer", created, changed, unanswered)
+	seconds := int(lasts.Seconds())
+	if created < min(population/4, seconds/4) || changed < seconds/4 || unanswered < seconds/30 {
+		t.Error("too little happened for this to be worth anything")
+	}
 }
 
 // overBudget are seconds with more calls than the budget allows.
@@ -110,10 +160,13 @@ func overBudget(calls []simulator.Call) (wrong []string) {
 }
 
 // twice are resources with more than one account.
-func (w *world) twice() (wrong []string) {
+func twice(accounts, foreign []simulator.Account) (wrong []string) {
 	claimed := map[string]int64{}
-	for _, a := range w.sim.Accounts(w.parent.ID) {
+	for _, a := range accounts {
 		claim := a.Text("account_custom_data")
+		if slices.ContainsFunc(foreign, func(f simulator.Account) bool { return f.ID == a.ID }) {
+			continue // whatever somebody else has put there
+		}
 		if other := claimed[claim]; claim != "" && other != 0 {
 			wrong = append(wrong, fmt.Sprintf("accounts %d and %d are for one resource: %s", other, a.ID, claim))
 		}

@@ -37,6 +37,28 @@ func TestInvariantsAreNoticed(t *testing.T) {
 	if theirs := []simulator.Account{{ID: 7}}; len(touched([]simulator.Call{write, look}, theirs)) != 1 {
 		t.Error("a batch with a foreign account was not noticed")
 	}
+	as := simulator.Call{Method: "SetAccountInfo", Account: 7}
+	if theirs := []simulator.Account{{ID: 7}}; len(touched([]simulator.Call{as, look}, theirs)) != 1 {
+		t.Error("a call as a foreign account was not noticed")
+	}
+
+	off := write
+	off.Params = simulator.Params{"child_account_id": "5;7", "active": "false"}
+	if n := len(switchedOff([]simulator.Call{write, off}, map[string]bool{"7": true})); n != 1 {
+		t.Errorf("switched off: %d", n)
+	}
+
+	sim := simulator.New(simulator.Options{Key: simulator.SharedKey()})
+	theirs := []simulator.Account{sim.AddStranger("stranger", "stranger@else.example")}
+	if len(altered(sim, theirs)) != 0 || sim.SetField(theirs[0].ID, "active", false) != nil || len(altered(sim, theirs)) != 1 {
+		t.Error("a foreign account that was changed was not noticed")
+	}
+
+	claim := simulator.Fields{"account_custom_data": "claim"}
+	both := []simulator.Account{{ID: 1, Fields: claim}, {ID: 2, Fields: claim}}
+	if len(twice(both, nil)) != 1 || len(twice(both, both[:1])) != 0 {
+		t.Error("two accounts for one resource were not noticed")
+	}
 
 	begin := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	calls := make([]simulator.Call, rate+burst+1)

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -29,6 +30,8 @@ type resource struct {
 	deleted bool
 	// passwords are the declared ones by the name of their Secret.
 	passwords map[string]string
+	// keptOn is set where nobody ever asks for the account to be switched off.
+	keptOn bool
 	// switchedOff is set once somebody switched the account off at the provider: a second time would pass for a value
 	// that the provider doesn't keep.
 	switchedOff bool
@@ -58,8 +61,11 @@ func newLife(w *world, r *rand.Rand) *life {
 	for i := range population {
 		c := newChild(fmt.Sprintf("child-%03d", i))
 		c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) // so that a declared password is that of an account found again too
-		res := &resource{child: c, deleted: true, passwords: map[string]string{}, todo: make(chan deed, 10_000)}
+		res := &resource{child: c, deleted: true, keptOn: i%5 == 0, passwords: map[string]string{}, todo: make(chan deed, 10_000)}
 		l.resources = append(l.resources, res)
+		if res.keptOn {
+			l.keptOn = append(l.keptOn, res.name())
+		}
 		l.doers.Go(func() { l.do(res) })
 	}
 	return l
@@ -77,19 +83,33 @@ func newChild(name string) *v1alpha1.ChildAccount {
 // meetStrangers makes accounts that are nobody's business, and resources that would like to have some of them.
 func (l *life) meetStrangers() {
 	other := l.sim.AddParent(simulator.Parent{Name: "other-telephony", Email: "owner@other.example"})
-	child := func(name string, parent simulator.Parent) simulator.Account {
-		return l.sim.PutAccount(simulator.Account{ParentID: parent.ID, Fields: simulator.Fields{
+	child := func(name string, parent simulator.Parent, claim ...account.Claim) simulator.Account {
+		a := simulator.Account{ParentID: parent.ID, Fields: simulator.Fields{
 			"account_name": name, "account_email": name + "@else.example", "active": true,
-		}})
+		}}
+		for _, c := range claim {
+			a.Fields["account_custom_data"] = c.CustomData()
+		}
+		return l.sim.PutAccount(a)
 	}
+	own := account.Claim{Installation: installation, Namespace: namespace, Name: "child-000"}
+	others := account.Claim{Installation: "other", Namespace: namespace, Name: "claimed"}
+	l.addForeign(child("child-00", l.parent))
+	l.addForeign(child("child-0000", l.parent, own)) // a claim without the name is none
+	l.addForeign(child("claimed", l.parent, others))
 	l.addForeign(child("unmanaged", l.parent))
 	l.addForeign(child("kept-back", l.parent))
 	l.addForeign(child("other-child", other))
 	l.addForeign(l.sim.AddStranger("stranger", "stranger@else.example"))
 	for name, reason := range map[string]string{
 		"kept-back": v1alpha1.ReasonAdoptionRefused, "other-child": v1alpha1.ReasonNameTaken, "stranger": v1alpha1.ReasonNameTaken,
+		"claimed": v1alpha1.ReasonClaimedElsewhere,
 	} {
-		l.create(newChild(name))
+		c := newChild(name)
+		if reason != v1alpha1.ReasonAdoptionRefused {
+			c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways)
+		}
+		l.create(c)
 		l.refused[name] = reason
 	}
 }
@@ -145,7 +165,7 @@ func (l *life) edit(r *resource) {
 	case 3:
 		s.Notifications = &v1alpha1.Notifications{Account: ptr.To(d.IntN(2) == 0), News: ptr.To(d.IntN(2) == 0)}
 	case 4:
-		s.Active = ptr.To(d.IntN(3) > 0)
+		s.Active = ptr.To(d.IntN(3) > 0 || r.keptOn)
 	case 5:
 		s.Email = fmt.Sprintf("%s-%d@acme.example", r.name(), l.drawn)
 	case 6:
@@ -175,7 +195,11 @@ func (l *life) drift(r *resource) {
 
 // delete deletes the resource; the account stays, but may be switched off.
 func (l *life) delete(r *resource) {
-	r.child.Spec.DeletionPolicy = ptr.To(pick(l.dice, v1alpha1.DeletionRetain, v1alpha1.DeletionDeactivate))
+	policy := pick(l.dice, v1alpha1.DeletionRetain, v1alpha1.DeletionDeactivate)
+	if r.keptOn {
+		policy = v1alpha1.DeletionRetain
+	}
+	r.child.Spec.DeletionPolicy = &policy
 	l.declare(r)
 	r.deleted = true
 	r.todo <- func(ctx context.Context) error {

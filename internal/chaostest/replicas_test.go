@@ -33,7 +33,7 @@ func runReplica() {
 	ctrl.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
 	err := cli.RunManager(ctrl.SetupSignalHandler(), ctrl.GetConfigOrDie(), cli.ManagerOptions{
 		MetricsAddress: "0", ProbeAddress: "0", LeaderElect: true, LeaderElectionNamespace: namespace,
-		AllowedEndpoints: []string{os.Getenv(replicaEnv)}, InstallationID: "chaos",
+		AllowedEndpoints: []string{os.Getenv(replicaEnv)}, InstallationID: installation,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

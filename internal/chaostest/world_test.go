@@ -24,8 +24,11 @@ import (
 
 const (
 	namespace = "telephony"
-	// rate and inFlight are the budget that the ParentAccount grants.
-	rate, inFlight = 40, 8
+	// installation is the operator's --installation-id.
+	installation = "chaos"
+	// rate and inFlight are the budget that the ParentAccount grants: less than a leader would ask for that has found its
+	// feet, or nothing would be known of whether it is kept.
+	rate, inFlight = 20, 4
 	// manyCalls are more than a soak makes: the log must have all of them.
 	manyCalls = 1_000_000
 )
@@ -44,6 +47,8 @@ type world struct {
 	mu sync.Mutex
 	// foreign are accounts that the operator must leave alone, as they were made.
 	foreign []simulator.Account
+	// keptOn are the names of accounts that nobody asks to be switched off.
+	keptOn []string
 }
 
 func newWorld(t *testing.T) *world {
@@ -66,9 +71,11 @@ func newWorld(t *testing.T) *world {
 // startControlPlane starts etcd and an API server that can be restarted: its certificates outlive it.
 func (w *world) startControlPlane() {
 	g := NewWithT(w.t)
-	w.control = &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
-	server := w.control.ControlPlane.GetAPIServer()
-	server.CertDir, server.StartTimeout, server.StopTimeout = w.t.TempDir(), time.Minute, time.Second
+	w.control = &envtest.Environment{
+		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
+		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Second, // the server's own are set to these
+	}
+	w.control.ControlPlane.GetAPIServer().CertDir = w.t.TempDir()
 	config, err := w.control.Start()
 	g.Expect(err).NotTo(HaveOccurred())
 	w.t.Cleanup(func() { _ = w.control.Stop() })

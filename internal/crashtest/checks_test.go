@@ -2,7 +2,9 @@ package crashtest
 
 import (
 	"cmp"
+	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +25,8 @@ import (
 type want struct {
 	// reason is the reason of Ready; "" where the resource is gone.
 	reason string
+	// stalled is set where the resource has no account to have.
+	stalled bool
 	// fields are values of the account, by their wire names.
 	fields simulator.Fields
 	// password is the declared one. Otherwise the connection Secret has it, unless it is lost.
@@ -34,6 +38,10 @@ type want struct {
 
 // expect says how a resource and its account must be; it holds before the crash and after it.
 func (w *world) expect(g Gomega, name string, want want) {
+	if want.stalled {
+		w.expectStalled(g, name, want.reason)
+		return
+	}
 	if want.reason == "" {
 		err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &v1alpha1.ChildAccount{})
 		g.Expect(client.IgnoreNotFound(err)).To(Succeed())
@@ -63,6 +71,17 @@ func (w *world) expectStatus(g Gomega, name, reason string) {
 	g.Expect(c.Status.ParentAccountID).To(Equal(strconv.FormatInt(w.parent.ID, 10)))
 	g.Expect(*c.Status.Observed.Email).To(Equal(a.Email()))
 	g.Expect(c.Finalizers).To(ContainElement(v1alpha1.Finalizer))
+}
+
+// expectStalled says that the resource says why it has no account, and lays no hand on any.
+func (w *world) expectStalled(g Gomega, name, reason string) {
+	var c v1alpha1.ChildAccount
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c)).To(Succeed())
+	g.Expect(c.Status.ObservedGeneration).To(Equal(c.Generation))
+	ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
+	g.Expect(ready).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", reason)))
+	g.Expect(meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionStalled)).To(BeTrue())
+	g.Expect(c.Status.AccountID).To(BeEmpty())
 }
 
 func condition(kind, reason string, generation int64) types.GomegaMatcher {
@@ -108,21 +127,75 @@ func (w *world) expectParent(g Gomega) {
 	g.Expect(meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady)).To(BeTrue())
 }
 
-// expectInvariants is what holds whatever has happened: one account for each resource, no AddAccount after a lost answer
-// without a look, and nothing done to what is not ours.
-func (w *world) expectInvariants(resources int) {
-	w.Expect(w.sim.Accounts(w.parent.ID)).To(HaveLen(resources+1), "accounts, with the one that nobody declares")
-	w.Expect(unlooked(w.tap.taken())).To(BeEmpty(), "created again without a look")
+// expectInvariants is what holds whatever has happened: one account for each resource, and nothing done that must never be.
+func (w *world) expectInvariants(accounts int) {
+	for _, a := range w.foreign {
+		if a.ParentID == w.parent.ID {
+			accounts++
+		}
+	}
+	w.Expect(w.sim.Accounts(w.parent.ID)).To(HaveLen(accounts), "accounts, with those of others")
+	w.Expect(w.violated()).To(BeEmpty())
+}
+
+// violated says what was done that must never be: an account that was created unprepared, or after a lost answer without a
+// look, or anything to an account that is not ours. It is looked at throughout.
+func (w *world) violated() string {
+	if hasty := w.tap.hasty(); len(hasty) > 0 {
+		return fmt.Sprint("created unprepared: ", hasty)
+	}
+	if names := unlooked(w.tap.taken()); len(names) > 0 {
+		return fmt.Sprint("created again without a look: ", names)
+	}
 	for _, before := range w.foreign {
-		after, _ := w.sim.AccountByID(before.ID)
-		w.Expect(after).To(Equal(before), "an account that is not ours was changed")
+		if after, _ := w.sim.AccountByID(before.ID); !reflect.DeepEqual(after, before) {
+			return fmt.Sprintf("account %d, which is not ours, was changed", before.ID)
+		}
 		for _, call := range w.sim.Calls() {
-			if call.Method != "GetChildrenAccounts" {
-				ids := strings.Split(call.Params["child_account_id"], ";")
-				w.Expect(slices.Contains(ids, strconv.FormatInt(before.ID, 10))).To(BeFalse(), "%s for an account that is not ours", call.Method)
+			ids := strings.Split(call.Params["child_account_id"], ";")
+			if call.Account == before.ID || call.Method != "GetChildrenAccounts" && slices.Contains(ids, strconv.FormatInt(before.ID, 10)) {
+				return fmt.Sprintf("%s of account %d, which is not ours", call.Method, before.ID)
 			}
 		}
 	}
+	return ""
+}
+
+// unprepared says what of all that the next process would go by is not there at the moment when an account is created.
+func (w *world) unprepared(name, password string) string {
+	var c v1alpha1.ChildAccount
+	if err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c); err != nil {
+		return err.Error()
+	}
+	from, key := c.ConnectionSecretName(), secrets.KeyPassword
+	if ref := c.Spec.PasswordSecretRef; ref != nil {
+		from, key = ref.Name, v1alpha1.DefaultPasswordKey
+	}
+	var secret corev1.Secret
+	err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: from}, &secret)
+	switch {
+	case !slices.Contains(c.Finalizers, v1alpha1.Finalizer):
+		return name + ": there is no finalizer"
+	case c.Annotations[v1alpha1.AnnotationCreateIntent] == "":
+		return name + ": no intent is stored"
+	case err != nil || string(secret.Data[key]) != password || password == "":
+		return name + ": the password is not stored"
+	}
+	return ""
+}
+
+// expectSwitchedOffOnce says that the account was switched off, not again after that, and that it counts.
+func (w *world) expectSwitchedOffOnce() {
+	times := 0
+	for _, call := range w.sim.Calls() {
+		if call.Params["active"] == "false" && call.Outcome == "ok" {
+			times++
+		}
+	}
+	w.Expect(times).To(Equal(1), "times that the account was switched off")
+	var p v1alpha1.ParentAccount
+	w.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
+	w.Expect(p.Status.Deactivations).To(HaveLen(1), "deactivations that count")
 }
 
 // expectSound says that no process has shown a secret, or has met a race or a panic.

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"slices"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -49,6 +50,7 @@ func TestEveryCrash(t *testing.T) {
 		t.Skip("make test-all runs it: the operator is started some hundred times")
 	}
 	setUp(t)
+	tellPairs(t)
 	m := &matrix{}
 	t.Run("of", func(t *testing.T) {
 		for _, s := range scenarios {
@@ -62,12 +64,20 @@ func TestEveryCrash(t *testing.T) {
 						t.Parallel()
 						recovery, killed := s.crash(t, b)
 						m.note(s, b, recovery, killed)
+						for _, again := range s.chosen(b, recovery) {
+							t.Run("and "+again.String(), func(t *testing.T) {
+								t.Parallel()
+								_, killed := s.crash(t, b, again)
+								m.noteAgain(killed)
+							})
+						}
 					})
 				}
 			})
 		}
 	})
 	m.compare(t)
+	m.expectAgain(t)
 }
 
 // setUp starts an API server that all worlds share.
@@ -85,8 +95,8 @@ func setUp(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 }
 
-// begin makes a world for the scenario and gives the operator its work, to be killed at the boundary.
-func (s scenario) begin(t *testing.T, b boundary) *world {
+// begin makes a world for the scenario and gives the operator its work, to be killed at the boundaries.
+func (s scenario) begin(t *testing.T, at ...boundary) *world {
 	w := newWorld(t)
 	w.start()
 	if s.before != nil {
@@ -98,7 +108,7 @@ func (s scenario) begin(t *testing.T, b boundary) *world {
 			}
 		})
 	}
-	w.tap.arm(b)
+	w.tap.arm(at...)
 	if s.atOnce {
 		w.operator.freeze(func() { s.act(w) })
 	} else {
@@ -121,9 +131,17 @@ func (s scenario) names() []string {
 	return s.resources
 }
 
+// accounts are how many there are to be of them in the end.
+func (s scenario) accounts() int {
+	if s.then.stalled {
+		return 0
+	}
+	return len(s.names())
+}
+
 // record goes through the scenario without a crash and returns the operator's steps.
 func (s scenario) record(t *testing.T) []step {
-	w := s.begin(t, boundary{})
+	w := s.begin(t)
 	w.eventually(func(g Gomega) {
 		g.Expect(w.tap.taken()).NotTo(BeEmpty())
 		s.expectEnd(w, g)
@@ -132,36 +150,51 @@ func (s scenario) record(t *testing.T) []step {
 	return w.tap.taken()
 }
 
-// crash goes through the scenario with the operator killed at the boundary and started again, and returns what it did
-// then. How many resources share a step depends on the moment: killed is false where this run had no such boundary.
-func (s scenario) crash(t *testing.T, b boundary) (recovery []step, killed bool) {
-	w := s.begin(t, b)
-	w.eventually(func(g Gomega) {
-		if _, killed = w.tap.recovery(); !killed {
-			g.Expect(s.atOnce).To(BeTrue(), "the operator has not come to this boundary")
-			s.expectEnd(w, g)
+// crash goes through the scenario with the operator killed at each of the boundaries and started again, and returns what
+// it did in the end. How many resources share a step, or how often a recovery looks, depends on the moment: killed is false
+// where this run had no such boundary.
+func (s scenario) crash(t *testing.T, at ...boundary) (recovery []step, killed bool) {
+	w := s.begin(t, at...)
+	for i := range at {
+		if !s.comesTo(w, i+1) {
+			break
 		}
-	})
-	if killed {
 		if s.meanwhile != nil {
 			s.meanwhile(w)
 		}
 		w.start()
-		w.eventually(func(g Gomega) { s.expectEnd(w, g) })
 	}
+	w.eventually(func(g Gomega) { s.expectEnd(w, g) })
 	s.expectInvariants(w)
-	return w.tap.recovery()
+	recovery, crashes := w.tap.recovery()
+	return recovery, crashes == len(at)
 }
 
-// expectEnd says that all is as it is to be in the end, and the operator at rest.
+// comesTo waits until the operator was killed for the nth time; false where it came to rest without.
+func (s scenario) comesTo(w *world, nth int) bool {
+	crashes := 0
+	w.eventually(func(g Gomega) {
+		if _, crashes = w.tap.recovery(); crashes < nth {
+			g.Expect(s.atOnce || nth > 1).To(BeTrue(), "the operator has not come to this boundary")
+			s.expectEnd(w, g)
+		}
+	})
+	return crashes == nth
+}
+
+// expectEnd says that all is as it is to be in the end, and the operator at rest: one that has just started is not yet.
 func (s scenario) expectEnd(w *world, g Gomega) {
+	if recovery, crashes := w.tap.recovery(); crashes > 0 {
+		connected := slices.ContainsFunc(recovery, func(s step) bool { return s.what == "GetChildrenAccounts: all" })
+		g.Expect(connected).To(BeTrue(), "the new process has not read the list yet")
+	}
 	s.expect(w, g, s.then)
 	w.expectParent(g)
 	g.Expect(w.tap.quiet()).To(BeNumerically(">", pause))
 }
 
 func (s scenario) expectInvariants(w *world) {
-	w.expectInvariants(len(s.names()))
+	w.expectInvariants(s.accounts())
 	w.expectSound()
 	if s.also != nil {
 		s.also(w)

@@ -49,7 +49,7 @@ func callOf(method string, params url.Values) step {
 	s := step{what: method, call: true}
 	switch {
 	case method == "AddAccount":
-		s.account = params.Get("account_name")
+		s.account, s.password = params.Get("account_name"), params.Get("account_password")
 	case method == "GetChildrenAccounts":
 		s.looks = true
 		s.what += ": " + selection(params)

@@ -48,7 +48,7 @@ func (o *operator) start() {
 	log, err := os.Create(o.logs[len(o.logs)-1])
 	g.Expect(err).NotTo(HaveOccurred())
 	defer log.Close() // the process has its own
-	cmd := exec.Command(os.Args[0], "manager", "--allowed-endpoints", o.endpoint, "--metrics-bind-address", "0", "--health-probe-bind-address", "0")
+	cmd := exec.Command(os.Args[0], "manager", "--installation-id", installation, "--allowed-endpoints", o.endpoint, "--metrics-bind-address", "0", "--health-probe-bind-address", "0")
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), beOperator+"=1", "KUBECONFIG="+o.kubeconfig)
 	_, err = cmd.StdinPipe() // closed with this process
 	g.Expect(err).NotTo(HaveOccurred())

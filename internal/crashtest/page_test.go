@@ -23,6 +23,8 @@ type matrix struct {
 	steps map[string][]string // by scenario: the steps' words, each once, in the order of the recording
 	left  int                 // boundaries whose runs are not over, or failed
 	calls map[cell]map[string]bool
+	// again counts the runs with a second crash, and those that came to it.
+	again, twice int
 }
 
 // cell is a place in the table. Steps of the same words share it.
@@ -59,6 +61,24 @@ func (m *matrix) note(s scenario, b boundary, recovery []step, killed bool) {
 		m.calls[at] = map[string]bool{}
 	}
 	m.calls[at][callsOf(recovery)] = true
+}
+
+// noteAgain notes a run with a second crash, if it came to that.
+func (m *matrix) noteAgain(killed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.again++
+	if killed {
+		m.twice++
+	}
+}
+
+// expectAgain says that the second crashes took place, but for the odd one: not every recovery takes the same steps.
+func (m *matrix) expectAgain(t *testing.T) {
+	t.Logf("killed again: %d of %d", m.twice, m.again)
+	if m.twice < m.again*3/4 {
+		t.Error("too few recoveries came to their second crash")
+	}
 }
 
 // callsOf are the calls, each once, but for those by which every process connects.

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
@@ -35,6 +36,8 @@ type scenario struct {
 	also func(*world)
 	// meanwhile is what happens after the crash, before the operator is started again.
 	meanwhile func(*world)
+	// again is set where the operator is killed a second time, in its recovery.
+	again bool
 	// resources are the names of the resources; nil is one, an empty list none.
 	resources []string
 }
@@ -46,7 +49,7 @@ var scenarios = []scenario{
 		resources: []string{},
 	},
 	{
-		name: "create", about: "A ChildAccount is applied.",
+		name: "create", about: "A ChildAccount is applied.", again: true,
 		before: func(w *world) { w.createParent() },
 		act:    func(w *world) { w.createChild(name) },
 		then:   available,
@@ -80,6 +83,48 @@ var scenarios = []scenario{
 		then: available.with(lost),
 	},
 	{
+		name: "claimed elsewhere", about: "A ChildAccount with adoptionPolicy Always is applied for an account that a resource of another installation holds.",
+		before: func(w *world) {
+			w.createParent()
+			theirs := account.Claim{Installation: "other", Namespace: w.ns, Name: name}
+			w.addForeign(w.sim.PutAccount(w.with(w.account(name), theirs)))
+		},
+		act: func(w *world) {
+			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
+		},
+		then: want{reason: v1alpha1.ReasonClaimedElsewhere, stalled: true},
+	},
+	{
+		name: "take over", about: "The same with the annotation accounts.cpaas.dev/takeover, which names that installation. The parent's own API key is known.",
+		before: func(w *world) {
+			w.createParent(w.withAPIKey)
+			theirs := account.Claim{Installation: "other", Namespace: w.ns, Name: name}
+			w.sim.PutAccount(w.with(w.account(name), theirs))
+		},
+		act: func(w *world) {
+			w.createChild(name, func(c *v1alpha1.ChildAccount) {
+				c.Annotations = map[string]string{v1alpha1.AnnotationTakeover: "other"}
+			})
+		},
+		then: available.with(lost),
+		also: func(w *world) {
+			ours := account.Claim{Installation: installation, Namespace: w.ns, Name: name}
+			a, _ := w.sim.Account(name)
+			w.Expect(a.Text("account_custom_data")).To(Equal(ours.CustomData()))
+		},
+	},
+	{
+		name: "name taken", about: "A ChildAccount with adoptionPolicy Always is applied for the account of a stranger, which the operator's parent can't see.",
+		before: func(w *world) {
+			w.createParent()
+			w.addForeign(w.sim.AddStranger(name, "taken@else.example"))
+		},
+		act: func(w *world) {
+			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
+		},
+		then: want{reason: v1alpha1.ReasonNameTaken, stalled: true},
+	},
+	{
 		name: "update", about: "spec.email is changed.",
 		before: generated, was: available,
 		act: func(w *world) {
@@ -97,7 +142,7 @@ var scenarios = []scenario{
 		then: available.with(declared(secondPassword)),
 	},
 	{
-		name: "rotate-password", about: "The annotation accounts.cpaas.dev/rotate-password gets a value.",
+		name: "rotate-password", about: "The annotation accounts.cpaas.dev/rotate-password gets a value.", again: true,
 		before: generated, was: available,
 		act: func(w *world) {
 			w.passwordBefore = string(w.connection(name + "-connection").Data[secrets.KeyPassword])
@@ -160,21 +205,23 @@ var scenarios = []scenario{
 		},
 	},
 	{
-		name: "deactivate", about: "spec.active is set to false.",
+		name: "deactivate", about: "spec.active is set to false.", again: true,
 		before: generated, was: available,
 		act: func(w *world) {
 			w.editChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(false) })
 		},
 		then: available.with(field("active", false)).with(func(x *want) { x.reason = v1alpha1.ReasonDeactivated }),
+		also: (*world).expectSwitchedOffOnce,
 	},
 	{
-		name: "delete, with deletionPolicy Deactivate", about: "The ChildAccount is deleted.",
+		name: "delete, with deletionPolicy Deactivate", about: "The ChildAccount is deleted.", again: true,
 		before: func(w *world) {
 			w.createParent()
 			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
 		},
 		was: available, act: deleteChild,
 		then: available.with(gone).with(field("active", false)),
+		also: (*world).expectSwitchedOffOnce,
 	},
 	{
 		name: "delete, with deletionPolicy Retain", about: "The ChildAccount is deleted.",

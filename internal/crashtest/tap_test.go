@@ -17,8 +17,8 @@ type step struct {
 	what string
 	// call is set for a call to the provider.
 	call bool
-	// account is the account that AddAccount is to make, "" for all other steps.
-	account string
+	// account and password are those that AddAccount is to make, "" for all other steps.
+	account, password string
 	// looks is set where the step asks which accounts there are.
 	looks bool
 	// answered is set where the process has got the answer.
@@ -40,28 +40,32 @@ func (b boundary) String() string {
 	return fmt.Sprintf("%s %s (%d)", when, b.what, b.nth)
 }
 
-// tap lets the operator's steps through one at a time, and kills the operator at a boundary.
+// tap lets the operator's steps through one at a time, and kills the operator at each of some boundaries, one after another.
 type tap struct {
 	// kill kills the operator and returns once it is dead.
 	kill func()
 	// life counts the processes. It is no part of what mu guards: whose a connection is, is asked while a step is taken.
 	life atomic.Int64
+	// unprepared says what is missing before an account is created, "" where nothing is.
+	unprepared func(account, password string) string
 
 	mu      sync.Mutex
-	dead    int64 // the last life that was ended
-	at      boundary
-	armed   bool
+	dead    int64      // the last life that was ended
+	at      []boundary // those that are still to come
 	steps   []step
-	crashed int // how many steps there were when the operator was killed at the boundary, 0 before that
-	done    map[string]int
+	crashes int
+	crashed int            // how many steps there were when the operator was last killed at a boundary
+	done    map[string]int // since then, by their words
 	last    time.Time
+	wrong   []string // what was created unprepared
 }
 
-// arm forgets the steps so far and has the operator killed at the boundary; the zero one is nowhere.
-func (t *tap) arm(b boundary) {
+// arm forgets the steps so far and has the operator killed at the boundaries, each but the first one of the recovery from
+// the one before.
+func (t *tap) arm(at ...boundary) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.at, t.armed, t.crashed = b, b != boundary{}, 0
+	t.at, t.crashes, t.crashed = at, 0, 0
 	t.steps, t.done, t.last = nil, map[string]int{}, time.Now()
 }
 
@@ -72,11 +76,18 @@ func (t *tap) taken() []step {
 	return slices.Clone(t.steps)
 }
 
-// recovery returns the steps since the operator was killed at the boundary, if it was.
-func (t *tap) recovery() (steps []step, killed bool) {
+// recovery returns the steps since the operator was last killed at a boundary, and how often it was.
+func (t *tap) recovery() (steps []step, crashes int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.steps[t.crashed:]), t.crashed > 0
+	return slices.Clone(t.steps[t.crashed:]), t.crashes
+}
+
+// hasty are the accounts that were created before all was ready for that.
+func (t *tap) hasty() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.wrong)
 }
 
 // quiet is how long ago the last step was, or the tap was armed.
@@ -106,8 +117,13 @@ func (t *tap) take(r *http.Request, s step, carryOut func() (accepted bool)) (an
 		return false
 	}
 	t.last = time.Now()
-	here := t.armed && t.at.what == s.what && t.at.nth == t.done[s.what]+1
-	if here && !t.at.after {
+	if s.account != "" && t.unprepared != nil {
+		if missing := t.unprepared(s.account, s.password); missing != "" {
+			t.wrong = append(t.wrong, missing)
+		}
+	}
+	here := len(t.at) > 0 && t.at[0].what == s.what && t.at[0].nth == t.done[s.what]+1
+	if here && !t.at[0].after {
 		t.crash(s)
 		return false
 	}
@@ -128,7 +144,8 @@ func (t *tap) take(r *http.Request, s step, carryOut func() (accepted bool)) (an
 func (t *tap) crash(s step) {
 	t.kill()
 	t.steps = append(t.steps, s)
-	t.armed, t.crashed, t.dead = false, len(t.steps), t.life.Load()
+	t.at, t.done, t.dead = t.at[1:], map[string]int{}, t.life.Load()
+	t.crashes, t.crashed = t.crashes+1, len(t.steps)
 }
 
 // begin is told before a process is started: the connections from now on are its own.

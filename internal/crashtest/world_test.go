@@ -14,11 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
 const (
-	patience = 60 * time.Second
+	// installation is the operator's --installation-id.
+	installation = "crash"
 	// pause is for how long nothing happens before a run is taken to be over.
 	pause = time.Second
 )
@@ -41,16 +43,14 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{Gomega: NewWithT(t), t: t, tap: &tap{}}
-	w.tap.arm(boundary{})
+	w.tap.arm()
+	w.tap.unprepared = w.unprepared
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "crash-"}}
 	w.Expect(k8s.Create(w.ctx(), ns)).To(Succeed())
 	w.ns = ns.Name
 	w.sim = simulator.New(simulator.Options{Key: key})
 	w.parent = w.sim.AddParent(simulator.Parent{Name: "acme-telephony", Email: "owner@acme.example"})
-	w.foreign = []simulator.Account{
-		w.sim.AddStranger("acme-stranger", "stranger@else.example"),
-		w.sim.PutAccount(w.account("acme-unmanaged")),
-	}
+	w.meetStrangers()
 
 	api, err := apiServerFront(w.tap, config, w.ns)
 	w.Expect(err).NotTo(HaveOccurred())
@@ -96,6 +96,29 @@ func (w *world) account(name string) simulator.Account {
 	return simulator.Account{ParentID: w.parent.ID, Fields: simulator.Fields{
 		"account_name": name, "account_email": name + "@acme.example", "active": true, "location": "Asia/Tokyo",
 	}}
+}
+
+// meetStrangers makes accounts that the operator must leave alone. Those under its parent are each nearly the resource's
+// own: all of its name but the end, its e-mail but for the domain, or its very claim; a claim without the name is none.
+func (w *world) meetStrangers() {
+	own := account.Claim{Installation: installation, Namespace: w.ns, Name: name}
+	others := own
+	others.Installation = "other"
+	w.addForeign(w.sim.AddStranger("acme-stranger", "stranger@else.example"))
+	w.addForeign(w.sim.PutAccount(w.account("acme-unmanaged")))
+	w.addForeign(w.sim.PutAccount(w.with(w.account(name+"-x"), own)))
+	w.addForeign(w.sim.PutAccount(w.with(w.account(name+"x"), others)))
+	cousin := w.account("acme-cras")
+	cousin.Fields["account_email"] = name + "@acme.example.org"
+	w.addForeign(w.sim.PutAccount(cousin))
+}
+
+func (w *world) addForeign(a simulator.Account) { w.foreign = append(w.foreign, a) }
+
+// with is the account with a claim.
+func (*world) with(a simulator.Account, claim account.Claim) simulator.Account {
+	a.Fields["account_custom_data"] = claim.CustomData()
+	return a
 }
 
 // create creates an object in the world's namespace.
@@ -153,7 +176,20 @@ func (w *world) editChild(name string, change func(*v1alpha1.ChildAccount)) {
 	edit(w, name, &v1alpha1.ChildAccount{}, change)
 }
 
-// eventually waits until all of it holds.
+// patience is for how long a run may take to come to its end (CRASH_PATIENCE=10s).
+var patience = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("CRASH_PATIENCE")); err == nil {
+		return d
+	}
+	return time.Minute
+}()
+
+// eventually waits until all of it holds, unless something was done meanwhile that must never be.
 func (w *world) eventually(holds func(g Gomega)) {
-	w.Eventually(holds).WithTimeout(patience).WithPolling(30 * time.Millisecond).Should(Succeed())
+	w.Eventually(func(g Gomega) {
+		if violated := w.violated(); violated != "" {
+			StopTrying(violated).Now()
+		}
+		holds(g)
+	}).WithTimeout(patience).WithPolling(30 * time.Millisecond).Should(Succeed())
 }

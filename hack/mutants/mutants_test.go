@@ -1,0 +1,172 @@
+// Package mutants shows that the tests of docs/reliability.md and docs/chaos.md can fail: each mutant is an operator with
+// one thing wrong, and the test that has to notice it. Nothing in the tree is changed: the go command overlays the files.
+package mutants
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const top = "../.."
+
+// mutant is an operator with one thing wrong.
+type mutant struct {
+	name  string
+	wrong []edit
+	// test has to fail and say so.
+	pkg, test, says string
+}
+
+// edit puts one text in the place of another, which stands in the file once.
+type edit struct{ file, right, wrong string }
+
+const (
+	decide   = "internal/account/decide.go"
+	listing  = "internal/directory/listing.go"
+	budget   = "internal/directory/budget.go"
+	apply    = "controllers/childaccount_apply.go"
+	release  = "controllers/childaccount_release.go"
+	counts   = "controllers/deactivations.go"
+	secret   = "controllers/childaccount_secret.go"
+	status   = "controllers/childaccount_status.go"
+	password = "controllers/passwords.go"
+
+	crash = "crashtest"
+	chaos = "chaostest"
+)
+
+var mutants = []mutant{
+	{"takes an account that somebody else has claimed", []edit{
+		{decide, "case claimed && claim == s.Claim:", "case claimed:"},
+	}, crash, "TestEveryCrash/of/claimed_elsewhere$", "which is not ours"},
+	{"takes an account that somebody else has claimed, amidst chaos", []edit{
+		{decide, "case claimed && claim == s.Claim:", "case claimed:"},
+	}, chaos, "TestChaos$", "which is not ours"},
+	{"writes to the account before its own, too", []edit{
+		{apply, "import (\n", "import (\n	\"fmt\"\n"},
+		{apply, "	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {\n",
+			"	var id int\n	_, _ = fmt.Sscan(d.Account.ID, &id)\n	_ = s.dir.Update(ctx, fmt.Sprint(id-7), d.Changes)\n" +
+				"	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {\n"},
+	}, crash, "TestEveryCrash/of/deactivate$", "which is not ours"},
+	{"creates before it has looked", []edit{
+		{listing, "return d.list(ctx, d.current(), known, false)", "return nil"},
+		{decide, "func decideAbsent(s Subject, v View) Decision {\n	switch {\n",
+			"func decideAbsent(s Subject, v View) Decision {\n	switch {\n	case s.ID == \"\" && !s.Policy.Observe:\n		return Decision{Step: StepCreate}\n"},
+	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "created again without a look"},
+	{"creates again after a lost answer without a look", []edit{
+		{decide, "case v.Doubt && !v.Fresh:", "case false:"},
+		{decide, "case s.Intent && !v.Fresh:", "case false:"},
+	}, chaos, "TestChaos$", "without a look"},
+	{"stores no intent", []edit{
+		{apply, "if intent && !s.intends() {", "if false && intent {"},
+	}, crash, "TestEveryCrash/of/create$", "no intent is stored"},
+	{"does not store the password before the account has it", []edit{
+		{password, "		return r.Connections.Prepare(ctx, s.connection(), s.knownValues())\n", "		return secrets.GeneratePassword(), nil\n"},
+	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
+	{"does not look for a lost API key", []edit{
+		{secret, "if held[secrets.KeyAPIKey] == \"\" {", "if false {"},
+	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "apiKey"},
+	{"believes after a restart that the connection Secret is as it was", []edit{
+		{secret, "return c.ObservedGeneration == s.child.Generation && r.secretIntact(ctx, s)", "return true"},
+	}, crash, "TestEveryCrash/of/connection_Secret_renamed$/before_create_Secret", "not found"},
+	{"says nothing after a restart of what was done before", []edit{
+		{status, "if equality.Semantic.DeepEqual(s.was, s.child.Status) {", "if equality.Semantic.DeepEqual(s.was, s.child.Status) || len(s.written) == 0 && s.was.AccountID != \"\" {"},
+	}, crash, "TestEveryCrash/of/update$/before_patch_ChildAccount", "to equal"},
+	{"switches off what is deleted under Retain", []edit{
+		{release, "if !s.child.Deactivates() || ", "if "},
+	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Retain$", "active"},
+	{"switches off what is deleted under Retain, amidst chaos", []edit{
+		{release, "if !s.child.Deactivates() || ", "if "},
+	}, chaos, "TestChaos$", "which nobody asked for"},
+	{"switches off what is off", []edit{
+		{release, " || a.State[\"active\"] == \"false\" {", " {"},
+	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/after_SetChild", "times that the account was switched off"},
+	{"does not count what it switches off", []edit{
+		{counts, "	return r.Status().Patch(ctx, after, client.MergeFrom(before))\n", "	return nil\n"},
+	}, crash, "TestEveryCrash/of/deactivate$", "deactivations that count"},
+	{"keeps to no rate", []edit{
+		{budget, "b.next = b.next.Add(interval)", "b.next = b.next.Add(interval / 100)"},
+	}, chaos, "TestChaos$", "calls within a second"},
+}
+
+// Whoever changes a line that a mutant has wrong hears of it at once.
+func TestEveryMutantFits(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) { m.overlay(t) })
+	}
+}
+
+func TestEveryMutantIsNoticed(t *testing.T) {
+	if os.Getenv("MUTANTS") == "" {
+		t.Skip("make test-mutants runs it: it takes minutes")
+	}
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			said, err := m.run(t)
+			switch {
+			case err == nil:
+				t.Errorf("%s passes", m.test)
+			case !strings.Contains(said, m.says):
+				t.Errorf("%s fails, but does not say %q:\n%s", m.test, m.says, said)
+			}
+		})
+	}
+}
+
+// run runs the mutant's test.
+func (m mutant) run(t *testing.T) (said string, err error) {
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", m.overlay(t), "-count=1", "-run", m.test, "./internal/"+m.pkg)
+	cmd.Dir = top
+	cmd.Env = append(os.Environ(), "TEST_ALL=1", "CRASH_PAIRS=0", "CRASH_PATIENCE=15s", "CHAOS_FOR=40s")
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "[build failed]") {
+		t.Fatalf("not Go:\n%s", out)
+	}
+	return string(out), err
+}
+
+// overlay is a file that tells the go command what to read in place of what.
+func (m mutant) overlay(t *testing.T) string {
+	dir := t.TempDir()
+	texts := map[string]string{}
+	for _, e := range m.wrong {
+		text, read := texts[e.file]
+		if !read {
+			b, err := os.ReadFile(filepath.Join(top, e.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(b)
+		}
+		if strings.Count(text, e.right) != 1 {
+			t.Fatalf("%s has not exactly one %q", e.file, e.right)
+		}
+		texts[e.file] = strings.Replace(text, e.right, e.wrong, 1)
+	}
+	replace := map[string]string{}
+	for file, text := range texts {
+		path, err := filepath.Abs(filepath.Join(top, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[path] = filepath.Join(dir, filepath.Base(file))
+		write(t, replace[path], []byte(text))
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "overlay.json")
+	write(t, path, overlay)
+	return path
+}
+
+func write(t *testing.T, path string, text []byte) {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
