@@ -47,6 +47,7 @@ var mutants = []mutant{
 		{decide, "case claimed && claim == s.Claim:", "case claimed:"},
 	}, chaos, "TestChaos$", "which is not ours"},
 	{"writes to the account before its own, too", []edit{
+		{apply, "import (\n", "import (\n	\"fmt\"\n"},
 		{apply, "	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {\n",
 			"	var id int\n	_, _ = fmt.Sscan(d.Account.ID, &id)\n	_ = s.dir.Update(ctx, fmt.Sprint(id-7), d.Changes)\n" +
 				"	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {\n"},
