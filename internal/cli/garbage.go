@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"math"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -19,8 +20,10 @@ const (
 
 // gcPercent is the GOGC for a heap with so many bytes alive.
 func gcPercent(alive uint64) int {
-	alive = max(alive, garbageAllowance) // Go's own 100 is enough for what is smaller
-	return int(100 * max(garbageAllowance, alive/garbageShare) / alive)
+	if alive <= garbageAllowance {
+		return 100 // Go's own
+	}
+	return max(100/garbageShare, 100*garbageAllowance/int(min(alive, math.MaxInt)))
 }
 
 // boundGarbage keeps the memory within bounds until ctx ends, unless somebody has set GOGC.
