@@ -143,20 +143,30 @@ func namespaceMetadata() *metav1.PartialObjectMetadata {
 }
 
 // unproven stops a resource of a shared parent from taking an account for its claim alone: whoever has had the account may
-// have written that claim, and keeps its password. What proves it is the connection Secret, which nobody else can write.
+// have written that claim, and a tenant may write an intent and a connection Secret. What proves it is the account's password,
+// which is in the connection Secret, or declared, before the account is made.
 func (r *ChildAccountReconciler) unproven(ctx context.Context, s *childScope, a account.Account) *outcome {
 	shared := s.parent.AllowedFrom() != v1alpha1.NamespacesSame
-	if !shared || s.boundID() != "" || !s.claimed(a) || s.intends() || s.child.AdoptionPolicy() != v1alpha1.AdoptNever {
+	if !shared || s.boundID() != "" || !s.claimed(a) || s.child.AdoptionPolicy() != v1alpha1.AdoptNever {
 		return nil
 	}
 	held, err := r.Connections.Read(ctx, s.connection())
 	if err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
-	if held[secrets.KeyAccountID].Reveal() == a.ID {
-		return nil
+	for _, password := range []account.Secret{held[secrets.KeyPassword], held[secrets.KeyPasswordNext], s.password} {
+		if password == "" {
+			continue
+		}
+		has, err := s.dir.CheckPassword(ctx, a.ID, password)
+		switch c := account.ClassOf(err); {
+		case has:
+			return nil
+		case c == account.Unavailable, c == account.Throttled, c == account.PasswordBlocked:
+			return stopped(err)
+		}
 	}
 	return &outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
-		"account %s (id %s) names this resource as its own, but ParentAccount %s is shared and Secret %s does not prove it: restore the Secret, or set spec.adoptionPolicy",
+		"account %s (id %s) names this resource as its own, but ParentAccount %s is shared and Secret %s does not prove it with the account's password: restore the Secret, or set spec.adoptionPolicy",
 		a.Name, a.ID, s.parent.Name, s.child.ConnectionSecretName())}
 }

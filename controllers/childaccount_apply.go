@@ -161,15 +161,21 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 	return nil
 }
 
-// claim writes the resource's claim into an adopted account that holds nobody's data, or the claim of whoever it is taken
-// from, so that a cluster built anew finds it. Where that can't be, the binding stands in the status alone: nothing else depends on it.
-func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a account.Account) {
+// claim writes the resource's claim into an adopted account that holds nobody's data, so that a cluster built anew finds it.
+// Where that can't be, the binding stands in the status alone: nothing else depends on it. The claim of whoever the account is
+// taken from must not stay, so that is tried until there is an answer.
+func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a account.Account) *outcome {
 	if a.CustomData != "" && !s.takesOver(a) {
-		return
+		return nil
 	}
-	if err := s.dir.Claim(ctx, a.ID, s.claim.CustomData()); err != nil {
+	err := s.dir.Claim(ctx, a.ID, s.claim.CustomData())
+	if c := account.ClassOf(err); s.takesOver(a) && (c == account.Unavailable || c == account.Throttled) {
+		return stopped(err)
+	}
+	if err != nil {
 		log.FromContext(ctx).Info("the claim could not be written into the account", "accountID", a.ID, "cause", err.Error())
 	}
+	return nil
 }
 
 // mark makes sure that the resource carries the finalizer, and before a creation the intent, in one patch that fails

@@ -48,10 +48,14 @@ func (r *ChildAccountReconciler) keepSecret(ctx context.Context, s *childScope, 
 		return out
 	}
 	s.confirm(d, r.Clock.Now())
-	r.claim(ctx, s, *d.Account)
+	unclaimed := r.claim(ctx, s, *d.Account)
 	held, out := r.store(ctx, s)
 	if out != nil {
 		return out
+	}
+	if unclaimed != nil {
+		r.written.Delete(s.child.UID)
+		return unsettled(unclaimed)
 	}
 	if out := r.settleNext(ctx, s, held); out != nil {
 		return out

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -125,12 +126,24 @@ func (t table) row(reason string) verdict {
 	return v
 }
 
+// longestMessage is how many bytes a condition's message may have: the API server takes 32 KiB, nobody reads as much, and a
+// status that is not taken says nothing at all.
+const longestMessage = 4 << 10
+
+func shortened(message string) string {
+	if len(message) <= longestMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:longestMessage], "") + "…"
+}
+
 // write is the only place where conditions are set. pastGrace turns a Ready that would stay as before into Unknown.
 func (t table) write(conditions *[]metav1.Condition, generation int64, o outcome, now time.Time) {
 	v := t.row(o.reason)
+	message := shortened(o.message)
 	set := func(kind string, status metav1.ConditionStatus) {
 		meta.SetStatusCondition(conditions, metav1.Condition{
-			Type: kind, Status: status, Reason: o.reason, Message: o.message,
+			Type: kind, Status: status, Reason: o.reason, Message: message,
 			ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
 		})
 	}

@@ -14,7 +14,7 @@ import (
 const indexAccountName = "accountName"
 
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
-// holds it wins, then the older, then the one with the lesser namespace and name.
+// holds it wins, then the one that the account's claim names, then the older, then the one with the lesser namespace and name.
 func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d account.Decision) *outcome {
 	if d.Step == account.StepWait || s.child.Observes() {
 		return nil
@@ -23,9 +23,20 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}, client.UnsafeDisableDeepCopy); err != nil {
 		return &outcome{err: err}
 	}
+	if len(others.Items) < 2 {
+		return nil
+	}
+	var holder account.Claim
+	if a := s.dir.Observe(s.key()).Account; a != nil {
+		holder, _ = a.Claim()
+	}
+	holds := func(c *v1alpha1.ChildAccount) bool {
+		return holder == account.Claim{Installation: r.Installation, Namespace: c.Namespace, Name: c.Name}
+	}
 	for i := range others.Items {
 		other := &others.Items[i]
-		if other.UID == s.child.UID || other.Observes() || !precedes(other, s.child) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
+		observer := other.Observes() && other.Status.Origin == "" // who once had it, has it
+		if other.UID == s.child.UID || observer || !precedes(other, s.child, holds) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		if !s.mayHear(other.Namespace) {
@@ -40,7 +51,7 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 // parentAccountOf is the id of the parent account of a resource, "" where it is not known, or is none of the resource's
 // business: who may not use a ParentAccount can't stand in the way of those who may.
 func (r *ChildAccountReconciler) parentAccountOf(ctx context.Context, c *v1alpha1.ChildAccount) string {
-	if c.Status.ParentAccountID != "" {
+	if c.Status.Origin != "" {
 		return c.Status.ParentAccountID
 	}
 	if dir := r.Parents.Get(c.ParentKey()); dir != nil && r.mayUse(ctx, c) {
@@ -50,9 +61,12 @@ func (r *ChildAccountReconciler) parentAccountOf(ctx context.Context, c *v1alpha
 }
 
 // precedes says whether a has the better right to the account that both declare.
-func precedes(a, b *v1alpha1.ChildAccount) bool {
+func precedes(a, b *v1alpha1.ChildAccount, holds func(*v1alpha1.ChildAccount) bool) bool {
 	if boundA, boundB := a.Status.Origin != "", b.Status.Origin != ""; boundA != boundB {
 		return boundA
+	}
+	if holdsA, holdsB := holds(a), holds(b); a.Status.Origin == "" && holdsA != holdsB {
+		return holdsA
 	}
 	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.CreationTimestamp.Before(&b.CreationTimestamp)

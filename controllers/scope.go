@@ -146,7 +146,7 @@ func (s *childScope) claimed(a account.Account) bool {
 // takesOver says whether the account is one that the resource takes, in this reconcile, from another one that holds it.
 func (s *childScope) takesOver(a account.Account) bool {
 	claim, ok := a.Claim()
-	return ok && s.was.Origin == "" && claim != s.claim && claim.Installation == s.annotation(v1alpha1.AnnotationTakeover)
+	return ok && claim != s.claim && claim.Installation == s.annotation(v1alpha1.AnnotationTakeover)
 }
 
 // unbind gives up an account that is gone.

@@ -27,7 +27,8 @@ type turnstile struct {
 	inside, coming int
 	// urgent come before others.
 	urgent, others line
-	parked         map[ctrl.Request]bool
+	// parked are those in the lines, true for the urgent. Who became urgent after it was parked stands in both.
+	parked map[ctrl.Request]bool
 }
 
 // line is of those who wait. The namespaces take turns, so that one with thousands keeps only itself waiting; in each the
@@ -71,18 +72,19 @@ func (t *turnstiles) enter(which types.NamespacedName, req ctrl.Request, urgent 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	one := t.of(which)
+	wasUrgent, parked := one.parked[req]
 	switch {
 	case one.inside < t.places:
 		one.inside++
 		return true
-	case one.parked[req]:
+	case parked && (wasUrgent || !urgent):
 		return false
 	case urgent:
 		one.urgent.add(req)
 	default:
 		one.others.add(req)
 	}
-	one.parked[req] = true
+	one.parked[req] = urgent
 	return false
 }
 
@@ -115,15 +117,23 @@ func (t *turnstiles) arrived(req ctrl.Request) (done func()) {
 // fill wakes as many as there are places. The caller holds the lock.
 func (t *turnstiles) fill(which types.NamespacedName) {
 	one := t.of(which)
-	for free := t.places - one.inside - one.coming; free > 0 && len(one.parked) > 0; free-- {
+	for one.inside+one.coming < t.places && len(one.parked) > 0 {
 		waiting, urgent := &one.urgent, true
 		if len(one.urgent.turns) == 0 {
 			waiting, urgent = &one.others, false
 		}
 		req := waiting.next()
+		if is, parked := one.parked[req]; !parked || is != urgent { // it stood in both lines
+			continue
+		}
 		delete(one.parked, req)
-		t.woken[req] = which
 		one.coming++
+		elsewhere, twice := t.woken[req]
+		t.woken[req] = which
+		if twice { // it had another parent before: what it was woken for there is somebody else's
+			t.of(elsewhere).coming--
+			t.fill(elsewhere)
+		}
 		t.wake(req, urgent)
 	}
 	if one.inside+one.coming+len(one.parked) == 0 {

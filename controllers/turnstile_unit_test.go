@@ -82,3 +82,53 @@ func TestTurnstileIsFair(t *testing.T) {
 		t.Errorf("woken: %v, want %v", woken, want)
 	}
 }
+
+// A resource that is parked for one parent and then, made anew, for another takes no place away from the first for good.
+func TestTurnstilesOfAResourceThatChangesItsParent(t *testing.T) {
+	var woken []ctrl.Request
+	ts := &turnstiles{places: 1, wake: func(req ctrl.Request, _ bool) { woken = append(woken, req) }}
+	a, b := types.NamespacedName{Name: "a"}, types.NamespacedName{Name: "b"}
+	moved := requested("x", 0)
+	ts.enter(a, requested("in", 1), false)
+	ts.enter(b, requested("in", 2), false)
+	ts.enter(a, moved, false)
+	ts.enter(b, moved, false)
+	ts.leave(a)
+	ts.leave(b)
+	ts.arrived(moved)()
+	if len(ts.all) != 0 || len(ts.woken) != 0 {
+		t.Errorf("left: %v, woken %v", ts.all, ts.woken)
+	}
+	woken = nil
+	ts.enter(a, requested("in", 3), false)
+	ts.enter(a, requested("next", 0), false)
+	ts.leave(a)
+	if len(woken) != 1 {
+		t.Errorf("woken: %v", woken)
+	}
+}
+
+// Who becomes urgent while it is parked comes before the others, and once only.
+func TestTurnstilesOfWhoBecomesUrgent(t *testing.T) {
+	var woken []ctrl.Request
+	ts := &turnstiles{places: 1, wake: func(req ctrl.Request, _ bool) { woken = append(woken, req) }}
+	parent := types.NamespacedName{Name: "a"}
+	first, deleted := requested("x", 1), requested("x", 2)
+	ts.enter(parent, requested("in", 0), false)
+	ts.enter(parent, first, false)
+	ts.enter(parent, deleted, false)
+	ts.enter(parent, deleted, true)
+	for range 3 {
+		ts.leave(parent)
+		if len(woken) == 0 {
+			break
+		}
+		next := woken[len(woken)-1]
+		done := ts.arrived(next)
+		ts.enter(parent, next, false)
+		done()
+	}
+	if !slices.Equal(woken, []ctrl.Request{deleted, first}) {
+		t.Errorf("woken: %v", woken)
+	}
+}

@@ -3,6 +3,8 @@ package account
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"unicode"
 )
 
 // Claim says which resource of which installation an account belongs to. AddAccount writes it into the
@@ -34,12 +36,23 @@ func (c Claim) CustomData() string {
 	return string(b)
 }
 
-// ParseClaim reads a claim from custom data; ok is false where there is none, or not a whole one.
+// ParseClaim reads a claim from custom data; ok is false where there is none, or none as CustomData writes it: whoever has the
+// account may have written anything.
 func ParseClaim(customData string) (claim Claim, ok bool) {
 	var d claimDocument
 	if json.Unmarshal([]byte(customData), &d) != nil || d.Claim == nil {
 		return Claim{}, false
 	}
 	c := *d.Claim
-	return c, c.Installation != "" && c.Namespace != "" && c.Name != ""
+	return c, PlainWord(c.Installation) && PlainWord(c.Namespace) && PlainWord(c.Name)
+}
+
+// maxWord is how many bytes a name of Kubernetes may have, and so an installation id.
+const maxWord = 253
+
+// PlainWord says whether a text may be an installation id, or a name: something that can be seen, without blanks.
+func PlainWord(s string) bool {
+	return s != "" && len(s) <= maxWord && !strings.ContainsFunc(s, func(r rune) bool {
+		return r == unicode.ReplacementChar || unicode.IsSpace(r) || !unicode.IsGraphic(r)
+	})
 }

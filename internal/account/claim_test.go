@@ -77,13 +77,26 @@ func TestParseClaim(t *testing.T) {
 }
 
 func TestClaimRoundTrip(t *testing.T) {
-	part := rapid.StringN(1, 60, -1)
+	part := rapid.StringN(1, 60, -1).Filter(account.PlainWord)
 	rapid.Check(t, func(t *rapid.T) {
 		c := account.Claim{Installation: part.Draw(t, "installation"), Namespace: part.Draw(t, "namespace"), Name: part.Draw(t, "name")}
 		if got, ok := account.ParseClaim(c.CustomData()); !ok || got != c {
 			t.Errorf("%#v came back as %#v, %v", c, got, ok)
 		}
 	})
+}
+
+// What can't be seen, or goes on for long, is nobody's name.
+func TestPlainWord(t *testing.T) {
+	for word, want := range map[string]bool{
+		"": false, "prod-eu": true, "9f0c1c5e-6b0e-4c3b-9a53-0f5a2a8d1b11": true, "köln": true, "a b": false, "a\n": false,
+		"a\u202eb": false, "a\x1b[2J": false, "\xff": false, "a\u00a0b": false,
+		strings.Repeat("x", 253): true, strings.Repeat("x", 254): false,
+	} {
+		if got := account.PlainWord(word); got != want {
+			t.Errorf("%q: %v, want %v", word, got, want)
+		}
+	}
 }
 
 func FuzzParseClaim(f *testing.F) {

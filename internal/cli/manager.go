@@ -218,6 +218,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		}
 		o.InstallationID = id
 	}
+	if !account.PlainWord(o.InstallationID) {
+		return fmt.Errorf("--installation-id %q: give at most 253 visible characters, without blanks", o.InstallationID)
+	}
 	if err := controllers.Index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}

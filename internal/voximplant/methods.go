@@ -184,6 +184,9 @@ func (r *rows) read(d *json.Decoder) error {
 	return err
 }
 
+// deepest is how deep a value may be that nobody reads.
+const deepest = 100
+
 // skip reads on to the end of a value whose first token was read.
 func skip(d *json.Decoder, token json.Token, err error) error {
 	for depth := 0; err == nil; token, err = d.Token() {
@@ -193,8 +196,11 @@ func skip(d *json.Decoder, token json.Token, err error) error {
 		case json.Delim('}'), json.Delim(']'):
 			depth--
 		}
-		if depth == 0 {
+		switch depth {
+		case 0:
 			return nil
+		case deepest:
+			return errNotAnswer
 		}
 	}
 	return err
