@@ -31,6 +31,7 @@ var notRun = []exception{
 	{"CONTRIBUTING.md", "make test", testsThat},
 	{"CONTRIBUTING.md", "make test-all", testsThat},
 	{"CONTRIBUTING.md", "make test-interop", testsThat},
+	{"CONTRIBUTING.md", "make test-mutants", testsThat},
 	{"CONTRIBUTING.md", "make fuzz", testsThat},
 	{"CONTRIBUTING.md", "make verify", testsThat},
 	{"CONTRIBUTING.md", "make lint", testsThat},
@@ -59,6 +60,7 @@ var notRun = []exception{
 	{"docs/chaos.md", "TEST_ALL=1 *", testsThat},
 	{"docs/chaos.md", "CHAOS_LOGS=*", testsThat},
 	{"docs/chaos.md", "make test", testsThat},
+	{"docs/reliability.md", "make test-mutants", testsThat},
 	{"docs/design.md", "kubectl wait *", mention},
 	{"docs/design.md", "make image", mention},
 

@@ -34,7 +34,7 @@ func TestChaos(t *testing.T) {
 	w := newWorld(t)
 	life := newLife(w, dice(seed, "life"))
 	replicas := startReplicas(w, dice(seed, "deaths"))
-	ctx, done := context.WithTimeout(t.Context(), lasts)
+	ctx, done := context.WithTimeout(t.Context(), longest*lasts)
 	defer done()
 
 	var all sync.WaitGroup
@@ -42,6 +42,7 @@ func TestChaos(t *testing.T) {
 		life.goOn, replicas.dieNowAndThen, w.checkAllTheWhile,
 		func(ctx context.Context) { w.loseAnswers(ctx, dice(seed, "faults")) },
 		func(ctx context.Context) { w.restartAPIServer(ctx, dice(seed, "restarts")) },
+		func(ctx context.Context) { w.awaitEvents(ctx, lasts, done) },
 	} {
 		all.Go(func() { trouble(ctx) })
 	}
@@ -58,6 +59,24 @@ func TestChaos(t *testing.T) {
 	life.expectConverged()
 	w.check()
 	replicas.expectHealthy()
+}
+
+// longest is how many times as long a soak lasts on a machine that is so slow that too little happens.
+const longest = 3
+
+// awaitEvents ends the soak in its time, or once enough happened.
+func (w *world) awaitEvents(ctx context.Context, lasts time.Duration, done func()) {
+	for wait := time.After(lasts); ; wait = time.After(5 * time.Second) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait:
+		}
+		if count(w.sim.Calls()).enough(lasts) {
+			done()
+			return
+		}
+	}
 }
 
 // settings are what the environment says, or the usual.
