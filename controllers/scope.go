@@ -143,7 +143,8 @@ func (s *childScope) claimed(a account.Account) bool {
 	return ok && claim == s.claim
 }
 
-// takesOver says whether the account is one that the resource takes, in this reconcile, from another one that holds it.
+// takesOver says whether the account carries the claim of a holder that the resource takes it from: bound or not, as long as
+// that claim stands, it has to be replaced.
 func (s *childScope) takesOver(a account.Account) bool {
 	claim, ok := a.Claim()
 	return ok && claim != s.claim && claim.Installation == s.annotation(v1alpha1.AnnotationTakeover)
