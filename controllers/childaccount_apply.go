@@ -134,9 +134,12 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 		}
 	}
-	if out := stopped(s.dir.Update(ctx, d.Account.ID, d.Changes)); out != nil {
+	if err := s.dir.Update(ctx, d.Account.ID, d.Changes); err != nil {
+		if !account.AsError(err).Doubt {
+			r.governor.unchanged(s)
+		}
 		s.observe(*d.Account)
-		return account.View{}, out
+		return account.View{}, stopped(err)
 	}
 	s.written = append(s.written, d.Changes...)
 	s.child.Status.LastApplied = account.State(s.child.Status.LastApplied).With(account.Applied(d.Changes))

@@ -61,7 +61,7 @@ const (
 	settlesAfter = time.Second
 	// countsFor is how long the number of children is good for.
 	countsFor = 10 * time.Second
-	// shownChanges is how many of the stopped changes a message names.
+	// shownChanges is how many of the stopped changes a message names, beside the resource's own.
 	shownChanges = 5
 )
 
@@ -115,6 +115,10 @@ func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childSco
 		r.governor.forget(s)
 		return nil
 	}
+	if _, held := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); held {
+		r.governor.withdraw(s) // it was tried in vain and is not tried now: nothing to count, nothing to approve
+		return nil
+	}
 	return r.govern(ctx, s, described(d.Changes), switchesOff(d.Changes))
 }
 
@@ -136,6 +140,24 @@ func (g *governor) forget(s *childScope) {
 	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
 		delete(one.stopped, s.child.UID)
 		delete(one.approved, s.child.UID)
+	}
+}
+
+// withdraw takes a resource from those that wait, and leaves what is approved or counted of it.
+func (g *governor) withdraw(s *childScope) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
+		delete(one.stopped, s.child.UID)
+	}
+}
+
+// unchanged takes a change from the count that was not made after all.
+func (g *governor) unchanged(s *childScope) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
+		delete(one.changed, s.child.UID)
 	}
 }
 
@@ -176,8 +198,8 @@ func (o *group) stop(s *childScope, what string, wake func(), why string) *outco
 		return &outcome{}
 	}
 	return &outcome{reason: v1alpha1.ReasonAwaitingApproval, message: fmt.Sprintf(
-		"%s: %s. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
-		why, o.describe(), s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, o.hash())}
+		"%s waits: %s: %s. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
+		what, why, o.describe(), s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, o.hash())}
 }
 
 // describe names the first few of what is stopped.

@@ -75,7 +75,7 @@ var _ = Describe("A mass change", func() {
 				g.Expect(hashOf(ctx, c)).To(Equal(hashOf(ctx, waiting[0])))
 			}
 		}).Should(Succeed())
-		Expect(state(ctx, waiting[0])(Default).message).To(And(ContainSubstring("languageCode=de"), ContainSubstring("and 2 more"), ContainSubstring("more than 5 of 12")))
+		Expect(state(ctx, waiting[0])(Default).message).To(And(HavePrefix("languageCode=de waits: more"), ContainSubstring("and 2 more"), ContainSubstring("more than 5 of 12")))
 
 		By("not by a restart, nor by another hash")
 		w.stop()
@@ -132,6 +132,17 @@ var _ = Describe("A mass change", func() {
 		for _, c := range all {
 			Eventually(func() any { return w.account(c.AccountName()).Fields["account_email"] }).Should(Equal(c.Spec.Email))
 		}
+	})
+
+	It("is none where the provider refuses the edits", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		all := w.fleet(ctx, 8)
+		for _, c := range all[:6] {
+			edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Email = all[7].Spec.Email })
+			Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonEmailTaken))
+		}
+		edit(ctx, all[6], german)
+		Eventually(func() any { return w.account(all[6].AccountName()).Fields["language_code"] }).Should(Equal("de"))
 	})
 
 	It("goes on by itself under limits that allow it", func(ctx SpecContext) {

@@ -1,0 +1,65 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/directory"
+)
+
+// noChildren lists none, so that massChange.minimum (5) is what holds.
+type noChildren struct{ client.Client }
+
+func (noChildren) List(context.Context, client.ObjectList, ...client.ListOption) error { return nil }
+
+// edited is a resource whose e-mail was edited.
+func edited(i int) (*childScope, account.Decision) {
+	c := &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "telephony", Name: fmt.Sprint("acme-", i), UID: types.UID(fmt.Sprint(i)), Generation: 2}}
+	c.Spec.ParentRef.Name = "acme"
+	c.Status.Origin, c.Status.AccountID = v1alpha1.OriginAdopted, fmt.Sprint(i)
+	s := newChildScope(c, "installation")
+	s.parent = &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "telephony", Name: "acme"}}
+	s.dir = &directory.Parent{Connection: "credentials"}
+	return s, account.Decision{Step: account.StepUpdate, Changes: []account.Change{
+		{Field: account.Field{Path: "email"}, From: "a@acme.example", To: "taken@acme.example", Origin: account.FromSpec},
+	}}
+}
+
+// Edits that the provider has refused are held, and looked at at every resync: that changes nothing, and counts for nothing.
+func TestHeldEditsAreNoMassChange(t *testing.T) {
+	clock := clocktesting.NewFakeClock(noon)
+	r := &ChildAccountReconciler{Client: noChildren{}, Clock: clock}
+	for i := range 5 {
+		s, d := edited(i)
+		if a := r.judge(context.Background(), s, d); !a.work {
+			t.Fatalf("edit %d is not made: %+v", i, a.outcome)
+		}
+		r.holds.put(s.child.UID, hold{plan: s.plan(d), outcome: outcome{reason: v1alpha1.ReasonRejected}})
+	}
+	s, d := edited(5)
+	if a := r.judge(context.Background(), s, d); a.work {
+		t.Fatal("the sixth edit within the window is not stopped")
+	}
+	r.governor.forget(s)
+	for range 4 {
+		clock.Step(5 * time.Minute)
+		for i := range 5 {
+			s, d := edited(i)
+			if a := r.judge(context.Background(), s, d); a.work || a.outcome.reason != v1alpha1.ReasonRejected {
+				t.Fatalf("edit %d is not held as %s: work %v, %+v", i, v1alpha1.ReasonRejected, a.work, a.outcome)
+			}
+		}
+	}
+	if s, d := edited(6); !r.judge(context.Background(), s, d).work {
+		t.Error("after the window another edit is stopped although nothing was changed in it")
+	}
+}
