@@ -1,5 +1,5 @@
-// Package newfield proves what CONTRIBUTING.md says of adding a field: one row in the field table and its API type are all
-// that is written by hand. What it inserts is also the example to go by.
+// Package newfield proves what CONTRIBUTING.md says of adding a field: one row in the field table and its API type are all the
+// code that is written by hand, and README's line all the text. What it inserts is also the example to go by.
 package newfield
 
 import (
@@ -44,6 +44,11 @@ var byHand = map[string][]snippet{
 	},
 }
 
+// readers is what those who read get beside it: make verify wants each field to be in README.
+var readers = map[string][]snippet{
+	"README.md": {{"| `spec.email` | unique at the provider |", "\n| `spec.exampleNote` | a note about the account |"}},
+}
+
 // news is what the provider has to have beside it. The simulator has all that is documented, and refuses anything else,
 // so only a parameter that is new at the provider is new to the simulator.
 var news = map[string][]snippet{
@@ -64,14 +69,14 @@ func TestAFieldIsARowAndItsType(t *testing.T) {
 		t.Skip("slow: TEST_ALL=1")
 	}
 	tree := copied(t)
-	for _, edits := range []map[string][]snippet{byHand, news} {
+	for _, edits := range []map[string][]snippet{byHand, readers, news} {
 		for file, snippets := range edits {
 			insert(t, filepath.Join(tree, file), snippets)
 		}
 	}
 	run(t, tree, "make", "generate", "manifests")
 	want := slices.Sorted(maps.Keys(byHand))
-	want = slices.Sorted(slices.Values(slices.Concat(want, slices.Collect(maps.Keys(news)), generated)))
+	want = slices.Sorted(slices.Values(slices.Concat(want, slices.Collect(maps.Keys(readers)), slices.Collect(maps.Keys(news)), generated)))
 	if changed := strings.Fields(run(t, tree, "git", "ls-files", "--modified", "--others", "--exclude-standard")); !slices.Equal(changed, want) {
 		t.Fatalf("changed are %v, want %v", changed, want)
 	}
@@ -85,7 +90,7 @@ func TestAFieldIsARowAndItsType(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(tree, "controllers", "newfield_test.go"), spec)
-	run(t, tree, "go", "test", "./internal/account", "./internal/voximplant", "./internal/simulator")
+	run(t, tree, "go", "test", "./internal/account", "./internal/voximplant", "./internal/simulator", "./internal/docs")
 	test := append([]string{"test"}, strings.Fields(run(t, tree, "hack/race"))...) // compiled with these already, but for our own
 	out := run(t, tree, "go", append(test, "./controllers", "-run", "^TestControllers$", "-v", "-timeout", "10m", "-ginkgo.no-color", "-ginkgo.focus", "A field that was just added")...)
 	if !strings.Contains(out, "\nRan 1 of ") {
