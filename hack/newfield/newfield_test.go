@@ -38,6 +38,7 @@ var byHand = map[string][]snippet{
 	ExampleNote *string ` + "`json:\"exampleNote,omitempty\"`" + `
 `},
 		{"type ObservedAccount struct {", `
+	// ExampleNote is the note as the provider shows it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	ExampleNote *string ` + "`json:\"exampleNote,omitempty\"`"},
