@@ -139,6 +139,24 @@ func TestGoals(t *testing.T) {
 	}
 }
 
+// A time that was measured several times counts as its median.
+func TestOften(t *testing.T) {
+	f := fleetOf(1000, func(s map[string]measured) { s[creation].Ready[2] = 9.5 })
+	for _, last := range []float64{3, 4.25} {
+		f.Again = append(f.Again, measured{Applied: 1, Ready: []float64{last}})
+	}
+	if got, want := often(measured.afterwards)(f), "3.25 s (2.00 to 8.50)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if goals := (&results{Fleets: []fleetResult{f}}).goals(); strings.Contains(goals, "**no**") {
+		t.Error(goals)
+	}
+	f.Again = nil
+	if goals := (&results{Fleets: []fleetResult{f}}).goals(); !strings.Contains(goals, "8.5 s | **no**") {
+		t.Error(goals)
+	}
+}
+
 func TestPage(t *testing.T) {
 	r := &results{Fleets: []fleetResult{fleetOf(1000, func(map[string]measured) {}), fleetOf(10000, func(s map[string]measured) { delete(s, change) })}}
 	page, err := r.page("picture.svg")

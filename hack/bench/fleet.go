@@ -50,7 +50,7 @@ type fleet struct {
 }
 
 // runFleet starts a fleet and runs the scenarios with it.
-func runFleet(ctx context.Context, s *stack.Stack, n int, o options) (*fleetResult, error) {
+func runFleet(ctx context.Context, s *stack.Stack, n int, o options, scenarios []scenario) (*fleetResult, error) {
 	fmt.Fprintf(s.Out, "\n%d accounts\n", n)
 	f := &fleet{n: n, options: o, stack: s, pids: map[string]int{"bench": os.Getpid()}}
 	ctx, cancel := context.WithCancel(ctx)
@@ -64,9 +64,6 @@ func runFleet(ctx context.Context, s *stack.Stack, n int, o options) (*fleetResu
 		return nil, err
 	}
 	for _, scenario := range scenarios {
-		if scenario.upTo > 0 && n > scenario.upTo {
-			continue
-		}
 		m, err := scenario.run(f, ctx)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", scenario.name, err)

@@ -20,6 +20,42 @@ func (f fleetResult) peak() (most int64) {
 	return most
 }
 
+// creations are all that were measured.
+func (f fleetResult) creations() []measured {
+	return append([]measured{f.Scenarios[creation]}, f.Again...)
+}
+
+// often is a time of the creation: where it was measured several times the median, and from when to when.
+func often(seconds func(measured) float64) func(fleetResult) string {
+	return func(f fleetResult) string {
+		all := f.times(seconds)
+		if len(all) == 1 {
+			return inSeconds(all[0])
+		}
+		return fmt.Sprintf("%s (%.2f to %.2f)", inSeconds(median(all)), all[0], all[len(all)-1])
+	}
+}
+
+// times are a time of each creation, the shortest first.
+func (f fleetResult) times(seconds func(measured) float64) (all []float64) {
+	for _, m := range f.creations() {
+		all = append(all, seconds(m))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// afterwards is when the last resource was Ready, counted from the last apply.
+func (m measured) afterwards() float64 { return m.last() - m.Applied }
+
+// allCPU is what all that runs used, bench and simulator too.
+func (m measured) allCPU() (sum float64) {
+	for _, used := range m.CPU {
+		sum += used
+	}
+	return sum
+}
+
 // pages is how many pages the list of all accounts has.
 func (f fleetResult) pages() int { return (f.N + 999) / 1000 }
 

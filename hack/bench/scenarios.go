@@ -10,8 +10,6 @@ import (
 // scenario is something that happens to a fleet.
 type scenario struct {
 	name string
-	// upTo is the largest fleet that it is tried with; 0: any.
-	upTo int
 	run  func(*fleet, context.Context) (measured, error)
 }
 
@@ -27,12 +25,12 @@ const (
 
 // scenarios are tried in this order, each on what the one before it has left.
 var scenarios = []scenario{
-	{creation, 0, (*fleet).create},
-	{firstResync, 0, (*fleet).resyncOnce},
-	{rest, 0, (*fleet).watchRest},
-	{change, 5000, (*fleet).changeAll},
-	{restart, 0, (*fleet).restart},
-	{newcomers, 5000, (*fleet).addNewcomers},
+	{creation, (*fleet).create},
+	{firstResync, (*fleet).resyncOnce},
+	{rest, (*fleet).watchRest},
+	{change, (*fleet).changeAll},
+	{restart, (*fleet).restart},
+	{newcomers, (*fleet).addNewcomers},
 }
 
 const (
