@@ -32,7 +32,7 @@ func (w *world) forget(ctx context.Context, c *v1alpha1.ChildAccount) {
 	GinkgoHelper()
 	Expect(k8s.Patch(ctx, c, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
 	Expect(k8s.Delete(ctx, c)).To(Succeed())
-	Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: c.ConnectionSecretName()}})).To(Succeed())
+	Expect(k8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.ConnectionSecretName()}})).To(Succeed())
 }
 
 func withLocation(c *v1alpha1.ChildAccount) { c.Spec.Location = ptr.To("Europe/Berlin") }
@@ -117,6 +117,37 @@ var _ = Describe("Claims", func() {
 			Expect(c.Status.AccountID).To(Equal(ids[name]))
 			Expect(c.UID).NotTo(Equal(uids[name]))
 		}
+		w.awaitLists(2)
+		Expect(w.changes()).To(BeEmpty())
+		Expect(w.sim.Accounts(w.parent.ID)).To(Equal(before))
+	})
+
+	It("a cluster that is built anew under a shared ParentAccount finds the accounts whose connection Secrets are restored, and leaves the rest alone", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.options.InstallationID = "prod-eu"
+		w.applyParent(ctx, sharing(fromAll))
+		w.start(ctx)
+		t := w.tenant(ctx, nil)
+		kept, lost := t.apply(ctx, "acme-kept", withLocation), t.apply(ctx, "acme-lost", withLocation)
+		for _, c := range []*v1alpha1.ChildAccount{kept, lost} {
+			Eventually(state(ctx, c)).Should(BeAvailable())
+		}
+		var secret corev1.Secret
+		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: t.ns, Name: kept.ConnectionSecretName()}, &secret)).To(Succeed())
+		before := w.sim.Accounts(w.parent.ID)
+		w.stop()
+		w.forget(ctx, kept)
+		w.forget(ctx, lost)
+		secret.ObjectMeta = metav1.ObjectMeta{Namespace: secret.Namespace, Name: secret.Name, Labels: secret.Labels, Annotations: secret.Annotations}
+		Expect(k8s.Create(ctx, &secret)).To(Succeed())
+		w.sim.ResetCalls()
+
+		w.start(ctx)
+		id := kept.Status.AccountID
+		kept, lost = t.apply(ctx, "acme-kept", withLocation), t.apply(ctx, "acme-lost", withLocation)
+		Eventually(state(ctx, kept)).Should(BeAvailable())
+		Expect(kept.Status.AccountID).To(Equal(id))
+		Eventually(state(ctx, lost)).Should(BeStalledAs(v1alpha1.ReasonAdoptionRefused))
 		w.awaitLists(2)
 		Expect(w.changes()).To(BeEmpty())
 		Expect(w.sim.Accounts(w.parent.ID)).To(Equal(before))
