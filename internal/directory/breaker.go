@@ -20,7 +20,9 @@ type breaker struct {
 	open     bool
 	pause    time.Duration
 	until    time.Time
-	probing  bool
+	// probe is the call that tries, nil while none does; failed is set once one of those since it began had no answer.
+	probe  *turn
+	failed bool
 	// cause is how the last call failed.
 	cause string
 }
@@ -32,10 +34,9 @@ func (k *breaker) learn(now time.Time, failed *account.Error) (opened bool) {
 	case failed == nil, failed.Class != account.Unavailable, k.open && !silent:
 		*k = breaker{}
 	case !silent: // it answers, if only to say that something is wrong there
-	case k.open:
+	case k.open: // the probe, or a call that was under way when it opened, which says nothing new
 		k.cause = failed.Message
-		k.pause = min(2*k.pause, lastProbe)
-		k.until = now.Add(k.pause)
+		k.failed = true
 	default:
 		k.cause = failed.Message
 		if k.failures++; k.failures >= breaksAfter {
@@ -46,9 +47,29 @@ func (k *breaker) learn(now time.Time, failed *account.Error) (opened bool) {
 	return false
 }
 
+// begin has the call be the one that tries.
+func (k *breaker) begin(probe *turn) { k.probe, k.failed = probe, false }
+
+// end says that a call is over, or was given up, and tells whether it was the probe.
+func (k *breaker) end(call *turn) bool {
+	if k.probe != call {
+		return false
+	}
+	k.probe = nil
+	return true
+}
+
+// backOff makes the pause longer after a probe without an answer.
+func (k *breaker) backOff(now time.Time) {
+	if k.failed {
+		k.pause = min(2*k.pause, lastProbe)
+		k.until = now.Add(k.pause)
+	}
+}
+
 // untilProbe is how long to wait before the next try; 0 where it may be made now.
 func (k *breaker) untilProbe(now time.Time) time.Duration {
-	if k.probing {
+	if k.probe != nil {
 		return max(k.until.Sub(now), firstProbe)
 	}
 	return k.until.Sub(now)

@@ -75,7 +75,6 @@ type bounds struct{ perSecond, maxInFlight int }
 // turn is somebody who waits for a call.
 type turn struct {
 	priority Priority
-	probe    bool
 	// granted is closed when it is its turn, or with err set when it will never be.
 	granted chan struct{}
 	err     error
@@ -174,7 +173,7 @@ func (b *Budget) join(ctx context.Context) (*turn, error) {
 		if now := time.Now(); b.breaker.untilProbe(now) > 0 {
 			return nil, b.breaker.refusal(now)
 		}
-		t.probe, b.breaker.probing = true, true
+		b.breaker.begin(t)
 	}
 	b.waiting = append(b.waiting, t)
 	b.dispatch()
@@ -190,9 +189,7 @@ func (b *Budget) leave(t *turn) bool {
 		return false
 	}
 	b.waiting = slices.Delete(b.waiting, i, i+1)
-	if t.probe {
-		b.breaker.probing = false
-	}
+	b.breaker.end(t)
 	return true
 }
 
@@ -203,8 +200,8 @@ func (b *Budget) release(t *turn) {
 		return
 	}
 	b.inFlight--
-	if t.probe {
-		b.breaker.probing = false
+	if b.breaker.end(t) {
+		b.breaker.backOff(time.Now())
 	}
 	b.dispatch()
 }

@@ -330,5 +330,56 @@ func TestBudgetBreaks(t *testing.T) {
 	})
 }
 
+// Calls that were under way when the provider went silent all end without an answer; that is one outage, and no reason to
+// wait longer with the first probe.
+func TestBudgetProbesSoonWhateverWasInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := directory.NewBudget(plenty, 10)
+		silent := &account.Error{Class: account.Unavailable, Message: "no answer"}
+		fail := func(release func()) { b.Learn(silent); release() }
+		var inFlight []func()
+		for range 10 {
+			inFlight = append(inFlight, acquire(t, b))
+		}
+		for _, release := range inFlight[:8] {
+			fail(release)
+		}
+		start := time.Now()
+		probe := probeOf(t, b)
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("the first probe after %v, want 1 s", took)
+		}
+		fail(inFlight[8]) // while the probe is under way
+		start = time.Now()
+		fail(probe)
+		fail(inFlight[9]) // after it
+		probe = probeOf(t, b)
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("the second probe after %v, want 2 s", took)
+		}
+		probe() // given up before it was sent: nothing was learnt
+		probeOf(t, b)()
+		if took := time.Since(start).Round(time.Millisecond); took != 2*time.Second {
+			t.Errorf("another probe after %v, want it at once", took)
+		}
+	})
+}
+
+// probeOf waits until a call may try whether the provider is back.
+func probeOf(t *testing.T, b *directory.Budget) (release func()) {
+	t.Helper()
+	for {
+		release, err := b.Acquire(background)
+		if err == nil {
+			return release
+		}
+		down, next := b.Down()
+		if !down {
+			t.Fatal(err)
+		}
+		sleep(max(next, time.Millisecond))
+	}
+}
+
 // sleep lets the bubble's time pass.
 func sleep(d time.Duration) { <-time.After(d) }
