@@ -24,8 +24,10 @@ type gatherer struct {
 
 type gathering struct {
 	keys []Key
-	done chan struct{}
-	err  error
+	// priority is that of the most urgent of those who ask.
+	priority Priority
+	done     chan struct{}
+	err      error
 }
 
 // look returns once the account was read, or the reading failed, or ctx ended.
@@ -53,6 +55,7 @@ func (g *gatherer) join(ctx context.Context, key Key) *gathering {
 		time.AfterFunc(gatherFor, func() { g.run(shared, b) })
 	}
 	g.next.keys = append(g.next.keys, key)
+	g.next.priority = max(g.next.priority, priorityOf(ctx))
 	return g.next
 }
 
@@ -61,8 +64,8 @@ func (g *gatherer) run(ctx context.Context, b *gathering) {
 	if g.next == b {
 		g.next = nil
 	}
-	keys := b.keys
+	keys, priority := b.keys, b.priority
 	g.mu.Unlock()
-	b.err = g.read(ctx, keys)
+	b.err = g.read(WithPriority(ctx, priority), keys)
 	close(b.done)
 }

@@ -1,0 +1,33 @@
+package directory
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// A look that is shared is as urgent as the most urgent of those who ask, whoever came first.
+func TestSharedLookIsAsUrgentAsTheMostUrgentAsker(t *testing.T) {
+	for _, askers := range [][]Priority{{Drift, Edit, Creation}, {Edit, Snapshot}, {Snapshot, Edit}, {Drift}} {
+		synctest.Test(t, func(t *testing.T) {
+			most := Snapshot
+			var got []Priority
+			g := gatherer{read: func(ctx context.Context, _ []Key) error {
+				got = append(got, priorityOf(ctx))
+				return nil
+			}}
+			var all sync.WaitGroup
+			for i, p := range askers {
+				most = max(most, p)
+				all.Go(func() { _ = g.look(WithPriority(t.Context(), p), Key{ID: strconv.Itoa(i + 1)}) })
+				synctest.Wait() // it has asked before the next one does
+			}
+			all.Wait()
+			if len(got) != 1 || got[0] != most {
+				t.Errorf("askers %v: calls of priority %v, want one of %v", askers, got, most)
+			}
+		})
+	}
+}
