@@ -56,7 +56,7 @@ const (
 // it lets one call through now and then, and refuses the others at once.
 type Budget struct {
 	mu       sync.Mutex
-	bounds   map[string]bounds // by who set them
+	bounds   map[string]bounds // by who set them; those of "" hold until somebody does
 	limit    float64
 	rate     float64
 	rateAt   time.Time
@@ -96,14 +96,16 @@ func (b *Budget) Set(user string, perSecond, maxInFlight int) {
 	b.bound()
 }
 
-// Drop forgets a user's bounds.
+// Drop forgets a user's bounds. The last user's hold for calls that are still to come, until somebody else sets others.
 func (b *Budget) Drop(user string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.bounds) > 1 {
-		delete(b.bounds, user)
-		b.bound()
+	last, known := b.bounds[user]
+	delete(b.bounds, user)
+	if known && len(b.bounds) == 0 {
+		b.bounds[""] = last
 	}
+	b.bound()
 }
 
 func (b *Budget) bound() {

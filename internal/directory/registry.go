@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -70,7 +71,8 @@ type Refusal struct {
 type Registry struct {
 	mu      sync.RWMutex
 	parents map[types.NamespacedName]*Parent
-	budgets map[string]*Budget
+	// budgets are those in use: one goes with the last parent or call that has it.
+	budgets map[string]weak.Pointer[Budget]
 }
 
 // Get returns the parent, nil where it can't be worked with (yet, or any more).
@@ -109,12 +111,14 @@ func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 func (r *Registry) Budget(endpoint, accountID string, made *Budget) *Budget {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.budgets == nil {
-		r.budgets = map[string]*Budget{}
-	}
+	maps.DeleteFunc(r.budgets, func(_ string, b weak.Pointer[Budget]) bool { return b.Value() == nil })
 	key := endpoint + " " + accountID
-	if r.budgets[key] == nil {
-		r.budgets[key] = made
+	if shared := r.budgets[key].Value(); shared != nil {
+		return shared
 	}
-	return r.budgets[key]
+	if r.budgets == nil {
+		r.budgets = map[string]weak.Pointer[Budget]{}
+	}
+	r.budgets[key] = weak.Make(made)
+	return made
 }
