@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -60,6 +61,8 @@ type ManagerOptions struct {
 	Clock clock.Clock
 	// SkipNameValidation lets tests start several managers in one process.
 	SkipNameValidation bool
+	// ChildConcurrency is how many ChildAccounts are reconciled at one time; 0 is childConcurrency. Tests have few.
+	ChildConcurrency int
 }
 
 const (
@@ -253,7 +256,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		Recorder:          recorder,
 		Clock:             o.Clock,
 		Installation:      o.InstallationID,
-		Concurrency:       childConcurrency,
+		Concurrency:       cmp.Or(o.ChildConcurrency, childConcurrency),
 	}
 	if err := children.SetupWithManager(mgr); err != nil {
 		return err
