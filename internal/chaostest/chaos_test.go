@@ -42,7 +42,7 @@ func TestChaos(t *testing.T) {
 		life.goOn, replicas.dieNowAndThen, w.checkAllTheWhile,
 		func(ctx context.Context) { w.loseAnswers(ctx, dice(seed, "faults")) },
 		func(ctx context.Context) { w.restartAPIServer(ctx, dice(seed, "restarts")) },
-		func(ctx context.Context) { w.awaitEvents(ctx, lasts, done) },
+		func(ctx context.Context) { replicas.awaitEvents(ctx, lasts, done) },
 	} {
 		all.Go(func() { trouble(ctx) })
 	}
@@ -51,11 +51,11 @@ func TestChaos(t *testing.T) {
 	troubled := w.sim.Calls()
 	t.Logf("nothing goes wrong any more, from %s on", time.Now().UTC().Format(time.TimeOnly))
 	life.end()
-	t.Logf("%d edits and the like, %d leaders killed, %d restarts of the API server; calls: %v", life.drawn, replicas.killed, w.restarts, w.sim.Counters().Outcomes)
+	t.Logf("%d edits and the like; calls: %v", life.drawn, w.sim.Counters().Outcomes)
 	if t.Failed() {
 		return
 	}
-	expectEventful(t, troubled, lasts)
+	expectEventful(t, replicas.events(troubled), lasts)
 	life.expectConverged()
 	w.check()
 	replicas.expectHealthy()
@@ -65,14 +65,14 @@ func TestChaos(t *testing.T) {
 const longest = 3
 
 // awaitEvents ends the soak in its time, or once enough happened.
-func (w *world) awaitEvents(ctx context.Context, lasts time.Duration, done func()) {
+func (all *replicas) awaitEvents(ctx context.Context, lasts time.Duration, done func()) {
 	for wait := time.After(lasts); ; wait = time.After(5 * time.Second) {
 		select {
 		case <-ctx.Done():
 			return
 		case <-wait:
 		}
-		if count(w.sim.Calls()).enough(lasts) {
+		if all.events(all.sim.Calls()).enough(lasts) {
 			done()
 			return
 		}

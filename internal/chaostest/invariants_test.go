@@ -121,8 +121,15 @@ func (w *world) ids(names []string) map[string]bool {
 	return ids
 }
 
-// events are how many accounts were created, and how many times some changed, some of that without an answer.
-type events struct{ created, changed, unanswered int }
+// events are how many accounts were created, and how many times some changed, some of that without an answer; how many
+// leaders were killed, and how many times the API server came back.
+type events struct{ created, changed, unanswered, killed, restarts int }
+
+func (all *replicas) events(calls []simulator.Call) events {
+	e := count(calls)
+	e.killed, e.restarts = int(all.killed.Load()), int(all.restarts.Load())
+	return e
+}
 
 func count(calls []simulator.Call) (e events) {
 	for _, c := range calls {
@@ -145,12 +152,13 @@ func count(calls []simulator.Call) (e events) {
 // gets done in the time.
 func (e events) enough(lasts time.Duration) bool {
 	seconds := int(lasts.Seconds())
-	return e.created >= min(population/4, seconds/4) && e.changed >= seconds/4 && e.unanswered >= seconds/30
+	return e.created >= min(population/4, seconds/4) && e.changed >= seconds/4 && e.unanswered >= seconds/30 &&
+		e.killed >= seconds/40 && e.restarts >= seconds/120
 }
 
-func expectEventful(t *testing.T, calls []simulator.Call, lasts time.Duration) {
-	e := count(calls)
-	t.Logf("meanwhile %d accounts were created and %d times some changed, %d of that without an answer", e.created, e.changed, e.unanswered)
+func expectEventful(t *testing.T, e events, lasts time.Duration) {
+	t.Logf("meanwhile %d accounts were created and %d times some changed, %d of that without an answer; %d leaders were killed, and the API server was restarted %d times",
+		e.created, e.changed, e.unanswered, e.killed, e.restarts)
 	if !e.enough(lasts) {
 		t.Error("too little happened for this to be worth anything")
 	}

@@ -69,3 +69,23 @@ func TestInvariantsAreNoticed(t *testing.T) {
 		t.Error("the budget is not what it should be")
 	}
 }
+
+// A soak in which one of the troubles never came is not worth anything.
+func TestEveryTroubleMustCome(t *testing.T) {
+	all := events{created: population, changed: 100, unanswered: 10, killed: 3, restarts: 1}
+	if !all.enough(usually) {
+		t.Error("all came, but not enough")
+	}
+	for name, without := range map[string]func(*events){
+		"no account created":    func(e *events) { e.created = 0 },
+		"no account changed":    func(e *events) { e.changed = 0 },
+		"every answer came":     func(e *events) { e.unanswered = 0 },
+		"hardly a leader died":  func(e *events) { e.killed = 2 },
+		"no API server stopped": func(e *events) { e.restarts = 0 },
+	} {
+		e := all
+		if without(&e); e.enough(usually) {
+			t.Errorf("%s, and yet enough", name)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	. "github.com/onsi/gomega"
@@ -48,7 +49,7 @@ type replica struct {
 	ended chan struct{}
 }
 
-// elected is what a replica's log has once it leads.
+// elected is what a replica's log has once it leads: the lease names its holder by a random id that nothing else tells.
 var elected = regexp.MustCompile(`uccessfully acquired lease`)
 
 func (p *replica) words() []byte {
@@ -67,18 +68,20 @@ func (p *replica) over() bool {
 	}
 }
 
-// kill kills the process and returns once it is dead.
-func (p *replica) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
+// kill kills the process, unless it has ended by itself, and returns once it is dead.
+func (p *replica) kill() (killed bool) {
+	err := p.cmd.Process.Kill()
 	<-p.ended
+	return err == nil
 }
 
 // replicas are always two, of which one leads.
 type replicas struct {
 	*world
-	dice   *rand.Rand
-	dir    string
-	killed int
+	dice *rand.Rand
+	dir  string
+	// killed are the leaders that did not end by themselves.
+	killed atomic.Int32
 
 	mu      sync.Mutex
 	running [2]*replica
@@ -154,19 +157,36 @@ func (all *replicas) leader() *replica {
 func (all *replicas) dieNowAndThen(ctx context.Context) {
 	for {
 		lead, patient := between(all.dice, 2*time.Second, 9*time.Second), all.dice.IntN(5) == 0
-		var leader *replica
-		for leader = all.leader(); leader == nil; leader = all.leader() {
-			if !pass(ctx, 100*time.Millisecond) {
-				return
-			}
-		}
-		if !pass(ctx, lead) {
+		leader := all.awaitLeader(ctx)
+		if leader == nil || !pass(ctx, lead) {
 			return
 		}
-		leader.kill()
-		all.killed++
+		if leader.kill() {
+			all.killed.Add(1)
+		}
 		if !patient {
 			all.emptyLease(ctx)
+		}
+	}
+}
+
+// blindness is how long nobody leads at most: a dead leader's lease ends after 15 seconds, the API server may be away, and the
+// machine slow.
+const blindness = 2 * time.Minute
+
+// awaitLeader waits for a replica that leads; nil when the time is over. Where none is known for one for long, something is
+// wrong: with the replicas, or with how this test knows a leader, and then none would ever be killed.
+func (all *replicas) awaitLeader(ctx context.Context) *replica {
+	for since := time.Now(); ; {
+		if leader := all.leader(); leader != nil {
+			return leader
+		}
+		if time.Since(since) > blindness {
+			all.t.Errorf("no replica was seen to lead for %s", blindness)
+			return nil
+		}
+		if !pass(ctx, 100*time.Millisecond) {
+			return nil
 		}
 	}
 }

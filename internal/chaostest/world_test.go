@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +43,8 @@ type world struct {
 	sim        *simulator.Simulator
 	parent     simulator.Parent
 	endpoint   string
-	restarts   int
+	// restarts are how many times the API server came back.
+	restarts atomic.Int32
 
 	mu sync.Mutex
 	// foreign are accounts that the operator must leave alone, as they were made.
@@ -92,8 +94,8 @@ func (w *world) restartAPIServer(ctx context.Context, r *rand.Rand) {
 	for pass(ctx, between(r, 30*time.Second, 60*time.Second)) {
 		down := time.Now()
 		_ = server.Stop() // one that does not end in time is killed
-		w.restarts++
 		NewWithT(w.t).Eventually(server.Start).WithTimeout(2*time.Minute).Should(Succeed(), "the API server does not come back")
+		w.restarts.Add(1)
 		w.t.Logf("the API server was away for %.1f s", time.Since(down).Seconds())
 	}
 }
