@@ -74,7 +74,7 @@ func (r *ChildAccountReconciler) picks(ctx context.Context, parent *v1alpha1.Par
 	if err != nil {
 		return false, nil //nolint:nilerr // the ParentAccount's own condition says so
 	}
-	ns := namespaceMetadata()
+	ns := NamespaceMetadata()
 	if err := r.Namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
@@ -136,7 +136,8 @@ func checkSelector(parent *v1alpha1.ParentAccount) *outcome {
 	return nil
 }
 
-func namespaceMetadata() *metav1.PartialObjectMetadata {
+// NamespaceMetadata is a namespace of which only the metadata is read.
+func NamespaceMetadata() *metav1.PartialObjectMetadata {
 	meta := &metav1.PartialObjectMetadata{}
 	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return meta

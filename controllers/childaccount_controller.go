@@ -193,7 +193,7 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		b = b.WatchesRawSource(r.connectionSecrets())
 	}
 	if r.WatchNamespaces {
-		b = b.WatchesMetadata(namespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
 	}
 	return b.
 		Named("childaccount").

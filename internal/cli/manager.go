@@ -227,6 +227,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	if err := controllers.Index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	if err := warm(ctx, mgr.GetCache(), o); err != nil {
+		return err
+	}
 	parents := &directory.Registry{}
 	(&controllers.Gauges{Cache: mgr.GetClient(), Parents: parents, Clock: o.Clock}).Show()
 	recorder := mgr.GetEventRecorder("child-account-operator")
@@ -291,7 +294,21 @@ func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []strin
 	if err := controllers.IndexConnectionSecrets(ctx, c); err != nil {
 		return nil, err
 	}
-	return c, mgr.Add(c)
+	return c, mgr.Add(leaderOrNot(c.Start))
+}
+
+// warm has what the controllers watch read by a replica that stands by, too: else some would be only when it leads.
+func warm(ctx context.Context, c cache.Cache, o ManagerOptions) error {
+	kinds := []client.Object{&v1alpha1.ParentAccount{}, &v1alpha1.ChildAccount{}, &corev1.Secret{}}
+	if o.Namespaces == nil {
+		kinds = append(kinds, controllers.NamespaceMetadata())
+	}
+	for _, kind := range kinds {
+		if _, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connector makes connections to Voximplant that share one transport for each bundle of authorities.
