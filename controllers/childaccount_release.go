@@ -30,14 +30,11 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	if !controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	if out := r.farewell(ctx, s); out != nil {
+	out := r.farewell(ctx, s)
+	if out != nil {
 		if left := s.child.DeletionTimestamp.Add(longestFarewell).Sub(r.Clock.Now()); left > 0 {
-			result, err := r.finish(ctx, s, *out)
-			result.RequeueAfter = untilNextLook(result.RequeueAfter, left)
-			return result, err
+			return r.keepBack(ctx, s, *out, left)
 		}
-		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
-			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.shownID(), out.message)
 	}
 	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
 		if err := r.discard(ctx, s); err != nil {
@@ -53,7 +50,21 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	r.written.Delete(s.child.UID)
 	r.passwords.forget(s.child.UID)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err == nil && out != nil {
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
+			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.shownID(), out.message)
+	}
 	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// keepBack says why the resource is kept back, and looks again before its hour is over.
+func (r *ChildAccountReconciler) keepBack(ctx context.Context, s *childScope, out outcome, left time.Duration) (ctrl.Result, error) {
+	if s.silent {
+		return ctrl.Result{RequeueAfter: untilNextLook(soon.max, left)}, nil
+	}
+	result, err := r.finish(ctx, s, out)
+	result.RequeueAfter = untilNextLook(result.RequeueAfter, left)
+	return result, err
 }
 
 // untilNextLook is how long a resource that is kept back is left alone: not for all the patience that the provider may ask
@@ -76,6 +87,9 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: err}
 	} else if goes {
 		return nil
+	}
+	if s.silent { // whoever speaks of it comes first
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: "there is no ParentAccount " + s.child.Spec.ParentRef.Name}
 	}
 	stop, out := r.reach(ctx, s)
 	switch {

@@ -113,9 +113,12 @@ func awaitRights(ctx context.Context) {
 }
 
 // operatorConfig talks to the API server as the operator's ServiceAccount.
-func operatorConfig() *rest.Config {
+func operatorConfig() *rest.Config { return configOf(operatorUser) }
+
+// configOf talks to the API server as a ServiceAccount.
+func configOf(user string) *rest.Config {
 	c := rest.CopyConfig(config)
-	c.Impersonate = rest.ImpersonationConfig{UserName: operatorUser, Groups: serviceAccountGroups(operatorNamespace)}
+	c.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: serviceAccountGroups(strings.Split(user, ":")[2])}
 	c.Wrap(used.recording)
 	return c
 }
@@ -136,7 +139,9 @@ func only[T any](objects []*unstructured.Unstructured, kind, name string) *T {
 
 func managerOf(objects []*unstructured.Unstructured) *appsv1.Deployment {
 	GinkgoHelper()
-	return only[appsv1.Deployment](objects, "Deployment", operatorAccount)
+	at := slices.IndexFunc(objects, func(u *unstructured.Unstructured) bool { return u.GetKind() == "Deployment" })
+	Expect(at).NotTo(Equal(-1), "no Deployment")
+	return only[appsv1.Deployment](objects, "Deployment", objects[at].GetName())
 }
 
 // optionsOf are the options that a Deployment's command line gives.
@@ -363,6 +368,8 @@ var _ = DescribeTable("make deploy puts the image in; make undeploy leaves the k
 	},
 	Entry(nil, "config/default"),
 	Entry(nil, "config/namespaced"),
+	Entry(nil, "config/shards/rest"),
+	Entry(nil, "config/shards/b"),
 )
 
 // overlay is the directory that make deploy or undeploy works with.

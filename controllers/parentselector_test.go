@@ -1,6 +1,8 @@
 package controllers_test
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/utils/ptr"
@@ -16,13 +18,16 @@ var _ = Describe("--parent-selector", func() {
 		c := w.apply(ctx, "acme-shared", func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
 		lost := w.apply(ctx, "acme-lost", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "nowhere" })
 		w.start(ctx)
-		Eventually(state(ctx, lost)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound), "nobody else would say so")
-		Expect(k8s.Get(ctx, clientKey(c), c)).To(Succeed())
-		Expect(c.Status.ObservedGeneration).To(Equal(int64(-1)))
-		Expect(c.Finalizers).To(BeEmpty())
-		Expect(k8s.Get(ctx, clientKey(p), p)).To(Succeed())
-		Expect(p.Status.ObservedGeneration).To(Equal(int64(-1)))
-		Expect(w.sim.Calls()).To(BeEmpty())
+		Consistently(func(g Gomega) {
+			for _, c := range []*v1alpha1.ChildAccount{c, lost} {
+				g.Expect(k8s.Get(ctx, clientKey(c), c)).To(Succeed())
+				g.Expect(c.Status.ObservedGeneration).To(Equal(int64(-1)))
+				g.Expect(c.Finalizers).To(BeEmpty())
+			}
+			g.Expect(k8s.Get(ctx, clientKey(p), p)).To(Succeed())
+			g.Expect(p.Status.ObservedGeneration).To(Equal(int64(-1)))
+			g.Expect(w.sim.Calls()).To(BeEmpty())
+		}).Should(Succeed())
 
 		label := func(labels map[string]string) func(*v1alpha1.ParentAccount) {
 			return func(p *v1alpha1.ParentAccount) { p.Labels = labels }
@@ -42,5 +47,49 @@ var _ = Describe("--parent-selector", func() {
 			g.Expect(c.Status.ObservedGeneration).To(Equal(int64(1)))
 		}).Should(Succeed())
 		Expect(w.count("SetChildAccountInfo")).To(BeZero())
+		Expect(k8s.Get(ctx, clientKey(lost), lost)).To(Succeed())
+		Expect(lost.Status.ObservedGeneration).To(Equal(int64(-1)), "it is another's to speak of")
+	})
+
+	It("lets resources go whose ParentAccount is no more, though another operator would speak of them", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.options.ParentSelector = "shard=a"
+		p := w.applyParent(ctx, labelled("shard", "a"))
+		w.start(ctx)
+		kept, off := w.applyReady(ctx, "acme-kept"), w.applyReady(ctx, "acme-off", deactivating)
+		Expect(k8s.Delete(ctx, p)).To(Succeed())
+		w.awaitSilence()
+		Expect(k8s.Delete(ctx, kept)).To(Succeed())
+		gone(ctx, kept)
+
+		By("and those that wait for their account's being switched off in an hour")
+		Expect(k8s.Delete(ctx, off)).To(Succeed())
+		Expect(k8s.Get(ctx, clientKey(off), off)).To(Succeed())
+		Consistently(state(ctx, off)).Should(Satisfy(func(s summary) bool { return s.ready == "True/Available" }), "the other says what is to be said of it")
+		w.stop()
+		w.clock = ahead{w.clock, time.Hour}
+		w.start(ctx)
+		gone(ctx, off)
+		Eventually(eventsOf(ctx, off)).Should(ContainElement(And(HavePrefix("NotDeactivated: "), ContainSubstring(off.Status.AccountID))))
+		Expect(w.account("acme-off").Active()).To(BeTrue())
+	})
+
+	It("leaves alone what it can't see, as another operator may", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		elsewhere := w.neighbour(ctx)
+		w.options.ParentSelector, w.options.Namespaces, w.options.InstallationID = "shard!=b", []string{w.ns}, "blue"
+		w.applyParent(ctx)
+		unseen := w.apply(ctx, "acme-unseen", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Namespace = &elsewhere.ns })
+		w.start(ctx)
+		w.applyReady(ctx, "acme-seen")
+		Consistently(func(g Gomega) {
+			g.Expect(k8s.Get(ctx, clientKey(unseen), unseen)).To(Succeed())
+			g.Expect(unseen.Status.ObservedGeneration).To(Equal(int64(-1)))
+		}).Should(Succeed())
 	})
 })
+
+// labelled gives a ParentAccount a label.
+func labelled(key, value string) func(*v1alpha1.ParentAccount) {
+	return func(p *v1alpha1.ParentAccount) { p.Labels = map[string]string{key: value} }
+}

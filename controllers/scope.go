@@ -37,6 +37,8 @@ type childScope struct {
 	applied bool
 	// foundOff is set where the account was found by its claim, switched off, and whether it is to be on is not declared.
 	foundOff bool
+	// silent is set where another operator, if any, speaks of the resource (--parent-selector).
+	silent bool
 	// created and written are what this reconcile did at the provider.
 	created bool
 	written []account.Change

@@ -78,9 +78,11 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 
 // world is what one spec has: a namespace, a simulator with one parent account, and an operator.
 type world struct {
-	ns      string
-	sim     *simulator.Simulator
-	parent  simulator.Parent
+	ns     string
+	sim    *simulator.Simulator
+	parent simulator.Parent
+	// second is another parent account, where a spec has one.
+	second  simulator.Parent
 	clock   clock.Clock
 	options cli.ManagerOptions
 	// config is how the operator reaches the API server.

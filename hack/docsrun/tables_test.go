@@ -237,5 +237,14 @@ var asides = []aside{
 		before: "kubectl create namespace monitoring && kubectl create serviceaccount prometheus -n monitoring",
 		after:  "kubectl get clusterrole child-account-operator-metrics-reader"},
 	{page: "docs/operations.md", words: "make deploy CONFIG=config/namespaced", after: "kubectl get rolebindings -n telephony -o name | grep child-account-operator"},
+	{page: "docs/operations.md", words: "make deploy CONFIG=config/shards/rest",
+		after: "kubectl get deployment -n child-account-operator-system child-account-operator-controller-manager -o jsonpath='{..args}' | grep -- '--parent-selector=shard!=b'"},
+	{page: "docs/operations.md", words: "make deploy CONFIG=config/shards/b", after: `
+		kubectl get deployment -n child-account-operator-b child-account-operator-controller-manager-b -o jsonpath='{..args}' | grep -- --parent-selector=shard=b
+		kubectl auth can-i patch childaccounts -A --as=system:serviceaccount:child-account-operator-b:child-account-operator-controller-manager-b
+		kubectl auth can-i patch childaccounts -A --as=system:serviceaccount:child-account-operator-system:child-account-operator-controller-manager`},
+	{page: "docs/operations.md", words: "make undeploy CONFIG=config/shards/b", after: `
+		if kubectl get clusterroles,clusterrolebindings -o name | grep child-account-operator.*-b$; then exit 1; fi
+		kubectl auth can-i patch childaccounts -A --as=system:serviceaccount:child-account-operator-system:child-account-operator-controller-manager`},
 	{page: "docs/operations.md", words: "make uninstall", after: "if kubectl get crd -o name | grep cpaas.dev; then exit 1; fi"},
 }

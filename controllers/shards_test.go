@@ -1,0 +1,196 @@
+package controllers_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+var _ = Describe("config/shards", func() {
+	var rest, second []*unstructured.Unstructured
+	BeforeEach(func() { rest, second = rendered("config/shards/rest"), rendered("config/shards/b") })
+
+	It("has two operators, of which the first is config/default but for its share", func() {
+		Expect(names(rest)).To(Equal(names(rendered("config/default"))))
+		d := managerOf(rest)
+		d.Spec.Template.Spec.Containers[0].Args = d.Spec.Template.Spec.Containers[0].Args[:len(d.Spec.Template.Spec.Containers[0].Args)-1]
+		Expect(d).To(Equal(managerOf(rendered("config/default"))))
+	})
+
+	It("has nothing twice, and the kinds with the first alone", func() {
+		there := map[string]bool{}
+		for _, name := range names(rest) {
+			there[name] = true
+		}
+		for _, name := range names(second) {
+			Expect(there).NotTo(HaveKey(name))
+			Expect(name).NotTo(HavePrefix("CustomResourceDefinition "))
+		}
+		Expect(names(second)).To(HaveLen(len(rest) - 2))
+	})
+
+	It("gives every ParentAccount to one of the two", func() {
+		a, b := optionsOf(managerOf(rest)), optionsOf(managerOf(second))
+		Expect(a.LeaderElectionNamespace).NotTo(Equal(b.LeaderElectionNamespace), "the lease has the same name in both")
+		for _, set := range []labels.Set{nil, {"shard": "a"}, {"shard": "b"}, {"shard": ""}, {"other": "b"}} {
+			Expect(picks(a.ParentSelector, set)).NotTo(Equal(picks(b.ParentSelector, set)), "%v", set)
+		}
+	})
+
+	DescribeTable("each is complete, and has to do with nobody else",
+		func(dir string) {
+			objects := rendered(dir)
+			d := managerOf(objects)
+			account := only[corev1.ServiceAccount](objects, "ServiceAccount", d.Spec.Template.Spec.ServiceAccountName)
+			bindings := 0
+			for _, u := range objects {
+				if u.GetNamespace() != "" {
+					Expect(u.GetNamespace()).To(Equal(d.Namespace), "%s %s", u.GetKind(), u.GetName())
+				}
+				switch u.GetKind() {
+				case "Namespace":
+					Expect(u.GetName()).To(Equal(d.Namespace))
+				case "RoleBinding", "ClusterRoleBinding":
+					bindings++
+					binding := only[rbacv1.ClusterRoleBinding](objects, u.GetKind(), u.GetName())
+					Expect(binding.Subjects).To(HaveExactElements(rbacv1.Subject{Kind: "ServiceAccount", Name: account.Name, Namespace: d.Namespace}))
+					only[rbacv1.ClusterRole](objects, binding.RoleRef.Kind, binding.RoleRef.Name)
+				case "Service":
+					expectToPick(d, only[corev1.Service](objects, u.GetKind(), u.GetName()).Spec.Selector)
+				case "NetworkPolicy":
+					expectToPick(d, only[networkingv1.NetworkPolicy](objects, u.GetKind(), u.GetName()).Spec.PodSelector.MatchLabels)
+				}
+			}
+			Expect(bindings).To(Equal(4))
+			expectToPick(d, d.Spec.Selector.MatchLabels)
+		},
+		Entry(nil, "config/shards/rest"),
+		Entry(nil, "config/shards/b"),
+	)
+
+	It("runs: each works for its own ParentAccounts, and nothing is written by two", func(ctx SpecContext) {
+		Expect(install(ctx, second)).To(BeEmpty(), "warnings of the API server")
+		DeferCleanup(func(ctx SpecContext) {
+			for _, u := range second {
+				if strings.HasPrefix(u.GetKind(), "Cluster") {
+					Expect(k8s.Delete(ctx, u.DeepCopy())).To(Succeed())
+				}
+			}
+		})
+		w := newWorld(ctx)
+		first, b := w.release(ctx, rest), w.release(ctx, second)
+		w.applyParent(ctx)
+		other := w.applySecondParent(ctx)
+		c, theirs := w.apply(ctx, "acme-first"), w.apply(ctx, "acme-second", ofSecondParent)
+		orphan := w.apply(ctx, "acme-lost", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "nowhere" })
+		for _, c := range []*v1alpha1.ChildAccount{c, theirs} {
+			Eventually(state(ctx, c)).Should(BeAvailable())
+		}
+		Eventually(state(ctx, orphan)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
+		edit(ctx, orphan, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "found@acme.example" })
+		Eventually(state(ctx, orphan)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
+		Eventually(eventsOf(ctx, theirs)).ShouldNot(BeEmpty())
+		w.awaitLists(4) // of the two
+		wrote, wroteB := first.written(), b.written()
+		Expect(both(wrote, wroteB)).To(BeEmpty(), "written by two")
+		for _, name := range []string{"acme", "acme-first", "acme-first-connection", "acme-lost"} {
+			Expect(of(wrote, name)).NotTo(BeZero(), "%s: %v", name, wrote)
+		}
+		for _, name := range []string{"acme-b", "acme-second", "acme-second-connection"} {
+			Expect(of(wroteB, name)).NotTo(BeZero(), "%s: %v", name, wroteB)
+		}
+		Expect(wrote).To(HaveKeyWithValue(fmt.Sprintf("childaccounts %s/acme-lost", w.ns), 2), "a status for each generation")
+
+		By("a ParentAccount that goes leaves its resources to the first")
+		Expect(k8s.Delete(ctx, other)).To(Succeed())
+		Eventually(state(ctx, theirs)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
+		By("and gets them back")
+		w.awaitLists(3)
+		Expect(of(first.written(), "acme-second")).To(Equal(2), "the status and an event")
+		Expect(b.written()).To(BeEmpty())
+		w.applySecondParent(ctx)
+		Eventually(state(ctx, theirs)).Should(BeAvailable())
+		w.awaitLists(4)
+		Expect(of(b.written(), "acme-second")).NotTo(BeZero())
+		Expect(of(first.written(), "acme-second")).To(BeZero())
+		Expect(w.sim.Accounts(w.parent.ID)).To(HaveLen(1))
+
+		By("a resource that goes after its ParentAccount goes once")
+		Expect(k8s.Delete(ctx, other)).To(Succeed())
+		Eventually(state(ctx, theirs)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
+		wrote, wroteB = first.written(), b.written()
+		Expect(k8s.Delete(ctx, theirs)).To(Succeed())
+		gone(ctx, theirs)
+		w.awaitLists(3)
+		Expect(of(first.written(), "acme-second") + of(b.written(), "acme-second")).To(Equal(1))
+	})
+})
+
+// release starts an operator of a kustomization, with its ServiceAccount's rights, beside whatever runs.
+func (w *world) release(ctx context.Context, objects []*unstructured.Unstructured) *scribe {
+	GinkgoHelper()
+	d := managerOf(objects)
+	user := fmt.Sprintf("system:serviceaccount:%s:%s", d.Namespace, d.Spec.Template.Spec.ServiceAccountName)
+	for _, p := range permissions {
+		for _, verb := range strings.Fields(p.verbs) {
+			what := p.attributes(verb)
+			if what.ResourceAttributes.Namespace != "" {
+				what.ResourceAttributes.Namespace = d.Namespace
+			}
+			Eventually(may).WithArguments(ctx, user, what).Should(BeTrue(), "%s: %s %s", p.role, verb, p.resource)
+		}
+	}
+	o := *w
+	o.config, o.options = configOf(user), optionsOf(d)
+	o.options.MetricsAddress, o.options.ProbeAddress = "0", "0"
+	s := o.noted()
+	o.start(ctx)
+	DeferCleanup(o.stop)
+	return s
+}
+
+// applySecondParent is one of another account at the provider, labelled for the second operator.
+func (w *world) applySecondParent(ctx context.Context) *v1alpha1.ParentAccount {
+	GinkgoHelper()
+	if w.second.ID == 0 {
+		w.second = w.sim.AddParent(simulator.Parent{Name: "acme-b", Email: "owner-b@acme.example"})
+		secret := w.credentials()
+		secret.Name, secret.Data = "voximplant-b", map[string][]byte{"credentials.json": w.sim.Credentials(w.second.ID, simulator.RoleOwner)}
+		Expect(k8s.Create(ctx, secret)).To(Succeed())
+	}
+	p := w.parentAccount()
+	p.Name, p.Labels, p.Spec.Voximplant.CredentialsSecretRef.Name = "acme-b", map[string]string{"shard": "b"}, "voximplant-b"
+	p.Spec.ResyncInterval = &metav1.Duration{Duration: time.Second}
+	Expect(k8s.Create(ctx, p)).To(Succeed())
+	return p
+}
+
+func ofSecondParent(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "acme-b" }
+
+// expectToPick says that a selector picks the Deployment's Pods.
+func expectToPick(d *appsv1.Deployment, selector map[string]string) {
+	GinkgoHelper()
+	Expect(selector).NotTo(BeEmpty())
+	Expect(labels.SelectorFromSet(selector).Matches(labels.Set(d.Spec.Template.Labels))).To(BeTrue())
+}
+
+func picks(selector string, set labels.Set) bool {
+	GinkgoHelper()
+	s, err := labels.Parse(selector)
+	Expect(err).NotTo(HaveOccurred())
+	return s.Matches(set)
+}
