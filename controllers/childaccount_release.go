@@ -23,6 +23,10 @@ import (
 // longestFarewell is how long a resource is kept back because its account could not be switched off.
 const longestFarewell = time.Hour
 
+// courtesy is how long a resource is left to the operator that speaks of it (--parent-selector), before others let it go:
+// there may be none.
+const courtesy = time.Minute
+
 // release lets the resource go, after its account was switched off where the policy wants that. The connection Secret
 // stays, unless it is certain that no account was ever made: where a try was in doubt, or was made before the operator's
 // last start, the Secret may hold the only copy of a password.
@@ -30,11 +34,15 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	if !controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	out := r.farewell(ctx, s)
-	if out != nil {
-		if left := s.child.DeletionTimestamp.Add(longestFarewell).Sub(r.Clock.Now()); left > 0 {
-			return r.keepBack(ctx, s, *out, left)
+	now, begins := r.Clock.Now(), s.child.DeletionTimestamp.Time
+	if s.silent {
+		if begins = begins.Add(courtesy); begins.After(now) {
+			return ctrl.Result{RequeueAfter: begins.Sub(now)}, nil
 		}
+	}
+	out := r.farewell(ctx, s)
+	if left := begins.Add(longestFarewell).Sub(now); out != nil && left > 0 {
+		return r.keepBack(ctx, s, *out, left)
 	}
 	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
 		if err := r.discard(ctx, s); err != nil {

@@ -41,8 +41,8 @@ func (r *ChildAccountReconciler) ours(ctx context.Context, s *childScope) (bool,
 }
 
 // oursAlone is ours for a resource without a ParentAccount. That counts as one without labels, so that only the operator
-// whose selector has those speaks of the resource. Where it is being deleted the others may let it go, in silence: nobody
-// has to wait for an operator that there isn't, and it can go only once.
+// whose selector has those speaks of the resource. Where it is being deleted the others let it go, late and in silence:
+// there may be no such operator.
 func (r *ChildAccountReconciler) oursAlone(ctx context.Context, s *childScope) (bool, error) {
 	s.silent = !r.Share.Matches(labels.Set{})
 	if s.silent && s.child.DeletionTimestamp.IsZero() {

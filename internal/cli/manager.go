@@ -146,6 +146,9 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 	if err := setup(ctx, mgr, o); err != nil {
 		return err
 	}
+	if err := warm(ctx, mgr.GetCache(), o); err != nil {
+		return err
+	}
 	if err := mgr.Add(leaderOrNot(boundGarbage)); err != nil {
 		return err
 	}
@@ -225,9 +228,6 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		return fmt.Errorf("--installation-id %q: give at most 253 visible characters, without blanks", o.InstallationID)
 	}
 	if err := controllers.Index(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
-	}
-	if err := warm(ctx, mgr.GetCache(), o); err != nil {
 		return err
 	}
 	parents := &directory.Registry{}
