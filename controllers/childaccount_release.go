@@ -34,14 +34,12 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	if !controllerutil.ContainsFinalizer(s.child, v1alpha1.Finalizer) {
 		return ctrl.Result{}, nil
 	}
-	now, begins := r.Clock.Now(), s.child.DeletionTimestamp.Time
-	if s.silent {
-		if begins = begins.Add(courtesy); begins.After(now) {
-			return ctrl.Result{RequeueAfter: begins.Sub(now)}, nil
-		}
+	now, since := r.Clock.Now(), s.child.DeletionTimestamp.Time
+	if wait := since.Add(courtesy).Sub(now); s.silent && wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, nil
 	}
 	out := r.farewell(ctx, s)
-	if left := begins.Add(longestFarewell).Sub(now); out != nil && left > 0 {
+	if left := since.Add(longestFarewell).Sub(now); out != nil && left > 0 {
 		return r.keepBack(ctx, s, *out, left)
 	}
 	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {

@@ -75,9 +75,9 @@ var _ = Describe("--parent-selector", func() {
 		Consistently(state(ctx, off)).Should(Satisfy(func(s summary) bool { return s.ready == "True/Available" }), "the other says what is to be said of it")
 
 		By("and those whose account was to be switched off in an hour")
-		restart(time.Hour)
+		restart(time.Hour - courtesy)
 		Consistently(state(ctx, off)).WithTimeout(2 * time.Second).Should(Satisfy(func(s summary) bool { return s.ready == "True/Available" }))
-		restart(time.Hour + courtesy)
+		restart(time.Hour)
 		gone(ctx, off)
 		Eventually(eventsOf(ctx, off)).Should(ContainElement(And(HavePrefix("NotDeactivated: "), ContainSubstring(off.Status.AccountID))))
 		Expect(w.account("acme-off").Active()).To(BeTrue())
