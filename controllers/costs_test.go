@@ -52,7 +52,7 @@ var limits = []struct {
 	{restarting, requests, 0, 3}, // discovery, and the UID of kube-system
 	{restarting, writes, 0, 0},
 
-	{changing, "SetChildAccountInfo", 0, 8}, // full batches would be two; a busy machine leaves gaps in which smaller ones go
+	{changing, "SetChildAccountInfo", 0, 4}, // full batches are two; a machine that is busy for too long lets smaller ones go
 	{changing, writes, 1, 0},
 	{changing, requests, 2, 3}, // after a restart each connection Secret is looked at with the first edit
 
@@ -203,7 +203,7 @@ var _ = Describe("The operator's costs", func() {
 			}},
 			{changing, func() {
 				w.stop() // so that the changes come at once, however fast this machine is
-				w.changeAll(ctx, costAccounts)
+				w.changeAll(ctx, costAccounts, "Europe/Lisbon")
 				w.start(ctx)
 				w.awaitAllReady(ctx, costAccounts)
 			}},
@@ -225,22 +225,51 @@ var _ = Describe("The operator's costs", func() {
 	}, NodeTimeout(5*time.Minute))
 })
 
+var _ = Describe("The same change of 500 accounts", func() {
+	It("is five calls", func(ctx SpecContext) {
+		onlyInTestAll()
+		const accounts, calls = 500, 5 // of maxBatchSize, 100 unless said otherwise
+		w := newWorld(ctx)
+		w.applyParent(ctx, anyChange, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval.Duration = time.Hour })
+		w.start(ctx)
+		w.applyMany(ctx, accounts)
+
+		// A batch waits a second for the next account and five seconds in all: who lets the operator stand still for longer, as a
+		// machine with too much else to do may, gets one call more. That is not meant, so there are three tries.
+		round := func(to string) int {
+			w.stop() // so that the changes come at once, however fast they are applied
+			w.changeAll(ctx, accounts, to)
+			before := w.count("SetChildAccountInfo")
+			w.start(ctx)
+			w.awaitAllReady(ctx, accounts)
+			for _, a := range w.sim.Accounts(w.parent.ID) {
+				Expect(a.Fields).To(HaveKeyWithValue("location", to))
+			}
+			spent := w.count("SetChildAccountInfo") - before
+			AddReportEntry(to, spent)
+			Expect(spent).To(BeNumerically("<=", 2*calls))
+			return spent
+		}
+		Expect(min(round("Europe/Lisbon"), round("Europe/Madrid"), round("Europe/Rome"))).To(Equal(calls))
+	}, NodeTimeout(5*time.Minute))
+})
+
 // applyMany applies n ChildAccounts and waits until all are Ready.
 func (w *world) applyMany(ctx context.Context, n int) {
 	GinkgoHelper()
-	for i := range n {
-		w.apply(ctx, fmt.Sprintf("acme-%d", i), func(c *v1alpha1.ChildAccount) { c.Spec.Location = ptr.To("Europe/Berlin") })
-	}
+	inParallel(n, func(i int) error {
+		return k8s.Create(ctx, w.child(fmt.Sprintf("acme-%d", i), func(c *v1alpha1.ChildAccount) { c.Spec.Location = ptr.To("Europe/Berlin") }))
+	})
 	w.awaitAllReady(ctx, n)
 }
 
-// changeAll changes one field of all n ChildAccounts to the same value.
-func (w *world) changeAll(ctx context.Context, n int) {
+// changeAll changes the location of all n ChildAccounts.
+func (w *world) changeAll(ctx context.Context, n int, to string) {
 	GinkgoHelper()
-	for i := range n {
-		patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec": {"location": "Europe/Lisbon"}}`))
-		Expect(k8s.Patch(ctx, w.child(fmt.Sprintf("acme-%d", i)), patch)).To(Succeed())
-	}
+	inParallel(n, func(i int) error {
+		patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec": {"location": %q}}`, to))
+		return k8s.Patch(ctx, w.child(fmt.Sprintf("acme-%d", i)), patch)
+	})
 }
 
 // awaitAllReady waits until n ChildAccounts are Ready as their present spec says.
