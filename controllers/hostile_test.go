@@ -26,6 +26,13 @@ const (
 	invalidResources = 10_000
 	takenNames       = 500
 	ofEachKind       = (invalidResources - takenNames) / 3
+
+	// placesOfStatuses is how many statuses of one namespace are written at one time. A good resource has four writes of its own,
+	// each of which comes to the API server together with as many of theirs.
+	placesOfStatuses = 32
+	// placesOfParent is how many of a parent's resources are worked on at one time: each write of a good one comes together with
+	// one of each of theirs.
+	placesOfParent = 128
 )
 
 // invalid is the number i of a tenant's resources, each wrong in its way.
@@ -71,15 +78,24 @@ func newCrowd(ctx context.Context) *crowd {
 	return c
 }
 
-// one is how long a good resource takes to be ready, and what the operator does for all meanwhile.
-func (c *crowd) one(ctx context.Context, what, parent string) (time.Duration, costs) {
+// visit has n good resources made one after another. It returns the shortest time that one took to be ready, and what the
+// operator did for all while one was made of which it did the least of what is counted: a busy machine has bad moments.
+func (c *crowd) visit(ctx context.Context, n int, what, parent, counted string) (least time.Duration, cost costs) {
 	GinkgoHelper()
-	c.good++
-	before, start := c.meter.costs(c.world), time.Now()
-	c.applyReady(ctx, fmt.Sprintf("acme-good-%d", c.good), func(child *v1alpha1.ChildAccount) { child.Spec.ParentRef.Name = parent })
-	took, cost := time.Since(start), c.meter.costs(c.world).since(before)
-	AddReportEntry(what, fmt.Sprint(took, ": ", cost))
-	return took, cost
+	for i := range n {
+		c.good++
+		before, start := c.meter.costs(c.world), time.Now()
+		c.applyReady(ctx, fmt.Sprintf("acme-good-%d", c.good), func(child *v1alpha1.ChildAccount) { child.Spec.ParentRef.Name = parent })
+		took, spent := time.Since(start), c.meter.costs(c.world).since(before)
+		AddReportEntry(what, fmt.Sprint(took, ": ", spent))
+		if i == 0 || spent[counted] < cost[counted] {
+			cost = spent
+		}
+		if i == 0 || took < least {
+			least = took
+		}
+	}
+	return least, cost
 }
 
 // await waits until a count has grown by n.
@@ -93,8 +109,8 @@ var _ = Describe("10,000 invalid resources of one namespace", func() {
 		onlyInTestAll()
 		c := newCrowd(ctx)
 		c.start(ctx)
-		c.one(ctx, "first", "acme") // which waits for the first list
-		alone, cost := c.one(ctx, "alone", "acme")
+		c.visit(ctx, 1, "first", "acme", requests) // which waits for the first list
+		alone, cost := c.visit(ctx, 3, "alone", "acme", requests)
 
 		By("each costs one write, and one creation where the name is free as far as anybody knows")
 		before := c.meter.atRest(c.world)
@@ -108,9 +124,9 @@ var _ = Describe("10,000 invalid resources of one namespace", func() {
 		Expect(spent[writes]).To(BeNumerically("<=", invalidResources*11/10+3*takenNames))
 
 		By("once they are said to be invalid nobody notices them")
-		amid, same := c.one(ctx, "amid", "acme")
+		amid, same := c.visit(ctx, 3, "amid", "acme", requests)
 		Expect(same).To(Equal(cost))
-		Expect(amid).To(BeNumerically("<", 10*alone+5*time.Second))
+		Expect(amid).To(BeNumerically("<", 3*alone+250*time.Millisecond))
 
 		By("a wave of their statuses lets others by")
 		before = c.meter.costs(c.world)
@@ -118,16 +134,17 @@ var _ = Describe("10,000 invalid resources of one namespace", func() {
 		later.Namespace, later.Name, later.Spec.Suspend = c.tenant.ns, "later", ptr.To(true)
 		Expect(k8s.Create(ctx, later)).To(Succeed())
 		c.await("patch childaccounts/status", before, 20)
-		_, same = c.one(ctx, "amid statuses", "acme")
-		Expect(same["patch childaccounts/status"]).To(BeNumerically("<", ofEachKind/5), "of %d", ofEachKind)
+		_, same = c.visit(ctx, 3, "amid statuses", "acme", "patch childaccounts/status")
+		Expect(same["patch childaccounts/status"]).To(BeNumerically("<", 10*placesOfStatuses), "of %d", ofEachKind)
+		Expect(c.meter.costs(c.world).since(before)["patch childaccounts/status"]).To(BeNumerically("<", ofEachKind/2), "while all three were made")
 		c.await("patch childaccounts/status", before, ofEachKind-10)
 
 		By("so does a wave of their creations")
 		before = c.meter.atRest(c.world)
 		edit(ctx, &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Namespace: c.world.ns, Name: "closed"}}, sharing(fromAll))
 		c.await("AddAccount", before, 20)
-		_, same = c.one(ctx, "amid creations", "closed")
-		Expect(same["AddAccount"]).To(BeNumerically("<", 400), "of %d: the places of a parent twice, and some that were late", ofEachKind)
+		_, same = c.visit(ctx, 1, "amid creations", "closed", "AddAccount")
+		Expect(same["AddAccount"]).To(BeNumerically("<", 3*placesOfParent), "of %d", ofEachKind)
 		c.stop()
 	}, NodeTimeout(15*time.Minute))
 })
