@@ -108,11 +108,10 @@ func parentNotReady(s *childScope, of outcome) outcome {
 // outage is the outcome while the provider does not answer the parent; nil if it does. The message is the same for as
 // long as it lasts, so that it is written once; the parent's own condition has the details.
 func (r *ChildAccountReconciler) outage(s *childScope) *outcome {
-	out := outcome{message: fmt.Sprintf("the provider does not answer: see ParentAccount %s", s.parent.Name)}
+	out := outcome{message: fmt.Sprintf("the provider does not answer, or not consistently: see ParentAccount %s", s.parent.Name)}
 	c := meta.FindStatusCondition(s.parent.Status.Conditions, v1alpha1.ConditionAPIAvailable)
 	if c != nil && c.Status == metav1.ConditionFalse {
 		out.reason = c.Reason
-		out.pastGrace = r.Clock.Now().After(c.LastTransitionTime.Add(graceOf(s.parent.ResyncInterval())))
 	}
 	if s.dir != nil { // newer than the condition
 		err := s.dir.Listings().Err
@@ -187,7 +186,7 @@ func (r *ChildAccountReconciler) settle(ctx context.Context, s *childScope, d ac
 		return r.workUnlessHeld(s, d)
 	}
 	s.confirm(d, r.Clock.Now())
-	if out := r.outage(s); out != nil && out.pastGrace {
+	if out := r.outage(s); out != nil && stale(s.parent, s.dir, r.Clock.Now()) {
 		return assessment{outcome: *out}
 	}
 	out := s.asDeclared(d)
@@ -200,7 +199,7 @@ func (r *ChildAccountReconciler) observed(s *childScope, d account.Decision) out
 	s.observe(*d.Account)
 	s.drift(d.Drift, r.Clock.Now())
 	s.child.Status.AccountID, s.child.Status.ParentAccountID = d.Account.ID, s.dir.AccountID
-	if out := r.outage(s); out != nil && out.pastGrace {
+	if out := r.outage(s); out != nil && stale(s.parent, s.dir, r.Clock.Now()) {
 		return *out
 	}
 	return outcome{reason: v1alpha1.ReasonObserved, message: "the account is there and is only read"}

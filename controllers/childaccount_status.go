@@ -25,11 +25,12 @@ const longestObserved = 1024
 func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out outcome) (ctrl.Result, error) {
 	r.writeStatus(s, out)
 	pause := r.remember(s, out)
-	r.tell(ctx, s, out)
+	r.tell(ctx, s)
 	r.raiseAlarm(s)
 	if err := r.patchStatus(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
+	childTable.announce(r.Recorder, s.child, s.was.Conditions, out)
 	if out.err != nil {
 		return ctrl.Result{}, out.err
 	}
@@ -52,7 +53,7 @@ func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
 		return
 	}
 	st := &s.child.Status
-	out.pastGrace = out.pastGrace || childTable.row(out.reason).reconciling && r.tooLong(s)
+	out.pastGrace = childTable.row(out.reason).reconciling && r.pastGrace(s)
 	st.ObservedGeneration = s.child.Generation
 	if !childTable.row(out.reason).reconciling {
 		st.LastHandledReconcileAt = s.requested()
@@ -66,10 +67,15 @@ func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
 	}
 }
 
-// tooLong says whether the resource has been trying in vain for longer than what was last seen is believed.
-func (r *ChildAccountReconciler) tooLong(s *childScope) bool {
+// pastGrace says whether the list was last seen, or the resource has been trying in vain, for longer than what was last seen
+// is believed.
+func (r *ChildAccountReconciler) pastGrace(s *childScope) bool {
+	if s.parent == nil {
+		return false
+	}
+	now := r.Clock.Now()
 	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionReconciling)
-	return c != nil && s.parent != nil && r.Clock.Now().After(c.LastTransitionTime.Add(graceOf(s.parent.ResyncInterval())))
+	return stale(s.parent, s.dir, now) || c != nil && tooLong(s.parent, c.LastTransitionTime.Time, now)
 }
 
 // remember puts a try in vain on hold, drops the hold when there was none, and says when to come back.
@@ -153,8 +159,8 @@ func within(a, b map[string]any) bool {
 	return true
 }
 
-// tell writes events: what was done, and each failure once, when it begins.
-func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope, out outcome) {
+// tell writes events of what was done at the provider.
+func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope) {
 	var edited, drifted []account.Change
 	for _, c := range s.written {
 		if c.Origin == account.FromRemote {
@@ -169,12 +175,6 @@ func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope, out ou
 	}
 	if len(drifted) > 0 {
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "DriftCorrected", "Update", "corrected %s, changed at the provider", account.FieldNames(drifted))
-	}
-	if out.reason == "" {
-		return
-	}
-	if v := childTable.row(out.reason); (v.stalled || v.second == no) && !hadReason(s.was.Conditions, childTable.second, out.reason) {
-		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, out.reason, "Reconcile", "%s", out.message)
 	}
 	if s.created || len(s.written) > 0 {
 		log.FromContext(ctx).Info("account written", "accountID", s.child.Status.AccountID, "created", s.created, "updated", account.FieldNames(s.written))

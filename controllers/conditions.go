@@ -40,6 +40,8 @@ type table struct {
 	rows   map[string]verdict
 	// renamed are reasons of failures that are called otherwise on this kind.
 	renamed map[string]string
+	// untold are reasons that are no event on this kind.
+	untold []string
 }
 
 // childTable says what each reason means on a ChildAccount.
@@ -87,11 +89,11 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonAwaitingApproval: {ready: asBefore, second: no, stalled: true, retry: none, help: "Too many accounts would change, or be switched off, in too short a time (limits.massChange, limits.maxDeactivationsPerHour of the ParentAccount). The message names them, and the command that lets exactly these pass. Reverting the edits ends it too."},
 
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
-	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer. It is tried again by itself; after a while Ready becomes Unknown."},
+	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently: the ParentAccount says more. It is tried again by itself; after a while Ready becomes Unknown."},
 	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be switched off first; it is kept back for at most an hour. Stalled says that somebody has to act; the message says why."},
 }, renamed: map[string]string{
 	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
-}}
+}, untold: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited}} // thousands have them at once: the parent's event is enough
 
 // parentTable says what each reason means on a ParentAccount.
 var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string]verdict{

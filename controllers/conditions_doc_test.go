@@ -21,10 +21,12 @@ Every reason, as the tables in the code have them (controllers/conditions.go, fr
 Ready says whether the account is there, usable and as declared. Synced (APIAvailable on a ParentAccount) says how the last
 comparison ended. Reconciling and Stalled are there only while they are True: Reconciling while the operator goes on by
 itself, Stalled while nothing goes on until somebody changes something. observedGeneration is -1 until the first look.
-"As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown after 15 minutes or three
-resyncs, whichever is longer. ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was
-there before has no known API key; Ready all the same), APIKeyMissing, those of Secrets, and why the provider could not be
-asked for what is lacking.
+"As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown once the last complete list is older
+than 15 minutes or three resyncs, whichever is longer, be it that nothing is answered or that the list alone never gets complete.
+ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was there before has no known API key;
+Ready all the same), APIKeyMissing, those of Secrets, and why the provider could not be asked for what is lacking.
+
+A failure is an event as well, once, when it begins; an outage is one of the ParentAccount, and none of its children.
 
 Where a ParentAccount's message ends with the former credentials going on, its new ones can't be used for the reason given, and
 its ChildAccounts are kept as ever meanwhile.

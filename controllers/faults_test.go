@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -256,57 +255,6 @@ var _ = Describe("A fault of the provider", func() {
 		Entry("the total changes between pages", simulator.FaultTotal),
 		Entry("a row comes twice", simulator.FaultRepeatRow),
 	)
-})
-
-var _ = Describe("An outage", func() {
-	It("leaves Ready as before, then Unknown past the grace, and heals", func(ctx SpecContext) {
-		w := newWorld(ctx)
-		fake := clocktesting.NewFakeClock(time.Now())
-		w.clock = fake
-		p := w.applyParent(ctx)
-		w.start(ctx)
-		c := w.applyReady(ctx, "acme-dark")
-		Eventually(state(ctx, p)).Should(BeAvailable())
-
-		down := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown, Status: 503})
-		// The resync comes when both the timer and the operator's clock say so.
-		advance := func(d time.Duration) {
-			fake.Step(d)
-			edit(ctx, p, func(p *v1alpha1.ParentAccount) {
-				p.Spec.Limits.RequestsPerSecond = ptr.To(*p.Spec.Limits.RequestsPerSecond + 1)
-			})
-		}
-		advance(2 * time.Second)
-		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
-		Expect(state(ctx, c)(Default)).To(BeAvailable(), "nothing is written to the children while there is hope")
-		version := c.ResourceVersion
-
-		advance(14 * time.Minute)
-		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
-		Expect(state(ctx, c)(Default)).To(BeAvailable())
-		Expect(c.ResourceVersion).To(Equal(version))
-
-		advance(2 * time.Minute)
-		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
-		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
-
-		w.sim.RemoveFault(down)
-		advance(2 * time.Minute)
-		Eventually(state(ctx, p)).Should(BeAvailable())
-		Eventually(state(ctx, c)).Should(BeAvailable())
-	})
-
-	It("at the start is told to those who wait", func(ctx SpecContext) {
-		w := newWorld(ctx)
-		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown})
-		p := w.applyParent(ctx)
-		c := w.apply(ctx, "acme-early")
-		w.start(ctx)
-		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
-		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
-		w.sim.ClearFaults()
-		Eventually(state(ctx, c)).Should(BeAvailable())
-	})
 })
 
 var _ = Describe("A restart", func() {

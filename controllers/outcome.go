@@ -163,6 +163,3 @@ func troubledSince(conditions []metav1.Condition, now time.Time) time.Time {
 	}
 	return now
 }
-
-// graceOf is how long what was last seen is believed while the provider does not answer.
-func graceOf(resync time.Duration) time.Duration { return max(15*time.Minute, 3*resync) }

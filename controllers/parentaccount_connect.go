@@ -162,9 +162,12 @@ func (r *ParentAccountReconciler) former(s *parentScope, c Connection, out outco
 // present ones are tried again in their own time.
 func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced outcome) outcome {
 	out := *s.refused
-	if parentTable.row(resynced.reason).stalled {
+	switch v := parentTable.row(resynced.reason); {
+	case v.stalled:
 		out.message += "; the former credentials are of no use either: " + resynced.message
-	} else {
+	case v.second == no:
+		out.message += "; the former credentials go on until the operator restarts, which have their own trouble: " + resynced.message
+	default:
 		out.message += "; the former credentials go on until the operator restarts"
 	}
 	now := r.Clock.Now()

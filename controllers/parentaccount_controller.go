@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
@@ -119,9 +118,7 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
 func (r *ParentAccountReconciler) failed(s *parentScope, err error) outcome {
 	out := parentTable.failed(err)
-	if c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionAPIAvailable); c != nil && c.Status == no {
-		out.pastGrace = r.Clock.Now().After(c.LastTransitionTime.Add(graceOf(s.parent.ResyncInterval())))
-	}
+	out.pastGrace = stale(s.parent, r.Parents.Get(s.key()), r.Clock.Now())
 	return out
 }
 
@@ -133,9 +130,6 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	st := &s.parent.Status
 	st.ObservedGeneration = s.parent.Generation
 	parentTable.write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
-	if v := parentTable.row(out.reason); (v.stalled || v.second == no) && !hadReason(s.was.Conditions, v1alpha1.ConditionAPIAvailable, out.reason) {
-		r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, out.reason, "Reconcile", "%s", out.message)
-	}
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
 		before.Status = s.was
@@ -143,6 +137,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 			return r.overtaken(ctx, s, err)
 		}
 	}
+	parentTable.announce(r.Recorder, s.parent, s.was.Conditions, out)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := parentTable.pause(out, r.troubledSince(out, st.Conditions, now), now)

@@ -1,0 +1,336 @@
+package controllers_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/simulator"
+)
+
+// statusTap counts, by resource, the statuses that the operator stores, and has some of them overtaken.
+type statusTap struct {
+	mu     sync.Mutex
+	stored costs
+	// overtake is how many of each resource's are still to be refused, as if somebody else had been faster.
+	overtake map[string]int
+}
+
+// on returns a configuration whose statuses go through the tap.
+func (t *statusTap) on(config *rest.Config) *rest.Config {
+	tapped := rest.CopyConfig(config)
+	tapped.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			path := strings.Split(r.URL.Path, "/")
+			if r.Method != http.MethodPatch || path[len(path)-1] != "status" {
+				return next.RoundTrip(r)
+			}
+			name := path[len(path)-2]
+			if !t.pass(name) {
+				return conflict(r), nil
+			}
+			response, err := next.RoundTrip(r)
+			if err == nil && response.StatusCode == http.StatusOK {
+				t.count(name)
+			}
+			return response, err
+		})
+	})
+	return tapped
+}
+
+func (t *statusTap) pass(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.overtake[name] > 0 {
+		t.overtake[name]--
+		return false
+	}
+	return true
+}
+
+func (t *statusTap) count(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stored[name]++
+}
+
+// overtakeNext has the next n statuses of a resource overtaken.
+func (t *statusTap) overtakeNext(name string, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.overtake[name] = n
+}
+
+// left is how many are still to be overtaken.
+func (t *statusTap) left() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, left := range t.overtake {
+		n += left
+	}
+	return n
+}
+
+// children are the statuses that were stored so far, but for the ParentAccount's.
+func (t *statusTap) children() costs {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	stored := maps.Clone(t.stored)
+	delete(stored, "acme")
+	return stored
+}
+
+// settled waits until no child's status is stored any more, and returns how many were.
+func (t *statusTap) settled() (now costs) {
+	GinkgoHelper()
+	Eventually(func() bool {
+		before := now
+		now = t.children()
+		return maps.Equal(before, now)
+	}).WithPolling(time.Second).WithTimeout(time.Minute).Should(BeTrue())
+	return now
+}
+
+func conflict(r *http.Request) *http.Response {
+	body := `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Conflict", "code": 409, "message": "the object has been modified"}`
+	return &http.Response{
+		StatusCode: http.StatusConflict, Status: "409 Conflict", Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor, Request: r,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewBufferString(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// timed is a world whose clock a spec sets.
+type timed struct {
+	*world
+	fake *clocktesting.FakeClock
+	p    *v1alpha1.ParentAccount
+	tap  *statusTap
+}
+
+func newTimed(ctx context.Context, change ...func(*v1alpha1.ParentAccount)) *timed {
+	GinkgoHelper()
+	t := &timed{world: newWorld(ctx), fake: clocktesting.NewFakeClock(time.Now()), tap: &statusTap{stored: costs{}, overtake: map[string]int{}}}
+	t.clock = t.fake
+	t.config = t.tap.on(operatorConfig())
+	t.p = t.applyParent(ctx, change...)
+	t.start(ctx)
+	Eventually(state(ctx, t.p)).Should(BeAvailable())
+	return t
+}
+
+// advance lets time pass. The resync comes when both the timer and the operator's clock say so.
+func (t *timed) advance(ctx context.Context, d time.Duration) {
+	GinkgoHelper()
+	t.fake.Step(d)
+	edit(ctx, t.p, func(p *v1alpha1.ParentAccount) {
+		p.Spec.Limits.RequestsPerSecond = ptr.To(*p.Spec.Limits.RequestsPerSecond + 1)
+	})
+}
+
+// warnings are the Warnings about anything in the spec's namespace, as "kind/name reason", and how often each was sent.
+func (t *timed) warnings(ctx context.Context) func(Gomega) costs {
+	return func(g Gomega) costs {
+		var list corev1.EventList
+		g.Expect(k8s.List(ctx, &list, client.InNamespace(t.ns))).To(Succeed())
+		sent := costs{}
+		for _, e := range list.Items {
+			if e.Type != corev1.EventTypeWarning {
+				continue
+			}
+			what := fmt.Sprintf("%s/%s %s", e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason)
+			sent[what]++
+			if e.Series != nil { // the same again is not a new one
+				sent[what] += int(max(e.Series.Count, 1))
+			}
+		}
+		return sent
+	}
+}
+
+var _ = Describe("An outage", func() {
+	It("leaves Ready as before, then Unknown past the grace, and heals", func(ctx SpecContext) {
+		w := newTimed(ctx)
+		c := w.applyReady(ctx, "acme-dark")
+
+		down := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown, Status: 503})
+		w.advance(ctx, 2*time.Second)
+		Eventually(state(ctx, w.p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		Expect(state(ctx, c)(Default)).To(BeAvailable(), "nothing is written to the children while there is hope")
+		version := c.ResourceVersion
+
+		w.advance(ctx, 14*time.Minute)
+		Eventually(state(ctx, w.p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		Expect(state(ctx, c)(Default)).To(BeAvailable())
+		Expect(c.ResourceVersion).To(Equal(version))
+
+		w.advance(ctx, 2*time.Minute)
+		Eventually(state(ctx, w.p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+
+		w.sim.RemoveFault(down)
+		w.advance(ctx, 2*time.Minute)
+		Eventually(state(ctx, w.p)).Should(BeAvailable())
+		Eventually(state(ctx, c)).Should(BeAvailable())
+	})
+
+	It("costs one event, one write of each status each way, and few calls", func(ctx SpecContext) {
+		const n, edited = 100, 40
+		w := newTimed(ctx, anyChange)
+		inParallel(n, func(i int) error { return k8s.Create(ctx, w.child(fmt.Sprintf("acme-%d", i))) })
+		w.awaitAllReady(ctx, n)
+		w.advance(ctx, 11*time.Minute)
+		Eventually(func() int { return w.count("GetChildrenAccounts") }).Should(BeNumerically(">", 1))
+		before := w.tap.settled()
+
+		By("it begins")
+		down := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown})
+		began, calls := time.Now(), len(w.sim.Calls())
+		w.tap.overtakeNext("acme", 2)
+		w.advance(ctx, 2*time.Second)
+		Eventually(state(ctx, w.p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		w.advance(ctx, 14*time.Minute)
+		Expect(w.tap.left()).To(BeZero())
+		after := w.tap.settled()
+		Expect(after).To(Equal(before), "nothing is written to the children while there is hope")
+
+		By("it goes on")
+		w.advance(ctx, 2*time.Minute)
+		w.awaitAll(ctx, n, "Unknown/APIUnavailable")
+		Expect(w.tap.settled().since(after)).To(And(HaveLen(n), HaveEach(1)), "one write each")
+
+		By("edits meanwhile cost a call each no more than anything else")
+		inParallel(edited, func(i int) error {
+			patch := client.RawPatch("application/merge-patch+json", fmt.Appendf(nil, `{"spec": {"email": "new-%d@acme.example"}}`, i))
+			return k8s.Patch(ctx, w.child(fmt.Sprintf("acme-%d", i)), patch)
+		})
+		Eventually(func(g Gomega) {
+			for i := range edited {
+				c := w.child(fmt.Sprintf("acme-%d", i))
+				g.Expect(state(ctx, c)(g)).To(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+			}
+		}).Should(Succeed())
+		after = w.tap.settled()
+		// Three calls find out, those that are under way then are as many as may be at a time, and then one tries every ten seconds
+		// at most, after two, four and eight.
+		most := 3 + 10 + 4 + int(time.Since(began)/(10*time.Second))
+		Expect(len(w.sim.Calls()) - calls).To(BeNumerically("<=", most))
+
+		By("it ends")
+		w.sim.RemoveFault(down)
+		w.advance(ctx, 2*time.Minute)
+		Eventually(state(ctx, w.p)).WithTimeout(time.Minute).Should(BeAvailable())
+		w.advance(ctx, 2*time.Minute) // who was refused a call just before waits a minute
+		w.awaitAllReady(ctx, n)
+		Expect(w.tap.settled().since(after)).To(And(HaveLen(n), HaveEach(1)), "one write each")
+		Consistently(w.warnings(ctx)).Should(Equal(costs{"ParentAccount/acme APIUnavailable": 1}))
+	}, NodeTimeout(5*time.Minute))
+
+	DescribeTable("is also a list that never gets complete, though all else is answered",
+		func(ctx SpecContext, fault simulator.Fault, why string) {
+			w := newTimed(ctx)
+			c := w.applyReady(ctx, "acme-dark")
+			for _, name := range manyNames(1100) { // two pages
+				w.sim.PutAccount(simulatorChild(w.world, name, name+"@bulk.example"))
+			}
+			fault.Method = "GetChildrenAccounts"
+			broken := w.sim.AddFault(fault)
+			w.advance(ctx, 2*time.Second)
+			Eventually(state(ctx, w.p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+
+			By("for a while")
+			w.advance(ctx, 14*time.Minute)
+			w.applyReady(ctx, "acme-new")
+			Expect(state(ctx, c)(Default)).To(BeAvailable())
+
+			By("for too long")
+			w.advance(ctx, 2*time.Minute)
+			Eventually(state(ctx, w.p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+			Expect(state(ctx, w.p)(Default).message).To(ContainSubstring(why))
+			Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+			Expect(state(ctx, c)(Default).message).To(ContainSubstring("see ParentAccount acme"))
+
+			By("it is complete again")
+			w.sim.RemoveFault(broken)
+			w.advance(ctx, 2*time.Minute)
+			Eventually(state(ctx, w.p)).Should(BeAvailable())
+			Eventually(state(ctx, c)).Should(BeAvailable())
+		},
+		Entry("as its pages contradict each other", simulator.Fault{Kind: simulator.FaultTotal}, "contradicts itself"),
+		Entry("as one page is never answered", simulator.Fault{Kind: simulator.FaultReset, Match: map[string]string{"offset": "1000"}}, "GetChildrenAccounts"),
+	)
+
+	It("is believed for no longer where only former credentials are left", func(ctx SpecContext) {
+		w := newTimed(ctx)
+		c := w.applyReady(ctx, "acme-dark")
+		w.putCredentials(ctx, map[string][]byte{"credentials.json": []byte("hunter2")})
+		goingOn(ctx, w.p, v1alpha1.ReasonSecretInvalid)
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: http.StatusBadGateway, Method: "GetChildrenAccounts"})
+		w.advance(ctx, 2*time.Second)
+		Eventually(func(g Gomega) string { return state(ctx, w.p)(g).message }).Should(MatchRegexp("JSON object.*; the former credentials .*trouble: .*502"))
+		Expect(state(ctx, c)(Default)).To(BeAvailable())
+		w.advance(ctx, 16*time.Minute)
+		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+		w.sim.ClearFaults()
+		w.advance(ctx, 2*time.Minute)
+		Eventually(state(ctx, c)).Should(BeAvailable())
+	})
+
+	It("is no event of a child, but its refusals are, once, though its status is overtaken", func(ctx SpecContext) {
+		w := newTimed(ctx)
+		w.sim.AddStranger("acme-taken", "stranger@else.example")
+		w.tap.overtakeNext("acme-taken", 2)
+		taken := w.apply(ctx, "acme-taken")
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: http.StatusBadGateway, Method: "AddAccount", Match: map[string]string{"account_name": "acme-dark"}})
+		dark := w.apply(ctx, "acme-dark")
+		Eventually(state(ctx, dark)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+		Eventually(func(g Gomega) summary {
+			w.fake.Step(time.Second) // what was overtaken is tried again by the workqueue, and found on hold
+			return state(ctx, taken)(g)
+		}).Should(BeStalledAs(v1alpha1.ReasonNameTaken))
+		Eventually(w.warnings(ctx)).Should(Not(BeEmpty()))
+		Consistently(w.warnings(ctx)).Should(Equal(costs{"ChildAccount/acme-taken NameTaken": 1}))
+	})
+
+	It("at the start is told to those who wait", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown})
+		p := w.applyParent(ctx)
+		c := w.apply(ctx, "acme-early")
+		w.start(ctx)
+		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+		w.sim.ClearFaults()
+		Eventually(state(ctx, c)).Should(BeAvailable())
+	})
+})
+
+// awaitAll waits until n ChildAccounts have a Ready condition like "Unknown/APIUnavailable".
+func (t *timed) awaitAll(ctx context.Context, n int, ready string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) (as int) {
+		var list v1alpha1.ChildAccountList
+		g.Expect(k8s.List(ctx, &list, client.InNamespace(t.ns))).To(Succeed())
+		for i := range list.Items {
+			if summarize(g, &list.Items[i]).ready == ready {
+				as++
+			}
+		}
+		return as
+	}).WithPolling(250 * time.Millisecond).WithTimeout(time.Minute).Should(Equal(n))
+}
