@@ -134,10 +134,9 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 		}
 	}
-	if err := s.dir.Update(ctx, d.Account.ID, d.Changes); err != nil {
-		if !account.AsError(err).Doubt {
-			r.governor.unchanged(s)
-		}
+	err := s.dir.Update(ctx, d.Account.ID, d.Changes)
+	r.governor.tried(s, err)
+	if err != nil {
 		s.observe(*d.Account)
 		return account.View{}, stopped(err)
 	}

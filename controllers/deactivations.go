@@ -14,8 +14,8 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
-// deactivations count, for each parent, which resources' accounts were switched off within the last hour: each once,
-// however often it was tried, and those of each namespace for themselves. They are kept in the parent's status.
+// deactivations count, for each parent, which accounts were switched off within the last hour: each once, however often it was
+// tried and by whatever resource, and those of each namespace for themselves. They are kept in the parent's status.
 type deactivations struct {
 	mu      sync.Mutex
 	parents map[types.NamespacedName]map[types.NamespacedName]deactivation
@@ -46,16 +46,16 @@ func (d *deactivations) of(parent *v1alpha1.ParentAccount, now time.Time) map[ty
 }
 
 // reserve counts one more; where there are too many, it says how long to wait instead.
-func (d *deactivations) reserve(parent *v1alpha1.ParentAccount, child types.NamespacedName, most int, now time.Time) (wait time.Duration) {
+func (d *deactivations) reserve(parent *v1alpha1.ParentAccount, account types.NamespacedName, most int, now time.Time) (wait time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all := d.of(parent, now)
-	if _, counted := all[child]; counted {
+	if _, counted := all[account]; counted {
 		return 0
 	}
 	var same []time.Time
 	for other, one := range all {
-		if other.Namespace == child.Namespace {
+		if other.Namespace == account.Namespace {
 			same = append(same, one.at)
 		}
 	}
@@ -66,30 +66,30 @@ func (d *deactivations) reserve(parent *v1alpha1.ParentAccount, child types.Name
 		slices.SortFunc(same, time.Time.Compare)
 		return max(same[len(same)-most].Add(time.Hour).Sub(now), time.Second)
 	}
-	all[child] = deactivation{at: now}
+	all[account] = deactivation{at: now}
 	return 0
 }
 
 // release gives up what was reserved and not used.
-func (d *deactivations) release(parent, child types.NamespacedName) {
+func (d *deactivations) release(parent, account types.NamespacedName) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if one, ok := d.parents[parent][child]; ok && !one.noted {
-		delete(d.parents[parent], child)
+	if one, ok := d.parents[parent][account]; ok && !one.noted {
+		delete(d.parents[parent], account)
 	}
 }
 
-// note makes sure that the child's is kept, and returns all that are, the oldest first.
-func (d *deactivations) note(parent *v1alpha1.ParentAccount, child types.NamespacedName, now time.Time) []v1alpha1.Deactivation {
+// note makes sure that the account's is kept, and returns all that are, the oldest first.
+func (d *deactivations) note(parent *v1alpha1.ParentAccount, account types.NamespacedName, now time.Time) []v1alpha1.Deactivation {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all := d.of(parent, now)
-	one, ok := all[child]
+	one, ok := all[account]
 	if !ok { // approved beyond the count
 		one.at = now
 	}
 	one.noted = true
-	all[child] = one
+	all[account] = one
 	var out []v1alpha1.Deactivation
 	for name, one := range all {
 		if one.noted {
@@ -111,7 +111,7 @@ func (r *ChildAccountReconciler) noteDeactivation(ctx context.Context, s *childS
 	ctx, cancel := context.WithTimeout(ctx, lastingFor)
 	defer cancel()
 	after := s.parent.DeepCopy()
-	after.Status.Deactivations = d.note(s.parent, client.ObjectKeyFromObject(s.child), r.Clock.Now())
+	after.Status.Deactivations = d.note(s.parent, accountKey(s.child), r.Clock.Now())
 	before := s.parent.DeepCopy()
 	before.Status.Deactivations = nil // whatever the cache has: all is written
 	return r.Status().Patch(ctx, after, client.MergeFrom(before))

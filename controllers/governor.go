@@ -37,11 +37,13 @@ type groupKey struct {
 
 // group is what is known of such children.
 type group struct {
-	// changed holds when each was changed within the window.
-	changed map[types.UID]time.Time
+	// changed are those that were changed within the window, or are just being changed.
+	changed map[types.UID]changed
 	// stopped are those that wait for approval, approved what was approved of them.
 	stopped  map[types.UID]intent
-	approved map[types.UID]string
+	approved map[types.UID]intent
+	// shown is what a message says of all that are stopped, nil where that is to be put together anew.
+	shown *summing
 	// settled is set once nobody new was stopped for a while: only then the hash is shown.
 	settled bool
 	timer   *time.Timer
@@ -50,11 +52,23 @@ type group struct {
 	counted time.Time
 }
 
-// intent is a change that is stopped.
+// intent is a change that is stopped: of this resource, in this state of its spec.
 type intent struct {
-	req  ctrl.Request
-	what string
+	req        ctrl.Request
+	uid        types.UID
+	generation int64
+	what       string
 }
+
+// changed is one that counts.
+type changed struct {
+	at time.Time
+	// made is set once a change was made, or may have been.
+	made bool
+}
+
+// summing are the hash of all that is stopped, and the first few of them by name.
+type summing struct{ hash, list string }
 
 const (
 	// settlesAfter is how long nobody new must have been stopped before the hash is shown.
@@ -77,11 +91,11 @@ func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what
 		one.total, one.counted = r.countChildren(ctx, key), now
 	}
 	limits := s.parent.MassChange()
-	uid := s.child.UID
+	uid, wants := s.child.UID, intent{ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}, s.child.UID, s.child.Generation, what}
 	one.approve(s.parent.Annotations[v1alpha1.AnnotationApproveMassChange])
 	one.slide(now.Add(-limits.Window))
-	if one.approved[uid] == what {
-		one.pass(uid, now)
+	if one.approved[uid] == wants { // it was let pass beside those that count
+		one.withdraw(uid)
 		return nil
 	}
 	most := max(limits.Minimum, (one.total*limits.Percent+99)/100)
@@ -91,11 +105,11 @@ func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what
 	switch {
 	case !counted && !waits && len(one.changed)+1 > most,
 		waits && !(one.settled && len(one.changed)+len(one.stopped) <= most):
-		return one.stop(s, what, r.wakeStopped(key), fmt.Sprintf("more than %d of %d accounts would change within %s", most, one.total, limits.Window))
+		return one.stop(s, wants, r.wakeStopped(key), fmt.Sprintf("no more than %d accounts (of %d) may change within %s", most, one.total, limits.Window))
 	}
 	if switchesOff {
-		if wait := g.off.reserve(s.parent, client.ObjectKeyFromObject(s.child), s.parent.MaxDeactivationsPerHour(), now); wait > 0 {
-			out := one.stop(s, what, r.wakeStopped(key), fmt.Sprintf("more than %d accounts would be switched off within an hour", s.parent.MaxDeactivationsPerHour()))
+		if wait := g.off.reserve(s.parent, accountKey(s.child), s.parent.MaxDeactivationsPerHour(), now); wait > 0 {
+			out := one.stop(s, wants, r.wakeStopped(key), fmt.Sprintf("no more than %d accounts may be switched off within an hour", s.parent.MaxDeactivationsPerHour()))
 			out.after, out.retry = wait, &retry{min: wait, max: wait}
 			return out
 		}
@@ -127,18 +141,18 @@ func (g *governor) group(key groupKey) *group {
 		g.groups = map[groupKey]*group{}
 	}
 	if g.groups[key] == nil {
-		g.groups[key] = &group{changed: map[types.UID]time.Time{}, stopped: map[types.UID]intent{}}
+		g.groups[key] = &group{changed: map[types.UID]changed{}, stopped: map[types.UID]intent{}}
 	}
 	return g.groups[key]
 }
 
 // forget drops a resource that has nothing to change any more.
 func (g *governor) forget(s *childScope) {
-	g.off.release(s.child.ParentKey(), client.ObjectKeyFromObject(s.child))
+	g.off.release(s.child.ParentKey(), accountKey(s.child))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
-		delete(one.stopped, s.child.UID)
+		one.withdraw(s.child.UID)
 		delete(one.approved, s.child.UID)
 	}
 }
@@ -148,47 +162,60 @@ func (g *governor) withdraw(s *childScope) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
-		delete(one.stopped, s.child.UID)
+		one.withdraw(s.child.UID)
 	}
 }
 
-// unchanged takes a change from the count that was not made after all.
-func (g *governor) unchanged(s *childScope) {
+// tried says how a change went that was let pass. One that was refused, after none that was made, counts for nothing.
+func (g *governor) tried(s *childScope, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
+	one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]
+	if one == nil {
+		return
+	}
+	c, counted := one.changed[s.child.UID]
+	switch refused := err != nil && !account.AsError(err).Doubt; {
+	case !counted:
+	case !refused:
+		c.made = true
+		one.changed[s.child.UID] = c
+	case !c.made:
 		delete(one.changed, s.child.UID)
+	}
+}
+
+func (o *group) withdraw(uid types.UID) {
+	if _, waits := o.stopped[uid]; waits {
+		delete(o.stopped, uid)
+		o.shown = nil
 	}
 }
 
 // slide forgets what was changed before the window.
 func (o *group) slide(since time.Time) {
-	maps.DeleteFunc(o.changed, func(_ types.UID, at time.Time) bool { return at.Before(since) })
+	maps.DeleteFunc(o.changed, func(_ types.UID, c changed) bool { return c.at.Before(since) })
 }
 
 // pass counts a change that may be made.
 func (o *group) pass(uid types.UID, now time.Time) {
-	o.changed[uid] = now
-	delete(o.stopped, uid)
+	o.changed[uid] = changed{now, o.changed[uid].made}
+	o.withdraw(uid)
 }
 
 // approve lets pass what is stopped, where one of the approved hashes names exactly that.
 func (o *group) approve(hashes string) {
-	if hashes == "" || len(o.stopped) == 0 || !slices.Contains(strings.Split(hashes, ","), o.hash()) {
+	if hashes == "" || len(o.stopped) == 0 || !slices.Contains(strings.Split(hashes, ","), o.show().hash) {
 		return
 	}
-	o.approved = map[types.UID]string{}
-	for uid, i := range o.stopped {
-		o.approved[uid] = i.what
-	}
+	o.approved = maps.Clone(o.stopped)
 }
 
 // stop keeps a change back. Until nobody new comes any more nothing is said: what is approved is to be all of it.
-func (o *group) stop(s *childScope, what string, wake func(), why string) *outcome {
-	i := intent{ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}, what}
-	if o.stopped[s.child.UID] != i {
-		o.stopped[s.child.UID] = i
-		o.settled = false
+func (o *group) stop(s *childScope, wants intent, wake func(), why string) *outcome {
+	if o.stopped[s.child.UID] != wants {
+		o.stopped[s.child.UID] = wants
+		o.shown, o.settled = nil, false
 		if o.timer != nil {
 			o.timer.Stop()
 		}
@@ -199,33 +226,28 @@ func (o *group) stop(s *childScope, what string, wake func(), why string) *outco
 	}
 	return &outcome{reason: v1alpha1.ReasonAwaitingApproval, message: fmt.Sprintf(
 		"%s waits: %s: %s. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
-		what, why, o.describe(), s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, o.hash())}
+		wants.what, why, o.show().list, s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, o.show().hash)}
 }
 
-// describe names the first few of what is stopped.
-func (o *group) describe() string {
-	all := o.sorted()
+// show puts together what a message says of all that is stopped; the hash tells it from anything else.
+func (o *group) show() summing {
+	if o.shown != nil {
+		return *o.shown
+	}
+	all := slices.SortedFunc(maps.Values(o.stopped), func(a, b intent) int { return cmp.Compare(a.req.String(), b.req.String()) })
 	var parts []string
-	for _, i := range all[:min(len(all), shownChanges)] {
-		parts = append(parts, fmt.Sprintf("%s (%s)", i.req.Name, i.what))
+	h := sha256.New()
+	for _, i := range all {
+		fmt.Fprintf(h, "%s %s %d %q\n", i.req, i.uid, i.generation, i.what)
+		if len(parts) < shownChanges {
+			parts = append(parts, fmt.Sprintf("%s (%s)", i.req.Name, i.what))
+		}
 	}
 	if more := len(all) - len(parts); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(parts, ", ")
-}
-
-// hash tells what is stopped from anything else.
-func (o *group) hash() string {
-	h := sha256.New()
-	for _, i := range o.sorted() {
-		fmt.Fprintf(h, "%s %q\n", i.req, i.what)
-	}
-	return hex.EncodeToString(h.Sum(nil)[:6])
-}
-
-func (o *group) sorted() []intent {
-	return slices.SortedFunc(maps.Values(o.stopped), func(a, b intent) int { return cmp.Compare(a.req.String(), b.req.String()) })
+	o.shown = &summing{hex.EncodeToString(h.Sum(nil)[:16]), strings.Join(parts, ", ")}
+	return *o.shown
 }
 
 // wakeStopped has all that are stopped looked at again, once nobody new was stopped for a while.
@@ -247,7 +269,18 @@ func (r *ChildAccountReconciler) countChildren(ctx context.Context, key groupKey
 	if r.List(ctx, &children, append(childrenOfParent(key.parent), client.InNamespace(key.namespace), client.UnsafeDisableDeepCopy)...) != nil {
 		return 0
 	}
-	return len(children.Items)
+	count := 0
+	for _, c := range children.Items {
+		if c.Status.Origin != "" { // only what has an account here: anything can be declared
+			count++
+		}
+	}
+	return count
+}
+
+// accountKey names the account of a resource among those of its parent.
+func accountKey(c *v1alpha1.ChildAccount) types.NamespacedName {
+	return types.NamespacedName{Namespace: c.Namespace, Name: c.AccountName()}
 }
 
 // described says what would be written, for people. No secret is among the changes.

@@ -22,7 +22,7 @@ func awaitingApproval() types.GomegaMatcher {
 	})
 }
 
-var approval = regexp.MustCompile(`approve-mass-change=([0-9a-f]{12})$`)
+var approval = regexp.MustCompile(`approve-mass-change=([0-9a-f]{32})$`)
 
 // hashOf is the hash that the resource's message names.
 func hashOf(ctx context.Context, c *v1alpha1.ChildAccount) string {
@@ -75,7 +75,7 @@ var _ = Describe("A mass change", func() {
 				g.Expect(hashOf(ctx, c)).To(Equal(hashOf(ctx, waiting[0])))
 			}
 		}).Should(Succeed())
-		Expect(state(ctx, waiting[0])(Default).message).To(And(HavePrefix("languageCode=de waits: more"), ContainSubstring("and 2 more"), ContainSubstring("more than 5 of 12")))
+		Expect(state(ctx, waiting[0])(Default).message).To(And(HavePrefix("languageCode=de waits: no more than 5 accounts (of 12)"), ContainSubstring("and 2 more")))
 
 		By("not by a restart, nor by another hash")
 		w.stop()
@@ -222,7 +222,7 @@ var _ = Describe("maxDeactivationsPerHour", func() {
 		w.start(ctx)
 		edit(ctx, all[2], off)
 		Eventually(state(ctx, all[2])).Should(awaitingApproval())
-		Expect(state(ctx, all[2])(Default).message).To(ContainSubstring("more than 2 accounts would be switched off within an hour"))
+		Expect(state(ctx, all[2])(Default).message).To(ContainSubstring("no more than 2 accounts may be switched off within an hour"))
 		Expect(w.account(all[2].AccountName()).Active()).To(BeTrue())
 
 		w.stop()

@@ -40,13 +40,13 @@ func TestHeldEditsAreNoMassChange(t *testing.T) {
 	r := &ChildAccountReconciler{Client: noChildren{}, Clock: clock}
 	for i := range 5 {
 		s, d := edited(i)
-		if a := r.judge(context.Background(), s, d); !a.work {
+		if a := r.judge(t.Context(), s, d); !a.work {
 			t.Fatalf("edit %d is not made: %+v", i, a.outcome)
 		}
 		r.holds.put(s.child.UID, hold{plan: s.plan(d), outcome: outcome{reason: v1alpha1.ReasonRejected}})
 	}
 	s, d := edited(5)
-	if a := r.judge(context.Background(), s, d); a.work {
+	if a := r.judge(t.Context(), s, d); a.work {
 		t.Fatal("the sixth edit within the window is not stopped")
 	}
 	r.governor.forget(s)
@@ -54,12 +54,92 @@ func TestHeldEditsAreNoMassChange(t *testing.T) {
 		clock.Step(5 * time.Minute)
 		for i := range 5 {
 			s, d := edited(i)
-			if a := r.judge(context.Background(), s, d); a.work || a.outcome.reason != v1alpha1.ReasonRejected {
+			if a := r.judge(t.Context(), s, d); a.work || a.outcome.reason != v1alpha1.ReasonRejected {
 				t.Fatalf("edit %d is not held as %s: work %v, %+v", i, v1alpha1.ReasonRejected, a.work, a.outcome)
 			}
 		}
 	}
-	if s, d := edited(6); !r.judge(context.Background(), s, d).work {
+	if s, d := edited(6); !r.judge(t.Context(), s, d).work {
 		t.Error("after the window another edit is stopped although nothing was changed in it")
 	}
+}
+
+// What was changed stays counted, whatever is refused of the same account later.
+func TestRefusalsTakeNothingBack(t *testing.T) {
+	r := &ChildAccountReconciler{Client: noChildren{}, Clock: clocktesting.NewFakeClock(noon)}
+	refused := &account.Error{Class: account.EmailTaken}
+	for i := range 5 {
+		s, d := edited(i)
+		for _, err := range []error{nil, refused} {
+			if a := r.judge(t.Context(), s, d); !a.work {
+				t.Fatalf("edit %d is not made: %+v", i, a.outcome)
+			}
+			r.governor.tried(s, err)
+		}
+	}
+	s, d := edited(5)
+	if r.judge(t.Context(), s, d).work {
+		t.Error("the sixth is changed within the window")
+	}
+	r.governor.forget(s)
+
+	r = &ChildAccountReconciler{Client: noChildren{}, Clock: clocktesting.NewFakeClock(noon)}
+	for i := range 6 {
+		s, d := edited(i)
+		if a := r.judge(t.Context(), s, d); !a.work {
+			t.Fatalf("edit %d is not made, although all before it were refused: %+v", i, a.outcome)
+		}
+		r.governor.tried(s, refused)
+	}
+}
+
+// An approval is for the very specs that waited: not for what is done to the same accounts after it, nor for the same again.
+func TestApprovalIsForWhatWaited(t *testing.T) {
+	r := &ChildAccountReconciler{Client: noChildren{}, Clock: clocktesting.NewFakeClock(noon)}
+	for i := range 5 {
+		s, d := edited(i)
+		r.judge(t.Context(), s, d)
+		r.governor.tried(s, nil)
+	}
+	s, d := edited(5)
+	r.judge(t.Context(), s, d)
+	one := r.governor.group(groupKey{s.child.ParentKey(), s.child.Namespace})
+	approval := map[string]string{v1alpha1.AnnotationApproveMassChange: one.show().hash}
+	one.timer.Stop()
+
+	s, d = edited(5)
+	s.parent.Annotations = approval
+	if a := r.judge(t.Context(), s, d); !a.work {
+		t.Fatalf("what is approved is not made: %+v", a.outcome)
+	}
+	r.governor.tried(s, nil)
+	r.governor.forget(s)
+	s, d = edited(5)
+	s.parent.Annotations, s.child.Generation = approval, 3
+	if r.judge(t.Context(), s, d).work {
+		t.Error("the same change of a later spec passes with the former approval")
+	}
+	one.timer.Stop()
+}
+
+// Resources without an account make no room: anything can be declared.
+func TestWhatIsDeclaredIsNoAccount(t *testing.T) {
+	r := &ChildAccountReconciler{Client: declared{n: 1000}, Clock: clocktesting.NewFakeClock(noon)}
+	s, _ := edited(0)
+	if n := r.countChildren(t.Context(), groupKey{s.child.ParentKey(), s.child.Namespace}); n != 1 {
+		t.Errorf("counted %d, want the one that has an account", n)
+	}
+}
+
+// declared lists so many resources, of which one has an account.
+type declared struct {
+	client.Client
+	n int
+}
+
+func (d declared) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	children := make([]v1alpha1.ChildAccount, d.n)
+	children[0].Status.Origin = v1alpha1.OriginCreated
+	list.(*v1alpha1.ChildAccountList).Items = children
+	return nil
 }

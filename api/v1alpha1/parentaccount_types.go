@@ -241,7 +241,7 @@ type ParentAccountStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// Deactivation is a resource whose account was switched off.
+// Deactivation is an account that was switched off.
 type Deactivation struct {
 	// Time is when, to the second.
 	// +required
@@ -251,7 +251,7 @@ type Deactivation struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Namespace string `json:"namespace"`
-	// Name is the ChildAccount's.
+	// Name is the account's.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
