@@ -132,7 +132,7 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	}
 	view, err := s.dir.Look(ctx, s.key())
 	if err != nil {
-		return deleting(plan, err)
+		return deleting(plan, childTable.failed(err))
 	}
 	a := view.Account
 	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
@@ -146,6 +146,13 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	default:
 		return nil
 	}
+	if out := r.strange(ctx, s, *a); out != nil {
+		if out.reason != v1alpha1.ReasonDuplicateResource && out.reason != v1alpha1.ReasonAdoptionRefused {
+			return deleting(plan, *out)
+		}
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account stays as it is: %s", out.message)
+		return nil
+	}
 	field, _ := s.schema.Field("active")
 	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
 	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
@@ -155,14 +162,32 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
 	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
-		return deleting(plan, err)
+		return deleting(plan, childTable.failed(err))
 	}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
 	return nil
 }
 
-func deleting(plan string, err error) *outcome {
-	out := childTable.failed(err)
+// strange says why a resource that is bound to no account has no say in one with its claim; nil where it has. The claim
+// proves as little here as where an account is taken.
+func (r *ChildAccountReconciler) strange(ctx context.Context, s *childScope, a account.Account) *outcome {
+	if s.boundID() != "" {
+		return nil
+	}
+	if out := r.duplicate(ctx, s, account.Decision{Step: account.StepUpdate, Account: &a}); out != nil {
+		return out
+	}
+	if out := r.readPassword(ctx, s); out != nil && out.err != nil { // without one the connection Secret may prove it
+		return out
+	}
+	return r.unproven(ctx, s, a)
+}
+
+// deleting is the outcome of a try to switch the account off that ended like this.
+func deleting(plan string, out outcome) *outcome {
+	if out.err != nil {
+		return broken(v1alpha1.ReasonDeleting, out.err)
+	}
 	return &outcome{
 		reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, after: out.after,
 		stuck: childTable.row(out.reason).stalled, plan: plan,

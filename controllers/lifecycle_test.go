@@ -362,14 +362,16 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 		Expect(w.count("SetChildAccountInfo")).To(BeNumerically(">=", 1))
 	})
 
+	same, generated := v1alpha1.AllowedNamespaces{}, func(*v1alpha1.ChildAccount) {}
 	DescribeTable("leaves no account on that was just being made",
-		func(ctx SpecContext, fault simulator.Fault) {
-			w := startWorld(ctx)
+		func(ctx SpecContext, allowed v1alpha1.AllowedNamespaces, password func(*v1alpha1.ChildAccount), fault simulator.Fault) {
+			w, _ := startShared(ctx, allowed)
+			w.applyPassword(ctx, "passwords", firstPassword)
 			Eventually(state(ctx, w.parentAccount())).Should(BeAvailable())
 			fault.Method, fault.Times = "AddAccount", 1
 			w.sim.AddFault(fault)
 			down := w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown, Method: "GetChildrenAccounts"})
-			c := w.apply(ctx, "acme-brief", deactivating)
+			c := w.apply(ctx, "acme-brief", deactivating, password)
 			Eventually(func() int { return w.count("AddAccount") }).Should(Equal(1))
 			Expect(k8s.Delete(ctx, c)).To(Succeed())
 			waitingForItsAccount(ctx, c)
@@ -379,8 +381,10 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 			Expect(w.count("AddAccount")).To(Equal(1))
 			Eventually(eventsOf(ctx, c)).Should(ContainElement(HavePrefix("Deactivated: ")))
 		},
-		Entry("the answer comes after the deletion", simulator.Fault{Kind: simulator.FaultSlow, Delay: time.Second}),
-		Entry("the answer is lost", simulator.Fault{Kind: simulator.FaultLoseAnswer}),
+		Entry("the answer comes after the deletion", same, generated, simulator.Fault{Kind: simulator.FaultSlow, Delay: time.Second}),
+		Entry("the answer is lost", same, generated, simulator.Fault{Kind: simulator.FaultLoseAnswer}),
+		Entry("the answer is lost, under a shared parent", fromAll, generated, simulator.Fault{Kind: simulator.FaultLoseAnswer}),
+		Entry("the answer is lost, under a shared parent, with a declared password", fromAll, withPassword("passwords"), simulator.Fault{Kind: simulator.FaultLoseAnswer}),
 	)
 
 	It("that has no account asks nobody", func(ctx SpecContext) {

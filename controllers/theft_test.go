@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,6 +133,71 @@ var _ = Describe("An account that somebody wants who has no right to it", func()
 		Expect(w.account("acme-theirs").Text("account_custom_data")).To(ContainSubstring("mine"))
 		remove(ctx, w, c)
 		Expect(w.account("acme-theirs").Active()).To(BeFalse())
+	})
+
+	It("is not switched off by the deletion of a resource that forges everything but the password", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		w.options.InstallationID = "mine"
+		w.applyParent(ctx, sharing(fromAll))
+		v, b := w.tenant(ctx, nil), w.tenant(ctx, nil)
+		w.start(ctx)
+		victim := v.apply(ctx, "acme-wanted")
+		Eventually(state(ctx, victim)).Should(BeAvailable())
+		forged := account.Claim{Installation: "mine", Namespace: b.ns, Name: "acme-thief"}
+		Expect(w.sim.SetField(w.account("acme-wanted").ID, "account_custom_data", forged.CustomData())).To(Succeed())
+		w.awaitLists(2)
+		theft := func(reason string) {
+			GinkgoHelper()
+			thief := b.apply(ctx, "acme-thief", ofAccount("acme-wanted"), deactivating, func(c *v1alpha1.ChildAccount) {
+				c.Finalizers = []string{v1alpha1.Finalizer}
+				c.Annotations = map[string]string{v1alpha1.AnnotationCreateIntent: fmt.Sprint(w.parent.ID, "/acme-wanted")}
+			})
+			Eventually(state(ctx, thief)).Should(BeStalledAs(reason))
+			Expect(b.Delete(ctx, thief)).To(Succeed())
+			gone(ctx, thief)
+			Expect(w.account("acme-wanted").Active()).To(BeTrue())
+			Eventually(func(g Gomega) []string {
+				return slices.DeleteFunc(eventsOf(ctx, thief)(g), func(e string) bool { return !strings.HasPrefix(e, "NotDeactivated: ") })
+			}).Should(ContainElement(ContainSubstring(map[string]string{
+				v1alpha1.ReasonDuplicateResource: "belongs to another ChildAccount", v1alpha1.ReasonAdoptionRefused: "does not prove it",
+			}[reason])))
+		}
+		theft(v1alpha1.ReasonDuplicateResource)
+		Expect(state(ctx, victim)(Default)).To(BeAvailable())
+
+		By("doing it again once the account is nobody's")
+		Expect(v.Delete(ctx, victim)).To(Succeed())
+		gone(ctx, victim)
+		theft(v1alpha1.ReasonAdoptionRefused)
+		Expect(w.count("SetChildAccountInfo")).To(BeZero())
+	})
+
+	It("is had by whoever comes after a suspended resource that has never had one", func(ctx SpecContext) {
+		w, _ := startShared(ctx, fromAll)
+		b := w.tenant(ctx, nil)
+		squatter := b.apply(ctx, "acme-squatter", ofAccount("acme-wanted"), func(c *v1alpha1.ChildAccount) { c.Spec.Suspend = ptr.To(true) })
+		secondLater(squatter)
+		owner := w.applyReady(ctx, "acme-wanted")
+		edit(ctx, squatter, func(c *v1alpha1.ChildAccount) { c.Spec.Suspend = nil })
+		Eventually(state(ctx, squatter)).Should(BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		w.awaitLists(2)
+		Expect(state(ctx, owner)(Default)).To(BeAvailable())
+	})
+
+	It("is not taken over from a suspended resource of which a cluster built anew does not know yet that it has one", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		theirs(w, account.Claim{Installation: "mine", Namespace: w.ns, Name: "acme-owner"})
+		w.applyParent(ctx, sharing(v1alpha1.AllowedNamespaces{From: ptr.To(v1alpha1.NamespacesAll), Grants: []v1alpha1.Grant{v1alpha1.GrantAdopt}}))
+		t := w.tenant(ctx, nil)
+		w.start(ctx)
+		w.apply(ctx, "acme-owner", ofAccount("acme-theirs"), func(c *v1alpha1.ChildAccount) { c.Spec.Suspend = ptr.To(true) })
+		thief := t.apply(ctx, "acme-thief", ofAccount("acme-theirs"), func(c *v1alpha1.ChildAccount) {
+			c.Annotations = map[string]string{v1alpha1.AnnotationTakeover: "mine"}
+			c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways)
+		})
+		Eventually(state(ctx, thief)).Should(BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		w.awaitLists(2)
+		Expect(w.writes()).To(BeZero())
 	})
 
 	DescribeTable("has a claim that nobody writes, which is none", func(ctx SpecContext, installation string) {
