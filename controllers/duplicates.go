@@ -15,6 +15,7 @@ const indexAccountName = "accountName"
 
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
 // holds it wins, then the one that the account's claim names, then the older, then the one with the lesser namespace and name.
+// A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody.
 func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d account.Decision) *outcome {
 	if d.Step == account.StepWait || s.child.Observes() {
 		return nil
@@ -35,8 +36,8 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 	}
 	for i := range others.Items {
 		other := &others.Items[i]
-		observer := other.Observes() && other.Status.Origin == "" // who once had it, has it
-		if other.UID == s.child.UID || observer || !precedes(other, s.child, holds) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
+		idle := other.Status.Origin == "" && (other.Observes() || other.Suspended() && !holds(other)) // who once had it, has it
+		if other.UID == s.child.UID || idle || !precedes(other, s.child, holds) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		if !s.mayHear(other.Namespace) {
