@@ -74,13 +74,16 @@ type ChildAccountReconciler struct {
 	recheck sync.Map
 	// written holds by UID what the connection Secret was last made of.
 	written sync.Map
-	queue   atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+	// gone holds, by namespaced name, the resources that were deleted and are still to be forgotten.
+	gone  sync.Map
+	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
 // Reconcile brings one account to what its ChildAccount declares.
 func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.turnstile.arrived(req)()
 	defer r.statuses.arrived(req)()
+	r.forgetGone(req)
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -198,6 +201,7 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return b.
 		Named("childaccount").
 		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
+		Watches(&v1alpha1.ChildAccount{}, r.forgetting()).
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
 		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
 		WatchesRawSource(sourceFunc(capture)).

@@ -49,12 +49,7 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	}
 	before := s.child.DeepCopy()
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
-	r.holds.forget(s.child.UID)
-	r.governor.forget(s)
-	r.ownWrites.forget(s.child.UID)
-	r.recheck.Delete(s.child.UID)
-	r.written.Delete(s.child.UID)
-	r.passwords.forget(s.child.UID)
+	r.forget(s)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err == nil && out != nil {
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",

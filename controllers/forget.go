@@ -1,0 +1,40 @@
+package controllers
+
+import (
+	"context"
+
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// forget drops all that is remembered of a resource that goes.
+func (r *ChildAccountReconciler) forget(s *childScope) {
+	r.holds.forget(s.child.UID)
+	r.governor.forget(s)
+	r.ownWrites.forget(s.child.UID)
+	r.recheck.Delete(s.child.UID)
+	r.written.Delete(s.child.UID)
+	r.passwords.forget(s.child.UID)
+}
+
+// forgetting notes which resources are gone, whoever took their finalizers away: only the event of a deletion has the UID,
+// and only the next reconcile of that name comes after all that is being done for the resource now, which remembers again.
+func (r *ChildAccountReconciler) forgetting() handler.EventHandler {
+	return handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+		req := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e.Object)}
+		r.gone.LoadOrStore(req, e.Object) // of several of one name, only the first was worked on
+		queue.Add(req)
+	}}
+}
+
+// forgetGone forgets the resource that had the name before, if it is gone.
+func (r *ChildAccountReconciler) forgetGone(req ctrl.Request) {
+	if child, ok := r.gone.LoadAndDelete(req); ok {
+		r.forget(newChildScope(child.(*v1alpha1.ChildAccount), r.Installation))
+	}
+}

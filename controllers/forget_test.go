@@ -1,0 +1,59 @@
+package controllers_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/controllers"
+	"cpaas.dev/child-account-operator/internal/cli"
+	"cpaas.dev/child-account-operator/internal/directory"
+)
+
+var _ = Describe("A resource that goes without being let go", func() {
+	// reconciling runs the controller of children alone, so that it can be looked into.
+	reconciling := func(ctx context.Context, w *world) *controllers.ChildAccountReconciler {
+		GinkgoHelper()
+		mgr, err := ctrl.NewManager(config, ctrl.Options{
+			Scheme: cli.NewScheme(), Metrics: metricsserver.Options{BindAddress: "0"},
+			Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.ns: {}}},
+			Controller: ctrlconfig.Controller{SkipNameValidation: ptr.To(true)},
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(controllers.Index(ctx, mgr.GetFieldIndexer())).To(Succeed())
+		r := &controllers.ChildAccountReconciler{
+			Client: mgr.GetClient(), Parents: &directory.Registry{}, Recorder: mgr.GetEventRecorder("spec"), Clock: clock.RealClock{}, Concurrency: 1,
+		}
+		Expect(r.SetupWithManager(mgr)).To(Succeed())
+		running, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- mgr.Start(running) }()
+		DeferCleanup(func() {
+			stop()
+			Eventually(done).Should(Receive(BeNil()))
+		})
+		return r
+	}
+
+	It("is forgotten", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		r := reconciling(ctx, w)
+		c, stays := w.apply(ctx, "acme-stripped"), w.apply(ctx, "acme-stays")
+		for _, one := range []*v1alpha1.ChildAccount{c, stays} {
+			Eventually(state(ctx, one)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
+			r.Remember(one)
+			Expect(r.Remembered(one)).To(ConsistOf("holds", "clean", "own writes", "recheck", "written", "passwords", "stopped"))
+		}
+		Expect(k8s.Delete(ctx, c)).To(Succeed())
+		Eventually(func() []string { return r.Remembered(c) }).Should(BeEmpty())
+		Expect(r.Remembered(stays)).NotTo(BeEmpty())
+	})
+})
