@@ -156,7 +156,9 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	if err := r.noteDeactivation(ctx, s); err != nil {
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
-	if err := s.dir.Update(ctx, a.ID, []account.Change{off}); err != nil {
+	err = s.dir.Update(ctx, a.ID, []account.Change{off})
+	r.governor.tried(s, err)
+	if err != nil {
 		return deleting(plan, childTable.failed(err))
 	}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
