@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -201,16 +200,6 @@ func cacheOptions(namespaces []string) cache.Options {
 		DefaultTransform:  stripped,
 		ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
 	}
-}
-
-// stripped leaves out of a cached object what nobody reads: managedFields, and kubectl's copy of the whole object. The
-// operator's patches say only what changes, so they don't take it away either.
-func stripped(in any) (any, error) {
-	if o, err := meta.Accessor(in); err == nil {
-		o.SetManagedFields(nil)
-		delete(o.GetAnnotations(), corev1.LastAppliedConfigAnnotation)
-	}
-	return in, nil
 }
 
 func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
