@@ -104,23 +104,24 @@ func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (
 	if another, err := r.anothers(ctx, s); another || err != nil {
 		return ctrl.Result{}, err
 	}
+	req := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}
 	if !s.child.DeletionTimestamp.IsZero() {
-		return inTurn(&r.turnstile, s.child.ParentKey(), s, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
+		return inTurn(&r.turnstile, s.child.ParentKey(), req, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
 	}
 	a := r.assess(ctx, s)
 	if a.work {
-		return inTurn(&r.turnstile, s.child.ParentKey(), s, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
+		return inTurn(&r.turnstile, s.child.ParentKey(), req, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
 			return r.finish(ctx, s, r.converge(ctx, s, a.decision))
 		})
 	}
-	return inTurn(&r.statuses, types.NamespacedName{Namespace: s.child.Namespace}, s, false, func() (ctrl.Result, error) {
+	return inTurn(&r.statuses, types.NamespacedName{Namespace: s.child.Namespace}, req, false, func() (ctrl.Result, error) {
 		return r.finish(ctx, s, a.outcome)
 	})
 }
 
 // inTurn works on a resource if there is a place for it; otherwise it comes back by itself.
-func inTurn(t *turnstiles, which types.NamespacedName, s *childScope, urgent bool, work func() (ctrl.Result, error)) (ctrl.Result, error) {
-	if !t.enter(which, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}, urgent) {
+func inTurn(t *turnstiles, which types.NamespacedName, req ctrl.Request, urgent bool, work func() (ctrl.Result, error)) (ctrl.Result, error) {
+	if !t.enter(which, req, urgent) {
 		return ctrl.Result{}, nil
 	}
 	defer t.leave(which)
@@ -185,7 +186,7 @@ func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.turnstile.places, r.turnstile.wake = placesPerParent, r.enqueue
+	r.turnstile.places, r.turnstile.together, r.turnstile.wake = placesPerParent, placesOfParents, r.enqueue
 	r.statuses.places, r.statuses.wake = placesPerNamespace, r.enqueue
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)

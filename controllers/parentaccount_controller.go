@@ -46,10 +46,12 @@ type ParentAccountReconciler struct {
 
 	// began is when this process first looked at any.
 	began moment
-	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+	// turnstile has the ParentAccounts of each namespace.
+	turnstile turnstiles
+	queue     atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
-// look wakes a ParentAccount whose children find that the provider does not answer.
+// look wakes a ParentAccount whose children find that the provider does not answer, or for which there is a place.
 func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
 	if queue := r.queue.Load(); queue != nil {
 		(*queue).Add(ctrl.Request{NamespacedName: parent})
@@ -77,6 +79,7 @@ func (s *parentScope) requested() string {
 
 // Reconcile connects to one parent account and reads its list when it is time to.
 func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	defer r.turnstile.arrived(req)()
 	parent := &v1alpha1.ParentAccount{}
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -88,9 +91,11 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		r.Parents.Put(req.NamespacedName, nil) // another operator's, if only from now on
 		return ctrl.Result{}, nil
 	}
-	s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
-	out := r.reconcile(ctx, s)
-	return r.finish(ctx, s, out)
+	edited := parent.Status.ObservedGeneration != parent.Generation
+	return inTurn(&r.turnstile, types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
+		s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
+		return r.finish(ctx, s, r.reconcile(ctx, s))
+	})
 }
 
 func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) outcome {
@@ -165,6 +170,7 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Children.alarm = r.look
+	r.turnstile.places, r.turnstile.wake = parentsPerNamespace, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) }
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil

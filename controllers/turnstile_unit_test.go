@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
@@ -56,8 +57,8 @@ func TestTurnstile(t *testing.T) {
 	for range placesPerParent - 2 {
 		ts.leave(slow)
 	}
-	if len(ts.all) != 0 || len(ts.woken) != 0 {
-		t.Errorf("something is kept: %v %v", ts.all, ts.woken)
+	if len(ts.all)+len(ts.halls)+len(ts.woken) != 0 {
+		t.Errorf("something is kept: %v %v %v", ts.all, ts.halls, ts.woken)
 	}
 }
 
@@ -131,4 +132,107 @@ func TestTurnstilesOfWhoBecomesUrgent(t *testing.T) {
 	if !slices.Equal(woken, []ctrl.Request{deleted, first}) {
 		t.Errorf("woken: %v", woken)
 	}
+}
+
+// The parents of one namespace have so many places together, each in its turn; those of another are not concerned.
+func TestTurnstilesOfOneNamespace(t *testing.T) {
+	var woken []string
+	ts := &turnstiles{places: 4, together: 6, wake: func(req ctrl.Request, _ bool) { woken = append(woken, req.Name) }}
+	parent := func(name string) types.NamespacedName { return types.NamespacedName{Namespace: "evil", Name: name} }
+	inside := func(which types.NamespacedName, kind string, n int) (found int) {
+		for i := range n {
+			if ts.enter(which, requested(kind, i), false) {
+				found++
+			}
+		}
+		return found
+	}
+	if a, b, c := inside(parent("a"), "a", 7), inside(parent("b"), "b", 4), inside(parent("c"), "c", 2); a != 4 || b != 2 || c != 0 {
+		t.Fatalf("inside: %d, %d and %d", a, b, c)
+	}
+	if n := inside(types.NamespacedName{Namespace: "other", Name: "a"}, "x", 5); n != 4 {
+		t.Fatalf("of a stranger's only %d", n)
+	}
+	ts.leave(parent("b"))
+	ts.leave(parent("b"))
+	if want := []string{"b-2", "c-0"}; !slices.Equal(woken, want) { // a has all that it may
+		t.Fatalf("woken: %v, want %v", woken, want)
+	}
+	for range 4 {
+		ts.leave(parent("a"))
+	}
+	if want := []string{"b-2", "c-0", "a-4", "b-3", "c-1", "a-5"}; !slices.Equal(woken, want) {
+		t.Fatalf("woken: %v, want %v", woken, want)
+	}
+	for i := 0; i < len(woken); i++ { //nolint:intrange // it grows
+		ts.arrived(requested(woken[i][:1], int(woken[i][2]-'0')))()
+	}
+	for range 4 {
+		ts.leave(types.NamespacedName{Namespace: "other", Name: "a"})
+	}
+	ts.arrived(requested("x", 4))()
+	if len(woken) != 8 || len(ts.all)+len(ts.halls)+len(ts.woken) != 0 {
+		t.Errorf("woken: %v; kept: %v %v %v", woken, ts.all, ts.halls, ts.woken)
+	}
+}
+
+// Whatever comes and goes: nobody has more than there is, nobody waits where there is a place, and nothing is kept.
+func TestTurnstilesOfAnything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var queue []ctrl.Request
+		inside := map[ctrl.Request]types.NamespacedName{}
+		ts := &turnstiles{places: 2, together: 3, wake: func(req ctrl.Request, _ bool) { queue = append(queue, req) }}
+		come := func(req ctrl.Request, which types.NamespacedName, urgent bool) {
+			done := ts.arrived(req)
+			if ts.enter(which, req, urgent) {
+				inside[req] = which
+			}
+			done()
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			req := requested("r", rapid.IntRange(0, 9).Draw(t, "who"))
+			which, busy := inside[req]
+			switch {
+			case busy:
+				delete(inside, req)
+				ts.leave(which)
+			default:
+				if len(queue) > 0 && rapid.Bool().Draw(t, "woken") {
+					req = queue[0]
+				}
+				if _, busy := inside[req]; busy {
+					continue // the queue holds it back meanwhile
+				}
+				queue = slices.DeleteFunc(queue, func(q ctrl.Request) bool { return q == req })
+				which = types.NamespacedName{Namespace: "n", Name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "parent")}
+				come(req, which, rapid.Bool().Draw(t, "urgent"))
+			}
+			for which, one := range ts.all {
+				if len(one.parked) > 0 && one.taken() < ts.places && ts.halls[which.Namespace].taken() < ts.together {
+					t.Fatalf("%v wait at %s, and there is a place", one.parked, which)
+				}
+			}
+			of := map[types.NamespacedName]int{}
+			for _, which := range inside {
+				of[which]++
+				if of[which] > 2 || len(inside) > 3 {
+					t.Fatalf("inside: %v", inside)
+				}
+			}
+		}
+		for len(inside)+len(queue) > 0 {
+			for req, which := range inside {
+				delete(inside, req)
+				ts.leave(which)
+			}
+			if len(queue) > 0 {
+				req := queue[0]
+				queue = queue[1:]
+				ts.arrived(req)()
+			}
+		}
+		if len(ts.all)+len(ts.halls)+len(ts.woken) != 0 {
+			t.Fatalf("kept: %v %v %v", ts.all, ts.halls, ts.woken)
+		}
+	})
 }
