@@ -95,7 +95,7 @@ const (
 	placesOfParents = 256
 	// placesPerNamespace is how many statuses of one namespace are written at one time where the provider need not be asked.
 	placesPerNamespace = 32
-	// parentsPerNamespace is how many ParentAccounts of one namespace are looked at at one time: a quarter of the workers.
+	// parentsPerNamespace is how many ParentAccounts of one namespace are reconciled at one time: a quarter of the workers.
 	parentsPerNamespace = 8
 )
 
