@@ -271,7 +271,7 @@ func (r *ChildAccountReconciler) countChildren(ctx context.Context, key groupKey
 	}
 	count := 0
 	for _, c := range children.Items {
-		if c.Status.Origin != "" { // only what has an account here: anything can be declared
+		if c.Status.Origin != "" || !c.Suspended() { // what has no account and wants none makes no room
 			count++
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -122,8 +123,8 @@ func TestApprovalIsForWhatWaited(t *testing.T) {
 	one.timer.Stop()
 }
 
-// Resources without an account make no room: anything can be declared.
-func TestWhatIsDeclaredIsNoAccount(t *testing.T) {
+// Resources that have no account and want none make no room.
+func TestWhatIsSuspendedMakesNoRoom(t *testing.T) {
 	r := &ChildAccountReconciler{Client: declared{n: 1000}, Clock: clocktesting.NewFakeClock(noon)}
 	s, _ := edited(0)
 	if n := r.countChildren(t.Context(), groupKey{s.child.ParentKey(), s.child.Namespace}); n != 1 {
@@ -131,7 +132,7 @@ func TestWhatIsDeclaredIsNoAccount(t *testing.T) {
 	}
 }
 
-// declared lists so many resources, of which one has an account.
+// declared lists so many suspended resources, of which one has an account.
 type declared struct {
 	client.Client
 	n int
@@ -139,6 +140,9 @@ type declared struct {
 
 func (d declared) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
 	children := make([]v1alpha1.ChildAccount, d.n)
+	for i := range children {
+		children[i].Spec.Suspend = ptr.To(true)
+	}
 	children[0].Status.Origin = v1alpha1.OriginCreated
 	list.(*v1alpha1.ChildAccountList).Items = children
 	return nil
