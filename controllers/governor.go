@@ -35,6 +35,8 @@ type groupKey struct {
 	namespace string
 }
 
+func groupOf(c *v1alpha1.ChildAccount) groupKey { return groupKey{c.ParentKey(), c.Namespace} }
+
 // group is what is known of such children.
 type group struct {
 	// changed are those that were changed within the window, or are just being changed.
@@ -85,7 +87,7 @@ func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what
 	now := r.Clock.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	key := groupKey{s.child.ParentKey(), s.child.Namespace}
+	key := groupOf(s.child)
 	one := g.group(key)
 	if one.counted.IsZero() || now.Sub(one.counted) > countsFor {
 		one.total, one.counted = r.countChildren(ctx, key), now
@@ -151,7 +153,7 @@ func (g *governor) forget(s *childScope) {
 	g.off.release(s.child.ParentKey(), accountKey(s.child))
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
+	if one := g.groups[groupOf(s.child)]; one != nil {
 		one.withdraw(s.child.UID)
 		delete(one.approved, s.child.UID)
 	}
@@ -161,7 +163,7 @@ func (g *governor) forget(s *childScope) {
 func (g *governor) withdraw(s *childScope) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]; one != nil {
+	if one := g.groups[groupOf(s.child)]; one != nil {
 		one.withdraw(s.child.UID)
 	}
 }
@@ -170,7 +172,7 @@ func (g *governor) withdraw(s *childScope) {
 func (g *governor) tried(s *childScope, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	one := g.groups[groupKey{s.child.ParentKey(), s.child.Namespace}]
+	one := g.groups[groupOf(s.child)]
 	if one == nil {
 		return
 	}
@@ -264,6 +266,7 @@ func (r *ChildAccountReconciler) wakeStopped(key groupKey) func() {
 	}
 }
 
+// countChildren is how many accounts there are, or are to be: what has none and wants none makes no room for changes.
 func (r *ChildAccountReconciler) countChildren(ctx context.Context, key groupKey) int {
 	var children v1alpha1.ChildAccountList
 	if r.List(ctx, &children, append(childrenOfParent(key.parent), client.InNamespace(key.namespace), client.UnsafeDisableDeepCopy)...) != nil {
@@ -271,7 +274,7 @@ func (r *ChildAccountReconciler) countChildren(ctx context.Context, key groupKey
 	}
 	count := 0
 	for _, c := range children.Items {
-		if c.Status.Origin != "" || !c.Suspended() { // what has no account and wants none makes no room
+		if c.Status.Origin != "" || !c.Suspended() {
 			count++
 		}
 	}

@@ -104,7 +104,7 @@ func TestApprovalIsForWhatWaited(t *testing.T) {
 	}
 	s, d := edited(5)
 	r.judge(t.Context(), s, d)
-	one := r.governor.group(groupKey{s.child.ParentKey(), s.child.Namespace})
+	one := r.governor.group(groupOf(s.child))
 	approval := map[string]string{v1alpha1.AnnotationApproveMassChange: one.show().hash}
 	one.timer.Stop()
 
@@ -127,7 +127,7 @@ func TestApprovalIsForWhatWaited(t *testing.T) {
 func TestWhatIsSuspendedMakesNoRoom(t *testing.T) {
 	r := &ChildAccountReconciler{Client: declared{n: 1000}, Clock: clocktesting.NewFakeClock(noon)}
 	s, _ := edited(0)
-	if n := r.countChildren(t.Context(), groupKey{s.child.ParentKey(), s.child.Namespace}); n != 1 {
+	if n := r.countChildren(t.Context(), groupOf(s.child)); n != 1 {
 		t.Errorf("counted %d, want the one that has an account", n)
 	}
 }
