@@ -9,6 +9,8 @@ KUBECTL ?= kubectl
 # What test looks at, and how: make test PKG=./internal/account/... TESTFLAGS='-run TestDiff -v'
 PKG       ?= ./...
 TESTFLAGS ?=
+# In how many processes the specs of controllers run at one time, each with a control plane of its own: twice the cores unless said.
+PROCS     ?=
 
 # With how many inputs make fuzz runs each target; a time such as 1m does too.
 FUZZTIME ?= 20000x
@@ -106,8 +108,7 @@ vet: ## run go vet
 .PHONY: test
 test: ## run the tests: unit, simulator, and against a control plane (PKG=… and TESTFLAGS=… narrow)
 	@assets=$$(hack/controlplane/assets $(if $(TEST_ALL),--with controller-manager --with kubectl)) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
-	race=$$(hack/race -v); set -x; \
-	KUBEBUILDER_ASSETS="$$assets" $(GO) test $$race -p 2 -timeout 40m $(TESTFLAGS) $(PKG)
+	KUBEBUILDER_ASSETS="$$assets" GO='$(GO)' PROCS='$(PROCS)' hack/test '$(PKG)' $(TESTFLAGS)
 
 .PHONY: test-all
 test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too, then make fuzz

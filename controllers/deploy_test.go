@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,10 +52,19 @@ func output(name string, args ...string) []byte {
 	return out
 }
 
+// kustomized is what kustomize has made of directories of this tree, which don't change. Those of make deploy do.
+var kustomized = map[string][]byte{}
+
 // rendered is what kustomize makes of a directory, in its order. kustomize is built where it is not yet.
 func rendered(dir string) []*unstructured.Unstructured {
 	GinkgoHelper()
-	out := output("go", "tool", "-modfile=hack/kustomize/go.mod", "kustomize", "build", dir)
+	out, ok := kustomized[dir]
+	if !ok {
+		out = output("go", "tool", "-modfile=hack/kustomize/go.mod", "kustomize", "build", dir)
+		if strings.HasPrefix(dir, "config/") {
+			kustomized[dir] = out
+		}
+	}
 	var objects []*unstructured.Unstructured
 	for documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(out), len(out)); ; {
 		u := &unstructured.Unstructured{}
@@ -159,6 +169,17 @@ func optionsOf(d *appsv1.Deployment, more ...string) cli.ManagerOptions {
 	return o
 }
 
+// leaseOf is the lease of the operators in a namespace.
+func leaseOf(namespace string) *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "child-account-operator.cpaas.dev"}}
+}
+
+// freeLease takes the lease from whoever has it, as an operator of another spec may that could not give it back.
+func freeLease(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	Expect(client.IgnoreNotFound(k8s.Delete(ctx, leaseOf(namespace)))).To(Succeed())
+}
+
 // freePort is an address that nobody serves at.
 func freePort() string {
 	GinkgoHelper()
@@ -239,13 +260,12 @@ var _ = Describe("config/default", func() {
 		Expect(w.options.MetricsSecure).To(BeTrue())
 		w.options.MetricsAddress, w.options.ProbeAddress = freePort(), freePort()
 		w.applyParent(ctx)
+		freeLease(ctx, operatorNamespace)
 		w.start(ctx)
 		w.applyReady(ctx, "acme-deployed")
 
-		var lease unstructured.Unstructured
-		lease.SetAPIVersion("coordination.k8s.io/v1")
-		lease.SetKind("Lease")
-		Expect(k8s.Get(ctx, client.ObjectKey{Namespace: operatorNamespace, Name: "child-account-operator.cpaas.dev"}, &lease)).To(Succeed())
+		lease := leaseOf(operatorNamespace)
+		Expect(k8s.Get(ctx, clientKey(lease), lease)).To(Succeed())
 
 		c := insecure()
 		for _, probe := range []*corev1.Probe{d.Spec.Template.Spec.Containers[0].LivenessProbe, d.Spec.Template.Spec.Containers[0].ReadinessProbe} {
@@ -268,23 +288,17 @@ var _ = Describe("config/default", func() {
 	})
 })
 
-var _ = Describe("config/namespaced", func() {
+// Its namespaces have fixed names, and it must do without config/default's rights: it has a control plane that never had them.
+var _ = Describe("config/namespaced", Ordered, ContinueOnFailure, func() {
 	var objects []*unstructured.Unstructured
 
-	// What it needs beforehand: the namespaces, and nothing of config/default's rights.
-	BeforeEach(func(ctx SpecContext) {
+	// What it needs beforehand: the namespaces.
+	BeforeAll(func(ctx SpecContext) {
 		objects = rendered("config/namespaced")
-		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "telephony"}}
-		Expect(client.IgnoreAlreadyExists(k8s.Create(ctx, ns))).To(Succeed())
-		var clusterWide []*unstructured.Unstructured
-		for _, u := range rendered("config/default") {
-			if u.GetKind() == "ClusterRoleBinding" {
-				clusterWide = append(clusterWide, u)
-				Expect(k8s.Delete(ctx, u.DeepCopy())).To(Succeed())
-			}
+		startOwnControlPlane()
+		for _, name := range []string{operatorNamespace, "telephony"} {
+			Expect(k8s.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
 		}
-		DeferCleanup(deploy)
-		Expect(clusterWide).NotTo(BeEmpty())
 		Expect(install(ctx, objects)).To(BeEmpty(), "warnings of the API server")
 		for _, p := range permissions {
 			for _, verb := range strings.Fields(p.verbs) {
@@ -319,7 +333,6 @@ var _ = Describe("config/namespaced", func() {
 		w.options = optionsOf(managerOf(objects), "--installation-id=blue")
 		Expect(w.options.Namespaces).To(Equal([]string{"telephony"}))
 		w.applyParent(ctx)
-		DeferCleanup(func(ctx SpecContext) { Expect(k8s.Delete(ctx, w.credentials())).To(Succeed()) })
 		w.start(ctx)
 		c := w.applyReady(ctx, "acme-here", func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
 		claim := w.account("acme-here").Text("account_custom_data")
@@ -342,17 +355,13 @@ var _ = Describe("config/namespaced", func() {
 		Expect(w.account("acme-here").Active()).To(BeTrue())
 		reader := rendered("config/namespaced/crd-reader")
 		Expect(install(ctx, reader)).To(BeEmpty())
-		DeferCleanup(func(ctx SpecContext) {
-			for _, u := range reader {
-				Expect(k8s.Delete(ctx, u.DeepCopy())).To(Succeed())
-			}
-		})
 		Eventually(func() error { return k8s.Get(ctx, clientKey(c), c) }).Should(beNotFound())
 		Expect(w.account("acme-here").Active()).To(BeFalse())
 	})
 })
 
-var _ = DescribeTable("make deploy puts the image in; make undeploy leaves the kinds and the namespace",
+// In one process: all write the same files below bin.
+var _ = DescribeTable("make deploy puts the image in; make undeploy leaves the kinds and the namespace", Ordered, ContinueOnFailure,
 	func(dir string) {
 		const image = "registry.example:5000/telephony/operator@sha256:0123"
 		deployed := rendered(overlay("deploy", dir, image))

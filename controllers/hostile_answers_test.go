@@ -18,6 +18,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/simulator"
@@ -223,7 +224,7 @@ var _ = Describe("1,000 ParentAccounts with broken credentials", func() {
 		})
 		Eventually(func(g Gomega) {
 			var list v1alpha1.ParentAccountList
-			g.Expect(k8s.List(ctx, &list)).To(Succeed())
+			g.Expect(k8s.List(ctx, &list, client.InNamespace(w.ns))).To(Succeed())
 			stalled := 0
 			for i := range list.Items {
 				if s := summarize(g, &list.Items[i]); s.flags == v1alpha1.ConditionStalled {

@@ -214,20 +214,48 @@ func (u *rightsUsed) recording(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
+// rightsEntry is the report entry in which each process of the suite says what was used in it: "verb resource", one a line.
+const rightsEntry = "rights used"
+
+var _ = AfterSuite(func() {
+	used.mu.Lock()
+	defer used.mu.Unlock()
+	AddReportEntry(rightsEntry, strings.Join(slices.Sorted(maps.Keys(used.set)), "\n"), ReportEntryVisibilityNever)
+})
+
+// rightsUsedIn are the rights that the operator used in all processes of the suite.
+func rightsUsedIn(r Report) map[string]bool {
+	all := map[string]bool{}
+	processes := 0
+	for _, spec := range r.SpecReports {
+		for _, entry := range spec.ReportEntries {
+			if entry.Name == rightsEntry {
+				processes++
+				for right := range strings.SplitSeq(entry.GetRawValue().(string), "\n") {
+					all[right] = true
+				}
+			}
+		}
+	}
+	Expect(processes).To(Equal(r.SuiteConfig.ParallelTotal), "every process says which rights it used")
+	return all
+}
+
 // A right that no spec has needed is one too many, or one that no spec tries.
 var _ = ReportAfterSuite("The operator has used all of its rights", func(r Report) {
 	if !r.SuiteSucceeded || r.PreRunStats.SpecsThatWillRun != r.PreRunStats.TotalSpecs {
 		return
 	}
+	used := rightsUsedIn(r)
 	var unused []string
 	for _, p := range permissions {
 		for _, verb := range strings.Fields(p.verbs) {
 			right := verb + " " + p.resource
-			streamed := verb == "list" && used.set["watch "+p.resource] // a list before a watch is for older API servers
-			if !used.set[right] && !streamed {
+			streamed := verb == "list" && used["watch "+p.resource] // a list before a watch is for older API servers
+			if !used[right] && !streamed {
 				unused = append(unused, p.role+": "+right)
 			}
 		}
 	}
-	Expect(unused).To(BeEmpty(), "what was used: %v", slices.Sorted(maps.Keys(used.set)))
+	Expect(unused).To(BeEmpty(), "what was used: %v", slices.Sorted(maps.Keys(used)))
 })

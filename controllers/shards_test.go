@@ -162,6 +162,7 @@ func (w *world) release(ctx context.Context, objects []*unstructured.Unstructure
 	o.config, o.options = configOf(user), optionsOf(d)
 	o.options.MetricsAddress, o.options.ProbeAddress = "0", "0"
 	s := o.noted()
+	freeLease(ctx, d.Namespace)
 	o.start(ctx)
 	DeferCleanup(o.stop)
 	return s

@@ -16,13 +16,11 @@ var _ = Describe("A replica that stands by", func() {
 	It("has seen all, and makes no call and no write before it leads", func(ctx SpecContext) {
 		w := newWorld(ctx)
 		now := metav1.NewMicroTime(time.Now())
-		lease := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: "child-account-operator.cpaas.dev"},
-			Spec: coordinationv1.LeaseSpec{
-				HolderIdentity: ptr.To("another replica"), LeaseDurationSeconds: ptr.To[int32](3600), AcquireTime: &now, RenewTime: &now,
-			},
+		lease := leaseOf(operatorNamespace)
+		lease.Spec = coordinationv1.LeaseSpec{
+			HolderIdentity: ptr.To("another replica"), LeaseDurationSeconds: ptr.To[int32](3600), AcquireTime: &now, RenewTime: &now,
 		}
-		_ = k8s.Delete(ctx, lease.DeepCopy()) // of another spec
+		freeLease(ctx, operatorNamespace)
 		Expect(k8s.Create(ctx, lease)).To(Succeed())
 		w.options.LeaderElect, w.options.LeaderElectionNamespace = true, operatorNamespace
 		p, c := w.applyParent(ctx), w.apply(ctx, "acme-waiting", deactivating)

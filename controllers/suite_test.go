@@ -46,28 +46,20 @@ var (
 
 func TestControllers(t *testing.T) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(20 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute) // a machine may have much else to do
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
 	SetDefaultConsistentlyDuration(500 * time.Millisecond)
 	RunSpecs(t, "Controllers")
 }
 
+// Specs may run in several processes at one time (make test has them so). Each process has a control plane and a provider of
+// its own: they share nothing.
 var _ = BeforeSuite(func(ctx SpecContext) {
 	ctrl.SetLogger(zap.New(zap.WriteTo(logs), zap.UseDevMode(false), zap.Level(zapDebug)))
-	control := &envtest.Environment{
-		CRDDirectoryPaths:     []string{"../config/crd/bases"},
-		ErrorIfCRDPathMissing: true,
-	}
-	var err error
-	config, err = control.Start()
-	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(control.Stop)
-	kubeconfig = control.KubeConfig
-	config.QPS, config.Burst = 1000, 2000
-	k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
-	Expect(err).NotTo(HaveOccurred())
+	startControlPlane()
 	deploy(ctx)
 
+	var err error
 	key, err = rsa.GenerateKey(rand.Reader, 2048)
 	Expect(err).NotTo(HaveOccurred())
 	provider = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -75,6 +67,35 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}))
 	DeferCleanup(provider.Close)
 }, NodeTimeout(3*time.Minute))
+
+// startControlPlane starts an etcd and a kube-apiserver with our CRDs, until the clean-up, for all that follows.
+func startControlPlane() {
+	GinkgoHelper()
+	control := &envtest.Environment{
+		CRDDirectoryPaths:        []string{"../config/crd/bases"},
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: controlPlanePatience,
+		ControlPlaneStopTimeout:  controlPlanePatience,
+	}
+	DeferCleanup(control.Stop)
+	started, err := control.Start()
+	Expect(err).NotTo(HaveOccurred())
+	config, kubeconfig = started, control.KubeConfig
+	config.QPS, config.Burst = 1000, 2000
+	k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// startOwnControlPlane is for specs that change what is the whole cluster's. The suite's control plane is back after them.
+func startOwnControlPlane() {
+	GinkgoHelper()
+	suiteConfig, suiteKubeconfig, suiteClient := config, kubeconfig, k8s
+	DeferCleanup(func() { config, kubeconfig, k8s = suiteConfig, suiteKubeconfig, suiteClient })
+	startControlPlane()
+}
+
+// controlPlanePatience is how long a control plane may take to start or stop on a machine that has much else to do.
+const controlPlanePatience = 2 * time.Minute
 
 // world is what one spec has: a namespace, a simulator with one parent account, and an operator.
 type world struct {
@@ -127,7 +148,7 @@ func (w *world) start(_ context.Context, otherEndpoints ...string) {
 	w.stop = func() {
 		cancel()
 		// Told to stop while it starts, it may say so.
-		Eventually(done).Should(Receive(Or(BeNil(), MatchError(ContainSubstring(context.Canceled.Error())))))
+		Eventually(done).WithTimeout(gracefulStop).Should(Receive(Or(BeNil(), MatchError(ContainSubstring(context.Canceled.Error())))))
 		w.stop = func() {}
 	}
 }
@@ -143,7 +164,8 @@ func (w *world) cleanUp(ctx SpecContext) {
 	}
 }
 
-// sweep removes what a spec has made in a namespace, after a last look at it.
+// sweep removes what a spec has made in a namespace, and looks at how it was at the end. It removes first: later operators
+// see the whole cluster.
 func (w *world) sweep(ctx context.Context, ns string) {
 	GinkgoHelper()
 	if w.stop != nil {
@@ -151,16 +173,16 @@ func (w *world) sweep(ctx context.Context, ns string) {
 	}
 	var children v1alpha1.ChildAccountList
 	Expect(k8s.List(ctx, &children, client.InNamespace(ns))).To(Succeed())
-	for i := range children.Items {
-		expectInvariants(&children.Items[i])
-	}
-	kept := slices.DeleteFunc(children.Items, func(c v1alpha1.ChildAccount) bool { return len(c.Finalizers) == 0 })
+	kept := slices.DeleteFunc(slices.Clone(children.Items), func(c v1alpha1.ChildAccount) bool { return len(c.Finalizers) == 0 })
 	inParallel(len(kept), func(i int) error {
 		patch := []byte(`{"metadata":{"finalizers":null}}`)
 		return client.IgnoreNotFound(k8s.Patch(ctx, &kept[i], client.RawPatch("application/merge-patch+json", patch)))
 	})
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
+	for i := range children.Items {
+		expectInvariants(&children.Items[i])
+	}
 }
 
 // inParallel does n things, some at a time.
