@@ -374,7 +374,7 @@ func (c *cage) expectNothingShown() {
 }
 
 var _ = Describe("Canaries", func() {
-	It("none shows, whatever the provider repeats and whichever way it goes", func(ctx SpecContext) {
+	It("none shows, whatever the provider repeats and whichever way it goes", takesLong, func(ctx SpecContext) {
 		c := newCage(ctx)
 		p := c.run()
 		By("creation")

@@ -172,8 +172,7 @@ func (m *requestMeter) costs(w *world) costs {
 func (m *requestMeter) atRest(w *world) (now costs) {
 	GinkgoHelper()
 	Eventually(func() bool {
-		before := now
-		working := gauge(activeWorkers)
+		before, working := now, gauge(activeWorkers)
 		now = m.costs(w)
 		return working == 0 && maps.Equal(before, now)
 	}).WithPolling(500 * time.Millisecond).WithTimeout(time.Minute).Should(BeTrue())
@@ -181,7 +180,7 @@ func (m *requestMeter) atRest(w *world) (now costs) {
 }
 
 var _ = Describe("The operator's costs", func() {
-	It("stay within their limits", func(ctx SpecContext) {
+	It("stay within their limits", takesLong, func(ctx SpecContext) {
 		meter := &requestMeter{counts: costs{}}
 		w := newWorld(ctx)
 		w.config = meter.on(operatorConfig())
@@ -233,7 +232,7 @@ var _ = Describe("The operator's costs", func() {
 })
 
 var _ = Describe("The same change of 500 accounts", func() {
-	It("is five calls", func(ctx SpecContext) {
+	It("is five calls", Serial, func(ctx SpecContext) {
 		onlyInTestAll()
 		const accounts, calls = 500, 5 // of maxBatchSize, 100 unless said otherwise
 		w := newWorld(ctx)

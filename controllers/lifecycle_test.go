@@ -98,7 +98,8 @@ var orders = [][]client.Object{
 	{&v1alpha1.ChildAccount{}, &v1alpha1.ParentAccount{}, &corev1.Secret{}},
 }
 
-var _ = Describe("Beside a real kube-controller-manager", Serial, Ordered, ContinueOnFailure, func() {
+// In order, in one process: it is there for this process's control plane, and for no other spec.
+var _ = Describe("Beside a real kube-controller-manager", Ordered, ContinueOnFailure, takesLong, func() {
 	var manager *controllerManager
 	BeforeAll(func() { manager = startControllerManager() })
 
