@@ -47,7 +47,7 @@ var (
 func TestControllers(t *testing.T) {
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(time.Minute) // a machine may have much else to do
-	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
 	SetDefaultConsistentlyDuration(500 * time.Millisecond)
 	RunSpecs(t, "Controllers")
 }
@@ -108,6 +108,8 @@ type world struct {
 	options cli.ManagerOptions
 	// config is how the operator reaches the API server.
 	config *rest.Config
+	// disposable is a world whose control plane ends with it: nothing has to be removed.
+	disposable bool
 	stop   func()
 }
 
@@ -173,16 +175,24 @@ func (w *world) sweep(ctx context.Context, ns string) {
 	}
 	var children v1alpha1.ChildAccountList
 	Expect(k8s.List(ctx, &children, client.InNamespace(ns))).To(Succeed())
-	kept := slices.DeleteFunc(slices.Clone(children.Items), func(c v1alpha1.ChildAccount) bool { return len(c.Finalizers) == 0 })
+	if !w.disposable {
+		remove(ctx, ns, slices.Clone(children.Items))
+	}
+	for i := range children.Items {
+		expectInvariants(&children.Items[i])
+	}
+}
+
+// remove removes the ChildAccounts and all ParentAccounts of a namespace, whose finalizers nobody waits for.
+func remove(ctx context.Context, ns string, children []v1alpha1.ChildAccount) {
+	GinkgoHelper()
+	kept := slices.DeleteFunc(children, func(c v1alpha1.ChildAccount) bool { return len(c.Finalizers) == 0 })
 	inParallel(len(kept), func(i int) error {
 		patch := []byte(`{"metadata":{"finalizers":null}}`)
 		return client.IgnoreNotFound(k8s.Patch(ctx, &kept[i], client.RawPatch("application/merge-patch+json", patch)))
 	})
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
-	for i := range children.Items {
-		expectInvariants(&children.Items[i])
-	}
 }
 
 // inParallel does n things, some at a time.
