@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -110,7 +109,7 @@ type world struct {
 	config *rest.Config
 	// disposable is a world whose control plane ends with it: nothing has to be removed.
 	disposable bool
-	stop   func()
+	stop       func()
 }
 
 // newWorld makes the namespace and the simulator; nothing runs yet.
@@ -176,20 +175,23 @@ func (w *world) sweep(ctx context.Context, ns string) {
 	var children v1alpha1.ChildAccountList
 	Expect(k8s.List(ctx, &children, client.InNamespace(ns))).To(Succeed())
 	if !w.disposable {
-		remove(ctx, ns, slices.Clone(children.Items))
+		removeFrom(ctx, ns, children.Items)
 	}
 	for i := range children.Items {
 		expectInvariants(&children.Items[i])
 	}
 }
 
-// remove removes the ChildAccounts and all ParentAccounts of a namespace, whose finalizers nobody waits for.
-func remove(ctx context.Context, ns string, children []v1alpha1.ChildAccount) {
+// removeFrom removes the ChildAccounts and all ParentAccounts of a namespace, whose finalizers nobody waits for.
+func removeFrom(ctx context.Context, ns string, children []v1alpha1.ChildAccount) {
 	GinkgoHelper()
-	kept := slices.DeleteFunc(children, func(c v1alpha1.ChildAccount) bool { return len(c.Finalizers) == 0 })
-	inParallel(len(kept), func(i int) error {
+	inParallel(len(children), func(i int) error {
+		if len(children[i].Finalizers) == 0 {
+			return nil
+		}
+		kept := &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: children[i].Name}}
 		patch := []byte(`{"metadata":{"finalizers":null}}`)
-		return client.IgnoreNotFound(k8s.Patch(ctx, &kept[i], client.RawPatch("application/merge-patch+json", patch)))
+		return client.IgnoreNotFound(k8s.Patch(ctx, kept, client.RawPatch("application/merge-patch+json", patch)))
 	})
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
 	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
