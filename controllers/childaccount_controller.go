@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -46,8 +45,8 @@ type ChildAccountReconciler struct {
 	WatchNamespaces bool
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
-	// Recorder writes events.
-	Recorder events.EventRecorder
+	// Recorder emits events.
+	Recorder EventRecorder
 	// Clock is the time; tests set their own.
 	Clock clock.Clock
 	// Installation tells the claims of this installation from others' (--installation-id).

@@ -151,7 +151,7 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	field, _ := s.schema.Field("active")
 	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
 	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), after: out.after, stuck: out.reason != ""}
+		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), brief: out.brief, after: out.after, stuck: out.reason != ""}
 	}
 	if err := r.noteDeactivation(ctx, s); err != nil {
 		return broken(v1alpha1.ReasonDeleting, err)

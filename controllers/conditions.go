@@ -142,7 +142,7 @@ func shortened(message string) string {
 // write is the only place where conditions are set. pastGrace turns a Ready that would stay as before into Unknown.
 func (t table) write(conditions *[]metav1.Condition, generation int64, o outcome, now time.Time) {
 	v := t.row(o.reason)
-	message := shortened(o.message)
+	message := shortened(o.within(longestMessage))
 	set := func(kind string, status metav1.ConditionStatus) {
 		meta.SetStatusCondition(conditions, metav1.Condition{
 			Type: kind, Status: status, Reason: o.reason, Message: message,

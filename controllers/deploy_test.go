@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -21,9 +27,12 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
@@ -149,7 +158,7 @@ func only[T any](objects []*unstructured.Unstructured, kind, name string) *T {
 
 func managerOf(objects []*unstructured.Unstructured) *appsv1.Deployment {
 	GinkgoHelper()
-	at := slices.IndexFunc(objects, func(u *unstructured.Unstructured) bool { return u.GetKind() == "Deployment" })
+	at := slices.IndexFunc(objects, isDeployment)
 	Expect(at).NotTo(Equal(-1), "no Deployment")
 	return only[appsv1.Deployment](objects, "Deployment", objects[at].GetName())
 }
@@ -232,6 +241,37 @@ func haveCode(code int) types.GomegaMatcher {
 	return WithTransform(func(a answer) int { return a.code }, Equal(code))
 }
 
+// deployable are the directories of config/ that make deploy installs.
+var deployable = []string{"config/default", "config/namespaced", "config/shards/rest", "config/shards/b"}
+
+// forEachDeployable is a table entry for each of them.
+func forEachDeployable() (entries []TableEntry) {
+	for _, dir := range deployable {
+		entries = append(entries, Entry(nil, dir))
+	}
+	return entries
+}
+
+var _ = It("has a configuration in the tables here for everything in config/ that runs the operator in a cluster", func() {
+	var running []string
+	Expect(filepath.WalkDir("../config", func(path string, d fs.DirEntry, err error) error {
+		if d == nil || d.Name() != "kustomization.yaml" {
+			return err
+		}
+		dir, err := filepath.Rel("..", filepath.Dir(path))
+		partOf := func(whole string) bool { return strings.HasPrefix(dir, whole+"/") }
+		objects := rendered(dir)
+		if slices.ContainsFunc(objects, isDeployment) && slices.ContainsFunc(objects, isRole) && !slices.ContainsFunc(running, partOf) {
+			running = append(running, dir)
+		}
+		return err
+	})).To(Succeed())
+	Expect(running).To(ConsistOf(deployable))
+})
+
+func isDeployment(u *unstructured.Unstructured) bool { return u.GetKind() == "Deployment" }
+func isRole(u *unstructured.Unstructured) bool       { return u.GetKind() == "Role" }
+
 var _ = DescribeTable("A Pod of the Deployment meets the restricted standard of Pod Security",
 	func(ctx SpecContext, dir string) {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "restricted-", Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
@@ -245,12 +285,121 @@ var _ = DescribeTable("A Pod of the Deployment meets the restricted standard of 
 		}
 		Expect(pod(func(*corev1.PodSpec) {})).To(Succeed())
 		Expect(pod(func(s *corev1.PodSpec) { s.Containers[0].SecurityContext.Capabilities = nil })).To(MatchError(ContainSubstring("violates PodSecurity")))
+		Expect(pod(func(s *corev1.PodSpec) { s.SecurityContext.RunAsNonRoot = nil })).To(MatchError(ContainSubstring("violates PodSecurity")))
 		Expect(*template.Spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem).To(BeTrue())
 		Expect(*template.Spec.TerminationGracePeriodSeconds).To(BeNumerically(">", 45), "a write to the provider is waited for")
 	},
-	Entry(nil, "config/default"),
-	Entry(nil, "config/namespaced"),
+	forEachDeployable(),
 )
+
+// OpenShift gives each namespace a range of ids of its own and refuses a Pod that names any other.
+var _ = DescribeTable("A Pod of the Deployment leaves its user and groups to the image, or to the cluster",
+	func(dir string) {
+		template, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&managerOf(rendered(dir)).Spec.Template)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(fieldsNamed(template, "", "runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "runAsUserName")).To(BeEmpty())
+		Expect(fieldsNamed(template, "", "runAsNonRoot")).To(Equal([]string{".spec.securityContext.runAsNonRoot"}))
+	},
+	forEachDeployable(),
+)
+
+// fieldsNamed are the paths of the fields with one of the names, wherever they are in an object.
+func fieldsNamed(in any, path string, wanted ...string) (paths []string) {
+	switch in := in.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(in)) {
+			if slices.Contains(wanted, key) {
+				paths = append(paths, path+"."+key)
+			}
+			paths = append(paths, fieldsNamed(in[key], path+"."+key, wanted...)...)
+		}
+	case []any:
+		for i := range in {
+			paths = append(paths, fieldsNamed(in[i], fmt.Sprintf("%s[%d]", path, i), wanted...)...)
+		}
+	}
+	return paths
+}
+
+var _ = DescribeTable("The NetworkPolicy lets the Pods of the Deployment reach DNS, the provider and the API server, wherever clusters have them",
+	func(dir string) {
+		objects := rendered(dir)
+		d := managerOf(objects)
+		var open []string
+		for _, u := range objects {
+			var policy networkingv1.NetworkPolicy
+			if u.GetKind() != "NetworkPolicy" {
+				continue
+			}
+			Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &policy)).To(Succeed())
+			selector, err := metav1.LabelSelectorAsSelector(&policy.Spec.PodSelector)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(policy.Namespace).To(Equal(d.Namespace))
+			Expect(selector.Matches(labels.Set(d.Spec.Template.Labels))).To(BeTrue(), policy.Name)
+			for _, rule := range policy.Spec.Egress {
+				Expect(rule.To).To(BeEmpty(), "addresses are not known beforehand")
+				for _, port := range rule.Ports {
+					open = append(open, fmt.Sprintf("%s %s", *port.Protocol, port.Port))
+				}
+			}
+		}
+		Expect(open).To(ConsistOf(
+			"UDP 53", "TCP 53", "UDP 5353", "TCP 5353", // OpenShift's DNS Pods listen at 5353
+			"TCP 443", "TCP 6443", "TCP 6444", "TCP 8443", "TCP 16443",
+		))
+		page, err := os.ReadFile("../docs/operations.md")
+		Expect(err).NotTo(HaveOccurred())
+		_, network, _ := strings.Cut(string(page), "\n## Network\n")
+		network, _, _ = strings.Cut(network, "\n## ")
+		for _, port := range open {
+			Expect(network).To(MatchRegexp(`\b%s\b`, strings.Fields(port)[1]), "docs/operations.md, Network")
+		}
+	},
+	forEachDeployable(),
+)
+
+var _ = DescribeTable("A Pod of the Deployment has the memory that docs/performance.md has measured",
+	func(dir string) {
+		resources := managerOf(rendered(dir)).Spec.Template.Spec.Containers[0].Resources
+		measured := measuredMemory()
+		Expect(measured).To(And(HaveKey("1,000"), HaveKey("10,000")))
+		Expect(resources.Requests.Memory().Value()).To(BeNumerically(">=", measured["1,000"]), "requested, for 1,000 accounts")
+		Expect(resources.Limits.Memory().Value()).To(BeNumerically(">=", 2*measured["10,000"]), "the limit, for twice as much as 10,000 accounts take")
+	},
+	forEachDeployable(),
+)
+
+var _ = It("docs/operations.md asks for as much memory as docs/performance.md has measured", func() {
+	page, err := os.ReadFile("../docs/operations.md")
+	Expect(err).NotTo(HaveOccurred())
+	measured := measuredMemory()
+	rows := regexp.MustCompile(`(?m)^\| ([\d,]+) \| (\d+Mi) \| (\d+Mi) \|$`).FindAllStringSubmatch(string(page), -1)
+	Expect(rows).NotTo(BeEmpty())
+	for _, row := range rows {
+		Expect(measured).To(HaveKey(row[1]))
+		request, limit := resource.MustParse(row[2]), resource.MustParse(row[3])
+		Expect(request.Value()).To(BeNumerically(">=", measured[row[1]]), row[0])
+		Expect(limit.Value()).To(BeNumerically(">=", 2*measured[row[1]]), row[0])
+	}
+})
+
+// measuredMemory are the bytes that the operator took at most, by how many accounts there were, as docs/performance.md has them.
+func measuredMemory() map[string]int64 {
+	GinkgoHelper()
+	page, err := os.ReadFile("../docs/performance.md")
+	Expect(err).NotTo(HaveOccurred())
+	table := regexp.MustCompile(`(?s)\n\| accounts \|([^\n]*)\|\n.*?\n\| memory of the operator at most[^|]*\|([^\n]*)\|\n`).FindSubmatch(page)
+	Expect(table).NotTo(BeNil(), "no row with the operator's memory")
+	accounts, memory := strings.Split(string(table[1]), "|"), strings.Split(string(table[2]), "|")
+	Expect(memory).To(HaveLen(len(accounts)))
+	out := map[string]int64{}
+	for i := range accounts {
+		megabytes, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(memory[i]), " MB"), 10, 64)
+		Expect(err).NotTo(HaveOccurred())
+		out[strings.TrimSpace(accounts[i])] = megabytes * 1e6
+	}
+	return out
+}
 
 var _ = Describe("config/default", func() {
 	It("runs: elects itself, is alive and ready, shows its metrics to those who may see them", func(ctx SpecContext) {
@@ -375,10 +524,7 @@ var _ = DescribeTable("make deploy puts the image in; make undeploy leaves the k
 			return stay
 		})))
 	},
-	Entry(nil, "config/default"),
-	Entry(nil, "config/namespaced"),
-	Entry(nil, "config/shards/rest"),
-	Entry(nil, "config/shards/b"),
+	forEachDeployable(),
 )
 
 // overlay is the directory that make deploy or undeploy works with.

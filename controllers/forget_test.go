@@ -30,7 +30,7 @@ var _ = Describe("A resource that goes without being let go", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(controllers.Index(ctx, mgr.GetFieldIndexer())).To(Succeed())
 		r := &controllers.ChildAccountReconciler{
-			Client: mgr.GetClient(), Parents: &directory.Registry{}, Recorder: mgr.GetEventRecorder("spec"), Clock: clock.RealClock{}, Concurrency: 1,
+			Client: mgr.GetClient(), Parents: &directory.Registry{}, Recorder: controllers.NewEventRecorder(mgr.GetEventRecorder("spec")), Clock: clock.RealClock{}, Concurrency: 1,
 		}
 		Expect(r.SetupWithManager(mgr)).To(Succeed())
 		running, stop := context.WithCancel(context.Background())

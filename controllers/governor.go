@@ -226,9 +226,18 @@ func (o *group) stop(s *childScope, wants intent, wake func(), why string) *outc
 	if !o.settled {
 		return &outcome{}
 	}
-	return &outcome{reason: v1alpha1.ReasonAwaitingApproval, message: fmt.Sprintf(
-		"%s waits: %s: %s. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
-		wants.what, why, o.show().list, s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, o.show().hash)}
+	return awaitingApproval(wants.what, why, o.show().list, fmt.Sprintf("To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
+		s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, o.show().hash))
+}
+
+// awaitingApproval is the outcome of a change that waits. Where there is little room, the command is whole and the list left out.
+func awaitingApproval(what, why, list, approve string) *outcome {
+	rest := fmt.Sprintf(" waits: %s. %s", why, approve)
+	return &outcome{
+		reason:  v1alpha1.ReasonAwaitingApproval,
+		message: fmt.Sprintf("%s waits: %s: %s. %s", what, why, list, approve),
+		brief:   truncated(what, longestNote-len(rest)) + rest,
+	}
 }
 
 // show puts together what a message says of all that is stopped; the hash tells it from anything else.

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
 
@@ -17,6 +18,8 @@ type outcome struct {
 	reason string
 	// message is for people. It never holds a secret.
 	message string
+	// brief is what is said instead where there is no room for the message; "" truncates the message.
+	brief string
 	// retry is how to come back where it is otherwise than the table's row has it.
 	retry *retry
 	// after is how long the provider asked to wait at least.
@@ -35,6 +38,14 @@ type outcome struct {
 	held bool
 	// err is a failure on the way to the API server: to be tried again as the workqueue sees fit.
 	err error
+}
+
+// within is the text for a place with room for so many bytes, where it may still have to be truncated.
+func (o outcome) within(most int) string {
+	if len(o.message) <= most {
+		return o.message
+	}
+	return cmp.Or(o.brief, o.message)
 }
 
 // secretState is the ConnectionSecretReady condition.

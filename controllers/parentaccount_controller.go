@@ -8,7 +8,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -37,8 +36,8 @@ type ParentAccountReconciler struct {
 	Connect Connect
 	// AllowedEndpoints are the addresses that may be talked to (--allowed-endpoints).
 	AllowedEndpoints []string
-	// Recorder writes events.
-	Recorder events.EventRecorder
+	// Recorder emits events.
+	Recorder EventRecorder
 	// Clock is the time; tests set their own.
 	Clock clock.Clock
 	// Concurrency is how many ParentAccounts are reconciled at one time.

@@ -75,6 +75,7 @@ var notRun = []exception{
 	{"docs/operations.md", "make deploy CONFIG=…", ownFlags},
 	{"docs/operations.md", "scrape_configs:*", another},
 	{"docs/operations.md", "kubectl delete -k config/default", warning},
+	{"docs/operations.md", "kubectl top *", nodes},
 
 	{"docs/performance.md", "make bench", testsThat},
 	{"docs/performance.md", "kubectl wait *", mention},
@@ -233,6 +234,9 @@ var asides = []aside{
 	{page: "docs/operations.md", words: "--installation-id=blue", file: "config/own/kustomization.yaml", after: `
 		make deploy CONFIG=config/own IMG=registry.example/child-account-operator:v1
 		kubectl get deployment -n child-account-operator-system child-account-operator-controller-manager -o jsonpath='{..args}' | grep -- --installation-id=blue`},
+	{page: "docs/operations.md", words: "value: 256Mi", file: "config/own/kustomization.yaml", after: `
+		make deploy CONFIG=config/own IMG=registry.example/child-account-operator:v1
+		kubectl get deployment -n child-account-operator-system child-account-operator-controller-manager -o jsonpath='{..requests.memory}' | grep -x 256Mi`},
 	{page: "docs/operations.md", words: "kubectl label namespace monitoring",
 		before: "kubectl create namespace monitoring && kubectl create serviceaccount prometheus -n monitoring",
 		after:  "kubectl get clusterrole child-account-operator-metrics-reader"},

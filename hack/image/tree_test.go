@@ -49,6 +49,30 @@ func TestDockerfileMakesTheSame(t *testing.T) {
 	}
 }
 
+// The kubelet lets a Pod with runAsNonRoot and no runAsUser start only where the image's user is a number, and not root's.
+func TestUserIsANumberAndNotRoot(t *testing.T) {
+	nonRoot := regexp.MustCompile(`^[1-9][0-9]*(:[1-9][0-9]*)?$`)
+	index, _, _ := made(t, two)
+	for platform, image := range imagesOf(t, index) {
+		config, err := image.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !nonRoot.MatchString(config.Config.User) {
+			t.Errorf("the image for %s has the user %q", platform, config.Config.User)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(top, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := strings.Split(string(text), "\nFROM ")
+	users := regexp.MustCompile(`(?m)^USER (.*)$`).FindAllStringSubmatch(stages[len(stages)-1], -1)
+	if len(users) != 1 || !nonRoot.MatchString(users[0][1]) {
+		t.Errorf("the Dockerfile's image has the users %q", users)
+	}
+}
+
 // What the binary is built from is let through by .dockerignore, and nothing of it is kept out.
 func TestDockerignoreLetsTheSourcesIn(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(top, ".dockerignore"))

@@ -221,7 +221,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}
 	parents := &directory.Registry{}
 	(&controllers.Gauges{Cache: mgr.GetClient(), Parents: parents, Clock: o.Clock}).Show()
-	recorder := mgr.GetEventRecorder("child-account-operator")
+	recorder := controllers.NewEventRecorder(mgr.GetEventRecorder("child-account-operator"))
 	connections, err := connectionSecrets(ctx, mgr, o.Namespaces)
 	if err != nil {
 		return err
