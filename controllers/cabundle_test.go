@@ -41,8 +41,9 @@ func (w *world) secure(a *authority) *secured {
 	s := &secured{Server: httptest.NewUnstartedServer(w.sim.Handler())}
 	s.present.Store(a)
 	s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		return &tls.Config{Certificates: []tls.Certificate{s.present.Load().certificate}}, nil
+		return simulator.TLSConfig(s.present.Load().certificate), nil
 	}}
+	s.EnableHTTP2 = true
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	DeferCleanup(s.Close)

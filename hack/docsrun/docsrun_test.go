@@ -165,6 +165,7 @@ func (r *reader) settle(ctx context.Context, t *testing.T, cluster *stack.Cluste
 	}
 	private := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(to))
 	private.Config.ErrorLog = log.New(io.Discard, "", 0) // who does not trust it yet says so
+	private.EnableHTTP2 = true
 	private.StartTLS()
 	t.Cleanup(private.Close)
 	authority := certificate(private.Certificate())

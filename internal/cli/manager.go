@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -60,6 +61,9 @@ type ManagerOptions struct {
 	Clock clock.Clock
 	// SkipNameValidation lets tests start several managers in one process.
 	SkipNameValidation bool
+	// HTTP2 are the settings of HTTP/2 connections to the provider; nil: those of voximplant.NewTransport. Tests shorten the
+	// time-outs of pings.
+	HTTP2 *http.HTTP2Config
 	// ChildConcurrency is how many ChildAccounts are reconciled at one time; 0 is childConcurrency. Tests have few.
 	ChildConcurrency int
 }
@@ -258,7 +262,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		Secrets:          inputs,
 		Parents:          parents,
 		Children:         children,
-		Connect:          connector(o.Clock),
+		Connect:          connector(o.Clock, o.transports()),
 		AllowedEndpoints: o.AllowedEndpoints,
 		Recorder:         recorder,
 		Clock:            o.Clock,
@@ -301,8 +305,7 @@ func warm(ctx context.Context, c cache.Cache, o ManagerOptions) error {
 }
 
 // connector makes connections to Voximplant that share one transport for each bundle of authorities.
-func connector(c clock.Clock) controllers.Connect {
-	shared := &transports{}
+func connector(c clock.Clock, shared *transports) controllers.Connect {
 	return func(conn controllers.Connection) (controllers.Remote, error) {
 		transport, err := shared.trusting(conn.CABundle)
 		if err != nil {

@@ -37,7 +37,7 @@ for others.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8090", "where to serve, as host:port; port 0 takes a free one")
-	f.BoolVar(&o.tls, "tls", false, "serve HTTPS")
+	f.BoolVar(&o.tls, "tls", false, "serve HTTPS, by HTTP/2 where the client speaks it")
 	f.StringVar(&o.certFile, "tls-cert-file", "", "certificate, PEM (default: one of a new CA)")
 	f.StringVar(&o.keyFile, "tls-key-file", "", "its key, PEM")
 	f.StringVar(&o.caFile, "ca-file", "", "where to write the new CA's certificate")

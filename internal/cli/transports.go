@@ -17,9 +17,15 @@ type bundleSum [sha256.Size]byte
 // transports shares one transport between all connections that trust the same authorities. It only knows those in use: one
 // that no connection has any more closes what is idle after a while, as transports do, and is collected as garbage.
 type transports struct {
+	// http2 stands in for the HTTP/2 settings of voximplant.NewTransport, unless it is nil.
+	http2 *http.HTTP2Config
+
 	mu    sync.Mutex
 	known map[bundleSum]weak.Pointer[http.Transport]
 }
+
+// transports are those of a manager with the options.
+func (o ManagerOptions) transports() *transports { return &transports{http2: o.HTTP2} }
 
 // trusting returns the transport for a bundle of authorities; an empty one stands for the system's.
 func (t *transports) trusting(bundle []byte) (*http.Transport, error) {
@@ -34,6 +40,9 @@ func (t *transports) trusting(bundle []byte) (*http.Transport, error) {
 		return nil, err
 	}
 	made := voximplant.NewTransport(roots)
+	if t.http2 != nil {
+		made.HTTP2 = t.http2
+	}
 	if t.known == nil {
 		t.known = map[bundleSum]weak.Pointer[http.Transport]{}
 	}

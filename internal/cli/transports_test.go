@@ -69,6 +69,7 @@ func TestTransportsDontLeak(t *testing.T) {
 	for i := range 20 {
 		transport := mustTrust(t, shared, fmt.Appendf(nil, "# %d\n%s", i, server.CA))
 		transport.IdleConnTimeout = time.Millisecond
+		transport.HTTP2.SendPingTimeout = time.Millisecond // net/http holds on to a closed connection until its next ping would be due
 		response, err := (&http.Client{Transport: transport}).Get(server.URL + "/_simulator/healthz")
 		if err != nil {
 			t.Fatal(err)

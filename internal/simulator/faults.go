@@ -12,7 +12,8 @@ import (
 // FaultKind is what a fault does.
 type FaultKind string
 
-// The kinds of faults. Slow and Store leave the answer as it is and go together with any other.
+// The kinds of faults. Slow and Store leave the answer as it is and go together with any other. Those that close or reset the
+// connection reset the call's stream alone over HTTP/2.
 const (
 	// FaultLoseAnswer does what the call asks for and closes the connection without an answer.
 	FaultLoseAnswer FaultKind = "lose-answer"

@@ -261,15 +261,15 @@ func writeBlanks(w io.Writer, n int) bool {
 	return true
 }
 
-// hangUp closes the connection without an answer, with a TCP reset if asked for.
+// hangUp closes the connection without an answer, with a TCP reset if asked for. Over HTTP/2 it resets the call's stream alone,
+// since the other calls of the connection have nothing to do with the fault.
 func hangUp(w http.ResponseWriter, reset bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		// HTTP/2 has no connection to take over; its stream is reset.
+	if err != nil { // HTTP/2 has no connection to take over
 		panic(http.ErrAbortHandler)
 	}
 	raw := conn
-	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+	for wrapped, ok := raw.(interface{ NetConn() net.Conn }); ok; wrapped, ok = raw.(interface{ NetConn() net.Conn }) {
 		raw = wrapped.NetConn()
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok && reset {

@@ -18,7 +18,7 @@ const stopTimeout = 5 * time.Second
 type ServeOptions struct {
 	// Addr is the address to listen at. Default: 127.0.0.1 and any free port.
 	Addr string
-	// TLS serves HTTPS.
+	// TLS serves HTTPS: HTTP/2, and HTTP/1.1 to clients that don't speak HTTP/2.
 	TLS bool
 	// CertFile and KeyFile are the PEM files of the certificate. Default: a certificate of a new CA, see Server.CA.
 	CertFile, KeyFile string
@@ -35,9 +35,13 @@ type Server struct {
 	// CA is the PEM of the new CA; nil without TLS or with a certificate of one's own.
 	CA []byte
 
-	stopped chan struct{}
-	err     error
+	connections *Freezer
+	stopped     chan struct{}
+	err         error
 }
+
+// Freeze makes all present connections half-dead, see Freezer.Freeze.
+func (v *Server) Freeze() int { return v.connections.Freeze() }
 
 // Wait waits until the server has stopped and returns why, nil if it was told to.
 func (v *Server) Wait() error {
@@ -57,8 +61,10 @@ func (s *Simulator) Serve(ctx context.Context, options ServeOptions) (*Server, e
 	if err != nil {
 		return nil, err
 	}
-	v := &Server{Addr: listener.Addr().String(), CA: ca, stopped: make(chan struct{})}
+	connections := NewFreezer(listener)
+	v := &Server{Addr: listener.Addr().String(), CA: ca, connections: connections, stopped: make(chan struct{})}
 	v.URL = "http://" + v.Addr
+	listener = connections
 	if config != nil {
 		v.URL = "https://" + v.Addr
 		listener = tls.NewListener(listener, config)
@@ -67,7 +73,7 @@ func (s *Simulator) Serve(ctx context.Context, options ServeOptions) (*Server, e
 	return v, nil
 }
 
-// run serves until the context ends. HTTP/1 only: faults need to take connections over.
+// run serves until the context ends. What it speaks over TLS is for the listener's configuration to say.
 func (v *Server) run(ctx context.Context, s *Simulator, listener net.Listener) {
 	defer close(v.stopped)
 	open, abandon := context.WithCancel(context.WithoutCancel(ctx))
@@ -107,5 +113,10 @@ func (o ServeOptions) tlsConfig() (config *tls.Config, ca []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, ca, nil
+	return TLSConfig(certificate), ca, nil
+}
+
+// TLSConfig makes the configuration of a server of the Management API: HTTP/2 where the client speaks it.
+func TLSConfig(certificate tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 }

@@ -1,16 +1,21 @@
 package simulator
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func healthz(t *testing.T, client *http.Client, base string) error {
@@ -78,7 +83,40 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// TestServedFaults makes sure that Serve speaks a version of HTTP in which connections can be taken over.
+// proto is the version of HTTP that a server speaks with a client.
+func proto(t *testing.T, client *http.Client, base string) string {
+	t.Helper()
+	got, err := client.Get(base + "/_simulator/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = got.Body.Close() }()
+	return got.Proto
+}
+
+func TestServeSpeaksHTTP2OverTLS(t *testing.T) {
+	s := New(Options{})
+	plain, err := s.Serve(t.Context(), ServeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := s.Serve(t.Context(), ServeOptions{TLS: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	modern, old := trusting(t, secure.CA), trusting(t, secure.CA)
+	old.Transport.(*http.Transport).ForceAttemptHTTP2 = false
+	for _, test := range []struct {
+		client     *http.Client
+		base, want string
+	}{{modern, secure.URL, "HTTP/2.0"}, {old, secure.URL, "HTTP/1.1"}, {modern, plain.URL, "HTTP/1.1"}} {
+		if got := proto(t, test.client, test.base); got != test.want {
+			t.Errorf("%s: %s, want %s", test.base, got, test.want)
+		}
+	}
+}
+
+// TestServedFaults makes sure that a fault leaves its call without an answer, and the other calls of its connection alone.
 func TestServedFaults(t *testing.T) {
 	f := newFixture(t)
 	v, err := f.Serve(t.Context(), ServeOptions{TLS: true})
@@ -87,19 +125,128 @@ func TestServedFaults(t *testing.T) {
 	}
 	f.server = &httptest.Server{URL: v.URL}
 	client := trusting(t, v.CA)
-	f.AddFault(Fault{Kind: FaultReset, Times: 1})
-	request := f.request(f.token(f.creds, nil), "GetAccountInfo", nil)
-	if got, err := client.Do(request); err == nil {
-		_ = got.Body.Close()
-		t.Error("there was an answer")
+	for _, kind := range []FaultKind{FaultReset, FaultLoseAnswer, FaultTruncate, FaultDown} {
+		t.Run(string(kind), func(t *testing.T) {
+			f.AddFault(Fault{Kind: kind, Times: 1})
+			got, err := client.Do(f.request(f.token(f.creds, nil), "GetAccountInfo", nil))
+			if err == nil {
+				_, err = io.Copy(io.Discard, got.Body)
+				_ = got.Body.Close()
+			}
+			if err == nil {
+				t.Error("there was an answer")
+			}
+			got, err = client.Do(f.request(f.token(f.creds, nil), "GetAccountInfo", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = got.Body.Close()
+			if got.ProtoMajor != 2 {
+				t.Errorf("HTTP/%d", got.ProtoMajor)
+			}
+		})
 	}
-	got, err := client.Do(f.request(f.token(f.creds, nil), "GetAccountInfo", nil))
+}
+
+// ask sends a request on a connection and returns the first line of the answer, an error after a moment without one.
+func ask(t *testing.T, conn net.Conn, moment time.Duration) (string, error) {
+	t.Helper()
+	if _, err := io.WriteString(conn, "GET /_simulator/healthz HTTP/1.1\r\nHost: simulator\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(moment)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(io.Discard, got.Body)
+	return got.Status, err
+}
+
+// A frozen connection accepts bytes, answers nothing and is not closed, whatever the server does; later ones are served.
+func TestServeFreezes(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	v, err := New(Options{}).Serve(ctx, ServeOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = got.Body.Close()
-	if got.ProtoMajor != 1 {
-		t.Errorf("HTTP/%d", got.ProtoMajor)
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", v.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	old := dial()
+	if got, err := ask(t, old, time.Minute); got != "200 OK" {
+		t.Fatal(got, err)
+	}
+	if n := v.Freeze(); n != 1 {
+		t.Errorf("%d connections frozen", n)
+	}
+	for range 2 {
+		if got, err := ask(t, old, 50*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%q, %v; want silence", got, err)
+		}
+	}
+	if got, err := ask(t, dial(), time.Minute); got != "200 OK" {
+		t.Error(got, err)
+	}
+	stop()
+	if err := v.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := ask(t, old, time.Minute); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v; want the end of the server's connections", err)
+	}
+}
+
+// What the server itself closes, after it was frozen, stays open for its peer.
+func TestFreezerKeepsFrozenConnectionsOpen(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	freezer := NewFreezer(listener)
+	defer func() { _ = freezer.Close() }()
+	peer, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := freezer.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if freezer.Freeze() != 1 || freezer.Freeze() != 0 {
+		t.Error("frozen twice, or not at all")
+	}
+	_ = conn.SetDeadline(time.Now())
+	for range 2 {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, err := conn.Write([]byte("lost")); n != 4 || err != nil {
+		t.Error(n, err)
+	}
+	if _, err := ask(t, peer, 50*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v; want silence", err)
+	}
+	_ = peer.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		freezer.mu.Lock()
+		n := len(freezer.conns)
+		freezer.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a connection that its peer has closed is kept")
+		}
 	}
 }
 

@@ -14,11 +14,11 @@ import (
 	"cpaas.dev/child-account-operator/internal/trust"
 )
 
-// serveTLS serves the world's simulator over TLS, too, and returns its address and a transport that trusts it.
-func (w *world) serveTLS(t *testing.T) (url string, trusting *http.Transport) {
+// serveTLS serves the world's simulator over TLS, too, and returns the server and a transport that trusts it.
+func (w *world) serveTLS(t *testing.T) (server *simulator.Server, trusting *http.Transport) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	server, err := w.Simulator.Serve(ctx, simulator.ServeOptions{TLS: true})
+	server, err := w.Serve(ctx, simulator.ServeOptions{TLS: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,14 +32,14 @@ func (w *world) serveTLS(t *testing.T) (url string, trusting *http.Transport) {
 		stop()
 		_ = server.Wait()
 	})
-	return server.URL, trusting
+	return server, trusting
 }
 
 // A call that meets a certificate that is not trusted says what to do, and leaves no doubt: nothing was sent.
 func TestCertificateNotTrusted(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
-	address, trusting := w.serveTLS(t)
-	untrusting := w.remote(t, func(c *Config) { c.Endpoint = address })
+	server, trusting := w.serveTLS(t)
+	untrusting := w.remote(t, func(c *Config) { c.Endpoint = server.URL })
 	read, write := both(untrusting)
 	for _, err := range []error{read, write} {
 		if e := wantError(t, err, account.Unavailable, false); !strings.Contains(e.Message, "caBundle") {
@@ -49,7 +49,7 @@ func TestCertificateNotTrusted(t *testing.T) {
 	if calls := w.Calls(); len(calls) > 0 {
 		t.Errorf("calls %v; want none", calls)
 	}
-	if _, err := w.remote(t, func(c *Config) { c.Endpoint, c.Transport = address, trusting }).Self(context.Background()); err != nil {
+	if _, err := w.remote(t, func(c *Config) { c.Endpoint, c.Transport = server.URL, trusting }).Self(context.Background()); err != nil {
 		t.Error(err)
 	}
 }

@@ -330,6 +330,9 @@ func transportProblem(err error) string {
 	if problem := certificateProblem(err); problem != "" {
 		return problem
 	}
+	if problem := http2Problem(err); problem != "" {
+		return problem
+	}
 	return withoutAddresses(err)
 }
 

@@ -401,4 +401,7 @@ func TestTransport(t *testing.T) {
 	if transport.TLSClientConfig.MinVersion < 0x0303 || transport.TLSClientConfig.InsecureSkipVerify || transport.Proxy == nil {
 		t.Error("not as promised")
 	}
+	if pings := transport.HTTP2; pings == nil || pings.SendPingTimeout <= 0 || pings.PingTimeout <= 0 || pings.SendPingTimeout+pings.PingTimeout >= DefaultTimeout {
+		t.Errorf("pings %+v; want both time-outs, together below that of a call", pings)
+	}
 }
