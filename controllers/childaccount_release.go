@@ -16,7 +16,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -106,7 +106,7 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	case stop:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
 	}
-	return r.deactivate(directory.WithPriority(ctx, directory.Edit), s)
+	return r.deactivate(pacing.WithPriority(ctx, pacing.Edit), s)
 }
 
 // mayHaveAccount says whether the resource has an account, or a try to create one may have made it without its being noted.

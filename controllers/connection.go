@@ -7,7 +7,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
@@ -28,7 +28,7 @@ type Connection struct {
 	// APIKey is the parent account's own API key, "" where none is given.
 	APIKey account.Secret
 	// Gate bounds the calls.
-	Gate *directory.Gate
+	Gate *pacing.Gate
 }
 
 // fingerprint tells one connection from another without giving anything away.

@@ -12,6 +12,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/trust"
 )
@@ -89,8 +90,8 @@ func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.P
 // connect makes a new connection, asks whose it is before anything else is done with it, and has it take the old one's place
 // where that leads to the same account.
 func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c Connection, old *directory.Parent) (*directory.Parent, *outcome) {
-	own := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
-	c.Gate = directory.NewGate(own)
+	own := pacing.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	c.Gate = pacing.NewGate(own)
 	remote, err := r.Connect(c)
 	if err != nil {
 		return nil, &outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)}

@@ -27,7 +27,7 @@ type edit struct{ file, right, wrong string }
 const (
 	decide   = "internal/account/decide.go"
 	listing  = "internal/directory/listing.go"
-	budget   = "internal/directory/budget.go"
+	budget   = "internal/pacing/budget.go"
 	apply    = "controllers/childaccount_apply.go"
 	release  = "controllers/childaccount_release.go"
 	counts   = "controllers/deactivations.go"

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/pacing"
 )
 
 const (
@@ -164,7 +165,7 @@ func batchable(changes []account.Change) bool {
 // keyOf tells what is written, and how urgently.
 func keyOf(ctx context.Context, changes []account.Change) string {
 	var key strings.Builder
-	key.WriteByte(byte('0' + priorityOf(ctx)))
+	key.WriteByte(byte('0' + pacing.PriorityOf(ctx)))
 	for _, c := range changes {
 		key.WriteString("\x00" + c.Field.Path + "\x00" + c.To)
 	}
