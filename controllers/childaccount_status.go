@@ -42,7 +42,7 @@ func (r *ChildAccountReconciler) raiseAlarm(s *childScope) {
 	if s.dir == nil || r.alarm == nil || s.dir.Listings().Err != nil {
 		return
 	}
-	if down, _ := s.dir.Budget.Down(); down {
+	if down, _ := s.dir.Budget.Unavailable(); down {
 		r.alarm(s.child.ParentKey())
 	}
 }

@@ -152,7 +152,7 @@ func (b *batcher) halve(ctx context.Context, t *batch, ids []string) {
 func blames(err error) bool {
 	switch account.ClassOf(err) {
 	case account.Unavailable, account.Throttled, account.Unauthorized, account.RoleMissing, account.Incomplete,
-		account.BlockedMoney, account.BlockedVerification, account.BlockedNotEnabled, account.BlockedDailyLimit:
+		account.BalanceTooLow, account.BlockedVerification, account.BlockedNotEnabled, account.BlockedDailyLimit:
 		return false
 	}
 	return !account.AsError(err).Doubt

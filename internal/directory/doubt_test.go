@@ -85,7 +85,7 @@ func TestRefusedWritesLeaveNoDoubt(t *testing.T) {
 	w.refresh(t)
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: change, Code: 127})
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: add, Code: 106})
-	wantError(t, w.Update(background, ids[0], w.changes("languageCode", "de")), account.BlockedMoney, false)
+	wantError(t, w.Update(background, ids[0], w.changes("languageCode", "de")), account.BalanceTooLow, false)
 	_, err := w.Create(background, newAccount("acme-new"))
 	wantError(t, err, account.NameTaken, false)
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})

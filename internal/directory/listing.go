@@ -33,10 +33,10 @@ func (d *Directory) Listings() Listings {
 	return d.listings
 }
 
-// ListWay is the way in which the provider is asked for the whole list, "" where it has one only.
-func (d *Directory) ListWay() string {
-	if remote, ok := d.current().(provider.ListWayer); ok {
-		return remote.ListWay()
+// ListMethod is how the provider is asked for the whole list, "" where it has one method only.
+func (d *Directory) ListMethod() string {
+	if remote, ok := d.current().(provider.ListMethoder); ok {
+		return remote.ListMethod()
 	}
 	return ""
 }

@@ -134,8 +134,8 @@ func (b *Budget) Rate() float64 {
 	return b.rate
 }
 
-// Down says whether the provider did not answer of late, and is only tried now and then: next time after so long.
-func (b *Budget) Down() (down bool, next time.Duration) {
+// Unavailable says whether the provider did not answer of late, and is only tried now and then: next time after so long.
+func (b *Budget) Unavailable() (unavailable bool, next time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.breaker.open {

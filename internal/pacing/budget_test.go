@@ -292,7 +292,7 @@ func TestBudgetBreaks(t *testing.T) {
 		down := &account.Error{Class: account.Unavailable, Message: "HTTP 503"}
 		for range 2 {
 			b.Learn(down)
-			b.Learn(&account.Error{Class: account.Unavailable, Code: 5, Message: "it answers"})
+			b.Learn(&account.Error{Class: account.Unavailable, Answered: true, Message: "it answers"})
 			b.Learn(nil)
 		}
 		release := acquire(t, b)
@@ -301,7 +301,7 @@ func TestBudgetBreaks(t *testing.T) {
 			b.Learn(down)
 		}
 		release()
-		if down, _ := b.Down(); !down || !patient.done() || account.ClassOf(*patient.err.Load()) != account.Unavailable {
+		if down, _ := b.Unavailable(); !down || !patient.done() || account.ClassOf(*patient.err.Load()) != account.Unavailable {
 			t.Fatal("three calls without an answer, and it goes on")
 		}
 		if _, err := b.Acquire(context.Background()); err == nil || err.Error() != "HTTP 503" || account.AsError(err).Doubt || account.AsError(err).RetryAfter == 0 {
@@ -321,9 +321,9 @@ func TestBudgetBreaks(t *testing.T) {
 		}
 		sleep(10 * time.Second)
 		probe := acquire(t, b)
-		b.Learn(&account.Error{Class: account.Invalid, Code: 496})
+		b.Learn(&account.Error{Class: account.Invalid, Answered: true})
 		probe()
-		if down, _ := b.Down(); down {
+		if down, _ := b.Unavailable(); down {
 			t.Error("it answers, and counts as down")
 		}
 		acquire(t, b)()
@@ -373,7 +373,7 @@ func probeOf(t *testing.T, b *pacing.Budget) (release func()) {
 		if err == nil {
 			return release
 		}
-		down, next := b.Down()
+		down, next := b.Unavailable()
 		if !down {
 			t.Fatal(err)
 		}

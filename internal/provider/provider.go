@@ -53,8 +53,8 @@ type Passwords interface {
 	// SetPassword gives one account a new password. It is never sent together with anything else.
 	// Class PasswordRejected: the message names the rule that the password breaks. PasswordBlocked, and Throttled with its
 	// RetryAfter: not now. An error with Doubt says that the password may be the new one; it may be repeated. A provider
-	// may refuse a password that the account has had before (PasswordRejected, Code 535 at Voximplant), and so the
-	// repetition of what was done: CheckPassword settles that, as it does any doubt.
+	// may refuse a password that the account has had before (PasswordReused), and so the repetition of what was done:
+	// CheckPassword settles that, as it does any doubt.
 	SetPassword(ctx context.Context, id string, password account.Secret) error
 
 	// CheckPassword tells whether this is the account's password, by a call that the account makes for itself. False only
@@ -70,10 +70,10 @@ type Claimer interface {
 	SetCustomData(ctx context.Context, id, customData string) error
 }
 
-// ListWayer is implemented by a Remote that has several ways to ask for the whole list.
-type ListWayer interface {
-	// ListWay is the way that is taken at present, a word for a metric's label.
-	ListWay() string
+// ListMethoder is implemented by a Remote that has several methods to ask for the whole list.
+type ListMethoder interface {
+	// ListMethod is the method in use at present, a word for a metric's label.
+	ListMethod() string
 }
 
 // Known is what a directory already knows of: ids of accounts, and names that it looks for without knowing an id.

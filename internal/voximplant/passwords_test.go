@@ -46,7 +46,7 @@ func TestSetPasswordIsRefused(t *testing.T) {
 		{code: 464, class: account.PasswordRejected, says: "an upper-case and a lower-case letter, a digit and a special character"},
 		{code: 523, class: account.PasswordRejected, says: "too weak"},
 		{code: 524, class: account.PasswordRejected, says: "must not have spaces"},
-		{code: 535, message: "No: " + goodPassword.Reveal(), class: account.PasswordRejected, says: "has not had before"},
+		{code: 535, message: "No: " + goodPassword.Reveal(), class: account.PasswordReused, says: "has not had before"},
 		{code: 230, class: account.PasswordBlocked, says: "Try later"},
 		{code: 416, message: "Repeat after 17 seconds", class: account.Throttled, wait: 17 * time.Second},
 		{code: 512, message: "'new_child_account_password' parameter changes limit exceeded.", class: account.Throttled, says: "limit exceeded"},
@@ -129,7 +129,7 @@ func TestPasswordInDoubt(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			} else if e := wantError(t, err, account.PasswordRejected, false); e.Code != 535 {
+			} else if e := wantError(t, err, account.PasswordReused, false); e.Code != 535 {
 				t.Error(e)
 			}
 			if ok, err := w.Remote.CheckPassword(background, id, goodPassword); !ok || err != nil {

@@ -28,7 +28,7 @@ var (
 	_ provider.KeyRecoverer = (*Remote)(nil)
 	_ provider.Passwords    = (*Remote)(nil)
 	_ provider.Claimer      = (*Remote)(nil)
-	_ provider.ListWayer    = (*Remote)(nil)
+	_ provider.ListMethoder    = (*Remote)(nil)
 )
 
 // New makes a Remote; the error says what is wrong with the endpoint or that credentials are missing. It makes no call.

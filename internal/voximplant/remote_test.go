@@ -376,8 +376,8 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if w.ListWay() != "unfiltered" {
-		t.Errorf("way %s", w.ListWay())
+	if w.ListMethod() != "unfiltered" {
+		t.Errorf("method %s", w.ListMethod())
 	}
 }
 
@@ -405,8 +405,8 @@ func TestMissingRoles(t *testing.T) {
 		}
 		_, _, err := list(r, provider.Known{})
 		wantError(t, err, account.RoleMissing, false)
-		if r.ListWay() != "all" {
-			t.Errorf("a missing role changed the way to %s", r.ListWay())
+		if r.ListMethod() != "all" {
+			t.Errorf("a missing role changed the method to %s", r.ListMethod())
 		}
 	}
 }
