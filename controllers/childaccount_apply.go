@@ -129,7 +129,7 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 	if out := r.take(ctx, s, *d.Account); out != nil {
 		return account.View{}, out
 	}
-	if switchesOff(d.Changes) {
+	if account.Deactivates(d.Changes) {
 		if err := r.noteDeactivation(ctx, s); err != nil {
 			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 		}

@@ -130,7 +130,7 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		return deleting(plan, childTable.failed(err))
 	}
 	a := view.Account
-	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
+	if a == nil || a.Name != s.child.AccountName() || s.schema.Deactivated(a.State) {
 		return nil
 	}
 	switch claim, claimed := a.Claim(); {
@@ -148,8 +148,10 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account stays as it is: %s", out.message)
 		return nil
 	}
-	field, _ := s.schema.Field("active")
-	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
+	off, ok := s.schema.Deactivation(a.State)
+	if !ok {
+		return nil
+	}
 	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), after: out.after, stuck: out.reason != ""}
 	}

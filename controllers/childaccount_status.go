@@ -190,7 +190,7 @@ func hadReason(conditions []metav1.Condition, kind, reason string) bool {
 func (s *childScope) observe(a account.Account) {
 	shown := account.State{}
 	for path, v := range a.State {
-		if f, ok := s.schema.Field(path); ok && f.Read != "" {
+		if f, ok := s.schema.Field(path); ok && f.Readable {
 			shown[path] = v[:min(len(v), longestObserved)]
 		}
 	}

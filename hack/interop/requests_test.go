@@ -103,7 +103,7 @@ func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 		}
 		var changes []account.Change
 		for _, f := range voximplant.Fields() {
-			if f.Update != "" && (len(ids) == 1 || shared(f)) {
+			if f.Updatable && (len(ids) == 1 || shared(f)) {
 				changes = append(changes, account.Change{Field: f, To: samples[f.Path].value})
 			}
 		}
@@ -115,7 +115,7 @@ func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 func setting(selection map[string]any, meant func(account.Field) bool) call {
 	request := maps.Clone(selection)
 	for _, f := range voximplant.Fields() {
-		if f.Update != "" && meant(f) {
+		if f.Updatable && meant(f) {
 			request[samples[f.Path].property] = samples[f.Path].theirs
 		}
 	}
@@ -179,7 +179,7 @@ func (in intent) byTheirs(t *testing.T, p *promises, o *official) simulator.Call
 func everyFieldHasASample(t *testing.T) {
 	t.Helper()
 	for _, f := range voximplant.Fields() {
-		if _, ok := samples[f.Path]; !ok && f.Update != "" {
+		if _, ok := samples[f.Path]; !ok && f.Updatable {
 			t.Errorf("no sample for the field %s", f.Path)
 		}
 	}

@@ -83,7 +83,7 @@ var mutants = []mutant{
 		{release, "if !s.child.Deactivates() || ", "if "},
 	}, chaos, "TestChaos$", "which nobody asked for"},
 	{"switches off what is off", []edit{
-		{release, " || a.State[\"active\"] == \"false\" {", " {"},
+		{release, " || s.schema.Deactivated(a.State) {", " {"},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/after_SetChild", "times that the account was switched off"},
 	{"does not count what it switches off", []edit{
 		{counts, "	return r.Status().Patch(ctx, after, client.MergeFrom(before))\n", "	return nil\n"},

@@ -69,7 +69,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 				t.Errorf("id %q", info.ID)
 			}
 			for path, value := range stateOf(info) {
-				if row, ok := fields.Field(path); !ok || row.Normal(value) != value {
+				if row, ok := schema.Field(path); !ok || row.Normal(value) != value {
 					t.Errorf("%s is %q", path, value)
 				}
 			}
@@ -199,7 +199,7 @@ func FuzzCanonical(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		for _, row := range fields {
+		for _, row := range schema {
 			once := row.Normal(value)
 			if twice := row.Normal(once); twice != once {
 				t.Errorf("%s: %q is %q is %q", row.Path, value, once, twice)

@@ -34,7 +34,7 @@ func TestRequestsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all, batchable []account.Change
-	for _, f := range fields {
+	for _, f := range schema {
 		if value, ok := full[f.Path]; ok {
 			c := account.Change{Field: f, To: value}
 			all = append(all, c)

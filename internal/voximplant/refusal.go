@@ -23,17 +23,16 @@ var (
 // those of the field table, and those that belong to no row of it.
 var pathByParameter = func() map[string]string {
 	paths := map[string]string{
-		"account_name":        fieldAccountName,
 		"account_custom_data": "profile.customData",
 		"callback_url":        "callback.url",
 		"callback_salt":       "callback.saltSecretRef",
 		"record_storage_id":   "recordStorage",
 		"record_storage_name": "recordStorage",
 	}
-	for _, f := range fields {
-		for _, parameter := range []string{f.Create, f.Update, f.Read} {
+	for _, r := range fields {
+		for _, parameter := range []string{r.create, r.update, r.read} {
 			if parameter != "" {
-				paths[parameter] = f.Path
+				paths[parameter] = r.path
 			}
 		}
 	}

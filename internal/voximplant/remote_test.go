@@ -21,7 +21,7 @@ var background = context.Background()
 
 func change(t testing.TB, path, to string) account.Change {
 	t.Helper()
-	f, ok := fields.Field(path)
+	f, ok := schema.Field(path)
 	if !ok {
 		t.Fatal("no field", path)
 	}
@@ -133,7 +133,7 @@ func TestRefusedHere(t *testing.T) {
 		"update email of two": w.Remote.Update(background, []string{"1", "2"}, []account.Change{email}),
 		"update nonsense":     w.Remote.Update(background, []string{"1"}, []account.Change{{Field: language.Field, To: "xx"}}),
 		"update created":      w.Remote.Update(background, []string{"1"}, []account.Change{change(t, "created", "now")}),
-		"update unknown":      w.Remote.Update(background, []string{"1"}, []account.Change{{Field: account.Field{Path: "x", Update: "x"}}}),
+		"update unknown":      w.Remote.Update(background, []string{"1"}, []account.Change{{Field: account.Field{Path: "x", Updatable: true}}}),
 		"unselected write":    w.Client().SetChildAccountInfo(background, nil, map[string]string{"active": "false"}),
 		"key of all":          func() error { _, err := w.RecoverKey(background, "all", goodPassword); return err }(),
 		"key by nothing":      func() error { _, err := w.RecoverKey(background, "5", ""); return err }(),
