@@ -134,7 +134,7 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 		}
 	}
-	err := s.dir.Update(ctx, d.Account.ID, d.Changes)
+	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)
 	r.governor.tried(s, err)
 	if err != nil {
 		s.observe(*d.Account)

@@ -130,7 +130,7 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		return deleting(plan, childTable.failed(err))
 	}
 	a := view.Account
-	if a == nil || a.Name != s.child.AccountName() || s.schema.Deactivated(a.State) {
+	if a == nil || s.schema.IsAnother(*a, s.boundID(), s.child.AccountName()) || s.schema.Deactivated(a.State) {
 		return nil
 	}
 	switch claim, claimed := a.Claim(); {
@@ -158,7 +158,7 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	if err := r.noteDeactivation(ctx, s); err != nil {
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
-	err = s.dir.Update(ctx, a.ID, []account.Change{off})
+	err = s.dir.Update(ctx, r.writeTo(s, a.ID), []account.Change{off})
 	r.governor.tried(s, err)
 	if err != nil {
 		return deleting(plan, childTable.failed(err))

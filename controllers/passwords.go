@@ -14,6 +14,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -90,6 +91,17 @@ func (s *childScope) givesPassword() bool {
 	return s.password != "" && (s.child.Status.Origin != v1alpha1.OriginAdopted || s.child.AdoptionPolicy() == v1alpha1.AdoptAlways)
 }
 
+// writeTo is the account that is written to, with what an API may want that replaces the whole of it.
+func (r *ChildAccountReconciler) writeTo(s *childScope, id string) provider.Target {
+	return provider.Target{ID: id, Desired: s.desired, Password: func(ctx context.Context) (account.Secret, error) {
+		if s.givesPassword() {
+			return s.password, nil
+		}
+		held, err := r.Connections.Read(ctx, s.connection())
+		return s.knownPassword(held), err
+	}}
+}
+
 // passwordSettled says whether nothing is left to do for the password.
 func (r *ChildAccountReconciler) passwordSettled(s *childScope) bool {
 	return !s.givesPassword() && s.rotation == "" || r.passwords.has(s)
@@ -146,7 +158,7 @@ func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScop
 // trying the password itself.
 func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope, password account.Secret) error {
 	id := s.child.Status.AccountID
-	err := s.dir.SetPassword(ctx, id, password)
+	err := s.dir.SetPassword(ctx, r.writeTo(s, id), password)
 	e := account.AsError(err)
 	switch {
 	case err == nil:

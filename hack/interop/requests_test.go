@@ -49,7 +49,7 @@ var intents = []intent{
 	{"every field of a child", update(childA), setting(map[string]any{"childAccountId": childA}, func(account.Field) bool { return true })},
 	{"every field of several children that they can share", update(childB, childC), setting(map[string]any{"childAccountId": []int64{childB, childC}}, shared)},
 	{"another password of a child", func(ctx context.Context, r *voximplant.Remote) error {
-		return r.SetPassword(ctx, text(childA), nextPassword)
+		return r.SetPassword(ctx, provider.Target{ID: text(childA)}, nextPassword)
 	},
 		call{Method: "setChildAccountInfo", Request: map[string]any{"childAccountId": childA, "newChildAccountPassword": nextPassword.Reveal()}}},
 	{"custom data, as the child", func(ctx context.Context, r *voximplant.Remote) error {
@@ -97,9 +97,9 @@ func shared(f account.Field) bool { return f.Batchable }
 // update writes every field that this many accounts can have in common.
 func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 	return func(ctx context.Context, r *voximplant.Remote) error {
-		var texts []string
+		var targets []provider.Target
 		for _, id := range ids {
-			texts = append(texts, text(id))
+			targets = append(targets, provider.Target{ID: text(id)})
 		}
 		var changes []account.Change
 		for _, f := range voximplant.Fields() {
@@ -107,7 +107,7 @@ func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 				changes = append(changes, account.Change{Field: f, To: samples[f.Path].value})
 			}
 		}
-		return r.Update(ctx, texts, changes)
+		return r.Update(ctx, provider.Update{Targets: targets, Changes: changes})
 	}
 }
 

@@ -48,9 +48,9 @@ var mutants = []mutant{
 	}, chaos, "TestChaos$", "which is not ours"},
 	{"writes to the account before its own, too", []edit{
 		{apply, "import (\n", "import (\n	\"fmt\"\n"},
-		{apply, "	err := s.dir.Update(ctx, d.Account.ID, d.Changes)\n",
-			"	var id int\n	_, _ = fmt.Sscan(d.Account.ID, &id)\n	_ = s.dir.Update(ctx, fmt.Sprint(id-7), d.Changes)\n" +
-				"	err := s.dir.Update(ctx, d.Account.ID, d.Changes)\n"},
+		{apply, "	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)\n",
+			"	var id int\n	_, _ = fmt.Sscan(d.Account.ID, &id)\n	_ = s.dir.Update(ctx, r.writeTo(s, fmt.Sprint(id-7)), d.Changes)\n" +
+				"	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "which is not ours"},
 	{"creates before it has looked", []edit{
 		{listing, "return d.list(ctx, d.current(), known, false)", "return nil"},

@@ -144,6 +144,13 @@ func (s Schema) Identity() Field {
 	return Field{}
 }
 
+// IsAnother says whether the account is not the one of this name. Where a name can be changed it finds an account only while no
+// id is bound.
+func (s Schema) IsAnother(a Account, boundID, name string) bool {
+	f := s.Identity()
+	return f.Normal(a.Name) != f.Normal(name) && (boundID == "" || !f.Updatable)
+}
+
 // Check returns what is wrong with the declared values, as an *Error of class Invalid that names the field; nil if nothing is.
 func (s Schema) Check(desired State) error {
 	for _, f := range s {

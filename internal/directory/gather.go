@@ -11,7 +11,7 @@ import (
 const (
 	// gatherFor is how long the first look-up waits for others to share its call.
 	gatherFor = 5 * time.Millisecond
-	// gatherMost is how many accounts one call may ask for (GetChildrenAccounts: count at most 1000).
+	// gatherMost is for how many accounts one call asks: no provider answers with many more at once.
 	gatherMost = 1000
 )
 

@@ -23,12 +23,12 @@ type Remote struct {
 }
 
 var (
-	_ provider.Remote       = (*Remote)(nil)
-	_ provider.Identifier   = (*Remote)(nil)
-	_ provider.KeyRecoverer = (*Remote)(nil)
-	_ provider.Passwords    = (*Remote)(nil)
-	_ provider.Claimer      = (*Remote)(nil)
-	_ provider.ListMethoder = (*Remote)(nil)
+	_ provider.Parent          = (*Remote)(nil)
+	_ provider.KeyRecoverer    = (*Remote)(nil)
+	_ provider.PasswordSetter  = (*Remote)(nil)
+	_ provider.PasswordChecker = (*Remote)(nil)
+	_ provider.Claimer         = (*Remote)(nil)
+	_ provider.ListMethoder    = (*Remote)(nil)
 )
 
 // New makes a Remote; the error says what is wrong with the endpoint or that credentials are missing. It makes no call.
@@ -112,10 +112,15 @@ func (r *Remote) SetCustomData(ctx context.Context, id, customData string) error
 }
 
 // Update implements provider.Remote by SetChildAccountInfo, so far the only method of the table.
-func (r *Remote) Update(ctx context.Context, ids []string, changes []account.Change) error {
+// What it is not sent stays as it is, so that the targets' ids are all it needs.
+func (r *Remote) Update(ctx context.Context, u provider.Update) error {
+	ids := make([]string, len(u.Targets))
+	for i, t := range u.Targets {
+		ids[i] = t.ID
+	}
 	ids = distinct(ids)
-	values := make(map[string]string, len(changes))
-	for _, c := range changes {
+	values := make(map[string]string, len(u.Changes))
+	for _, c := range u.Changes {
 		if err := checkChange(c, len(ids)); err != nil {
 			return err
 		}

@@ -81,7 +81,7 @@ func converge(t *rapid.T, w *world, id string, desired, applied account.State) a
 		if try > 0 {
 			t.Fatalf("after writing still different: %s, observed %v", account.FieldNames(changes), found[0].State)
 		}
-		if err := w.Remote.Update(background, []string{id}, changes); err != nil {
+		if err := w.Remote.Update(background, updateOf([]string{id}, changes)); err != nil {
 			t.Fatal(err)
 		}
 		applied = applied.With(account.Applied(changes))
