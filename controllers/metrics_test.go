@@ -40,7 +40,7 @@ var _ = Describe("The metrics", func() {
 			ContainSubstring(`child_account_operator_api_unavailable{`+labels+`} 0`),
 			ContainSubstring(`child_account_operator_snapshot_age_seconds{`+labels+`}`),
 			ContainSubstring(`child_account_operator_snapshot_accounts{`+labels+`} 2`),
-			ContainSubstring(`child_account_operator_list_method{`+labels+`,method="all"} 1`),
+			ContainSubstring(`child_account_operator_list_method{method="all",`+labels+`} 1`),
 			ContainSubstring(`child_account_operator_resources{kind="ChildAccount",ready="True",reason="DriftDetected"} 1`),
 			ContainSubstring(`child_account_operator_resources{kind="ParentAccount",ready="True",reason="Available"}`),
 			ContainSubstring(`child_account_operator_drift_fields{field="email"} 1`),
