@@ -12,7 +12,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -37,7 +37,7 @@ func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d 
 
 // step carries out one decision and returns what is known of the account afterwards, or why it did not work.
 func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d account.Decision) (account.View, *outcome) {
-	ctx = directory.WithPriority(ctx, urgency(d))
+	ctx = pacing.WithPriority(ctx, urgency(d))
 	switch d.Step {
 	case account.StepLook:
 		return r.look(ctx, s)
@@ -54,15 +54,15 @@ func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d acco
 }
 
 // urgency says how urgent a decision's calls are: what a person has just changed first, then what is new, then drift.
-func urgency(d account.Decision) directory.Priority {
+func urgency(d account.Decision) pacing.Priority {
 	fromSpec := func(c account.Change) bool { return c.Origin == account.FromSpec }
 	switch {
 	case d.Step == account.StepUpdate && !slices.ContainsFunc(d.Changes, fromSpec):
-		return directory.Drift
+		return pacing.Drift
 	case d.Step == account.StepUpdate, d.Step == account.StepNone:
-		return directory.Edit
+		return pacing.Edit
 	}
-	return directory.Creation
+	return pacing.Creation
 }
 
 func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (account.View, *outcome) {
@@ -129,12 +129,12 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 	if out := r.take(ctx, s, *d.Account); out != nil {
 		return account.View{}, out
 	}
-	if switchesOff(d.Changes) {
+	if account.Deactivates(d.Changes) {
 		if err := r.noteDeactivation(ctx, s); err != nil {
 			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 		}
 	}
-	err := s.dir.Update(ctx, d.Account.ID, d.Changes)
+	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)
 	r.governor.tried(s, err)
 	if err != nil {
 		s.observe(*d.Account)

@@ -217,16 +217,16 @@ func (h hold) remaining(now time.Time) outcome {
 
 // asDeclared is the outcome of an account that nothing more is written to.
 func (s *childScope) asDeclared(d account.Decision) outcome {
-	off := d.Account.State["active"] == "false"
+	off := s.schema.Deactivated(d.Account.State)
 	earlier := s.foundOff || hadReason(s.was.Conditions, v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
 	switch a := d.Account; {
-	case a.State["frozen"] == "true":
+	case s.schema.Frozen(a.State):
 		return outcome{reason: v1alpha1.ReasonFrozen, message: "the provider has blocked the account"}
 	case len(d.NotKept) > 0:
 		return outcome{reason: v1alpha1.ReasonValueNotKept, message: notKept(d.NotKept)}
 	case len(d.Drift) > 0:
 		return outcome{reason: v1alpha1.ReasonDriftDetected, message: "changed at the provider and left alone: " + account.FieldNames(d.Drift)}
-	case off && earlier && s.child.Spec.Active == nil:
+	case off && earlier && !s.declares(account.MarkActive):
 		return outcome{reason: v1alpha1.ReasonDeactivatedEarlier, message: "the account was found again, switched off; declare spec.active to say whether it is to be on"}
 	case off:
 		return outcome{reason: v1alpha1.ReasonDeactivated, message: "the account is switched off"}

@@ -25,6 +25,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -109,7 +110,7 @@ func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (
 	}
 	a := r.assess(ctx, s)
 	if a.work {
-		return inTurn(&r.turnstile, s.child.ParentKey(), req, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
+		return inTurn(&r.turnstile, s.child.ParentKey(), req, urgency(a.decision) > pacing.Drift, func() (ctrl.Result, error) {
 			return r.finish(ctx, s, r.converge(ctx, s, a.decision))
 		})
 	}

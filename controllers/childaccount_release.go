@@ -16,7 +16,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -106,7 +106,7 @@ func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *o
 	case stop:
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
 	}
-	return r.deactivate(directory.WithPriority(ctx, directory.Edit), s)
+	return r.deactivate(pacing.WithPriority(ctx, pacing.Edit), s)
 }
 
 // mayHaveAccount says whether the resource has an account, or a try to create one may have made it without its being noted.
@@ -130,7 +130,7 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		return deleting(plan, childTable.failed(err))
 	}
 	a := view.Account
-	if a == nil || a.Name != s.child.AccountName() || a.State["active"] == "false" {
+	if a == nil || s.schema.IsAnother(*a, s.boundID(), s.child.AccountName()) || s.schema.Deactivated(a.State) {
 		return nil
 	}
 	switch claim, claimed := a.Claim(); {
@@ -148,15 +148,17 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account stays as it is: %s", out.message)
 		return nil
 	}
-	field, _ := s.schema.Field("active")
-	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
+	off, ok := s.schema.Deactivation(a.State)
+	if !ok {
+		return nil
+	}
 	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), brief: out.brief, after: out.after, stuck: out.reason != ""}
 	}
 	if err := r.noteDeactivation(ctx, s); err != nil {
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
-	err = s.dir.Update(ctx, a.ID, []account.Change{off})
+	err = s.dir.Update(ctx, r.writeTo(s, a.ID), []account.Change{off})
 	r.governor.tried(s, err)
 	if err != nil {
 		return deleting(plan, childTable.failed(err))

@@ -187,7 +187,7 @@ func (s *childScope) connectionValues() secrets.Values {
 func (s *childScope) knownValues() secrets.Values {
 	return secrets.Values{
 		secrets.KeyAccountName: account.Secret(s.child.AccountName()),
-		secrets.KeyEmail:       account.Secret(s.child.Spec.Email),
+		secrets.KeyEmail:       account.Secret(s.email()),
 		secrets.KeyEndpoint:    account.Secret(s.dir.Endpoint),
 	}
 }
@@ -211,7 +211,7 @@ func (r *ChildAccountReconciler) secretSettled(ctx context.Context, s *childScop
 // connectionMark tells what the connection Secret is made of, and what is said of it, from anything else.
 func (s *childScope) connectionMark() string {
 	c := s.connection()
-	return fmt.Sprint(c.Name, c.Labels, c.Annotations, c.Account, s.child.Status.AccountID, s.child.Spec.Email, s.dir.Endpoint,
+	return fmt.Sprint(c.Name, c.Labels, c.Annotations, c.Account, s.child.Status.AccountID, s.email(), s.dir.Endpoint,
 		s.child.AdoptionPolicy(), s.passwordMark, s.annotation(v1alpha1.AnnotationRotatePassword))
 }
 

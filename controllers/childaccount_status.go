@@ -42,7 +42,7 @@ func (r *ChildAccountReconciler) raiseAlarm(s *childScope) {
 	if s.dir == nil || r.alarm == nil || s.dir.Listings().Err != nil {
 		return
 	}
-	if down, _ := s.dir.Budget.Down(); down {
+	if down, _ := s.dir.Budget.Unavailable(); down {
 		r.alarm(s.child.ParentKey())
 	}
 }
@@ -190,7 +190,7 @@ func hadReason(conditions []metav1.Condition, kind, reason string) bool {
 func (s *childScope) observe(a account.Account) {
 	shown := account.State{}
 	for path, v := range a.State {
-		if f, ok := s.schema.Field(path); ok && f.Read != "" {
+		if f, ok := s.schema.Field(path); ok && f.Readable {
 			shown[path] = v[:min(len(v), longestObserved)]
 		}
 	}

@@ -77,7 +77,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonDuplicateResource: {ready: no, second: no, stalled: true, retry: none, help: "Another ChildAccount of this cluster has the same account. Delete one of the two; the account stays."},
 
 	v1alpha1.ReasonRejected:            {ready: no, second: no, stalled: true, retry: none, help: "The value of a field is refused, by the provider or before any call. The message names the field. Change it."},
-	v1alpha1.ReasonBlockedMoney:        {ready: no, second: no, stalled: true, retry: slow, help: "The parent account's money does not suffice. Top it up."},
+	v1alpha1.ReasonBalanceTooLow:       {ready: no, second: no, stalled: true, retry: slow, help: "The parent account's balance is too low. Top it up."},
 	v1alpha1.ReasonBlockedVerification: {ready: no, second: no, stalled: true, retry: slow, help: "The provider wants the parent account verified or activated first."},
 	v1alpha1.ReasonBlockedNotEnabled:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider has not enabled child accounts for the parent. Ask its support."},
 	v1alpha1.ReasonBlockedDailyLimit:   {ready: no, second: no, stalled: true, retry: tomorrow, help: "No more child accounts today. It goes on with the next UTC day."},
@@ -113,7 +113,7 @@ var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string
 	v1alpha1.ReasonRejected:            {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses to list the child accounts; the message has its words."},
 	v1alpha1.ReasonBlockedVerification: {ready: no, second: yes, stalled: true, retry: slow, help: "The provider wants the account verified or activated first."},
 	v1alpha1.ReasonBlockedNotEnabled:   {ready: no, second: yes, stalled: true, retry: slow, help: "The provider has not enabled child accounts. Ask its support."},
-	v1alpha1.ReasonBlockedMoney:        {ready: no, second: yes, stalled: true, retry: slow, help: "The account's money does not suffice. Top it up."},
+	v1alpha1.ReasonBalanceTooLow:       {ready: no, second: yes, stalled: true, retry: slow, help: "The account's balance is too low. Top it up."},
 
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider asks for patience. It is tried again by itself."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently. It is tried again by itself."},

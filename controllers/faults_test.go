@@ -448,7 +448,7 @@ var _ = Describe("The connection Secret", func() {
 		w := startWorld(ctx)
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "AddAccount", Code: 127})
 		c := w.apply(ctx, "acme-never")
-		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonBlockedMoney))
+		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonBalanceTooLow))
 		Expect(connectionOf(ctx, c)).To(HaveKey("password"))
 		Expect(k8s.Delete(ctx, c)).To(Succeed())
 		Eventually(func() error {

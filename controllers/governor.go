@@ -127,7 +127,7 @@ func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childSco
 	if d.Step == account.StepLook {
 		return nil // what it leads to is not known yet
 	}
-	if d.Step != account.StepUpdate || ownCreation || !edits && !switchesOff(d.Changes) {
+	if d.Step != account.StepUpdate || ownCreation || !edits && !account.Deactivates(d.Changes) {
 		r.governor.forget(s)
 		return nil
 	}
@@ -135,7 +135,7 @@ func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childSco
 		r.governor.withdraw(s) // it was tried in vain and is not tried now: nothing to count, nothing to approve
 		return nil
 	}
-	return r.govern(ctx, s, described(d.Changes), switchesOff(d.Changes))
+	return r.govern(ctx, s, described(d.Changes), account.Deactivates(d.Changes))
 }
 
 func (g *governor) group(key groupKey) *group {
@@ -302,9 +302,4 @@ func described(changes []account.Change) string {
 		parts = append(parts, c.Field.Path+"="+c.To)
 	}
 	return strings.Join(parts, ", ")
-}
-
-// switchesOff says whether the changes switch the account off.
-func switchesOff(changes []account.Change) bool {
-	return slices.ContainsFunc(changes, func(c account.Change) bool { return c.Field.Path == "active" && c.To == "false" })
 }

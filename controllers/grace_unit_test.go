@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -11,19 +10,16 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
 
-// nobody is a provider that has no accounts.
-type nobody struct{ provider.Remote }
-
-func (nobody) List(context.Context, provider.Known, func(provider.Page)) error { return nil }
-
 func TestLastSeen(t *testing.T) {
-	read := directory.New(nobody{}, clocktesting.NewFakeClock(noon))
+	nobody := fake.New(fake.Options{}).Remote() // a provider that has no accounts
+	read := directory.New(nobody, clocktesting.NewFakeClock(noon))
 	if err := read.Refresh(t.Context(), provider.Known{}); err != nil {
 		t.Fatal(err)
 	}
-	unread := directory.New(nobody{}, clocktesting.NewFakeClock(noon))
+	unread := directory.New(nobody, clocktesting.NewFakeClock(noon))
 	down := written(parentTable, outcome{reason: v1alpha1.ReasonAvailable}, outcome{reason: v1alpha1.ReasonAPIUnavailable}) // a minute past noon
 	refused := written(parentTable, outcome{reason: v1alpha1.ReasonUnauthorized})
 	for name, c := range map[string]struct {

@@ -167,7 +167,7 @@ var _ = Describe("A resource never hangs for ever", func() {
 		w := startWorld(ctx)
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "AddAccount", Code: 127})
 		c := w.apply(ctx, "acme-never")
-		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonBlockedMoney))
+		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonBalanceTooLow))
 		p := w.parentAccount()
 		edit(ctx, p, func(p *v1alpha1.ParentAccount) { p.Spec.Suspend = ptr.To(true) })
 		Eventually(state(ctx, p)).Should(HaveSecond("Unknown/Suspended"))

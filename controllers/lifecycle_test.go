@@ -392,7 +392,7 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 		w := startWorld(ctx)
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "AddAccount", Code: 127})
 		c := w.apply(ctx, "acme-never", deactivating)
-		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonBlockedMoney))
+		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonBalanceTooLow))
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown})
 		Expect(k8s.Delete(ctx, c)).To(Succeed())
 		gone(ctx, c)

@@ -38,7 +38,7 @@ type latest struct{}
 
 // Describe implements prometheus.Collector.
 func (latest) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []metrics.Definition{metrics.Rate, metrics.Down, metrics.SnapshotAge, metrics.SnapshotAccounts, metrics.ListWay, metrics.Resources, metrics.Drift} {
+	for _, d := range []metrics.Definition{metrics.Rate, metrics.Unavailable, metrics.SnapshotAge, metrics.SnapshotAccounts, metrics.ListMethod, metrics.Resources, metrics.Drift} {
 		ch <- d.Desc()
 	}
 }
@@ -82,10 +82,10 @@ func (g *Gauges) collect(put func(d metrics.Definition, value float64, labels ..
 func (g *Gauges) collectParents(put func(d metrics.Definition, value float64, labels ...string)) {
 	for key, p := range g.Parents.All() {
 		put(metrics.Rate, p.Budget.Rate(), key.Namespace, key.Name)
-		down, _ := p.Budget.Down()
-		put(metrics.Down, map[bool]float64{true: 1}[down], key.Namespace, key.Name)
-		if way := p.ListWay(); way != "" {
-			put(metrics.ListWay, 1, key.Namespace, key.Name, way)
+		down, _ := p.Budget.Unavailable()
+		put(metrics.Unavailable, map[bool]float64{true: 1}[down], key.Namespace, key.Name)
+		if method := p.ListMethod(); method != "" {
+			put(metrics.ListMethod, 1, key.Namespace, key.Name, method)
 		}
 		if l := p.Listings(); l.Complete > 0 {
 			put(metrics.SnapshotAge, g.Clock.Since(l.AskedAt).Seconds(), key.Namespace, key.Name)

@@ -69,11 +69,12 @@ var classes = map[account.Class]string{
 	account.Unknown:             v1alpha1.ReasonRejected,
 	account.NameTaken:           v1alpha1.ReasonNameTaken,
 	account.EmailTaken:          v1alpha1.ReasonEmailTaken,
-	account.BlockedMoney:        v1alpha1.ReasonBlockedMoney,
+	account.BalanceTooLow:       v1alpha1.ReasonBalanceTooLow,
 	account.BlockedVerification: v1alpha1.ReasonBlockedVerification,
 	account.BlockedNotEnabled:   v1alpha1.ReasonBlockedNotEnabled,
 	account.BlockedDailyLimit:   v1alpha1.ReasonBlockedDailyLimit,
 	account.PasswordRejected:    v1alpha1.ReasonPasswordRejected,
+	account.PasswordReused:      v1alpha1.ReasonPasswordRejected,
 	account.PasswordBlocked:     v1alpha1.ReasonPasswordBlocked,
 }
 

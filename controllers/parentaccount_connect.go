@@ -12,6 +12,8 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/trust"
 )
@@ -19,7 +21,7 @@ import (
 // connection returns the parent's directory, connected with the present credentials, or with former ones where those can't
 // be used. Where neither can the parent is taken out of the registry, so that nothing more is written.
 func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *outcome) {
-	c := Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
+	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
 	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
 		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", c.Endpoint)})
 	}
@@ -37,7 +39,7 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 }
 
 // present is the connection with the present credentials: the one that there is, or a new one.
-func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *Connection) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *provider.Connection) (*directory.Parent, *outcome) {
 	err := r.material(ctx, s.parent, c)
 	if p, ok := errorAs[*secrets.Problem](err); ok {
 		return nil, &outcome{reason: p.Reason, message: p.Message}
@@ -45,7 +47,7 @@ func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c
 		return nil, &outcome{err: err}
 	}
 	dir := r.Parents.Get(s.key())
-	if dir != nil && dir.Connection == c.fingerprint() {
+	if dir != nil && dir.Connection == c.Fingerprint() {
 		dir.Refused = nil
 		return dir, nil
 	}
@@ -56,7 +58,7 @@ func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c
 }
 
 // material reads the Secrets that a connection is made of. A *secrets.Problem says which can't be used.
-func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, c *Connection) (err error) {
+func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, c *provider.Connection) (err error) {
 	c.Credentials, err = r.Secrets.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
 	if err != nil {
 		return err
@@ -72,8 +74,8 @@ func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.Pare
 }
 
 // refusedBefore is why the very connection did not come about, as long as it is not time to try again.
-func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.Parent, c Connection) *outcome {
-	if old == nil || old.Refused == nil || old.Refused.Connection != c.fingerprint() || old.Requested != s.requested() {
+func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.Parent, c provider.Connection) *outcome {
+	if old == nil || old.Refused == nil || old.Refused.Connection != c.Fingerprint() || old.Requested != s.requested() {
 		return nil
 	}
 	out := r.failed(s, old.Refused.Err)
@@ -88,18 +90,19 @@ func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.P
 
 // connect makes a new connection, asks whose it is before anything else is done with it, and has it take the old one's place
 // where that leads to the same account.
-func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c Connection, old *directory.Parent) (*directory.Parent, *outcome) {
-	own := directory.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
-	c.Gate = directory.NewGate(own)
-	remote, err := r.Connect(c)
+func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c provider.Connection, old *directory.Parent) (*directory.Parent, *outcome) {
+	own := pacing.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
+	gate := pacing.NewGate(own)
+	c.Gate = gate
+	remote, err := r.Providers.Connect(s.parent.Provider(), c)
 	if err != nil {
 		return nil, &outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)}
 	}
 	dir := &directory.Parent{
 		Budget: own, Endpoint: c.Endpoint, Requested: s.requested(),
-		Connection: c.fingerprint(), Target: c.target(s.parent), APIKey: digest(c.APIKey.Reveal()),
+		Connection: c.Fingerprint(), Target: c.TargetFor(string(s.parent.UID)), APIKey: c.KeyFingerprint(),
 	}
-	if err := r.introduce(ctx, s, c, dir, remote); err != nil {
+	if err := r.introduce(ctx, s, gate, dir, remote); err != nil {
 		if old != nil {
 			old.Refused = &directory.Refusal{Connection: dir.Connection, At: r.Clock.Now(), Err: err}
 		}
@@ -119,7 +122,7 @@ func lacksKey(c *v1alpha1.ChildAccount) bool {
 
 // introduce asks whose the connection is, and has it share that account's budget. In the place of another connection to the
 // same account it has to show first that it may list; else the first resync finds out.
-func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope, c Connection, dir *directory.Parent, remote Remote) error {
+func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope, gate *pacing.Gate, dir *directory.Parent, remote provider.Parent) error {
 	s.asked = true
 	self, err := remote.Self(ctx)
 	if err != nil {
@@ -127,7 +130,7 @@ func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope,
 	}
 	dir.AccountID, dir.AccountName = self.ID, self.Name
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
-	c.Gate.Use(dir.Budget)
+	gate.Use(dir.Budget)
 	old := r.Parents.Get(s.key())
 	if old == nil || old.AccountID != self.ID || hostOf(old.Endpoint) != hostOf(dir.Endpoint) {
 		dir.Directory = directory.New(remote, r.Clock)
@@ -143,13 +146,13 @@ func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope,
 
 // former is the older connection of this process that goes on where the present credentials can't be used: whoever mistypes
 // them is not locked out. Credentials that were taken away, and a change of where the connection leads, leave none.
-func (r *ParentAccountReconciler) former(s *parentScope, c Connection, out outcome) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, out outcome) (*directory.Parent, *outcome) {
 	old := r.Parents.Get(s.key())
 	takenAway := out.reason == v1alpha1.ReasonSecretMissing || out.reason == v1alpha1.ReasonSecretNotLabelled
 	switch {
 	case out.err != nil:
 		return nil, &out
-	case old != nil && old.Target == c.target(s.parent) && !takenAway:
+	case old != nil && old.Target == c.TargetFor(string(s.parent.UID)) && !takenAway:
 		s.refused = &out
 		return old, nil
 	case parentTable.row(out.reason).stalled:
@@ -187,7 +190,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	if st.EndpointHost != "" && st.EndpointHost != host {
 		r.Children.recheckSecrets(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
 	}
-	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = "Voximplant", dir.AccountID, dir.AccountName, host
+	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = s.parent.Provider(), dir.AccountID, dir.AccountName, host
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
 	dir.SetMaxBatch(s.parent.MaxBatchSize())
 	known := *dir

@@ -17,6 +17,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -32,8 +33,8 @@ type ParentAccountReconciler struct {
 	Parents *directory.Registry
 	// Children is told after each resync.
 	Children *ChildAccountReconciler
-	// Connect makes connections.
-	Connect Connect
+	// Providers makes connections to the providers that there are.
+	Providers provider.Registry
 	// AllowedEndpoints are the addresses that may be talked to (--allowed-endpoints).
 	AllowedEndpoints []string
 	// Recorder emits events.

@@ -16,7 +16,7 @@ import (
 // resync reads the whole list if it is time to.
 func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
 	wait := r.untilResync(s, dir.Listings())
-	if down, probe := dir.Budget.Down(); down && dir.Listings().Err == nil {
+	if down, probe := dir.Budget.Unavailable(); down && dir.Listings().Err == nil {
 		wait = 0 // the children's calls have no answer: the list tells for all of them
 	} else if down {
 		wait = probe
@@ -85,7 +85,7 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 	l := dir.Listings()
 	if l.Err != nil {
 		out := r.failed(s, l.Err)
-		if down, probe := dir.Budget.Down(); down {
+		if down, probe := dir.Budget.Unavailable(); down {
 			probe = max(probe, soon.min)
 			out.retry = &retry{min: probe, max: probe}
 		}

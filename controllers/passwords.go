@@ -14,12 +14,9 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
-
-// passwordHadBefore is the provider's code for a password that the account has, or has had: the only refusal that a
-// password in its place can get.
-const passwordHadBefore = 535
 
 // passwords remember in memory which declared passwords the accounts are known to have, so that nothing is read or asked
 // for an account whose password did not change. After a restart the connection Secrets remember.
@@ -94,6 +91,17 @@ func (s *childScope) givesPassword() bool {
 	return s.password != "" && (s.child.Status.Origin != v1alpha1.OriginAdopted || s.child.AdoptionPolicy() == v1alpha1.AdoptAlways)
 }
 
+// writeTo is the account that is written to, with what an API may want that replaces the whole of it.
+func (r *ChildAccountReconciler) writeTo(s *childScope, id string) provider.Target {
+	return provider.Target{ID: id, Desired: s.desired, Password: func(ctx context.Context) (account.Secret, error) {
+		if s.givesPassword() {
+			return s.password, nil
+		}
+		held, err := r.Connections.Read(ctx, s.connection())
+		return s.knownPassword(held), err
+	}}
+}
+
 // passwordSettled says whether nothing is left to do for the password.
 func (r *ChildAccountReconciler) passwordSettled(s *childScope) bool {
 	return !s.givesPassword() && s.rotation == "" || r.passwords.has(s)
@@ -150,7 +158,7 @@ func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScop
 // trying the password itself.
 func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope, password account.Secret) error {
 	id := s.child.Status.AccountID
-	err := s.dir.SetPassword(ctx, id, password)
+	err := s.dir.SetPassword(ctx, r.writeTo(s, id), password)
 	e := account.AsError(err)
 	switch {
 	case err == nil:
@@ -158,7 +166,7 @@ func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope,
 		return nil
 	case e.Doubt:
 		r.passwords.forget(s.child.UID) // neither the one before is certain
-	case e.Code != passwordHadBefore:
+	case e.Class != account.PasswordReused: // the only refusal that a password in its place can get
 		return err
 	}
 	has, checked := s.dir.CheckPassword(ctx, id, password)
@@ -204,7 +212,7 @@ func (r *ChildAccountReconciler) rotatePassword(ctx context.Context, s *childSco
 // giveNext is the second phase of a rotation: the account gets the password that is in the connection Secret by now.
 func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, next account.Secret) *outcome {
 	err := r.setPassword(ctx, s, next)
-	if account.ClassOf(err) == account.PasswordRejected && !account.AsError(err).Doubt {
+	if passwordRefused(err) {
 		if err := r.persist(ctx, func(ctx context.Context) error { return r.Connections.Drop(ctx, s.connection()) }); err != nil {
 			return brokenSecret(v1alpha1.ReasonUpdating, err)
 		}
@@ -217,6 +225,12 @@ func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, ne
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
 	return nil
+}
+
+// passwordRefused says whether the account can't have the password, whatever is done.
+func passwordRefused(err error) bool {
+	e := account.AsError(err)
+	return e != nil && !e.Doubt && (e.Class == account.PasswordRejected || e.Class == account.PasswordReused)
 }
 
 // promote puts a password that the account has by now into the former one's place.

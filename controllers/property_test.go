@@ -109,9 +109,9 @@ func expectConverged(w *world, c *v1alpha1.ChildAccount, before simulator.Fields
 	desired := account.FromObject(fields, spec)
 	after := w.account(c.AccountName()).Fields
 	for _, f := range fields {
-		wire := f.Read
+		wire := voximplant.WireNamesOf(f.Path).Read
 		if f.WriteOnly() {
-			wire = f.Update
+			wire = voximplant.WireNamesOf(f.Path).Update
 		}
 		want, managed := desired[f.Path]
 		switch {

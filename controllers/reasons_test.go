@@ -150,7 +150,7 @@ var _ = Describe("A ChildAccount that can't have its account", func() {
 			edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.LanguageCode = ptr.To("de") })
 			Eventually(state(ctx, c)).Should(BeAvailable())
 		},
-		Entry("not enough money", 127, v1alpha1.ReasonBlockedMoney),
+		Entry("not enough money", 127, v1alpha1.ReasonBalanceTooLow),
 		Entry("verification required", 281, v1alpha1.ReasonBlockedVerification),
 		Entry("verification in progress", 282, v1alpha1.ReasonBlockedVerification),
 		Entry("not activated", 131, v1alpha1.ReasonBlockedVerification),

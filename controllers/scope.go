@@ -136,7 +136,19 @@ func (s *childScope) bind(a account.Account) {
 		st.Origin = v1alpha1.OriginCreated
 		return
 	}
-	s.foundOff = s.claimed(a) && s.child.Spec.Active == nil && a.State["active"] == "false"
+	s.foundOff = s.claimed(a) && !s.declares(account.MarkActive) && s.schema.Deactivated(a.State)
+}
+
+// declares says whether the spec has a value for the marked field.
+func (s *childScope) declares(m account.Mark) bool {
+	_, declared := s.schema.Value(s.desired, m)
+	return declared
+}
+
+// email is the declared e-mail address, "" where none is.
+func (s *childScope) email() string {
+	email, _ := s.schema.Value(s.desired, account.MarkEmail)
+	return email
 }
 
 // claimed says whether the account carries the resource's claim.

@@ -81,7 +81,7 @@ func TestEveryClassIsReported(t *testing.T) {
 func TestFailed(t *testing.T) {
 	// Failures of writing a child; a list or a look at the parent itself never ends with them.
 	onlyOfChildren := []account.Class{
-		account.NotFound, account.NameTaken, account.EmailTaken, account.BlockedDailyLimit, account.PasswordRejected, account.PasswordBlocked,
+		account.NotFound, account.NameTaken, account.EmailTaken, account.BlockedDailyLimit, account.PasswordRejected, account.PasswordReused, account.PasswordBlocked,
 	}
 	for _, class := range allClasses(t) {
 		err := &account.Error{Class: class, Method: "AddAccount", Code: 7, Message: "no", RetryAfter: time.Minute}

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 )
 
 // What a person has just changed goes first, then what is new, then what changed at the provider; lists, which say nothing of
@@ -22,22 +22,22 @@ func TestUrgency(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		decision account.Decision
-		want     directory.Priority
+		want     pacing.Priority
 	}{
-		"a change of the spec":                     {update(edit), directory.Edit},
-		"a change of the spec, and drift":          {update(drift, edit), directory.Edit},
-		"what is left of it: password, connection": {account.Decision{Step: account.StepNone}, directory.Edit},
-		"a new account":                            {account.Decision{Step: account.StepCreate}, directory.Creation},
-		"the look before it":                       {account.Decision{Step: account.StepLook}, directory.Creation},
-		"one that is made anew":                    {account.Decision{Step: account.StepRecreate}, directory.Creation},
-		"drift":                                    {update(drift, drift), directory.Drift},
+		"a change of the spec":                     {update(edit), pacing.Edit},
+		"a change of the spec, and drift":          {update(drift, edit), pacing.Edit},
+		"what is left of it: password, connection": {account.Decision{Step: account.StepNone}, pacing.Edit},
+		"a new account":                            {account.Decision{Step: account.StepCreate}, pacing.Creation},
+		"the look before it":                       {account.Decision{Step: account.StepLook}, pacing.Creation},
+		"one that is made anew":                    {account.Decision{Step: account.StepRecreate}, pacing.Creation},
+		"drift":                                    {update(drift, drift), pacing.Drift},
 	} {
 		if got := urgency(c.decision); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
-	order := []directory.Priority{directory.Snapshot, directory.Drift, directory.Creation, directory.Edit}
-	if unsaid := directory.Priority(0); unsaid != order[0] || !slices.IsSorted(order) {
+	order := []pacing.Priority{pacing.Snapshot, pacing.Drift, pacing.Creation, pacing.Edit}
+	if unsaid := pacing.Priority(0); unsaid != order[0] || !slices.IsSorted(order) {
 		t.Errorf("from the least urgent: %v", order)
 	}
 }

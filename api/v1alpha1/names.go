@@ -43,7 +43,7 @@ const (
 	ReasonClaimedElsewhere    = "ClaimedElsewhere"
 	ReasonDuplicateResource   = "DuplicateResource"
 	ReasonRejected            = "Rejected"
-	ReasonBlockedMoney        = "BlockedMoney"
+	ReasonBalanceTooLow       = "BalanceTooLow"
 	ReasonBlockedVerification = "BlockedVerification"
 	ReasonBlockedNotEnabled   = "BlockedNotEnabled"
 	ReasonBlockedDailyLimit   = "BlockedDailyLimit"

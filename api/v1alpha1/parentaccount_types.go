@@ -8,6 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// ProviderVoximplant is the name of the provider of spec.voximplant.
+const ProviderVoximplant = "Voximplant"
+
 // The defaults. They are applied when the spec is read and never written into it.
 const (
 	DefaultVoximplantEndpoint = "https://api.voximplant.com"
@@ -313,6 +316,9 @@ func (p *ParentAccount) Suspended() bool { return p.Spec.Suspend != nil && *p.Sp
 func (p *ParentAccount) Endpoint() string {
 	return strings.ToLower(valueOr(p.Spec.Voximplant.Endpoint, DefaultVoximplantEndpoint))
 }
+
+// Provider returns the provider's name.
+func (*ParentAccount) Provider() string { return ProviderVoximplant }
 
 // CredentialsKey returns the key of the credentials in their Secret.
 func (p *ParentAccount) CredentialsKey() string {

@@ -49,7 +49,7 @@ var intents = []intent{
 	{"every field of a child", update(childA), setting(map[string]any{"childAccountId": childA}, func(account.Field) bool { return true })},
 	{"every field of several children that they can share", update(childB, childC), setting(map[string]any{"childAccountId": []int64{childB, childC}}, shared)},
 	{"another password of a child", func(ctx context.Context, r *voximplant.Remote) error {
-		return r.SetPassword(ctx, text(childA), nextPassword)
+		return r.SetPassword(ctx, provider.Target{ID: text(childA)}, nextPassword)
 	},
 		call{Method: "setChildAccountInfo", Request: map[string]any{"childAccountId": childA, "newChildAccountPassword": nextPassword.Reveal()}}},
 	{"custom data, as the child", func(ctx context.Context, r *voximplant.Remote) error {
@@ -97,17 +97,17 @@ func shared(f account.Field) bool { return f.Batchable }
 // update writes every field that this many accounts can have in common.
 func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 	return func(ctx context.Context, r *voximplant.Remote) error {
-		var texts []string
+		var targets []provider.Target
 		for _, id := range ids {
-			texts = append(texts, text(id))
+			targets = append(targets, provider.Target{ID: text(id)})
 		}
 		var changes []account.Change
 		for _, f := range voximplant.Fields() {
-			if f.Update != "" && (len(ids) == 1 || shared(f)) {
+			if f.Updatable && (len(ids) == 1 || shared(f)) {
 				changes = append(changes, account.Change{Field: f, To: samples[f.Path].value})
 			}
 		}
-		return r.Update(ctx, texts, changes)
+		return r.Update(ctx, provider.Update{Targets: targets, Changes: changes})
 	}
 }
 
@@ -115,7 +115,7 @@ func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 func setting(selection map[string]any, meant func(account.Field) bool) call {
 	request := maps.Clone(selection)
 	for _, f := range voximplant.Fields() {
-		if f.Update != "" && meant(f) {
+		if f.Updatable && meant(f) {
 			request[samples[f.Path].property] = samples[f.Path].theirs
 		}
 	}
@@ -179,7 +179,7 @@ func (in intent) byTheirs(t *testing.T, p *promises, o *official) simulator.Call
 func everyFieldHasASample(t *testing.T) {
 	t.Helper()
 	for _, f := range voximplant.Fields() {
-		if _, ok := samples[f.Path]; !ok && f.Update != "" {
+		if _, ok := samples[f.Path]; !ok && f.Updatable {
 			t.Errorf("no sample for the field %s", f.Path)
 		}
 	}

@@ -27,7 +27,7 @@ type edit struct{ file, right, wrong string }
 const (
 	decide   = "internal/account/decide.go"
 	listing  = "internal/directory/listing.go"
-	budget   = "internal/directory/budget.go"
+	budget   = "internal/pacing/budget.go"
 	apply    = "controllers/childaccount_apply.go"
 	release  = "controllers/childaccount_release.go"
 	counts   = "controllers/deactivations.go"
@@ -48,9 +48,9 @@ var mutants = []mutant{
 	}, chaos, "TestChaos$", "which is not ours"},
 	{"writes to the account before its own, too", []edit{
 		{apply, "import (\n", "import (\n	\"fmt\"\n"},
-		{apply, "	err := s.dir.Update(ctx, d.Account.ID, d.Changes)\n",
-			"	var id int\n	_, _ = fmt.Sscan(d.Account.ID, &id)\n	_ = s.dir.Update(ctx, fmt.Sprint(id-7), d.Changes)\n" +
-				"	err := s.dir.Update(ctx, d.Account.ID, d.Changes)\n"},
+		{apply, "	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)\n",
+			"	var id int\n	_, _ = fmt.Sscan(d.Account.ID, &id)\n	_ = s.dir.Update(ctx, r.writeTo(s, fmt.Sprint(id-7)), d.Changes)\n" +
+				"	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "which is not ours"},
 	{"creates before it has looked", []edit{
 		{listing, "return d.list(ctx, d.current(), known, false)", "return nil"},
@@ -83,7 +83,7 @@ var mutants = []mutant{
 		{release, "if !s.child.Deactivates() || ", "if "},
 	}, chaos, "TestChaos$", "which nobody asked for"},
 	{"switches off what is off", []edit{
-		{release, " || a.State[\"active\"] == \"false\" {", " {"},
+		{release, " || s.schema.Deactivated(a.State) {", " {"},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/after_SetChild", "times that the account was switched off"},
 	{"does not count what it switches off", []edit{
 		{counts, "	return r.Status().Patch(ctx, after, client.MergeFrom(before))\n", "	return nil\n"},

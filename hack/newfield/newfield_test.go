@@ -20,10 +20,10 @@ type snippet struct{ below, text string }
 
 // byHand is all that a new field takes.
 var byHand = map[string][]snippet{
-	"internal/voximplant/fields.go": {{"var fields = account.Schema{", `
+	"internal/voximplant/fields.go": {{"var fields = []row{", `
 	{
-		Path: "exampleNote", Create: "example_note", Method: methodSetChildAccountInfo, Update: "example_note", Read: "example_note",
-		Batchable: true, Canonical: strings.TrimSpace, Check: func(v string) error {
+		path: "exampleNote", create: "example_note", method: methodSetChildAccountInfo, update: "example_note", read: "example_note",
+		batchable: true, canonical: strings.TrimSpace, check: func(v string) error {
 			if len(v) > 40 {
 				return errors.New("must be of at most 40 bytes")
 			}

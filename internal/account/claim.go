@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// Claim says which resource of which installation an account belongs to. AddAccount writes it into the
+// Claim says which resource of which installation an account belongs to. Creation writes it into the
 // account's custom data, so that a cluster built anew finds its accounts. It never counts without the exact account name.
 type Claim struct {
 	// Installation is the operator's --installation-id.

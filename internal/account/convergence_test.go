@@ -45,6 +45,7 @@ func newState() account.State {
 	state := account.State{}
 	for _, f := range schema {
 		switch {
+		case f.NameOnly():
 		case f.Kind == account.KindBool:
 			state[f.Path] = "false"
 		case f.Kind == account.KindDecimal:
@@ -78,7 +79,7 @@ func (p *service) create(s account.Subject) (id string, told bool) {
 		if !declared {
 			v = f.CreateDefault
 		}
-		if f.Create != "" && v != "" {
+		if f.Settable && v != "" {
 			a.State[f.Path] = v
 		}
 	}
@@ -102,7 +103,7 @@ func (p *service) show(t *rapid.T, a *account.Account) *account.Account {
 	out := *a
 	out.State = account.State{}
 	for _, f := range schema {
-		if f.Read != "" {
+		if f.Readable && !f.NameOnly() {
 			out.State[f.Path] = respell(t, f, a.State[f.Path])
 		}
 	}
@@ -178,7 +179,7 @@ func (r *resource) asDeclared(t *rapid.T, p *service, before account.State) {
 	for _, f := range schema {
 		to, declared := r.Desired[f.Path]
 		switch got := a.State[f.Path]; {
-		case declared && f.Update != "":
+		case declared && f.Updatable:
 			if f.Normal(got) != f.Normal(to) {
 				t.Errorf("%s is %q, declared is %q", f.Path, got, to)
 			}
@@ -235,7 +236,7 @@ func TestConvergesAgain(t *testing.T) {
 		r.Desired = drawState(t, "edited")
 		a := p.accounts[r.ID]
 		for path, v := range drawState(t, "drift") {
-			if f, ok := schema.Field(path); ok && f.Read != "" {
+			if f, ok := schema.Field(path); ok && f.Readable {
 				a.State[path] = v
 			}
 		}

@@ -28,12 +28,13 @@ type Policy struct {
 type Subject struct {
 	// Claim is the resource's own claim.
 	Claim Claim
-	// Name is the exact account name.
+	// Name is the value of the schema's Identity field, the account's name.
 	Name string
 	// ID is the account that the resource is bound to, "" before that.
 	ID string
-	// Intent is set where an earlier attempt may have created the account.
-	Intent bool
+	// Intent is set where an earlier attempt may have created the account; Refused as well where it is known of every attempt
+	// that it was refused.
+	Intent, Refused bool
 	// Takeover is the installation whose account the resource may take, "" for none.
 	Takeover string
 	// Desired holds the declared values, LastApplied those last written or confirmed.
@@ -56,6 +57,11 @@ type View struct {
 	Fresh bool
 	// NotKept holds values that were written twice and came back different each time.
 	NotKept State
+	// Awaited is set where the provider has confirmed the creation of the account without saying its id, and has not shown the
+	// account since.
+	Awaited bool
+	// Claimless is set where the provider's accounts carry no claims.
+	Claimless bool
 	// Doubt is set where a write to the account got no proper answer and nobody has looked since.
 	Doubt bool
 }
@@ -110,7 +116,7 @@ func Decide(schema Schema, s Subject, v View) Decision {
 		return Decision{Step: StepLook}
 	case v.Account == nil:
 		return decideAbsent(s, v)
-	case v.Account.Name != s.Name:
+	case schema.IsAnother(*v.Account, s.ID, s.Name):
 		return Decision{Step: StepMissing, Account: v.Account}
 	case s.Policy.Observe:
 		return Decision{Step: StepNone, Account: v.Account, Drift: Diff(schema, s.Desired, v.Account.State, s.LastApplied)}
@@ -134,6 +140,7 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 		d.Holder = &claim
 		return &d
 	case claimed: // its holder's time is over, somebody says
+	case v.Claimless && s.Intent && !s.Refused: // before the intent was stored there was none: this one is of our own attempt
 	case s.Policy.Adopt != AdoptIfIdentical && s.Policy.Adopt != AdoptAlways:
 		return &d
 	case s.Policy.Adopt == AdoptIfIdentical:
@@ -175,6 +182,10 @@ func compare(schema Schema, s Subject, v View) Decision {
 
 func decideAbsent(s Subject, v View) Decision {
 	switch {
+	case v.Awaited && v.Fresh: // a second call would make a second account
+		return Decision{Step: StepWait}
+	case v.Awaited:
+		return Decision{Step: StepLook}
 	case !v.Listed && v.Partial && !v.Fresh:
 		return Decision{Step: StepLook}
 	case !v.Listed && !v.Fresh:

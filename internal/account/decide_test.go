@@ -301,3 +301,68 @@ func TestDecideTakeover(t *testing.T) {
 		}
 	}
 }
+
+// Where the provider's accounts carry no claims, only the intent that was stored before the creation says whose one is.
+func TestDecideWithoutClaims(t *testing.T) {
+	a := &account.Account{ID: "17", Name: "acme-support", State: account.State{"location": "UTC"}}
+	for name, c := range map[string]struct {
+		intent, refused, claims, fresh bool
+		adopt                          account.Adoption
+		want                           account.Step
+	}{
+		"of our own attempt":                {intent: true, fresh: true, want: account.StepNone},
+		"of our own attempt, before a look": {intent: true, want: account.StepLook},
+		"of nobody's":                       {fresh: true, want: account.StepRefuse},
+		"every attempt was refused":         {intent: true, refused: true, fresh: true, want: account.StepRefuse},
+		"may be adopted":                    {fresh: true, adopt: account.AdoptAlways, want: account.StepNone},
+		"a provider with claims":            {intent: true, claims: true, fresh: true, want: account.StepRefuse},
+	} {
+		s := account.Subject{Claim: ourClaim, Name: "acme-support", Intent: c.intent, Refused: c.refused, Policy: account.Policy{Adopt: c.adopt}}
+		d := account.Decide(schema, s, account.View{Listed: true, Fresh: c.fresh, Claimless: !c.claims, Account: a})
+		if d.Step != c.want {
+			t.Errorf("%s: %s, want %s", name, d.Step, c.want)
+		}
+	}
+}
+
+// An account that was created and isn't shown yet is neither created again nor given up.
+func TestDecideAwaited(t *testing.T) {
+	s := account.Subject{Claim: ourClaim, Name: "acme-support", Intent: true}
+	for name, c := range map[string]struct {
+		v    account.View
+		want account.Step
+	}{
+		"before a look":       {account.View{Listed: true, Awaited: true}, account.StepLook},
+		"in doubt, too":       {account.View{Listed: true, Awaited: true, Doubt: true}, account.StepLook},
+		"a look shows it not": {account.View{Listed: true, Awaited: true, Fresh: true}, account.StepWait},
+		"not awaited":         {account.View{Listed: true, Fresh: true}, account.StepCreate},
+	} {
+		if d := account.Decide(schema, s, c.v); d.Step != c.want {
+			t.Errorf("%s: %s, want %s", name, d.Step, c.want)
+		}
+	}
+}
+
+// A name that can't be changed tells one account from another for ever; one that can does so until an id is bound.
+func TestDecideByTheNamesField(t *testing.T) {
+	byMail := account.Schema{{Path: "mail", Identity: true, Settable: true, Updatable: true, Readable: true, Canonical: account.CanonicalEmail}}
+	a := &account.Account{ID: "17", Name: "old@acme.example", State: account.State{"mail": "old@acme.example"}, CustomData: ourClaim.CustomData()}
+	for name, c := range map[string]struct {
+		schema account.Schema
+		id     string
+		want   account.Step
+		mail   string
+	}{
+		"bound, the name changes":      {byMail, "17", account.StepUpdate, "new@acme.example"},
+		"bound, another spelling":      {byMail, "17", account.StepNone, "OLD@acme.example"},
+		"unbound, another spelling":    {byMail, "", account.StepNone, "OLD@acme.example"},
+		"unbound, another name":        {byMail, "", account.StepMissing, "new@acme.example"},
+		"bound, a name that is fixed":  {schema, "17", account.StepMissing, "new@acme.example"},
+		"bound, a table without names": {nil, "17", account.StepMissing, "new@acme.example"},
+	} {
+		s := account.Subject{Claim: ourClaim, Name: c.mail, ID: c.id, Desired: account.State{"mail": c.mail}}
+		if d := account.Decide(c.schema, s, account.View{Listed: true, Fresh: true, Account: a}); d.Step != c.want {
+			t.Errorf("%s: %s, want %s", name, d.Step, c.want)
+		}
+	}
+}

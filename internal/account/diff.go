@@ -1,6 +1,9 @@
 package account
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Origin says where a difference comes from.
 type Origin string
@@ -32,7 +35,7 @@ func Diff(schema Schema, desired, observed, lastApplied State) []Change {
 	var changes []Change
 	for _, f := range schema {
 		to, declared := desired[f.Path]
-		if !declared || f.Update == "" {
+		if !declared || !f.Updatable {
 			continue
 		}
 		applied, wasApplied := lastApplied[f.Path]
@@ -60,6 +63,11 @@ func Applied(changes []Change) State {
 		out[c.Field.Path] = c.Field.Normal(c.To)
 	}
 	return out
+}
+
+// Deactivates says whether the changes deactivate the account.
+func Deactivates(changes []Change) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool { return c.Field.Mark == MarkActive && c.Field.Normal(c.To) == "false" })
 }
 
 // FieldNames lists the paths of the changes for an event or message: "email, notifications.account".

@@ -29,8 +29,8 @@ const (
 	EmailTaken Class = "EmailTaken"
 	// NotFound: the provider knows no such account under this parent.
 	NotFound Class = "NotFound"
-	// BlockedMoney: the parent's money does not suffice.
-	BlockedMoney Class = "BlockedMoney"
+	// BalanceTooLow: the parent's balance is too low for the call.
+	BalanceTooLow Class = "BalanceTooLow"
 	// BlockedVerification: the parent account must be verified or activated first.
 	BlockedVerification Class = "BlockedVerification"
 	// BlockedNotEnabled: the provider has not enabled this (child accounts, say) for the parent.
@@ -39,6 +39,9 @@ const (
 	BlockedDailyLimit Class = "BlockedDailyLimit"
 	// PasswordRejected: the password breaks a rule of the provider.
 	PasswordRejected Class = "PasswordRejected"
+	// PasswordReused: the account has, or has had, the very password. So it may be the present one, where an earlier call set
+	// it: Passwords.CheckPassword settles that.
+	PasswordReused Class = "PasswordReused"
 	// PasswordBlocked: passwords can't be changed now. Retried later.
 	PasswordBlocked Class = "PasswordBlocked"
 	// Incomplete: a list contradicted itself while it was read; nothing may be concluded from it.
@@ -51,9 +54,10 @@ const (
 type Error struct {
 	// Class is what the controllers act on.
 	Class Class
-	// Method is the provider's method that was called, e.g. "AddAccount".
+	// Method is the provider's method that was called, for people and metrics.
 	Method string
-	// Code is the provider's own code, 0 where the answer had none (HTTP status, transport).
+	// Code is the provider's own code, for people alone: what follows from it is in Class and the other fields. 0 where the
+	// answer had none (HTTP status, transport).
 	Code int
 	// Field is the spec path that the provider complains about, "" where it names none.
 	Field string
@@ -61,6 +65,9 @@ type Error struct {
 	Message string
 	// RetryAfter is how long the provider asks to wait, 0 where it does not say.
 	RetryAfter time.Duration
+	// Answered is set where the provider itself said so, if only to say that something is wrong there; it is not where
+	// nothing came, or no proper answer.
+	Answered bool
 	// Alone is set where the failure is about one account: it says nothing about calls for others.
 	Alone bool
 	// Doubt is set where the change may have been made although no proper answer came.

@@ -46,6 +46,9 @@ func valuesOf(f account.Field) []string {
 func drawState(t *rapid.T, label string) account.State {
 	state := account.State{}
 	for _, f := range schema {
+		if f.NameOnly() {
+			continue
+		}
 		if rapid.Bool().Draw(t, label+" has "+f.Path) {
 			state[f.Path] = rapid.SampledFrom(valuesOf(f)).Draw(t, label+" "+f.Path)
 		}

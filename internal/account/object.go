@@ -6,10 +6,13 @@ import (
 )
 
 // FromObject reads the fields of the table out of an object as JSON decodes it (a spec, say), by path.
-// Values stay as they are written; what is absent or null is left out.
+// Values stay as they are written; an account's name is none of them; what is absent or null is left out.
 func FromObject(schema Schema, object map[string]any) State {
 	out := State{}
 	for _, f := range schema {
+		if f.NameOnly() {
+			continue
+		}
 		if v, ok := lookup(object, strings.Split(f.Path, ".")); ok {
 			if text, ok := scalar(v); ok {
 				out[f.Path] = text
@@ -24,7 +27,7 @@ func ToObject(schema Schema, state State) map[string]any {
 	out := map[string]any{}
 	for _, f := range schema {
 		v, ok := state[f.Path]
-		if !ok {
+		if !ok || f.NameOnly() {
 			continue
 		}
 		switch n := f.Normal(v); {

@@ -26,7 +26,7 @@ var diffRules = map[string]func(t failer, desired, observed, applied account.Sta
 			if !declared || c.To != to {
 				t.Errorf("%s -> %q, but declared is %q (%v)", c.Field.Path, c.To, to, declared)
 			}
-			if c.Field.Update == "" || c.Field.Method == "" {
+			if !c.Field.Updatable {
 				t.Errorf("%s can't be written", c.Field.Path)
 			}
 			at := slices.IndexFunc(schema, func(f account.Field) bool { return f.Path == c.Field.Path })
@@ -40,7 +40,7 @@ var diffRules = map[string]func(t failer, desired, observed, applied account.Sta
 		named := account.Applied(account.Diff(schema, desired, observed, applied))
 		for path, to := range desired {
 			f, ok := schema.Field(path)
-			if !ok || f.ReadOnly() {
+			if !ok || !f.Updatable {
 				continue
 			}
 			from, known := observed[path]

@@ -10,24 +10,46 @@ const (
 	KindDecimal Kind = "decimal"
 )
 
-// Field is one row of a provider's field table: everything the operator knows about one field.
+// Mark names a field that the engine has to recognise, whatever its path and its provider. A table has each mark at most once;
+// where it has none, the provider has no such field.
+type Mark string
+
+// The marks. The zero value is a field like any other.
+const (
+	MarkNone Mark = ""
+	// MarkActive: a boolean, whether the account can be used. To write "false" deactivates the account.
+	MarkActive Mark = "Active"
+	// MarkFrozen: a boolean that only the provider sets, where it has blocked the account.
+	MarkFrozen Mark = "Frozen"
+	// MarkEmail: the account's e-mail address.
+	MarkEmail Mark = "Email"
+)
+
+// Field is one row of a provider's field table, as far as it is of use above the provider: no name on the wire is in it.
 // Adding a field is adding a row and its API type; no code elsewhere knows a single field.
 type Field struct {
 	// Path is the field's place below spec, e.g. "notifications.account".
 	Path string
 	// Kind is the type of its values.
 	Kind Kind
-	// Create is its parameter at creation; "" where creation can't set it, so that it is updated right after.
-	Create string
+	// Mark is set where the engine has to recognise the field.
+	Mark Mark
+	// Identity is set where the field's value finds an account whose id is not known yet: Account.Name has it. One field of
+	// a table has it. One that is not Updatable is the name alone, and in no State.
+	Identity bool
+	// Settable fields can be set at creation; the others are updated right after.
+	Settable bool
 	// CreateDefault is what creation sends where the field is not declared; "" sends nothing.
 	CreateDefault string
-	// Method and Update are the method that changes the field and its parameter there; "" where nothing changes it.
-	Method, Update string
-	// Read is its name in what the provider shows; "" where it is written but never shown.
-	Read string
-	// Absent is the value meant where a complete answer leaves the field out; "" means that nothing is known.
-	Absent string
-	// Batchable fields may go out for several accounts in one call: neither unique nor secret.
+	// Updatable fields can be changed later.
+	Updatable bool
+	// Group tells changes that can share a call from those that can't: the same text, which says nothing else, for those
+	// that can.
+	Group string
+	// Readable fields are shown by the provider.
+	Readable bool
+	// Batchable fields may be written to several accounts in one call: neither unique nor secret, and of a provider that
+	// has such calls.
 	Batchable bool
 	// Canonical is the spelling for comparison; nil means the usual one of the Kind.
 	Canonical Canonical
@@ -36,10 +58,13 @@ type Field struct {
 }
 
 // WriteOnly fields are never shown by the provider: what was applied last stands for what is there.
-func (f Field) WriteOnly() bool { return f.Read == "" && f.Update != "" }
+func (f Field) WriteOnly() bool { return !f.Readable && f.Updatable }
 
 // ReadOnly fields are shown but can't be declared.
-func (f Field) ReadOnly() bool { return f.Create == "" && f.Update == "" }
+func (f Field) ReadOnly() bool { return !f.Settable && !f.Updatable }
+
+// NameOnly says whether the field is an account's name and no part of its State.
+func (f Field) NameOnly() bool { return f.Identity && !f.Updatable }
 
 // Normal returns v in the field's canonical spelling.
 func (f Field) Normal(v string) string {
@@ -67,6 +92,65 @@ func (s Schema) Field(path string) (Field, bool) {
 	return Field{}, false
 }
 
+// Marked returns the row that has the mark.
+func (s Schema) Marked(m Mark) (Field, bool) {
+	for i := range s {
+		if s[i].Mark == m {
+			return s[i], true
+		}
+	}
+	return Field{}, false
+}
+
+// Value is the marked field's value in a state; false where the state, or the table, does not have it.
+func (s Schema) Value(state State, m Mark) (string, bool) {
+	f, ok := s.Marked(m)
+	if !ok {
+		return "", false
+	}
+	v, ok := state[f.Path]
+	return v, ok
+}
+
+// is says whether the state has the value in the marked boolean.
+func (s Schema) is(state State, m Mark, value string) bool {
+	v, ok := s.Value(state, m)
+	return ok && CanonicalBool(v) == value
+}
+
+// Deactivated says whether the state is that of an account that can't be used, because somebody deactivated it.
+func (s Schema) Deactivated(state State) bool { return s.is(state, MarkActive, "false") }
+
+// Frozen says whether the state is that of an account that the provider has blocked.
+func (s Schema) Frozen(state State) bool { return s.is(state, MarkFrozen, "true") }
+
+// Deactivation is the change that deactivates an account; false where the provider has none.
+func (s Schema) Deactivation(observed State) (Change, bool) {
+	f, ok := s.Marked(MarkActive)
+	if !ok || !f.Updatable {
+		return Change{}, false
+	}
+	from, known := observed[f.Path]
+	return Change{Field: f, From: from, Known: known, To: "false", Origin: FromSpec}, true
+}
+
+// Identity returns the row whose value finds an account whose id is not known yet; a Field without a path where the table has none.
+func (s Schema) Identity() Field {
+	for i := range s {
+		if s[i].Identity {
+			return s[i]
+		}
+	}
+	return Field{}
+}
+
+// IsAnother says whether the account is not the one of this name. Where a name can be changed it finds an account only while no
+// id is bound.
+func (s Schema) IsAnother(a Account, boundID, name string) bool {
+	f := s.Identity()
+	return f.Normal(a.Name) != f.Normal(name) && (boundID == "" || !f.Updatable)
+}
+
 // Check returns what is wrong with the declared values, as an *Error of class Invalid that names the field; nil if nothing is.
 func (s Schema) Check(desired State) error {
 	for _, f := range s {
@@ -85,7 +169,7 @@ func (s Schema) Check(desired State) error {
 func (s Schema) Normal(in State) State {
 	out := make(State, len(in))
 	for _, f := range s {
-		if v, ok := in[f.Path]; ok {
+		if v, ok := in[f.Path]; ok && !f.NameOnly() {
 			out[f.Path] = f.Normal(v)
 		}
 	}

@@ -10,23 +10,25 @@ import (
 
 // small is a table with a row of each sort.
 var small = account.Schema{
-	{Path: "name", Create: "n", Update: "n", Read: "n", Method: "Set", Check: func(v string) error {
+	{Path: "name", Settable: true, Updatable: true, Readable: true, Check: func(v string) error {
 		if v == "" {
 			return errors.New("must not be empty")
 		}
 		return nil
 	}},
-	{Path: "flags.on", Kind: account.KindBool, Update: "on", Read: "on", Method: "Set"},
-	{Path: "flags.hidden", Kind: account.KindBool, Update: "hidden", Method: "Set"},
-	{Path: "balance", Kind: account.KindDecimal, Create: "b", Read: "b"},
-	{Path: "limits.daily.calls", Update: "c", Read: "c", Method: "Set", Check: func(v string) error { return errors.New("never right") }},
-	{Path: "seen", Read: "s"},
-	{Path: "mail", Canonical: account.CanonicalEmail, Kind: account.KindDecimal, Update: "m", Read: "m", Method: "Set"},
+	{Path: "flags.on", Mark: account.MarkActive, Kind: account.KindBool, Updatable: true, Readable: true},
+	{Path: "flags.hidden", Kind: account.KindBool, Updatable: true},
+	{Path: "balance", Kind: account.KindDecimal, Settable: true, Readable: true},
+	{Path: "limits.daily.calls", Updatable: true, Readable: true, Check: func(v string) error { return errors.New("never right") }},
+	{Path: "seen", Readable: true},
+	{Path: "mail", Mark: account.MarkEmail, Canonical: account.CanonicalEmail, Kind: account.KindDecimal, Updatable: true, Readable: true},
+	{Path: "login", Identity: true, Settable: true, Readable: true},
 }
 
 func TestFieldSorts(t *testing.T) {
 	for path, want := range map[string][2]bool{
 		"name": {false, false}, "flags.on": {false, false}, "flags.hidden": {true, false}, "balance": {false, false}, "seen": {false, true},
+		"login": {false, false},
 	} {
 		f, ok := small.Field(path)
 		if !ok {
@@ -86,7 +88,7 @@ func TestSchemaCheck(t *testing.T) {
 }
 
 func TestSchemaNormal(t *testing.T) {
-	in := account.State{"name": " X ", "flags.on": "YES", "balance": "07.10", "mail": "A@B", "other": "gone"}
+	in := account.State{"name": " X ", "flags.on": "YES", "balance": "07.10", "mail": "A@B", "login": "x", "other": "gone"}
 	before := maps.Clone(in)
 	want := account.State{"name": " X ", "flags.on": "true", "balance": "7.1", "mail": "a@b"}
 	if got := small.Normal(in); !maps.Equal(got, want) {
@@ -108,5 +110,46 @@ func TestStateWith(t *testing.T) {
 	}
 	if got := account.State(nil).With(nil); got == nil {
 		t.Error("with of nothing is nil: nobody could write to it")
+	}
+}
+
+// Above the table nobody knows a path: what the engine has to recognise, it finds by its mark.
+func TestMarks(t *testing.T) {
+	if f, ok := small.Marked(account.MarkEmail); !ok || f.Path != "mail" {
+		t.Errorf("e-mail: %+v, %v", f, ok)
+	}
+	if f, ok := small.Marked(account.MarkFrozen); ok {
+		t.Errorf("a mark that the table does not have: %+v", f)
+	}
+	if f := small.Identity(); f.Path != "login" || !f.NameOnly() {
+		t.Errorf("identity: %+v", f)
+	}
+	if f := small[:7].Identity(); f.Path != "" || f.NameOnly() {
+		t.Errorf("identity of a table without one: %+v", f)
+	}
+	for value, deactivated := range map[string]bool{"false": true, "No": true, "true": false, "": false, "perhaps": false} {
+		if small.Deactivated(account.State{"flags.on": value}) != deactivated {
+			t.Errorf("deactivated by %q: %v", value, !deactivated)
+		}
+	}
+	if small.Deactivated(nil) || small.Frozen(account.State{"frozen": "true"}) {
+		t.Error("what is not known, or not marked, counts")
+	}
+	if v, ok := small.Value(account.State{"mail": "A@B"}, account.MarkEmail); !ok || v != "A@B" {
+		t.Errorf("value %q, %v", v, ok)
+	}
+}
+
+func TestDeactivation(t *testing.T) {
+	c, ok := small.Deactivation(account.State{"flags.on": "true"})
+	if !ok || !c.Known || c.From != "true" || !account.Deactivates([]account.Change{{To: "false"}, c}) {
+		t.Errorf("%+v, %v", c, ok)
+	}
+	c.To = "yes"
+	if account.Deactivates([]account.Change{c, {To: "false"}}) {
+		t.Error("activating, or a change of another field, deactivates")
+	}
+	if c, ok := small[2:].Deactivation(nil); ok {
+		t.Errorf("of a provider that can't: %+v", c)
 	}
 }

@@ -2,7 +2,7 @@ package account
 
 import "maps"
 
-// State holds values by spec path ("email", "notifications.account") in their canonical spelling:
+// State holds values by spec path ("notifications.account") in their canonical spelling:
 // booleans are "true" and "false", decimals have no superfluous zeros. A path that is absent is unknown
 // (in what was seen) or not managed (in what is declared).
 type State map[string]string
@@ -19,9 +19,9 @@ func (s State) With(o State) State {
 type Account struct {
 	// ID is the provider's id of the account, as a string.
 	ID string
-	// Name is the account's unique name.
+	// Name is the value of the schema's Identity field: the account's name, or what takes its place.
 	Name string
-	// CustomData is the account's free text, where the claim stands.
+	// CustomData is the account's free text, where the claim stands; "" where the provider has none.
 	CustomData string
 	// State holds every field of the table that the provider showed.
 	State State

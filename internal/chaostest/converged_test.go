@@ -105,9 +105,9 @@ func differences(c *v1alpha1.ChildAccount, a simulator.Account) string {
 	fields := voximplant.Fields()
 	for path, want := range account.FromObject(fields, spec) {
 		f, _ := fields.Field(path)
-		wire := f.Read
+		wire := voximplant.WireNamesOf(f.Path).Read
 		if f.WriteOnly() {
-			wire = f.Update
+			wire = voximplant.WireNamesOf(f.Path).Update
 		}
 		if is := text(a.Fields[wire]); f.Normal(is) != f.Normal(want) {
 			differ = append(differ, fmt.Sprintf("%s is %q, not %q", path, is, want))

@@ -32,6 +32,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/metrics"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
@@ -262,7 +263,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 		Secrets:          inputs,
 		Parents:          parents,
 		Children:         children,
-		Connect:          connector(o.Clock, o.transports()),
+		Providers:        providers(o.Clock, o.transports()),
 		AllowedEndpoints: o.AllowedEndpoints,
 		Recorder:         recorder,
 		Clock:            o.Clock,
@@ -304,9 +305,16 @@ func warm(ctx context.Context, c cache.Cache, o ManagerOptions) error {
 	return nil
 }
 
-// connector makes connections to Voximplant that share one transport for each bundle of authorities.
-func connector(c clock.Clock, shared *transports) controllers.Connect {
-	return func(conn controllers.Connection) (controllers.Remote, error) {
+// providers are those that there are, by the names that the kinds give them. Connections share one transport for each bundle of
+// authorities.
+func providers(c clock.Clock, shared *transports) provider.Registry {
+	return provider.Registry{
+		v1alpha1.ProviderVoximplant: connectVoximplant(shared, c),
+	}
+}
+
+func connectVoximplant(shared *transports, c clock.Clock) provider.Connect {
+	return func(conn provider.Connection) (provider.Parent, error) {
 		transport, err := shared.trusting(conn.CABundle)
 		if err != nil {
 			return nil, err

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/provider"
 )
 
 const (
@@ -26,7 +29,7 @@ const (
 // batcher lets equal changes of many accounts that come within a short time share one call.
 type batcher struct {
 	// write makes the call.
-	write func(ctx context.Context, ids []string, changes []account.Change) error
+	write func(context.Context, provider.Update) error
 
 	mu   sync.Mutex
 	most int
@@ -38,7 +41,7 @@ type batcher struct {
 
 // batch is one call that is not made yet.
 type batch struct {
-	ids     []string
+	targets []provider.Target
 	changes []account.Change
 	// full ends the wait, more tells of one more account.
 	full, more chan struct{}
@@ -47,21 +50,26 @@ type batch struct {
 	failed map[string]error
 }
 
+// has says whether the account is in the batch.
+func (t *batch) has(id string) bool {
+	return slices.ContainsFunc(t.targets, func(target provider.Target) bool { return target.ID == id })
+}
+
 // join writes the changes of one account together with whoever else changes the same to the same.
-func (b *batcher) join(ctx context.Context, id string, changes []account.Change) error {
-	if !batchable(changes) {
-		return b.write(ctx, []string{id}, changes)
+func (b *batcher) join(ctx context.Context, target provider.Target, changes []account.Change) error {
+	var t *batch
+	if batchable(changes) {
+		t = b.add(ctx, target, changes)
 	}
-	t := b.add(ctx, id, changes)
 	if t == nil {
-		return b.write(ctx, []string{id}, changes)
+		return b.write(ctx, provider.Update{Targets: []provider.Target{target}, Changes: changes})
 	}
 	<-t.done // the call itself ends in time, and whoever leaves early would not know what was written
-	return t.failed[id]
+	return t.failed[target.ID]
 }
 
 // add puts the account into the open batch of these changes, or opens one; nil where there are no batches.
-func (b *batcher) add(ctx context.Context, id string, changes []account.Change) *batch {
+func (b *batcher) add(ctx context.Context, target provider.Target, changes []account.Change) *batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.most <= 1 {
@@ -69,13 +77,13 @@ func (b *batcher) add(ctx context.Context, id string, changes []account.Change) 
 	}
 	key := keyOf(ctx, changes)
 	t := b.open[key]
-	if t == nil || slices.Contains(t.ids, id) {
+	if t == nil || t.has(target.ID) {
 		t = &batch{changes: changes, full: make(chan struct{}), more: make(chan struct{}, 1), done: make(chan struct{}), failed: map[string]error{}}
 		b.open[key] = t
 		go b.run(ctx, key, t) // it serves others too: their contexts all end with the operator
 	}
-	t.ids = append(t.ids, id)
-	if len(t.ids) >= b.most {
+	t.targets = append(t.targets, target)
+	if len(t.targets) >= b.most {
 		delete(b.open, key)
 		close(t.full)
 		return t
@@ -101,8 +109,7 @@ func (b *batcher) run(ctx context.Context, key string, t *batch) {
 			waits = false
 		}
 	}
-	ids := b.close(key, t)
-	b.halve(ctx, t, ids)
+	b.halve(ctx, t, b.close(key, t))
 	close(t.done)
 }
 
@@ -113,36 +120,36 @@ func (b *batcher) quiet(key string, t *batch) time.Duration {
 	switch {
 	case b.last == key && time.Since(b.lastAt) < batchLongest:
 		return massQuiet
-	case len(t.ids) > 1:
+	case len(t.targets) > 1:
 		return batchQuiet
 	}
 	return loneQuiet
 }
 
 // close lets nobody else join, and returns who has.
-func (b *batcher) close(key string, t *batch) []string {
+func (b *batcher) close(key string, t *batch) []provider.Target {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.open[key] == t {
 		delete(b.open, key)
 	}
-	if len(t.ids) > 1 {
+	if len(t.targets) > 1 {
 		b.last, b.lastAt = key, time.Now()
 	}
-	return slices.Sorted(slices.Values(t.ids))
+	return slices.SortedFunc(slices.Values(t.targets), func(a, b provider.Target) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // halve writes the accounts, and where they are refused together, in halves: so only those fail that are to blame.
-func (b *batcher) halve(ctx context.Context, t *batch, ids []string) {
-	err := b.write(ctx, ids, t.changes)
+func (b *batcher) halve(ctx context.Context, t *batch, targets []provider.Target) {
+	err := b.write(ctx, provider.Update{Targets: targets, Changes: t.changes})
 	switch {
 	case err == nil:
-	case len(ids) > 1 && blames(err):
-		b.halve(ctx, t, ids[:len(ids)/2])
-		b.halve(ctx, t, ids[len(ids)/2:])
+	case len(targets) > 1 && blames(err):
+		b.halve(ctx, t, targets[:len(targets)/2])
+		b.halve(ctx, t, targets[len(targets)/2:])
 	default:
-		for _, id := range ids {
-			t.failed[id] = err
+		for _, target := range targets {
+			t.failed[target.ID] = err
 		}
 	}
 }
@@ -151,7 +158,7 @@ func (b *batcher) halve(ctx context.Context, t *batch, ids []string) {
 func blames(err error) bool {
 	switch account.ClassOf(err) {
 	case account.Unavailable, account.Throttled, account.Unauthorized, account.RoleMissing, account.Incomplete,
-		account.BlockedMoney, account.BlockedVerification, account.BlockedNotEnabled, account.BlockedDailyLimit:
+		account.BalanceTooLow, account.BlockedVerification, account.BlockedNotEnabled, account.BlockedDailyLimit:
 		return false
 	}
 	return !account.AsError(err).Doubt
@@ -164,7 +171,7 @@ func batchable(changes []account.Change) bool {
 // keyOf tells what is written, and how urgently.
 func keyOf(ctx context.Context, changes []account.Change) string {
 	var key strings.Builder
-	key.WriteByte(byte('0' + priorityOf(ctx)))
+	key.WriteByte(byte('0' + pacing.PriorityOf(ctx)))
 	for _, c := range changes {
 		key.WriteString("\x00" + c.Field.Path + "\x00" + c.To)
 	}

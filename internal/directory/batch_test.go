@@ -10,6 +10,7 @@ import (
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -28,7 +29,7 @@ func (w *world) updateAll(ids []string, changes []account.Change) map[string]err
 	var all sync.WaitGroup
 	for _, id := range ids {
 		all.Go(func() {
-			if err := w.Update(background, id, changes); err != nil {
+			if err := w.Update(background, provider.Target{ID: id}, changes); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				failed[id] = err
@@ -75,7 +76,7 @@ func TestWhatIsNotBatched(t *testing.T) {
 			w.changes("languageCode", "de"), w.changes("languageCode", "fr"), w.changes("email", "new@acme.example"),
 		} {
 			all.Go(func() {
-				if err := w.Update(background, ids[i], changes); err != nil {
+				if err := w.Update(background, provider.Target{ID: ids[i]}, changes); err != nil {
 					t.Error(err)
 				}
 			})
@@ -145,7 +146,7 @@ func TestBatchesOfWhatComesByFitsAndStarts(t *testing.T) {
 				<-time.After(900 * time.Millisecond)
 			}
 			all.Go(func() {
-				if err := w.Update(background, id, changes); err != nil {
+				if err := w.Update(background, provider.Target{ID: id}, changes); err != nil {
 					t.Error(err)
 				}
 			})

@@ -47,8 +47,13 @@ type Directory struct {
 	byName map[string]*record
 	// efforts remember, by id and path, values that were written and have not come back yet.
 	efforts map[string]map[string]*effort
-	// doubtful holds the names whose creation got no proper answer, and when.
+	// doubtful holds the names whose creation got no proper answer, or none that has the id, and when.
 	doubtful map[string]moment
+	// awaited holds the names whose creation was confirmed without an id, until the account is seen: each with how many
+	// complete lists there had been.
+	awaited map[string]int
+	// identity is the field that the names are values of. Names stand in maps in its canonical spelling.
+	identity account.Field
 	listings Listings
 	// asked holds the ids and names that the last complete list was asked for, each with how many complete lists there had
 	// been before the first of those in a row that asked for it; nil unless the list is partial.
@@ -64,10 +69,12 @@ func New(remote provider.Remote, c clock.Clock) *Directory {
 		byName:   map[string]*record{},
 		efforts:  map[string]map[string]*effort{},
 		doubtful: map[string]moment{},
+		awaited:  map[string]int{},
+		identity: remote.Fields().Identity(),
 	}
 	d.looks = &gatherer{read: d.read}
-	d.writes = &batcher{most: defaultMaxBatch, open: map[string]*batch{}, write: func(ctx context.Context, ids []string, changes []account.Change) error {
-		return d.current().Update(ctx, ids, changes)
+	d.writes = &batcher{most: defaultMaxBatch, open: map[string]*batch{}, write: func(ctx context.Context, u provider.Update) error {
+		return d.current().Update(ctx, u)
 	}}
 	return d
 }
@@ -100,12 +107,15 @@ func (d *Directory) view(key Key) account.View {
 	v := account.View{
 		Listed:  d.covers(key.ID, key.Name),
 		Partial: d.listings.Partial,
-		Doubt:   key.ID == "" && d.doubtful[key.Name] > 0,
+		Doubt:   key.ID == "" && d.doubtful[d.identity.Normal(key.Name)] > 0,
+		Awaited: key.ID == "" && d.awaits(key.Name),
 	}
+	_, claims := d.remote.(provider.Claimer)
+	v.Claimless = !claims
 	r := d.find(key)
 	if r == nil {
 		if v.Listed {
-			v.Absences = d.listings.Complete - d.asked[cmp.Or(key.ID, key.Name)]
+			v.Absences = d.listings.Complete - d.asked[cmp.Or(key.ID, d.identity.Normal(key.Name))]
 		}
 		return v
 	}
@@ -123,7 +133,7 @@ func (d *Directory) find(key Key) *record {
 	if key.ID != "" {
 		return d.byID[key.ID]
 	}
-	return d.byName[key.Name]
+	return d.byName[d.identity.Normal(key.Name)]
 }
 
 // read is one call of the gatherer: it asks for several accounts at once.
@@ -147,8 +157,8 @@ func (d *Directory) read(ctx context.Context, keys []Key) error {
 		d.merge(a, asked)
 	}
 	for _, k := range keys {
-		if k.ID == "" && d.doubtful[k.Name] < asked {
-			delete(d.doubtful, k.Name)
+		if name := d.identity.Normal(k.Name); k.ID == "" && d.doubtful[name] < asked {
+			delete(d.doubtful, name)
 		}
 		if r := d.find(k); r != nil && r.asOf <= asked {
 			r.doubt = false
@@ -175,14 +185,26 @@ func (d *Directory) keep(a account.Account, asOf moment) {
 	r := &record{account: a, state: pack(d.remote.Fields(), a.State), asOf: asOf, listing: d.listings.Complete}
 	r.account.State = nil
 	d.byID[a.ID] = r
-	d.byName[a.Name] = r
+	d.name(r)
+}
+
+// name has the record found by its account's name.
+func (d *Directory) name(r *record) {
+	name := d.identity.Normal(r.account.Name)
+	d.byName[name] = r
+	delete(d.awaited, name)
+}
+
+// unname undoes name, unless another account has the name by now.
+func (d *Directory) unname(r *record) {
+	if name := d.identity.Normal(r.account.Name); d.byName[name] == r {
+		delete(d.byName, name)
+	}
 }
 
 func (d *Directory) forget(r *record) {
 	delete(d.byID, r.account.ID)
-	if d.byName[r.account.Name] == r {
-		delete(d.byName, r.account.Name)
-	}
+	d.unname(r)
 }
 
 func (d *Directory) tick() moment {

@@ -218,7 +218,7 @@ func TestConcurrentUse(t *testing.T) {
 	for i, id := range ids {
 		all.Go(func() {
 			for _, language := range []string{"de", "fr", "it"} {
-				if err := w.Update(background, id, w.changes("languageCode", language)); err != nil {
+				if err := w.Update(background, provider.Target{ID: id}, w.changes("languageCode", language)); err != nil {
 					t.Error(err)
 				}
 				if got := w.value(id, "languageCode"); got != language {

@@ -1,4 +1,4 @@
 // Package directory keeps, for each parent account, what is known of its child accounts: the last complete list,
-// what was read or written since, and what is in doubt. It paces the calls to the provider and lets look-ups that
-// come together share one call. Controllers ask it instead of the provider.
+// what was read or written since, and what is in doubt. Look-ups that come together share one call, and so
+// do equal changes. Controllers ask it instead of the provider.
 package directory

@@ -6,6 +6,7 @@ import (
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -30,7 +31,7 @@ func TestUpdateInDoubt(t *testing.T) {
 				w.refresh(t)
 				c.fault.Method = change
 				w.sim.AddFault(c.fault)
-				wantError(t, w.Update(background, ids[0], w.changes("languageCode", "de")), account.Unavailable, true)
+				wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.Unavailable, true)
 				for _, key := range []directory.Key{{ID: ids[0]}, {Name: "child-00000"}} {
 					wantView(t, w.Observe(key), ids[0], account.View{Listed: true, Doubt: true})
 				}
@@ -85,7 +86,7 @@ func TestRefusedWritesLeaveNoDoubt(t *testing.T) {
 	w.refresh(t)
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: change, Code: 127})
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: add, Code: 106})
-	wantError(t, w.Update(background, ids[0], w.changes("languageCode", "de")), account.BlockedMoney, false)
+	wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.BalanceTooLow, false)
 	_, err := w.Create(background, newAccount("acme-new"))
 	wantError(t, err, account.NameTaken, false)
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
@@ -101,7 +102,7 @@ func TestUpdateOfAnUnknownAccount(t *testing.T) {
 	ids := w.children(1)
 	w.refresh(t)
 	w.remove(t, ids[0])
-	wantError(t, w.Update(background, ids[0], w.changes("languageCode", "de")), account.NotFound, false)
+	wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.NotFound, false)
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, Doubt: true})
 
 	// The look shows nothing, but only lists decide that it is gone.
@@ -119,7 +120,7 @@ func TestFailedLookClearsNoDoubt(t *testing.T) {
 	w.refresh(t)
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: change, Times: 1})
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: add, Times: 1})
-	_ = w.Update(background, ids[0], w.changes("languageCode", "de"))
+	_ = w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de"))
 	_, _ = w.Create(background, newAccount("acme-new"))
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Method: list})
 	for _, key := range []directory.Key{{ID: ids[0]}, {Name: "acme-new"}} {
@@ -143,7 +144,7 @@ func TestAnOlderReadDoesNotClearADoubt(t *testing.T) {
 			w.refresh(t)
 			w.during(t, list, func() error { return read(w, ids[0]) }, func() {
 				w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: change, Times: 1})
-				wantError(t, w.Update(background, ids[0], w.changes("languageCode", "de")), account.Unavailable, true)
+				wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.Unavailable, true)
 			})
 			wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, Doubt: true})
 		})

@@ -6,6 +6,7 @@ import (
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -125,7 +126,7 @@ func TestFailedWritesAreNoTries(t *testing.T) {
 	w.refresh(t)
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultReset, Method: change})
 	for range 3 {
-		wantError(t, w.Update(background, ids[0], w.changes("languageCode", "de")), account.Unavailable, true)
+		wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.Unavailable, true)
 		w.refresh(t)
 		wantNotKept(t, w, ids[0], "never carried out", nil)
 	}
@@ -168,7 +169,7 @@ func TestNeverShownIsNotKept(t *testing.T) {
 	for range 6 {
 		w.refresh(t)
 		if d := account.Decide(w.Fields(), s, w.Observe(directory.Key{ID: id})); d.Step == account.StepUpdate {
-			if err := w.Update(background, id, d.Changes); err != nil {
+			if err := w.Update(background, provider.Target{ID: id}, d.Changes); err != nil {
 				t.Fatal(err)
 			}
 			s.LastApplied = s.LastApplied.With(account.Applied(d.Changes))

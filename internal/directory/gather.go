@@ -4,12 +4,14 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"cpaas.dev/child-account-operator/internal/pacing"
 )
 
 const (
 	// gatherFor is how long the first look-up waits for others to share its call.
 	gatherFor = 5 * time.Millisecond
-	// gatherMost is how many accounts one call may ask for (GetChildrenAccounts: count at most 1000).
+	// gatherMost is for how many accounts one call asks: no provider answers with many more at once.
 	gatherMost = 1000
 )
 
@@ -25,7 +27,7 @@ type gatherer struct {
 type gathering struct {
 	keys []Key
 	// priority is that of the most urgent of those who ask.
-	priority Priority
+	priority pacing.Priority
 	done     chan struct{}
 	err      error
 }
@@ -55,7 +57,7 @@ func (g *gatherer) join(ctx context.Context, key Key) *gathering {
 		time.AfterFunc(gatherFor, func() { g.run(shared, b) })
 	}
 	g.next.keys = append(g.next.keys, key)
-	g.next.priority = max(g.next.priority, priorityOf(ctx))
+	g.next.priority = max(g.next.priority, pacing.PriorityOf(ctx))
 	return g.next
 }
 
@@ -66,6 +68,6 @@ func (g *gatherer) run(ctx context.Context, b *gathering) {
 	}
 	keys, priority := b.keys, b.priority
 	g.mu.Unlock()
-	b.err = g.read(WithPriority(ctx, priority), keys)
+	b.err = g.read(pacing.WithPriority(ctx, priority), keys)
 	close(b.done)
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,10 +34,10 @@ func (d *Directory) Listings() Listings {
 	return d.listings
 }
 
-// ListWay is the way in which the provider is asked for the whole list, "" where it has one only.
-func (d *Directory) ListWay() string {
-	if remote, ok := d.current().(provider.ListWayer); ok {
-		return remote.ListWay()
+// ListMethod is how the provider is asked for the whole list, "" where it has one method only.
+func (d *Directory) ListMethod() string {
+	if remote, ok := d.current().(provider.ListMethoder); ok {
+		return remote.ListMethod()
 	}
 	return ""
 }
@@ -98,7 +99,11 @@ func (d *Directory) askedNow(known Known, partial bool) map[string]int {
 		return nil
 	}
 	out := make(map[string]int, len(known.IDs)+len(known.Names))
-	for _, key := range slices.Concat(known.IDs, known.Names) {
+	names := make([]string, len(known.Names))
+	for i, name := range known.Names {
+		names[i] = d.identity.Normal(name)
+	}
+	for _, key := range slices.Concat(known.IDs, names) {
 		before, inARow := d.asked[key]
 		if !inARow {
 			before = d.listings.Complete
@@ -112,6 +117,7 @@ func (d *Directory) askedNow(known Known, partial bool) map[string]int {
 // saw or wrote since it began is absent.
 func (d *Directory) concludeListing(began moment, seen map[string]bool) {
 	d.listings.Complete++
+	maps.DeleteFunc(d.awaited, func(name string, _ int) bool { return !d.awaits(name) })
 	for id, r := range d.byID {
 		switch {
 		case seen[id], r.asOf > began, !d.covers(id, r.account.Name):
@@ -132,6 +138,6 @@ func (d *Directory) covers(id, name string) bool {
 		return d.listings.Complete > 0
 	}
 	_, byID := d.asked[id]
-	_, byName := d.asked[name]
+	_, byName := d.asked[d.identity.Normal(name)]
 	return byID || byName
 }

@@ -6,6 +6,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -25,34 +26,31 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("checked: %v, %v; want %v", got, err, c.want)
 		}
 	}
-	if err := w.SetPassword(background, id, other); err != nil {
+	if err := w.SetPassword(background, provider.Target{ID: id}, other); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := w.CheckPassword(background, id, other); err != nil || !got {
 		t.Errorf("checked: %v, %v", got, err)
 	}
-	wantError(t, w.SetPassword(background, id, "weak"), account.PasswordRejected, false)
+	wantError(t, w.SetPassword(background, provider.Target{ID: id}, "weak"), account.PasswordRejected, false)
 	if w.Observe(directory.Key{ID: id}).Doubt {
 		t.Error("a refused password casts doubt on the account")
 	}
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: change, Times: 1})
-	wantError(t, w.SetPassword(background, id, password), account.Unavailable, true)
+	wantError(t, w.SetPassword(background, provider.Target{ID: id}, password), account.Unavailable, true)
 	if w.Observe(directory.Key{ID: id}).Doubt {
 		t.Error("a doubt about the password casts doubt on what is known of the account")
 	}
 	w.sim.Remove(w.sim.Accounts(w.parent.ID)[0].ID)
-	wantError(t, w.SetPassword(background, id, other), account.NotFound, false)
+	wantError(t, w.SetPassword(background, provider.Target{ID: id}, other), account.NotFound, false)
 	if !w.Observe(directory.Key{ID: id}).Doubt {
 		t.Error("an account that the provider does not know is in no doubt")
 	}
 }
 
-// plainRemote can do only what every provider can.
-type plainRemote struct{ provider.Remote }
-
 func TestPasswordsOfAProviderWithout(t *testing.T) {
-	d := directory.New(plainRemote{}, nil)
-	wantError(t, d.SetPassword(background, "5", password), account.Invalid, false)
+	d := directory.New(fake.New(fake.Options{NoPasswords: true}).Remote(), nil)
+	wantError(t, d.SetPassword(background, provider.Target{ID: "5"}, password), account.Invalid, false)
 	has, err := d.CheckPassword(background, "5", password)
 	wantError(t, err, account.Invalid, false)
 	if has {

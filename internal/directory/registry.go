@@ -1,45 +1,21 @@
 package directory
 
 import (
-	"context"
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 	"weak"
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/pacing"
 )
-
-// Gate is what the calls of one connection go through: the budget of the account that the connection leads to, which is
-// known only once it was asked whose it is.
-type Gate struct{ budget atomic.Pointer[Budget] }
-
-// NewGate is a gate with a budget of its own for now.
-func NewGate(b *Budget) *Gate {
-	g := &Gate{}
-	g.budget.Store(b)
-	return g
-}
-
-// Use changes to the budget of the account.
-func (g *Gate) Use(b *Budget) { g.budget.Store(b) }
-
-// Acquire is the budget's.
-func (g *Gate) Acquire(ctx context.Context) (release func(), err error) {
-	return g.budget.Load().Acquire(ctx)
-}
-
-// Learn is the budget's.
-func (g *Gate) Learn(failed *account.Error) { g.budget.Load().Learn(failed) }
 
 // Parent is a parent account that can be worked with: who it is, and its directory.
 type Parent struct {
 	*Directory
 	// Budget bounds its calls. ParentAccounts of one account share it.
-	Budget *Budget
+	Budget *pacing.Budget
 	// AccountID and AccountName are the parent account's at the provider.
 	AccountID, AccountName string
 	// Endpoint is the API's address.
@@ -72,7 +48,7 @@ type Registry struct {
 	mu      sync.RWMutex
 	parents map[types.NamespacedName]*Parent
 	// budgets are those in use: one goes with the last parent or call that has it.
-	budgets map[string]weak.Pointer[Budget]
+	budgets map[string]weak.Pointer[pacing.Budget]
 }
 
 // Get returns the parent, nil where it can't be worked with (yet, or any more).
@@ -108,16 +84,16 @@ func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 
 // Budget returns the budget of a provider's account, which all ParentAccounts that lead there share; made is taken where
 // there is none yet.
-func (r *Registry) Budget(endpoint, accountID string, made *Budget) *Budget {
+func (r *Registry) Budget(endpoint, accountID string, made *pacing.Budget) *pacing.Budget {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	maps.DeleteFunc(r.budgets, func(_ string, b weak.Pointer[Budget]) bool { return b.Value() == nil })
+	maps.DeleteFunc(r.budgets, func(_ string, b weak.Pointer[pacing.Budget]) bool { return b.Value() == nil })
 	key := endpoint + " " + accountID
 	if shared := r.budgets[key].Value(); shared != nil {
 		return shared
 	}
 	if r.budgets == nil {
-		r.budgets = map[string]weak.Pointer[Budget]{}
+		r.budgets = map[string]weak.Pointer[pacing.Budget]{}
 	}
 	r.budgets[key] = weak.Make(made)
 	return made

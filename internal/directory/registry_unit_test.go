@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/internal/pacing"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 // ParentAccounts that lead to one account share its budget, others do not.
 func TestRegistryHasOneBudgetForAnAccount(t *testing.T) {
 	var r Registry
-	first := NewBudget(10, 10)
+	first := pacing.NewBudget(10, 10)
 	if r.Budget(here, "1", first) != first {
 		t.Fatal("the first one is not taken")
 	}
@@ -26,7 +28,7 @@ func TestRegistryHasOneBudgetForAnAccount(t *testing.T) {
 		endpoint, id string
 		shared       bool
 	}{{here, "1", true}, {here, "11", false}, {there, "1", false}, {here, "1", true}} {
-		made := NewBudget(10, 10)
+		made := pacing.NewBudget(10, 10)
 		if got := r.Budget(c.endpoint, c.id, made); (got == first) != c.shared || !c.shared && got != made {
 			t.Errorf("account %s at %s: shared %v, want %v", c.id, c.endpoint, got == first, c.shared)
 		}
@@ -35,9 +37,9 @@ func TestRegistryHasOneBudgetForAnAccount(t *testing.T) {
 }
 
 // connect is what a ParentAccount does to become a parent.
-func connect(r *Registry, name, id string, perSecond int) *Budget {
+func connect(r *Registry, name, id string, perSecond int) *pacing.Budget {
 	key := types.NamespacedName{Namespace: "telephony", Name: name}
-	b := r.Budget(here, id, NewBudget(perSecond, perSecond))
+	b := r.Budget(here, id, pacing.NewBudget(perSecond, perSecond))
 	b.Set(key.String(), perSecond, perSecond)
 	r.Put(key, &Parent{AccountID: id, Budget: b})
 	return b
@@ -53,7 +55,7 @@ func TestParentsOfOneAccountKeepToOneRate(t *testing.T) {
 		var r Registry
 		fast, slow := connect(&r, "fast", "1", 100), connect(&r, "slow", "1", 10)
 		connect(&r, "other", "2", 1)
-		took := func(calls int, parents ...*Budget) time.Duration {
+		took := func(calls int, parents ...*pacing.Budget) time.Duration {
 			<-time.After(time.Second) // of the bubble
 			start := time.Now()
 			for i := range calls {
@@ -101,7 +103,7 @@ func TestBoundsOfTheLastParentGoWithIt(t *testing.T) {
 		t.Errorf("a call after the last parent went has a rate of %v", underWay.Rate())
 	}
 	next := connect(&r, "fast", "1", 100)
-	if next != underWay || next.limit != 100 {
-		t.Errorf("shared: %v; the limit is %v, want that of the only parent", next == underWay, next.limit)
+	if next != underWay || next.Rate() != 100 {
+		t.Errorf("shared: %v; the rate is %v, want that of the only parent", next == underWay, next.Rate())
 	}
 }

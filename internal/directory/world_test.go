@@ -244,7 +244,7 @@ func (w *world) look(t *testing.T, key directory.Key) account.View {
 // write writes one value, which must work.
 func (w *world) write(t *testing.T, id, path, value string) {
 	t.Helper()
-	if err := w.Update(background, id, w.changes(path, value)); err != nil {
+	if err := w.Update(background, provider.Target{ID: id}, w.changes(path, value)); err != nil {
 		t.Fatal(err)
 	}
 }

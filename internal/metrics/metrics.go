@@ -30,14 +30,14 @@ var (
 		"How long calls to the provider took, without the wait for the budget."}
 	Rate = Definition{"api_rate", "gauge", []string{"namespace", "parent"},
 		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider asks for patience."}
-	Down = Definition{"api_down", "gauge", []string{"namespace", "parent"},
+	Unavailable = Definition{"api_unavailable", "gauge", []string{"namespace", "parent"},
 		"1 while the provider does not answer and is only tried now and then."}
 	SnapshotAge = Definition{"snapshot_age_seconds", "gauge", []string{"namespace", "parent"},
 		"How long ago the last complete list of child accounts was asked for. More than three resync intervals: what is known is old."}
 	SnapshotAccounts = Definition{"snapshot_accounts", "gauge", []string{"namespace", "parent"},
 		"Child accounts in the last complete list."}
-	ListWay = Definition{"list_way", "gauge", []string{"namespace", "parent", "way"},
-		"1 for the way in which the provider lets the whole list be asked for: all (child_account_id=all), unfiltered, or known (only what is asked for by id and name is shown)."}
+	ListMethod = Definition{"list_method", "gauge", []string{"namespace", "parent", "method"},
+		"1 for the method by which the provider lets the operator read the whole list: all (every account by one literal), unfiltered (no selection), or known (only the accounts that are asked for by id and name)."}
 	Resources = Definition{"resources", "gauge", []string{"kind", "ready", "reason"},
 		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first look), and the reason of how the last look ended (that of Synced, or APIAvailable)."}
 	Drift = Definition{"drift_fields", "gauge", []string{"field"},
@@ -47,7 +47,7 @@ var (
 )
 
 // Definitions are all of them.
-var Definitions = []Definition{Calls, CallDuration, Rate, Down, SnapshotAge, SnapshotAccounts, ListWay, Resources, Drift, DriftCorrected}
+var Definitions = []Definition{Calls, CallDuration, Rate, Unavailable, SnapshotAge, SnapshotAccounts, ListMethod, Resources, Drift, DriftCorrected}
 
 // Desc describes the metric to Prometheus.
 func (d Definition) Desc() *prometheus.Desc {

@@ -1,5 +1,9 @@
 // Package provider is the seam between the engine and the telephony providers: what a provider has to be able to do
 // so that its accounts can be kept as declared. A provider executes and never decides.
+//
+// A provider is a client, a field table and a Remote made of the two, which passes the tests of package providertest. What
+// a provider can't do, its Remote has no method for: the interfaces beside Remote are optional. Contracts stand in the
+// comments here; package fake has a provider in memory with each of the variations that they allow.
 package provider
 
 import (
@@ -8,10 +12,11 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
-// Remote is the account API of one provider, as one parent account sees it. Every error is an *account.Error.
-// It is safe for concurrent use.
+// Remote is the account API of one provider, as one parent account sees it. Every error is an *account.Error, whose class
+// says what may follow from it. It is safe for concurrent use.
 type Remote interface {
-	// Fields is the provider's field table. It never changes.
+	// Fields is the provider's field table. It never changes. One of its fields has Identity: Account.Name and NewAccount.Name
+	// are its values, and so are the names in Known and Selector.
 	Fields() account.Schema
 
 	// List reads every child account, page by page, and hands each page to yield before it asks for the next. The accounts
@@ -21,16 +26,20 @@ type Remote interface {
 	// Whoever wants no more pages cancels ctx, from within yield too: then no further one is asked for.
 	List(ctx context.Context, known Known, yield func(Page)) error
 
-	// Get reads the selected accounts anew. Those that don't exist are left out; that is no error.
-	// Names are matched exactly, whatever the provider's own filter does.
+	// Get reads the selected accounts anew. Those that don't exist are left out; that is no error. Names are matched as a
+	// whole, in the canonical spelling of the Identity field, whatever the provider's own filter does.
 	Get(ctx context.Context, sel Selector) ([]account.Account, error)
 
-	// Create makes one account. It is never sent twice by itself: an error with Doubt says that the account may exist.
+	// Create makes one account. It is never sent twice by itself: an error with Doubt says that the account may exist. Success
+	// without an id says that the account exists and has to be found by its name.
+	// Class NameTaken: another account has the value of the Identity field.
 	Create(ctx context.Context, n NewAccount) (Created, error)
 
-	// Update writes the changes to all accounts with these ids, in one call for each method of the table.
-	// It may be repeated. An error with Doubt says that some of it may have been written.
-	Update(ctx context.Context, ids []string, changes []account.Change) error
+	// Update writes the changes to all targets, in one call. It may be repeated. Fields that are not among the changes keep
+	// their values, whatever the API wants to be sent. An error with Doubt says that some of it may have been written.
+	// Class NotFound: there is no such account any more. Class Invalid, before any call: the changes can't be written to
+	// several accounts, or at all, or a value is needed for the call and not known; the message says which.
+	Update(ctx context.Context, u Update) error
 }
 
 // Identifier is implemented by a Remote that can say whose credentials it uses.
@@ -48,21 +57,27 @@ type KeyRecoverer interface {
 	RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error)
 }
 
-// Passwords is implemented by a Remote that can set and check an account's password.
-type Passwords interface {
+// PasswordSetter is implemented by a Remote that can give an account another password.
+type PasswordSetter interface {
 	// SetPassword gives one account a new password. It is never sent together with anything else.
 	// Class PasswordRejected: the message names the rule that the password breaks. PasswordBlocked, and Throttled with its
 	// RetryAfter: not now. An error with Doubt says that the password may be the new one; it may be repeated. A provider
-	// may refuse a password that the account has had before (PasswordRejected, Code 535 at Voximplant), and so the
-	// repetition of what was done: CheckPassword settles that, as it does any doubt.
-	SetPassword(ctx context.Context, id string, password account.Secret) error
+	// may refuse a password that the account has had before (PasswordReused), and so the repetition of what was done:
+	// PasswordChecker settles that, as it does any doubt.
+	SetPassword(ctx context.Context, t Target, password account.Secret) error
+}
 
+// PasswordChecker is implemented by a Remote that can check an account's password. One whose SetPassword may answer with
+// PasswordReused has to be.
+type PasswordChecker interface {
 	// CheckPassword tells whether this is the account's password, by a call that the account makes for itself. False only
 	// where the provider definitely refused the pair of account and password; whatever else went wrong is an error.
 	CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error)
 }
 
-// Claimer is implemented by a Remote that can write an account's custom data later than at creation.
+// Claimer is implemented by a Remote whose accounts have custom data, which carries the claim of the resource that an account
+// belongs to: it keeps NewAccount.CustomData from creation on, shows it in Account.CustomData, and can replace it.
+// Accounts of a Remote that is no Claimer show none and are recognised by the stored intent to create them alone.
 type Claimer interface {
 	// SetCustomData replaces the account's custom data, whatever it is: the caller has looked at it. It can't be emptied.
 	// It may be repeated. An error with Doubt says that it may have been written.
@@ -70,10 +85,10 @@ type Claimer interface {
 	SetCustomData(ctx context.Context, id, customData string) error
 }
 
-// ListWayer is implemented by a Remote that has several ways to ask for the whole list.
-type ListWayer interface {
-	// ListWay is the way that is taken at present, a word for a metric's label.
-	ListWay() string
+// ListMethoder is implemented by a Remote that has several methods to ask for the whole list.
+type ListMethoder interface {
+	// ListMethod is the method in use at present, a word for a metric's label.
+	ListMethod() string
 }
 
 // Known is what a directory already knows of: ids of accounts, and names that it looks for without knowing an id.
@@ -95,20 +110,48 @@ type Selector struct {
 
 // NewAccount is what an account is created with.
 type NewAccount struct {
-	// Name is the unique account name.
+	// Name is the value of the Identity field.
 	Name string
-	// Password is the account's first password.
+	// Password is the account's first password. A provider whose accounts have none ignores it.
 	Password account.Secret
-	// CustomData carries the claim.
+	// CustomData carries the claim. A Remote that is no Claimer ignores it.
 	CustomData string
-	// Desired holds the declared values by path; creation sends those that it has a parameter for.
+	// Desired holds the declared values by path; creation sends those of Settable fields.
 	Desired account.State
 }
 
 // Created is what is known right after creation.
 type Created struct {
-	// Account holds the id, the name, and the values that were sent or answered; other fields are not known yet.
+	// Account holds the id, the name, and the values that were sent or answered; other fields are not known yet. Its ID is ""
+	// where the provider's answer has none.
 	Account account.Account
-	// APIKey is the new account's API key; some providers never show it again.
+	// APIKey is the new account's API key; some providers never show it again. Without an id there is none.
 	APIKey account.Secret
+}
+
+// Update is one write.
+type Update struct {
+	// Targets are the accounts that are written to. There are several only where all changes are Batchable.
+	Targets []Target
+	// Changes are of one Group, and the same for all targets.
+	Changes []account.Change
+}
+
+// Target is an account that is written to, with what an API needs that replaces the whole of it.
+type Target struct {
+	// ID is the provider's id of the account.
+	ID string
+	// Observed holds what was last seen of the account, or written to it.
+	Observed account.State
+	// Desired holds the declared values, also of fields that are never shown.
+	Desired account.State
+	// Password finds out the account's password, "" where nobody knows it. It may read a Secret: a Remote calls it only where
+	// its API wants the password along with the changes. Nil stands for one that nobody knows.
+	Password func(context.Context) (account.Secret, error)
+}
+
+// Values is everything that is known of the account's fields once the changes are made: the whole that an API wants which replaces
+// it. What was seen goes before what is declared: a declared value that differs is a change of its own, or left alone on purpose.
+func (t Target) Values(schema account.Schema, changes []account.Change) account.State {
+	return schema.Normal(t.Desired).With(t.Observed).With(account.Applied(changes))
 }

@@ -19,8 +19,8 @@ const (
 // passwordLength gives about 140 bits; the provider wants at least 8 characters.
 const passwordLength = 24
 
-// GeneratePassword makes a password with at least one character of each class that the provider asks for
-// (AddAccount: upper case, lower case, digit, special), a letter first: some forms take a leading sign for an option.
+// GeneratePassword makes a password with at least one character of each class that a provider may ask for
+// (upper case, lower case, digit, special), a letter first: some forms take a leading sign for an option.
 func GeneratePassword() account.Secret {
 	for {
 		out := []byte{pick(lower + upper)}

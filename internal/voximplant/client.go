@@ -260,6 +260,7 @@ func (c *Client) tooMany(call call, resp *http.Response, a *answer, redact redac
 	e := &account.Error{Class: account.Throttled, Method: call.method, Message: "HTTP " + statusText(resp.StatusCode)}
 	if a != nil && a.failure() != nil {
 		e.Code, _ = a.failure().Code.integer()
+		e.Answered = true
 		e.Message = redact.clean(a.failure().Msg)
 		e.RetryAfter = waitInText(e.Message)
 	}

@@ -405,3 +405,30 @@ func TestTransport(t *testing.T) {
 		t.Errorf("pings %+v; want both time-outs, together below that of a call", pings)
 	}
 }
+
+// Answered is set where the service itself has said something, be it that it can't, and nowhere else: what only the way there
+// says, a proxy for example, tells nothing of the service.
+func TestAnsweredIsWhatTheServiceSays(t *testing.T) {
+	const refused, none = `{"error":{"code":5,"msg":"no"}}`, "<html>bad gateway</html>"
+	for name, c := range map[string]struct {
+		status   int
+		body     string
+		answered bool
+	}{
+		"a code":                     {200, refused, true},
+		"a code of HTTP 500":         {500, refused, true},
+		"a code of HTTP 429":         {429, refused, true},
+		"no code of HTTP 429":        {429, none, false},
+		"a proxy's page":             {502, none, false},
+		"JSON that is no answer":     {200, `{"hello":1}`, false},
+		"a redirect with a code":     {302, refused, false},
+		"HTTP 401, as a proxy would": {401, none, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := stub(t, respond(c.status, "application/json", c.body)).Self(background)
+			if e := account.AsError(err); e == nil || e.Answered != c.answered {
+				t.Errorf("%#v; want answered %v", e, c.answered)
+			}
+		})
+	}
+}

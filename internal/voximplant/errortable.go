@@ -67,7 +67,7 @@ var errorTable = []errorRow{
 	// Blocked at the provider until somebody does something there.
 	{code: 103, class: account.BlockedNotEnabled}, // a documented command that the service does not know for this account
 	{code: 379, class: account.BlockedNotEnabled, field: "plans"},
-	{code: 127, class: account.BlockedMoney},
+	{code: 127, class: account.BalanceTooLow},
 	{code: 131, class: account.BlockedVerification},
 	{code: 281, class: account.BlockedVerification},
 	{code: 282, class: account.BlockedVerification},
@@ -87,7 +87,7 @@ var errorTable = []errorRow{
 	{code: 464, class: account.PasswordRejected, text: "the password must have at least 8 characters, among them an upper-case and a lower-case letter, a digit and a special character"},
 	{code: 523, class: account.PasswordRejected, text: "the password is too weak: take a longer one, or a random one"},
 	{code: 524, class: account.PasswordRejected, text: "the password must not have spaces in it"},
-	{code: 535, class: account.PasswordRejected, text: "the password must be one that the account has not had before"},
+	{code: 535, class: account.PasswordReused, text: "the password must be one that the account has not had before"},
 	{code: 230, class: account.PasswordBlocked},
 
 	// Refused for what the request says.

@@ -95,7 +95,7 @@ func TestRefusal(t *testing.T) {
 // Every code about a password's form has a sentence that names the rule.
 func TestTextsAboutPasswords(t *testing.T) {
 	for _, row := range errorTable {
-		if (row.text != "") != (row.class == account.PasswordRejected) {
+		if (row.text != "") != (row.class == account.PasswordRejected || row.class == account.PasswordReused) {
 			t.Errorf("code %d: %q", row.code, row.text)
 		}
 		if e := refusal("M", true, row.code, "theirs"); row.text != "" && e.Message != row.text || row.text == "" && e.Message != "theirs" {

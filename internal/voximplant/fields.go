@@ -12,9 +12,14 @@ import (
 
 // Spec paths that other tables name too.
 const (
-	fieldAccountName = "accountName" // not a row: the name is part of an account's identity
+	fieldAccountName = "accountName"
 	fieldEmail       = "email"
-	fieldActive      = "active"
+)
+
+// Names on the wire that other places look at too.
+const (
+	wireAccountName = "account_name"
+	wireActive      = "active"
 )
 
 // absentBool is what a boolean is that a full answer leaves out.
@@ -23,72 +28,76 @@ const absentBool = "false"
 
 // fields is the field table. Sources: AddAccount, SetChildAccountInfo and AccountInfoType (GetChildrenAccounts).
 // AddAccount has no parameters for payments and restricted directions, so these are written right after creation.
-var fields = account.Schema{
+var fields = []row{
+	// The account's name, by which it is found before its id is known. AddAccount and every look-up send it by themselves.
+	{path: fieldAccountName, identity: true, create: wireAccountName, read: wireAccountName, check: checkName},
 	{
-		Path: fieldEmail, Create: "account_email", Method: methodSetChildAccountInfo, Update: "new_child_account_email", Read: "account_email",
-		Canonical: account.CanonicalEmail, Check: checkEmail,
+		path: fieldEmail, mark: account.MarkEmail, create: "account_email", method: methodSetChildAccountInfo, update: "new_child_account_email", read: "account_email",
+		canonical: account.CanonicalEmail, check: checkEmail,
 	},
-	boolean(fieldActive, "active", "true"), // the service would make it inactive
+	marked(account.MarkActive, boolean("active", wireActive, "true")), // the service would make it inactive
 	{
-		Path: "languageCode", Create: "language_code", Method: methodSetChildAccountInfo, Update: "language_code", Read: "language_code",
-		Batchable: true, Canonical: account.CanonicalLanguage, Check: checkLanguage,
+		path: "languageCode", create: "language_code", method: methodSetChildAccountInfo, update: "language_code", read: "language_code",
+		batchable: true, canonical: account.CanonicalLanguage, check: checkLanguage,
 	},
 	{
-		Path: "location", Create: "location", Method: methodSetChildAccountInfo, Update: "location", Read: "location",
-		Batchable: true, Canonical: canonicalLocation, Check: checkLocation,
+		path: "location", create: "location", method: methodSetChildAccountInfo, update: "location", read: "location",
+		batchable: true, canonical: canonicalLocation, check: checkLocation,
 	},
 	boolean("notifications.account", "account_notifications", ""),
 	boolean("notifications.tariffChanges", "tariff_changing_notifications", ""),
 	boolean("notifications.news", "news_notifications", ""),
 	{
-		Path: "minBalanceToNotify", Create: "min_balance_to_notify", Method: methodSetChildAccountInfo, Update: "min_balance_to_notify", Read: "min_balance_to_notify",
-		Kind: account.KindDecimal, Batchable: true, Check: checkDecimal,
+		path: "minBalanceToNotify", create: "min_balance_to_notify", method: methodSetChildAccountInfo, update: "min_balance_to_notify", read: "min_balance_to_notify",
+		kind: account.KindDecimal, batchable: true, check: checkDecimal,
 	},
 	updateOnly(boolean("payments.bankCard", "support_bank_card", "")),
 	updateOnly(boolean("payments.invoice", "support_invoice", "")),
 	updateOnly(boolean("payments.robokassa", "support_robokassa", "")),
 	writeOnly(updateOnly(boolean("canUseRestricted", "can_use_restricted", ""))),
 
-	{Path: "frozen", Kind: account.KindBool, Read: "frozen", Absent: absentBool},
-	{Path: "created", Read: "created"},
-	{Path: "currency", Read: "currency"},
+	{path: "frozen", mark: account.MarkFrozen, kind: account.KindBool, read: "frozen", absent: absentBool},
+	{path: "created", read: "created"},
+	{path: "currency", read: "currency"},
 }
 
-// Fields returns the field table, for those who have no Remote at hand. It is shared and must not be changed.
-func Fields() account.Schema { return fields }
-
 // boolean is the row of a boolean that has the same name everywhere.
-func boolean(path, parameter, createDefault string) account.Field {
-	return account.Field{
-		Path: path, Kind: account.KindBool, Create: parameter, CreateDefault: createDefault,
-		Method: methodSetChildAccountInfo, Update: parameter, Read: parameter, Absent: absentBool,
-		Batchable: true, Check: checkBool,
+func boolean(path, parameter, createDefault string) row {
+	return row{
+		path: path, kind: account.KindBool, create: parameter, createDefault: createDefault,
+		method: methodSetChildAccountInfo, update: parameter, read: parameter, absent: absentBool,
+		batchable: true, check: checkBool,
 	}
 }
 
-func updateOnly(f account.Field) account.Field {
-	f.Create = ""
-	return f
+func marked(m account.Mark, r row) row {
+	r.mark = m
+	return r
 }
 
-func writeOnly(f account.Field) account.Field {
-	f.Read, f.Absent = "", ""
-	return f
+func updateOnly(r row) row {
+	r.create = ""
+	return r
+}
+
+func writeOnly(r row) row {
+	r.read, r.absent = "", ""
+	return r
 }
 
 // stateOf is what a full AccountInfo says, by the field table.
 func stateOf(info AccountInfo) account.State {
 	state := make(account.State, len(fields))
-	for _, f := range fields {
-		if f.Read == "" {
+	for i, r := range fields {
+		if r.read == "" || r.identity {
 			continue
 		}
-		value, shown := info.Value(f.Read)
+		value, shown := info.Value(r.read)
 		if !shown {
-			value = f.Absent
+			value = r.absent
 		}
 		if shown || value != "" {
-			state[f.Path] = f.Normal(value)
+			state[r.path] = schema[i].Normal(value)
 		}
 	}
 	return state
@@ -96,7 +105,7 @@ func stateOf(info AccountInfo) account.State {
 
 // accountOf is an account as the engine knows it.
 func accountOf(info AccountInfo) account.Account {
-	name, _ := info.Value("account_name")
+	name, _ := info.Value(wireAccountName)
 	customData, _ := info.Value("account_custom_data")
 	return account.Account{ID: info.ID, Name: name, CustomData: customData, State: stateOf(info)}
 }
@@ -132,6 +141,13 @@ func checkEmail(v string) error {
 	short := utf8.RuneCountInString(user) <= maxEmailUser && utf8.RuneCountInString(host) <= maxEmailHost
 	if !short || !emailPart.MatchString(user) || !emailPart.MatchString(host) {
 		return errors.New("must be one e-mail address")
+	}
+	return nil
+}
+
+func checkName(v string) error {
+	if !safeName(v) {
+		return errors.New("must begin with a letter and have letters, digits and hyphens only")
 	}
 	return nil
 }

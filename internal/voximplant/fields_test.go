@@ -13,34 +13,42 @@ import (
 
 func TestFieldTable(t *testing.T) {
 	seen := map[string]bool{}
-	for _, f := range fields {
-		if seen[f.Path] {
-			t.Errorf("%s has two rows", f.Path)
+	for i, r := range fields {
+		if seen[r.path] {
+			t.Errorf("%s has two rows", r.path)
 		}
-		seen[f.Path] = true
+		seen[r.path] = true
 		switch {
-		case (f.Method == "") != (f.Update == ""):
-			t.Errorf("%s: method and parameter don't go together", f.Path)
-		case f.CreateDefault != "" && f.Create == "":
-			t.Errorf("%s has a default for nothing", f.Path)
-		case !f.ReadOnly() && f.Check == nil:
-			t.Errorf("%s accepts anything", f.Path)
-		case f.Kind == account.KindBool && f.Read != "" && f.Absent != absentBool:
-			t.Errorf("%s: a boolean that is not shown is unknown", f.Path)
-		case f.Batchable && f.Update == "":
-			t.Errorf("%s can't be written at all", f.Path)
+		case (r.method == "") != (r.update == ""):
+			t.Errorf("%s: method and parameter don't go together", r.path)
+		case r.createDefault != "" && r.create == "":
+			t.Errorf("%s has a default for nothing", r.path)
+		case !schema[i].ReadOnly() && r.check == nil:
+			t.Errorf("%s accepts anything", r.path)
+		case r.kind == account.KindBool && r.read != "" && r.absent != absentBool:
+			t.Errorf("%s: a boolean that is not shown is unknown", r.path)
+		case r.batchable && r.update == "":
+			t.Errorf("%s can't be written at all", r.path)
+		}
+	}
+	if id := schema.Identity(); id.Path != fieldAccountName || !id.NameOnly() {
+		t.Errorf("an account without an id is found by %+v", id)
+	}
+	for mark, path := range map[account.Mark]string{account.MarkActive: "active", account.MarkFrozen: "frozen", account.MarkEmail: "email"} {
+		if f, ok := schema.Marked(mark); !ok || f.Path != path {
+			t.Errorf("mark %s is on %q", mark, f.Path)
 		}
 	}
 	for path, unique := range map[string]bool{"email": true, "active": false, "languageCode": false, "canUseRestricted": false} {
-		if f, ok := fields.Field(path); !ok || f.Batchable == unique {
+		if f, ok := schema.Field(path); !ok || f.Batchable == unique {
 			t.Errorf("%s: %v", path, f.Batchable)
 		}
 	}
-	if f, _ := fields.Field("canUseRestricted"); !f.WriteOnly() {
+	if f, _ := schema.Field("canUseRestricted"); !f.WriteOnly() {
 		t.Error("canUseRestricted is never shown")
 	}
 	for _, path := range []string{"frozen", "created", "currency"} {
-		if f, ok := fields.Field(path); !ok || !f.ReadOnly() {
+		if f, ok := schema.Field(path); !ok || !f.ReadOnly() {
 			t.Errorf("%s can be declared", path)
 		}
 	}
@@ -59,7 +67,7 @@ func TestChecks(t *testing.T) {
 			"Europe/Berlin ": false, "posix/UTC": false, "Europe//Berlin": false, "Europe": false,
 		},
 	} {
-		f, ok := fields.Field(path)
+		f, ok := schema.Field(path)
 		if !ok {
 			t.Fatal("no field", path)
 		}
@@ -145,11 +153,11 @@ func TestStateOfSimulatedAccount(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	w.children(1)
 	child, _ := w.Account("child-00000")
-	for _, f := range fields {
-		if _, initial := child.Fields[f.Read]; initial || f.Read == "" || f.Kind != account.KindString {
+	for _, r := range fields {
+		if _, initial := child.Fields[r.read]; initial || r.read == "" || r.kind != account.KindString {
 			continue
 		}
-		if err := w.SetField(child.ID, f.Read, "a text"); err != nil {
+		if err := w.SetField(child.ID, r.read, "a text"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -157,8 +165,8 @@ func TestStateOfSimulatedAccount(t *testing.T) {
 	if err != nil || len(accounts) != 1 {
 		t.Fatalf("%v, %v", accounts, err)
 	}
-	for _, f := range fields {
-		if _, known := accounts[0].State[f.Path]; known != (f.Read != "") {
+	for _, f := range schema {
+		if _, known := accounts[0].State[f.Path]; known != (f.Readable && !f.NameOnly()) {
 			t.Errorf("%s: %v", f.Path, known)
 		}
 	}

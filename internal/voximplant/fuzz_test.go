@@ -69,7 +69,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 				t.Errorf("id %q", info.ID)
 			}
 			for path, value := range stateOf(info) {
-				if row, ok := fields.Field(path); !ok || row.Normal(value) != value {
+				if row, ok := schema.Field(path); !ok || row.Normal(value) != value {
 					t.Errorf("%s is %q", path, value)
 				}
 			}
@@ -136,8 +136,8 @@ func FuzzAnswers(f *testing.F) {
 		presign(r)
 		created, err := r.Create(background, newAccount("child-1"))
 		sensible(t, status, true, err, validID(created.Account.ID))
-		sensible(t, status, true, r.Update(background, []string{"5"}, []account.Change{change(t, "active", "true")}), true)
-		sensible(t, status, true, r.SetPassword(background, "5", goodPassword), true)
+		sensible(t, status, true, r.Update(background, updateOf([]string{"5"}, []account.Change{change(t, "active", "true")})), true)
+		sensible(t, status, true, r.SetPassword(background, provider.Target{ID: "5"}, goodPassword), true)
 		sensible(t, status, true, r.SetCustomData(background, "5", "claim"), true)
 		self, err := r.Self(background)
 		sensible(t, status, false, err, validID(self.ID))
@@ -199,7 +199,7 @@ func FuzzCanonical(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		for _, row := range fields {
+		for _, row := range schema {
 			once := row.Normal(value)
 			if twice := row.Normal(once); twice != once {
 				t.Errorf("%s: %q is %q is %q", row.Path, value, once, twice)

@@ -34,7 +34,7 @@ func TestRequestsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all, batchable []account.Change
-	for _, f := range fields {
+	for _, f := range schema {
 		if value, ok := full[f.Path]; ok {
 			c := account.Change{Field: f, To: value}
 			all = append(all, c)
@@ -45,12 +45,12 @@ func TestRequestsGolden(t *testing.T) {
 	}
 	ids := []string{one.Account.ID, two.Account.ID}
 	for _, err := range []error{
-		w.Remote.Update(background, ids[:1], all),
-		w.Remote.Update(background, ids, batchable),
+		w.Remote.Update(background, updateOf(ids[:1], all)),
+		w.Remote.Update(background, updateOf(ids, batchable)),
 		func() error { _, err := w.Self(background); return err }(),
 		func() error { _, err := w.RecoverKey(background, ids[0], goodPassword); return err }(), // with the parent's API key
 		func() error { _, err := w.remote(t).RecoverKey(background, ids[0], goodPassword); return err }(),
-		w.SetPassword(background, ids[0], otherPassword),
+		w.SetPassword(background, provider.Target{ID: ids[0]}, otherPassword),
 		func() error { _, err := w.Remote.CheckPassword(background, ids[0], otherPassword); return err }(),
 		w.SetCustomData(background, ids[0], account.Claim{Installation: "one", Namespace: "telephony", Name: "child-1"}.CustomData()),
 		func() error {

@@ -24,8 +24,8 @@ func (g rung) String() string {
 	return map[rung]string{rungAll: "all", rungUnfiltered: "unfiltered", rungKnown: "known"}[g]
 }
 
-// ListWay implements provider.ListWayer: "all", "unfiltered" or "known". It starts with the first and only goes on to the next.
-func (r *Remote) ListWay() string {
+// ListMethod implements provider.ListMethoder: "all", "unfiltered" or "known". It starts with the first and only goes on to the next.
+func (r *Remote) ListMethod() string {
 	at, _ := r.where()
 	return at.String()
 }
@@ -121,5 +121,5 @@ func (r *Remote) listKnown(ctx context.Context, known provider.Known, yield func
 // refusesRequest tells a refusal of the way of asking from one of the caller or the moment.
 func refusesRequest(err error) bool {
 	e := account.AsError(err)
-	return e.Code != 0 && !e.Doubt && (e.Class == account.Invalid || e.Class == account.NotFound)
+	return e.Answered && !e.Doubt && (e.Class == account.Invalid || e.Class == account.NotFound)
 }

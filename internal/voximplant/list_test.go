@@ -37,8 +37,8 @@ func TestListInPages(t *testing.T) {
 	if !slices.Equal(sizes, []int{1000, 1000, 345}) || w.Counts()["GetChildrenAccounts"] != 3 {
 		t.Errorf("pages %v in %v", sizes, w.Counts())
 	}
-	if w.ListWay() != "all" {
-		t.Error("way", w.ListWay())
+	if w.ListMethod() != "all" {
+		t.Error("method", w.ListMethod())
 	}
 }
 
@@ -82,8 +82,8 @@ func TestLadder(t *testing.T) {
 				if got := len(w.called()); got != calls {
 					t.Errorf("list %d: %d calls; want %d", i, got, calls)
 				}
-				if w.ListWay() != test.rung || accounts[len(accounts)-1].ID != named {
-					t.Errorf("way %s", w.ListWay())
+				if w.ListMethod() != test.rung || accounts[len(accounts)-1].ID != named {
+					t.Errorf("method %s", w.ListMethod())
 				}
 			}
 		})
@@ -121,8 +121,8 @@ func TestLadderStaysWhereItIs(t *testing.T) {
 			if _, _, err := list(w.Remote, provider.Known{}); err == nil {
 				t.Error("no error")
 			}
-			if w.ListWay() != "all" || len(w.called()) != 1 {
-				t.Errorf("way %s after %v", w.ListWay(), w.called())
+			if w.ListMethod() != "all" || len(w.called()) != 1 {
+				t.Errorf("method %s after %v", w.ListMethod(), w.called())
 			}
 		})
 	}
@@ -130,8 +130,8 @@ func TestLadderStaysWhereItIs(t *testing.T) {
 		w := newWorld(t, simulator.Settings{})
 		w.children(2)
 		w.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: code, Times: 1})
-		if accounts, _, err := list(w.Remote, provider.Known{}); err != nil || len(accounts) != 2 || w.ListWay() != "unfiltered" {
-			t.Errorf("%d: %d accounts, way %s, %v", code, len(accounts), w.ListWay(), err)
+		if accounts, _, err := list(w.Remote, provider.Known{}); err != nil || len(accounts) != 2 || w.ListMethod() != "unfiltered" {
+			t.Errorf("%d: %d accounts, method %s, %v", code, len(accounts), w.ListMethod(), err)
 		}
 	}
 }
@@ -143,8 +143,8 @@ func TestRefusalInTheMiddle(t *testing.T) {
 	w.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: 101, After: 1})
 	_, _, err := list(w.Remote, provider.Known{})
 	wantError(t, err, account.Invalid, false)
-	if w.ListWay() != "all" || len(w.called()) != 2 {
-		t.Errorf("way %s after %v", w.ListWay(), w.called())
+	if w.ListMethod() != "all" || len(w.called()) != 2 {
+		t.Errorf("method %s after %v", w.ListMethod(), w.called())
 	}
 }
 
@@ -163,18 +163,18 @@ func silent(t *testing.T, ways ...string) *Remote {
 func TestEmptyListsAreNotBelievedAtOnce(t *testing.T) {
 	known := provider.Known{IDs: []string{"5"}}
 	r := silent(t, "all")
-	if accounts, _, err := list(r, known); err != nil || len(accounts) != 1 || r.ListWay() != "unfiltered" {
-		t.Errorf("%d accounts, way %s, %v", len(accounts), r.ListWay(), err)
+	if accounts, _, err := list(r, known); err != nil || len(accounts) != 1 || r.ListMethod() != "unfiltered" {
+		t.Errorf("%d accounts, method %s, %v", len(accounts), r.ListMethod(), err)
 	}
 	r = silent(t, "all", "unfiltered")
-	if accounts, _, err := list(r, known); err != nil || len(accounts) != 1 || r.ListWay() != "known" {
-		t.Errorf("%d accounts, way %s, %v", len(accounts), r.ListWay(), err)
+	if accounts, _, err := list(r, known); err != nil || len(accounts) != 1 || r.ListMethod() != "known" {
+		t.Errorf("%d accounts, method %s, %v", len(accounts), r.ListMethod(), err)
 	}
 	// Truly none: nothing is learnt about the rungs.
 	r = silent(t, "all", "unfiltered", "5")
 	accounts, pages, err := list(r, known)
-	if err != nil || len(accounts) != 0 || r.ListWay() != "all" || len(pages) == 0 {
-		t.Errorf("%d accounts, way %s, %v", len(accounts), r.ListWay(), err)
+	if err != nil || len(accounts) != 0 || r.ListMethod() != "all" || len(pages) == 0 {
+		t.Errorf("%d accounts, method %s, %v", len(accounts), r.ListMethod(), err)
 	}
 	// A way that has listed accounts before is believed.
 	w := newWorld(t, simulator.Settings{})

@@ -4,18 +4,19 @@ import (
 	"context"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
 )
 
-// SetPassword implements provider.Passwords by SetChildAccountInfo. That refuses a password that the account has had
+// SetPassword implements provider.PasswordSetter by SetChildAccountInfo. That refuses a password that the account has had
 // before (535), the present one too.
-func (r *Remote) SetPassword(ctx context.Context, id string, password account.Secret) error {
+func (r *Remote) SetPassword(ctx context.Context, t provider.Target, password account.Secret) error {
 	if password == "" {
 		return &account.Error{Class: account.PasswordRejected, Method: methodSetChildAccountInfo, Message: "the password must not be empty"}
 	}
-	return r.client.SetChildPassword(ctx, id, password)
+	return r.client.SetChildPassword(ctx, t.ID, password)
 }
 
-// CheckPassword implements provider.Passwords by GetAccountInfo with the account's id and password.
+// CheckPassword implements provider.PasswordChecker by GetAccountInfo with the account's id and password.
 // Guess: 100 is how a wrong password is answered. The other codes that have to do with authorization are about tokens,
 // sessions or addresses, so that nothing follows from them for the password.
 func (r *Remote) CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -18,7 +19,7 @@ const otherPassword = account.Secret("Canary-0ther+/Pass")
 func TestSetPassword(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(2)
-	if err := w.SetPassword(background, ids[0], goodPassword); err != nil {
+	if err := w.SetPassword(background, provider.Target{ID: ids[0]}, goodPassword); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{true, false} {
@@ -46,7 +47,7 @@ func TestSetPasswordIsRefused(t *testing.T) {
 		{code: 464, class: account.PasswordRejected, says: "an upper-case and a lower-case letter, a digit and a special character"},
 		{code: 523, class: account.PasswordRejected, says: "too weak"},
 		{code: 524, class: account.PasswordRejected, says: "must not have spaces"},
-		{code: 535, message: "No: " + goodPassword.Reveal(), class: account.PasswordRejected, says: "has not had before"},
+		{code: 535, message: "No: " + goodPassword.Reveal(), class: account.PasswordReused, says: "has not had before"},
 		{code: 230, class: account.PasswordBlocked, says: "Try later"},
 		{code: 416, message: "Repeat after 17 seconds", class: account.Throttled, wait: 17 * time.Second},
 		{code: 512, message: "'new_child_account_password' parameter changes limit exceeded.", class: account.Throttled, says: "limit exceeded"},
@@ -59,7 +60,7 @@ func TestSetPasswordIsRefused(t *testing.T) {
 			w := newWorld(t, simulator.Settings{})
 			id := w.children(1)[0]
 			w.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: test.code, Message: test.message})
-			e := wantError(t, w.SetPassword(background, id, goodPassword), test.class, false)
+			e := wantError(t, w.SetPassword(background, provider.Target{ID: id}, goodPassword), test.class, false)
 			if e.Code != test.code || e.RetryAfter != test.wait || !strings.Contains(e.Message, test.says) || e.Message == "" {
 				t.Errorf("%#v", e)
 			}
@@ -86,7 +87,7 @@ func TestPasswordRules(t *testing.T) {
 		goodPassword:                     0,
 		"Canary-\u2603&=%00;all+1\u00e9": 0,
 	} {
-		err := w.SetPassword(background, id, password)
+		err := w.SetPassword(background, provider.Target{ID: id}, password)
 		if code == 0 {
 			ok, checked := w.Remote.CheckPassword(background, id, password)
 			if err != nil || !ok || checked != nil {
@@ -103,8 +104,8 @@ func TestPasswordRules(t *testing.T) {
 		}
 	}
 	w.Simulator.Update(func(s *simulator.Settings) { s.PasswordChangeBlocked = true })
-	wantError(t, w.SetPassword(background, id, otherPassword), account.PasswordBlocked, false)
-	wantError(t, w.SetPassword(background, "424242", otherPassword), account.NotFound, false)
+	wantError(t, w.SetPassword(background, provider.Target{ID: id}, otherPassword), account.PasswordBlocked, false)
+	wantError(t, w.SetPassword(background, provider.Target{ID: "424242"}, otherPassword), account.NotFound, false)
 }
 
 // Whether a doubtful change was made shows in CheckPassword, also where the repetition is refused for it.
@@ -116,7 +117,7 @@ func TestPasswordInDoubt(t *testing.T) {
 			fault := test.fault
 			fault.Method = "SetChildAccountInfo"
 			added := w.AddFault(fault)
-			wantError(t, w.SetPassword(background, id, goodPassword), account.Unavailable, true)
+			wantError(t, w.SetPassword(background, provider.Target{ID: id}, goodPassword), account.Unavailable, true)
 			if n := w.Counts()["SetChildAccountInfo"]; n != 1 {
 				t.Errorf("%d calls", n)
 			}
@@ -124,12 +125,12 @@ func TestPasswordInDoubt(t *testing.T) {
 			if ok, err := w.Remote.CheckPassword(background, id, goodPassword); ok != test.made || err != nil {
 				t.Errorf("%v, %v", ok, err)
 			}
-			err := w.SetPassword(background, id, goodPassword)
+			err := w.SetPassword(background, provider.Target{ID: id}, goodPassword)
 			if !test.made {
 				if err != nil {
 					t.Error(err)
 				}
-			} else if e := wantError(t, err, account.PasswordRejected, false); e.Code != 535 {
+			} else if e := wantError(t, err, account.PasswordReused, false); e.Code != 535 {
 				t.Error(e)
 			}
 			if ok, err := w.Remote.CheckPassword(background, id, goodPassword); !ok || err != nil {
@@ -144,12 +145,12 @@ func TestSetPasswordGivenUp(t *testing.T) {
 	id := w.children(1)[0]
 	ctx, cancel := context.WithCancel(background)
 	cancel()
-	wantError(t, w.SetPassword(ctx, id, goodPassword), account.Unavailable, false)
+	wantError(t, w.SetPassword(ctx, provider.Target{ID: id}, goodPassword), account.Unavailable, false)
 	if len(w.called()) != 0 {
 		t.Errorf("%v", w.called())
 	}
 	for _, body := range []string{`{"result": 0}`, `{"result": {}}`} {
-		err := stub(t, respond(200, "application/json", body)).SetPassword(background, "5", goodPassword)
+		err := stub(t, respond(200, "application/json", body)).SetPassword(background, provider.Target{ID: "5"}, goodPassword)
 		wantError(t, err, account.Unavailable, true)
 	}
 }

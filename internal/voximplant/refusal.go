@@ -23,17 +23,16 @@ var (
 // those of the field table, and those that belong to no row of it.
 var pathByParameter = func() map[string]string {
 	paths := map[string]string{
-		"account_name":        fieldAccountName,
 		"account_custom_data": "profile.customData",
 		"callback_url":        "callback.url",
 		"callback_salt":       "callback.saltSecretRef",
 		"record_storage_id":   "recordStorage",
 		"record_storage_name": "recordStorage",
 	}
-	for _, f := range fields {
-		for _, parameter := range []string{f.Create, f.Update, f.Read} {
+	for _, r := range fields {
+		for _, parameter := range []string{r.create, r.update, r.read} {
 			if parameter != "" {
-				paths[parameter] = f.Path
+				paths[parameter] = r.path
 			}
 		}
 	}
@@ -56,7 +55,7 @@ func quotedParameter(msg string) string {
 // refusal makes the error of a code that the service answered with; msg must be free of secrets already.
 func refusal(method string, write bool, code int, msg string) *account.Error {
 	row := rowOf(code)
-	e := &account.Error{Class: row.class, Method: method, Code: code, Field: row.field, Message: cmp.Or(row.text, msg), Doubt: row.doubt && write, Alone: row.alone}
+	e := &account.Error{Class: row.class, Method: method, Code: code, Answered: true, Field: row.field, Message: cmp.Or(row.text, msg), Doubt: row.doubt && write, Alone: row.alone}
 	parameter := quotedParameter(msg)
 	if e.Field == "" && (row.class == account.Invalid || row.class == account.Unknown || row.class == account.Throttled) {
 		e.Field = pathByParameter[parameter]

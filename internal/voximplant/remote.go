@@ -23,12 +23,12 @@ type Remote struct {
 }
 
 var (
-	_ provider.Remote       = (*Remote)(nil)
-	_ provider.Identifier   = (*Remote)(nil)
-	_ provider.KeyRecoverer = (*Remote)(nil)
-	_ provider.Passwords    = (*Remote)(nil)
-	_ provider.Claimer      = (*Remote)(nil)
-	_ provider.ListWayer    = (*Remote)(nil)
+	_ provider.Parent          = (*Remote)(nil)
+	_ provider.KeyRecoverer    = (*Remote)(nil)
+	_ provider.PasswordSetter  = (*Remote)(nil)
+	_ provider.PasswordChecker = (*Remote)(nil)
+	_ provider.Claimer         = (*Remote)(nil)
+	_ provider.ListMethoder    = (*Remote)(nil)
 )
 
 // New makes a Remote; the error says what is wrong with the endpoint or that credentials are missing. It makes no call.
@@ -47,7 +47,7 @@ func (r *Remote) Client() *Client { return r.client }
 func (r *Remote) Format(f fmt.State, verb rune) { r.client.Format(f, verb) }
 
 // Fields implements provider.Remote: the field table. It is shared and must not be changed.
-func (r *Remote) Fields() account.Schema { return fields }
+func (r *Remote) Fields() account.Schema { return schema }
 
 // Self implements provider.Identifier by GetAccountInfo.
 func (r *Remote) Self(ctx context.Context) (account.Account, error) {
@@ -68,8 +68,8 @@ func (r *Remote) Create(ctx context.Context, n provider.NewAccount) (provider.Cr
 	if err != nil {
 		return provider.Created{}, err
 	}
-	if active, ok := fields.Field(fieldActive); ok && added.Active != "" {
-		sent[fieldActive] = active.Normal(added.Active)
+	if active, ok := schema.Marked(account.MarkActive); ok && added.Active != "" {
+		sent[active.Path] = active.Normal(added.Active)
 	}
 	return provider.Created{
 		Account: account.Account{ID: added.ID, Name: n.Name, CustomData: n.CustomData, State: sent},
@@ -79,25 +79,25 @@ func (r *Remote) Create(ctx context.Context, n provider.NewAccount) (provider.Cr
 
 func checkNew(n provider.NewAccount) error {
 	switch {
-	case !safeName(n.Name):
-		return &account.Error{Class: account.Invalid, Method: methodAddAccount, Field: fieldAccountName, Message: "must begin with a letter and have letters, digits and hyphens only"}
+	case checkName(n.Name) != nil:
+		return &account.Error{Class: account.Invalid, Method: methodAddAccount, Field: fieldAccountName, Message: checkName(n.Name).Error()}
 	case n.Password == "":
 		return &account.Error{Class: account.PasswordRejected, Method: methodAddAccount, Message: "an account can't be made without a password"}
 	}
-	return fields.Check(n.Desired)
+	return schema.Check(n.Desired)
 }
 
 // creation is what AddAccount is sent for the declared values: parameters by wire name, and the same canonical by path.
 func creation(desired account.State) (parameters map[string]string, sent account.State) {
 	parameters, sent = map[string]string{}, account.State{}
-	for _, f := range fields {
-		value, declared := desired[f.Path]
+	for i, r := range fields {
+		value, declared := desired[r.path]
 		if !declared {
-			value = f.CreateDefault
+			value = r.createDefault
 		}
-		if f.Create != "" && value != "" {
-			parameters[f.Create] = value
-			sent[f.Path] = f.Normal(value)
+		if r.create != "" && value != "" && !r.identity {
+			parameters[r.create] = value
+			sent[r.path] = schema[i].Normal(value)
 		}
 	}
 	return parameters, sent
@@ -112,14 +112,19 @@ func (r *Remote) SetCustomData(ctx context.Context, id, customData string) error
 }
 
 // Update implements provider.Remote by SetChildAccountInfo, so far the only method of the table.
-func (r *Remote) Update(ctx context.Context, ids []string, changes []account.Change) error {
+// What it is not sent stays as it is, so that the targets' ids are all it needs.
+func (r *Remote) Update(ctx context.Context, u provider.Update) error {
+	ids := make([]string, len(u.Targets))
+	for i, t := range u.Targets {
+		ids[i] = t.ID
+	}
 	ids = distinct(ids)
-	values := make(map[string]string, len(changes))
-	for _, c := range changes {
+	values := make(map[string]string, len(u.Changes))
+	for _, c := range u.Changes {
 		if err := checkChange(c, len(ids)); err != nil {
 			return err
 		}
-		values[c.Field.Update] = c.To
+		values[rowByPath[c.Field.Path].update] = c.To
 	}
 	if len(ids) == 0 || len(values) == 0 {
 		return nil
@@ -130,14 +135,14 @@ func (r *Remote) Update(ctx context.Context, ids []string, changes []account.Cha
 // checkChange refuses what the table can't write, and the same unique value for several accounts.
 func checkChange(c account.Change, accounts int) error {
 	message := ""
-	f, ok := fields.Field(c.Field.Path)
+	r, ok := rowByPath[c.Field.Path]
 	switch {
-	case !ok || f.Method != methodSetChildAccountInfo || f.Update != c.Field.Update:
+	case !ok || r.method != methodSetChildAccountInfo:
 		message = "can't be changed"
-	case accounts > 1 && !f.Batchable:
+	case accounts > 1 && !r.batchable:
 		message = "can't be the same for several accounts"
-	case f.Check != nil:
-		if err := f.Check(c.To); err != nil {
+	case r.check != nil:
+		if err := r.check(c.To); err != nil {
 			message = err.Error()
 		}
 	}

@@ -21,7 +21,7 @@ var background = context.Background()
 
 func change(t testing.TB, path, to string) account.Change {
 	t.Helper()
-	f, ok := fields.Field(path)
+	f, ok := schema.Field(path)
 	if !ok {
 		t.Fatal("no field", path)
 	}
@@ -129,17 +129,17 @@ func TestRefusedHere(t *testing.T) {
 		"get name lines":      get(provider.Selector{Names: []string{"abc\ndef"}}),
 		"get name list":       get(provider.Selector{Names: []string{"abc,def"}}),
 		"get no name":         get(provider.Selector{Names: []string{""}}),
-		"update all":          w.Remote.Update(background, []string{"all"}, []account.Change{language}),
-		"update email of two": w.Remote.Update(background, []string{"1", "2"}, []account.Change{email}),
-		"update nonsense":     w.Remote.Update(background, []string{"1"}, []account.Change{{Field: language.Field, To: "xx"}}),
-		"update created":      w.Remote.Update(background, []string{"1"}, []account.Change{change(t, "created", "now")}),
-		"update unknown":      w.Remote.Update(background, []string{"1"}, []account.Change{{Field: account.Field{Path: "x", Update: "x"}}}),
+		"update all":          w.Remote.Update(background, updateOf([]string{"all"}, []account.Change{language})),
+		"update email of two": w.Remote.Update(background, updateOf([]string{"1", "2"}, []account.Change{email})),
+		"update nonsense":     w.Remote.Update(background, updateOf([]string{"1"}, []account.Change{{Field: language.Field, To: "xx"}})),
+		"update created":      w.Remote.Update(background, updateOf([]string{"1"}, []account.Change{change(t, "created", "now")})),
+		"update unknown":      w.Remote.Update(background, updateOf([]string{"1"}, []account.Change{{Field: account.Field{Path: "x", Updatable: true}}})),
 		"unselected write":    w.Client().SetChildAccountInfo(background, nil, map[string]string{"active": "false"}),
 		"key of all":          func() error { _, err := w.RecoverKey(background, "all", goodPassword); return err }(),
 		"key by nothing":      func() error { _, err := w.RecoverKey(background, "5", ""); return err }(),
-		"password of all":     w.SetPassword(background, "all", goodPassword),
-		"password of two":     w.SetPassword(background, "1;2", goodPassword),
-		"empty password":      w.SetPassword(background, "1", ""),
+		"password of all":     w.SetPassword(background, provider.Target{ID: "all"}, goodPassword),
+		"password of two":     w.SetPassword(background, provider.Target{ID: "1;2"}, goodPassword),
+		"empty password":      w.SetPassword(background, provider.Target{ID: "1"}, ""),
 		"check all":           func() error { _, err := w.Remote.CheckPassword(background, "all", goodPassword); return err }(),
 		"check no password":   func() error { _, err := w.Remote.CheckPassword(background, "1", ""); return err }(),
 		"custom data of all":  w.SetCustomData(background, "all", "x"),
@@ -157,8 +157,8 @@ func TestRefusedHere(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"get nothing":    get(provider.Selector{}),
-		"update nothing": w.Remote.Update(background, []string{"1"}, nil),
-		"update nobody":  w.Remote.Update(background, nil, []account.Change{language}),
+		"update nothing": w.Remote.Update(background, updateOf([]string{"1"}, nil)),
+		"update nobody":  w.Remote.Update(background, updateOf(nil, []account.Change{language})),
 		"set nothing":    w.Client().SetAccountInfo(background, "1", nil),
 	} {
 		if err != nil {
@@ -174,7 +174,7 @@ func TestUpdate(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(3)
 	changes := []account.Change{change(t, "active", "false"), change(t, "location", "Europe/Berlin"), change(t, "canUseRestricted", "true"), change(t, "payments.robokassa", "true")}
-	if err := w.Remote.Update(background, []string{ids[0], ids[2], ids[0]}, changes); err != nil {
+	if err := w.Remote.Update(background, updateOf([]string{ids[0], ids[2], ids[0]}, changes)); err != nil {
 		t.Fatal(err)
 	}
 	if calls := w.Calls(); len(calls) != 1 || calls[0].Params["child_account_id"] != ids[0]+";"+ids[2] {
@@ -186,14 +186,14 @@ func TestUpdate(t *testing.T) {
 			t.Errorf("%d: %v", i, a.Fields)
 		}
 	}
-	if err := w.Remote.Update(background, ids[:1], []account.Change{change(t, "email", "new@example.com")}); err != nil {
+	if err := w.Remote.Update(background, updateOf(ids[:1], []account.Change{change(t, "email", "new@example.com")})); err != nil {
 		t.Fatal(err)
 	}
-	err := w.Remote.Update(background, ids[1:2], []account.Change{change(t, "email", "new@example.com")})
+	err := w.Remote.Update(background, updateOf(ids[1:2], []account.Change{change(t, "email", "new@example.com")}))
 	if e := wantError(t, err, account.EmailTaken, false); e.Field != "email" {
 		t.Error(e)
 	}
-	err = w.Remote.Update(background, []string{"424242"}, changes)
+	err = w.Remote.Update(background, updateOf([]string{"424242"}, changes))
 	wantError(t, err, account.NotFound, false)
 }
 
@@ -277,7 +277,7 @@ func TestLostAnswersLeaveDoubt(t *testing.T) {
 			w.AddFault(test.fault)
 			_, err := w.Create(background, newAccount("child-1"))
 			wantError(t, err, account.Unavailable, true)
-			err = w.Remote.Update(background, id, []account.Change{change(t, "active", "false")})
+			err = w.Remote.Update(background, updateOf(id, []account.Change{change(t, "active", "false")}))
 			wantError(t, err, account.Unavailable, true)
 			_, err = w.Get(background, provider.Selector{IDs: id})
 			wantError(t, err, account.Unavailable, false)
@@ -367,7 +367,7 @@ func TestManyAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if err := w.Remote.Update(background, []string{created.Account.ID}, []account.Change{change(t, "active", "false")}); err != nil {
+			if err := w.Remote.Update(background, updateOf([]string{created.Account.ID}, []account.Change{change(t, "active", "false")})); err != nil {
 				t.Error(err)
 			}
 			if found, err := w.Get(background, selectNames(created.Account.Name)); err != nil || len(found) != 1 || found[0].State["active"] != "false" {
@@ -376,8 +376,8 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if w.ListWay() != "unfiltered" {
-		t.Errorf("way %s", w.ListWay())
+	if w.ListMethod() != "unfiltered" {
+		t.Errorf("method %s", w.ListMethod())
 	}
 }
 
@@ -405,8 +405,8 @@ func TestMissingRoles(t *testing.T) {
 		}
 		_, _, err := list(r, provider.Known{})
 		wantError(t, err, account.RoleMissing, false)
-		if r.ListWay() != "all" {
-			t.Errorf("a missing role changed the way to %s", r.ListWay())
+		if r.ListMethod() != "all" {
+			t.Errorf("a missing role changed the method to %s", r.ListMethod())
 		}
 	}
 }
@@ -459,10 +459,10 @@ func TestErrorsAreTyped(t *testing.T) {
 	_, err2 := w.Get(background, provider.Selector{Names: []string{"child-1"}})
 	_, _, err3 := list(w.Remote, provider.Known{})
 	_, err4 := w.Create(background, newAccount("child-1"))
-	err5 := w.Remote.Update(background, []string{"5"}, []account.Change{change(t, "active", "true")})
+	err5 := w.Remote.Update(background, updateOf([]string{"5"}, []account.Change{change(t, "active", "true")}))
 	_, err6 := w.RecoverKey(background, "5", goodPassword)
 	_, err7 := w.remote(t, withParentKey).RecoverKey(background, "5", "")
-	err8 := w.SetPassword(background, "5", goodPassword)
+	err8 := w.SetPassword(background, provider.Target{ID: "5"}, goodPassword)
 	_, err9 := w.Remote.CheckPassword(background, "5", goodPassword)
 	err10 := w.SetCustomData(background, "5", "x")
 	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, err8, err9, err10} {

@@ -29,8 +29,8 @@ var values = map[string]func(*rapid.T, string) string{
 // drawState draws a declaration; the e-mail is unique by n.
 func drawState(t *rapid.T, label string, n int) account.State {
 	state := account.State{"email": fmt.Sprintf("Child-%d-%s@example.com", n, label)}
-	for _, f := range fields {
-		if f.ReadOnly() || f.Path == fieldEmail || !rapid.Bool().Draw(t, label+" has "+f.Path) {
+	for _, f := range schema {
+		if f.ReadOnly() || f.NameOnly() || f.Path == fieldEmail || !rapid.Bool().Draw(t, label+" has "+f.Path) {
 			continue
 		}
 		if draw, ok := values[f.Path]; ok {
@@ -57,7 +57,7 @@ func TestWhatIsWrittenIsReadBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		for path, value := range created.Account.State {
-			if f, _ := fields.Field(path); f.Normal(value) != value {
+			if f, _ := schema.Field(path); f.Normal(value) != value {
 				t.Fatalf("%s is %q, which is not canonical", path, value)
 			}
 		}
@@ -74,14 +74,14 @@ func converge(t *rapid.T, w *world, id string, desired, applied account.State) a
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%v, %v", found, err)
 		}
-		changes := account.Diff(fields, desired, found[0].State, applied)
+		changes := account.Diff(schema, desired, found[0].State, applied)
 		if len(changes) == 0 {
 			return applied
 		}
 		if try > 0 {
 			t.Fatalf("after writing still different: %s, observed %v", account.FieldNames(changes), found[0].State)
 		}
-		if err := w.Remote.Update(background, []string{id}, changes); err != nil {
+		if err := w.Remote.Update(background, updateOf([]string{id}, changes)); err != nil {
 			t.Fatal(err)
 		}
 		applied = applied.With(account.Applied(changes))

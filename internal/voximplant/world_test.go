@@ -118,6 +118,15 @@ func newAccount(name string) provider.NewAccount {
 	return provider.NewAccount{Name: name, Password: goodPassword, CustomData: "claim", Desired: account.State{"email": name + "@example.com"}}
 }
 
+// updateOf is a write of the changes to the accounts.
+func updateOf(ids []string, changes []account.Change) provider.Update {
+	targets := make([]provider.Target, len(ids))
+	for i, id := range ids {
+		targets[i].ID = id
+	}
+	return provider.Update{Targets: targets, Changes: changes}
+}
+
 // list reads the whole list.
 func list(r *Remote, known provider.Known) (accounts []account.Account, pages []provider.Page, err error) {
 	err = r.List(context.Background(), known, func(p provider.Page) {

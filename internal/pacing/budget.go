@@ -1,4 +1,4 @@
-package directory
+package pacing
 
 import (
 	"context"
@@ -31,7 +31,8 @@ func WithPriority(ctx context.Context, p Priority) context.Context {
 	return context.WithValue(ctx, priorityKey{}, p)
 }
 
-func priorityOf(ctx context.Context) Priority {
+// PriorityOf is how urgent the calls that are made with the context are.
+func PriorityOf(ctx context.Context) Priority {
 	p, _ := ctx.Value(priorityKey{}).(Priority)
 	return p
 }
@@ -133,8 +134,8 @@ func (b *Budget) Rate() float64 {
 	return b.rate
 }
 
-// Down says whether the provider did not answer of late, and is only tried now and then: next time after so long.
-func (b *Budget) Down() (down bool, next time.Duration) {
+// Unavailable says whether the provider did not answer of late, and is only tried now and then: next time after so long.
+func (b *Budget) Unavailable() (unavailable bool, next time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.breaker.open {
@@ -170,7 +171,7 @@ func (b *Budget) join(ctx context.Context) (*turn, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t := &turn{priority: priorityOf(ctx), granted: make(chan struct{})}
+	t := &turn{priority: PriorityOf(ctx), granted: make(chan struct{})}
 	if b.breaker.open {
 		if now := time.Now(); b.breaker.untilProbe(now) > 0 {
 			return nil, b.breaker.refusal(now)

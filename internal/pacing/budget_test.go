@@ -1,4 +1,4 @@
-package directory_test
+package pacing_test
 
 import (
 	"context"
@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
 )
 
 // plenty is a rate that nobody waits for.
 const plenty = 1_000_000
 
-func acquire(t *testing.T, b *directory.Budget) func() {
+func acquire(t *testing.T, b *pacing.Budget) func() {
 	t.Helper()
-	release, err := b.Acquire(background)
+	release, err := b.Acquire(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func acquire(t *testing.T, b *directory.Budget) func() {
 
 func TestBudgetBoundsTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(10, 100)
+		b := pacing.NewBudget(10, 100)
 		start := time.Now()
 		var all sync.WaitGroup
 		for range 31 {
@@ -45,7 +45,7 @@ func TestBudgetBoundsTheRate(t *testing.T) {
 func TestBudgetBoundsWhatIsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 4
-		b := directory.NewBudget(plenty, most)
+		b := pacing.NewBudget(plenty, most)
 		var now, peak, served atomic.Int32
 		var all sync.WaitGroup
 		for range 50 {
@@ -69,7 +69,7 @@ func TestBudgetBoundsWhatIsInFlight(t *testing.T) {
 
 func TestBudgetReleaseTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(plenty, 1)
+		b := pacing.NewBudget(plenty, 1)
 		release := acquire(t, b)
 		release()
 		release()
@@ -91,8 +91,8 @@ type waiter struct {
 	stop context.CancelFunc
 }
 
-func waiting(t *testing.T, b *directory.Budget) *waiter {
-	ctx, stop := context.WithCancel(background)
+func waiting(t *testing.T, b *pacing.Budget) *waiter {
+	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	w := &waiter{stop: stop}
 	go func() {
@@ -111,7 +111,7 @@ func (w *waiter) done() bool {
 
 func TestBudgetEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(plenty, 1)
+		b := pacing.NewBudget(plenty, 1)
 		release := acquire(t, b)
 		w := waiting(t, b)
 		if w.done() {
@@ -129,7 +129,7 @@ func TestBudgetEndsWithTheContext(t *testing.T) {
 // Who gives up while waiting for the rate gives the place back.
 func TestBudgetEndsWithTheContextBetweenPlaceAndRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(1, 1)
+		b := pacing.NewBudget(1, 1)
 		acquire(t, b)()
 		w := waiting(t, b) // has the place and waits for its second
 		if w.done() {
@@ -149,7 +149,7 @@ func TestBudgetEndsWithTheContextBetweenPlaceAndRate(t *testing.T) {
 
 func TestBudgetSetWakesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(plenty, 1)
+		b := pacing.NewBudget(plenty, 1)
 		release := acquire(t, b)
 		two, three := waiting(t, b), waiting(t, b)
 		if two.done() || three.done() {
@@ -171,7 +171,7 @@ func TestBudgetSetWakesWaiters(t *testing.T) {
 
 func TestBudgetSetChangesTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(1, 100)
+		b := pacing.NewBudget(1, 100)
 		b.Set("acme", 100, 100)
 		start := time.Now()
 		for range 101 {
@@ -186,7 +186,7 @@ func TestBudgetSetChangesTheRate(t *testing.T) {
 // Bounds that make no sense still let one call after the other go.
 func TestBudgetIsNeverShut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(0, -1)
+		b := pacing.NewBudget(0, -1)
 		start := time.Now()
 		acquire(t, b)()
 		acquire(t, b)()
@@ -199,14 +199,14 @@ func TestBudgetIsNeverShut(t *testing.T) {
 // Urgent calls go first, and nothing starves.
 func TestBudgetPriorities(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(10, 1)
+		b := pacing.NewBudget(10, 1)
 		release := acquire(t, b)
 		var mu sync.Mutex
-		var order []directory.Priority
+		var order []pacing.Priority
 		var all sync.WaitGroup
-		ask := func(p directory.Priority) {
+		ask := func(p pacing.Priority) {
 			all.Go(func() {
-				release, err := b.Acquire(directory.WithPriority(background, p))
+				release, err := b.Acquire(pacing.WithPriority(context.Background(), p))
 				if err != nil {
 					t.Error(err)
 					return
@@ -218,19 +218,19 @@ func TestBudgetPriorities(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		ask(directory.Snapshot)
+		ask(pacing.Snapshot)
 		for range 4 {
-			ask(directory.Drift)
+			ask(pacing.Drift)
 		}
-		ask(directory.Creation)
+		ask(pacing.Creation)
 		for range 3 {
-			ask(directory.Edit)
+			ask(pacing.Edit)
 		}
 		release()
 		all.Wait()
-		want := []directory.Priority{
-			directory.Edit, directory.Edit, directory.Snapshot, directory.Edit, directory.Creation,
-			directory.Drift, directory.Drift, directory.Drift, directory.Drift,
+		want := []pacing.Priority{
+			pacing.Edit, pacing.Edit, pacing.Snapshot, pacing.Edit, pacing.Creation,
+			pacing.Drift, pacing.Drift, pacing.Drift, pacing.Drift,
 		}
 		if !slices.Equal(order, want) {
 			t.Errorf("%v, want %v", order, want)
@@ -240,7 +240,7 @@ func TestBudgetPriorities(t *testing.T) {
 
 func TestBudgetSlowsDownAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(100, 10)
+		b := pacing.NewBudget(100, 10)
 		throttled := &account.Error{Class: account.Throttled}
 		b.Learn(throttled)
 		b.Learn(throttled) // of the same moment
@@ -273,7 +273,7 @@ func TestBudgetSlowsDownAndRecovers(t *testing.T) {
 
 // Two users of an account have what the more modest one wants.
 func TestBudgetOfTwo(t *testing.T) {
-	b := directory.NewBudget(100, 10)
+	b := pacing.NewBudget(100, 10)
 	b.Set("one", 50, 10)
 	b.Set("other", 20, 10)
 	if b.Rate() != 20 {
@@ -288,11 +288,11 @@ func TestBudgetOfTwo(t *testing.T) {
 // While the provider does not answer one call tries now and then, and the others are refused at once.
 func TestBudgetBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(plenty, 1)
+		b := pacing.NewBudget(plenty, 1)
 		down := &account.Error{Class: account.Unavailable, Message: "HTTP 503"}
 		for range 2 {
 			b.Learn(down)
-			b.Learn(&account.Error{Class: account.Unavailable, Code: 5, Message: "it answers"})
+			b.Learn(&account.Error{Class: account.Unavailable, Answered: true, Message: "it answers"})
 			b.Learn(nil)
 		}
 		release := acquire(t, b)
@@ -301,29 +301,29 @@ func TestBudgetBreaks(t *testing.T) {
 			b.Learn(down)
 		}
 		release()
-		if down, _ := b.Down(); !down || !patient.done() || account.ClassOf(*patient.err.Load()) != account.Unavailable {
+		if down, _ := b.Unavailable(); !down || !patient.done() || account.ClassOf(*patient.err.Load()) != account.Unavailable {
 			t.Fatal("three calls without an answer, and it goes on")
 		}
-		if _, err := b.Acquire(background); err == nil || err.Error() != "HTTP 503" || account.AsError(err).Doubt || account.AsError(err).RetryAfter == 0 {
+		if _, err := b.Acquire(context.Background()); err == nil || err.Error() != "HTTP 503" || account.AsError(err).Doubt || account.AsError(err).RetryAfter == 0 {
 			t.Errorf("%v, want the cause at once, and when to come back", err)
 		}
 		for pause := time.Second; pause < 2*time.Minute; pause *= 2 {
 			sleep(min(pause, 10*time.Second))
 			probe := acquire(t, b)
-			if _, err := b.Acquire(background); err == nil {
+			if _, err := b.Acquire(context.Background()); err == nil {
 				t.Fatal("two probes at once")
 			}
 			b.Learn(down)
 			probe()
-			if _, err := b.Acquire(background); err == nil {
+			if _, err := b.Acquire(context.Background()); err == nil {
 				t.Fatalf("no pause after the probe that came after %v", pause)
 			}
 		}
 		sleep(10 * time.Second)
 		probe := acquire(t, b)
-		b.Learn(&account.Error{Class: account.Invalid, Code: 496})
+		b.Learn(&account.Error{Class: account.Invalid, Answered: true})
 		probe()
-		if down, _ := b.Down(); down {
+		if down, _ := b.Unavailable(); down {
 			t.Error("it answers, and counts as down")
 		}
 		acquire(t, b)()
@@ -334,7 +334,7 @@ func TestBudgetBreaks(t *testing.T) {
 // wait longer with the first probe.
 func TestBudgetProbesSoonWhateverWasInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := directory.NewBudget(plenty, 10)
+		b := pacing.NewBudget(plenty, 10)
 		silent := &account.Error{Class: account.Unavailable, Message: "no answer"}
 		fail := func(release func()) { b.Learn(silent); release() }
 		var inFlight []func()
@@ -366,14 +366,14 @@ func TestBudgetProbesSoonWhateverWasInFlight(t *testing.T) {
 }
 
 // probeOf waits until a call may try whether the provider is back.
-func probeOf(t *testing.T, b *directory.Budget) (release func()) {
+func probeOf(t *testing.T, b *pacing.Budget) (release func()) {
 	t.Helper()
 	for {
-		release, err := b.Acquire(background)
+		release, err := b.Acquire(context.Background())
 		if err == nil {
 			return release
 		}
-		down, next := b.Down()
+		down, next := b.Unavailable()
 		if !down {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package directory
+package pacing
 
 import (
 	"time"
@@ -29,7 +29,7 @@ type breaker struct {
 
 // learn takes note of an answer and says whether it is the one that tells that the provider is down.
 func (k *breaker) learn(now time.Time, failed *account.Error) (opened bool) {
-	silent := failed != nil && failed.Class == account.Unavailable && failed.Code == 0
+	silent := failed != nil && failed.Class == account.Unavailable && !failed.Answered
 	switch {
 	case failed == nil, failed.Class != account.Unavailable, k.open && !silent:
 		*k = breaker{}

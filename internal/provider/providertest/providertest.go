@@ -1,0 +1,637 @@
+// Package providertest has the contracts of package provider as tests. A provider's Remote has to pass Run, against a service that
+// behaves as the real one does: a simulator of it, or the fake.
+package providertest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+)
+
+// Harness is a service without child accounts, and what a test has to be able to do on the service's side.
+type Harness struct {
+	// Remote is a connection to the service; SelfID the id of the parent account that it is of.
+	Remote provider.Parent
+	SelfID string
+	// NewAccount is one that can be created; those of different numbers have nothing in common that has to be unique. It
+	// declares each Settable field, and custom data.
+	NewAccount func(n int) provider.NewAccount
+	// Values are two values of an Updatable field that differ, and can both be written. They are unique to the number.
+	Values func(path string, n int) [2]string
+	// Spelling is another spelling of a name that finds the same account; the name itself where there is none.
+	Spelling func(name string) string
+	// Stored are all values of an account on the service's side by path, those that are never shown too.
+	Stored func(t *testing.T, id string) account.State
+	// Remove takes an account away.
+	Remove func(t *testing.T, id string)
+	// Calls is how many calls came in so far.
+	Calls func() int
+	// LoseAnswer has the next call carried out and its answer lost.
+	LoseAnswer func()
+	// Outage has the next call answered with nothing of use, and not carried out. Throttle has it refused as one too many,
+	// for at least a second.
+	Outage, Throttle func()
+	// UnknownID can't be any account's.
+	UnknownID string
+	// NextPassword is another good password.
+	NextPassword account.Secret
+}
+
+var background = context.Background()
+
+// Run runs all tests, each with a harness of its own. What a Remote does not implement is left out.
+func Run(t *testing.T, start func(t *testing.T) *Harness) {
+	t.Helper()
+	for name, test := range map[string]func(*testing.T, *Harness){
+		"Fields":                             testFields,
+		"Identifier":                         testSelf,
+		"List has every account":             testList,
+		"List ends when it is told":          testListEnds,
+		"Get":                                testGet,
+		"Create":                             testCreate,
+		"Create refuses without a call":      testCreateRefuses,
+		"Create in doubt":                    testCreateInDoubt,
+		"Update changes what it is told":     testUpdate,
+		"Update writes to several":           testUpdateSeveral,
+		"Update refuses without a call":      testUpdateRefuses,
+		"Update in doubt":                    testUpdateInDoubt,
+		"Update of what is gone":             testUpdateGone,
+		"Errors have their class":            testClasses,
+		"Claimer":                            testClaims,
+		"PasswordSetter and PasswordChecker": testPasswords,
+		"KeyRecoverer":                       testKeys,
+		"Calls at one time":                  testConcurrency,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, start(t)) })
+	}
+}
+
+// create makes an account that a test is about, and returns it as it is read.
+func (h *Harness) create(t *testing.T, n int) account.Account {
+	t.Helper()
+	if _, err := h.Remote.Create(background, h.NewAccount(n)); err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	return h.named(t, h.NewAccount(n).Name)
+}
+
+func (h *Harness) named(t *testing.T, name string) account.Account {
+	t.Helper()
+	found, err := h.Remote.Get(background, provider.Selector{Names: []string{name}})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("get %s: %v, %v", name, found, err)
+	}
+	return found[0]
+}
+
+// target is the account with all that is known of it, as a directory would have it.
+func (h *Harness) target(t *testing.T, a account.Account, n int) provider.Target {
+	t.Helper()
+	password := h.NewAccount(n).Password
+	return provider.Target{ID: a.ID, Observed: a.State, Desired: h.NewAccount(n).Desired, Password: known(password)}
+}
+
+func known(password account.Secret) func(context.Context) (account.Secret, error) {
+	return func(context.Context) (account.Secret, error) { return password, nil }
+}
+
+// wantError checks the class and doubt of an error, and that it has no secret.
+func wantError(t *testing.T, h *Harness, err error, doubt bool, classes ...account.Class) *account.Error {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %v", classes)
+	}
+	e := account.AsError(err)
+	if !slices.Contains(classes, e.Class) || e.Doubt != doubt || e.Message == "" {
+		t.Errorf("%#v; want class %v, doubt %v", e, classes, doubt)
+	}
+	for _, secret := range []account.Secret{h.NewAccount(1).Password, h.NextPassword} {
+		if secret != "" && strings.Contains(fmt.Sprintf("%+v", e), secret.Reveal()) {
+			t.Errorf("a secret shows: %+v", e)
+		}
+	}
+	return e
+}
+
+// silently checks that no call came in meanwhile.
+func (h *Harness) silently(t *testing.T, what string, do func() error, classes ...account.Class) {
+	t.Helper()
+	before := h.Calls()
+	wantError(t, h, do(), false, classes...)
+	if n := h.Calls() - before; n != 0 {
+		t.Errorf("%s: refused after %d calls", what, n)
+	}
+}
+
+func testFields(t *testing.T, h *Harness) {
+	paths, marks, identities := map[string]bool{}, map[account.Mark]bool{}, 0
+	for _, f := range h.Remote.Fields() {
+		if paths[f.Path] || f.Mark != account.MarkNone && marks[f.Mark] {
+			t.Errorf("%s: its path or mark %q is there twice", f.Path, f.Mark)
+		}
+		paths[f.Path], marks[f.Mark] = true, true
+		if f.Identity {
+			identities++
+		}
+		switch {
+		case f.Path == "":
+			t.Error("a field without a path")
+		case f.Identity && !(f.Settable && f.Readable):
+			t.Errorf("%s can't identify an account", f.Path)
+		case !f.Settable && !f.Updatable && !f.Readable:
+			t.Errorf("%s is of no use", f.Path)
+		case f.CreateDefault != "" && !f.Settable, f.Batchable && !f.Updatable, f.Group != "" && !f.Updatable:
+			t.Errorf("%s contradicts itself: %+v", f.Path, f)
+		case f.Mark == account.MarkActive && (f.Kind != account.KindBool || !f.Readable), f.Mark == account.MarkFrozen && (f.Kind != account.KindBool || !f.ReadOnly()):
+			t.Errorf("%s can't be %s", f.Path, f.Mark)
+		case !f.ReadOnly() && f.Check == nil:
+			t.Errorf("%s accepts anything", f.Path)
+		}
+		if !f.Updatable {
+			continue
+		}
+		values := h.Values(f.Path, 1)
+		if f.Normal(values[0]) == f.Normal(values[1]) {
+			t.Errorf("%s: %v are one value", f.Path, values)
+		}
+		for _, v := range values {
+			if err := f.Check(v); err != nil || f.Normal(f.Normal(v)) != f.Normal(v) {
+				t.Errorf("%s=%q: %v", f.Path, v, err)
+			}
+		}
+	}
+	if identities != 1 {
+		t.Errorf("%d fields identify an account", identities)
+	}
+}
+
+func testSelf(t *testing.T, h *Harness) {
+	for range 2 {
+		if self, err := h.Remote.Self(background); err != nil || self.ID != h.SelfID {
+			t.Errorf("%+v, %v; want account %s", self, err, h.SelfID)
+		}
+	}
+}
+
+// list reads the whole list.
+func (h *Harness) list(ctx context.Context, known provider.Known) (pages []provider.Page, accounts []account.Account, err error) {
+	err = h.Remote.List(ctx, known, func(p provider.Page) {
+		pages = append(pages, p)
+		accounts = append(accounts, p.Accounts...)
+	})
+	return pages, accounts, err
+}
+
+func testList(t *testing.T, h *Harness) {
+	if _, accounts, err := h.list(background, provider.Known{}); err != nil || len(accounts) != 0 {
+		t.Fatalf("of nothing: %v, %v", accounts, err)
+	}
+	known := provider.Known{}
+	want := map[string]account.Account{}
+	for n := range 7 {
+		a := h.create(t, n)
+		want[a.ID] = a
+		known.IDs = append(known.IDs, a.ID)
+	}
+	pages, accounts, err := h.list(background, known)
+	if err != nil || len(accounts) != len(want) {
+		t.Fatalf("%d accounts, %v", len(accounts), err)
+	}
+	for i, a := range accounts {
+		w, there := want[a.ID]
+		if !there || a.Name != w.Name || a.CustomData != w.CustomData || !maps.Equal(a.State, w.State) {
+			t.Errorf("listed %+v, read %+v", a, w)
+		}
+		delete(want, a.ID)
+		partial := slices.ContainsFunc(pages, func(p provider.Page) bool { return p.Partial })
+		if i > 0 && !partial && !ascend(accounts[i-1].ID, a.ID) {
+			t.Errorf("ids %s, %s", accounts[i-1].ID, a.ID)
+		}
+	}
+	h.LoseAnswer()
+	if _, _, err := h.list(background, known); err == nil {
+		t.Error("a list without its answer is complete")
+	} else {
+		wantError(t, h, err, false, account.Unavailable, account.Incomplete)
+	}
+}
+
+// ascend says whether b comes after a, as numbers where they are some.
+func ascend(a, b string) bool { return len(a) < len(b) || len(a) == len(b) && a < b }
+
+func testListEnds(t *testing.T, h *Harness) {
+	known := provider.Known{}
+	for n := range 7 {
+		known.IDs = append(known.IDs, h.create(t, n).ID)
+	}
+	ctx, cancel := context.WithCancel(background)
+	pages, calls := 0, 0
+	err := h.Remote.List(ctx, known, func(provider.Page) {
+		pages++
+		if pages == 1 {
+			calls = h.Calls()
+			cancel()
+		}
+	})
+	if more := h.Calls() - calls; more > 0 {
+		t.Errorf("cancelled on the first page, but %d more calls, %d pages, %v", more, pages, err)
+	}
+	h.silently(t, "a list under a context that has ended", func() error {
+		_, _, err := h.list(ctx, known)
+		return err
+	}, account.Unavailable)
+}
+
+func testGet(t *testing.T, h *Harness) {
+	if found, err := h.Remote.Get(background, provider.Selector{}); err != nil || len(found) != 0 {
+		t.Errorf("nothing: %v, %v", found, err)
+	}
+	two, one := h.create(t, 11), h.create(t, 1) // a provider whose filter matches parts of names shows the former first
+	for what, c := range map[string]struct {
+		sel  provider.Selector
+		want []string
+	}{
+		"by id":            {provider.Selector{IDs: []string{two.ID}}, []string{two.ID}},
+		"by name":          {provider.Selector{Names: []string{one.Name}}, []string{one.ID}},
+		"another spelling": {provider.Selector{Names: []string{h.Spelling(one.Name)}}, []string{one.ID}},
+		"by both":          {provider.Selector{IDs: []string{one.ID}, Names: []string{two.Name, one.Name}}, []string{one.ID, two.ID}},
+		"twice":            {provider.Selector{IDs: []string{one.ID, one.ID}}, []string{one.ID}},
+		"an unknown id":    {provider.Selector{IDs: []string{h.UnknownID, one.ID}}, []string{one.ID}},
+		"an unknown name":  {provider.Selector{Names: []string{h.NewAccount(5).Name}}, nil},
+		"unknown ones":     {provider.Selector{IDs: []string{h.UnknownID}, Names: []string{h.NewAccount(5).Name}}, nil},
+	} {
+		found, err := h.Remote.Get(background, c.sel)
+		var ids []string
+		for _, a := range found {
+			ids = append(ids, a.ID)
+		}
+		if slices.Sort(ids); err != nil || !slices.Equal(ids, slices.Sorted(slices.Values(c.want))) {
+			t.Errorf("%s: %v, %v; want %v", what, ids, err, c.want)
+		}
+	}
+}
+
+func testCreate(t *testing.T, h *Harness) {
+	schema := h.Remote.Fields()
+	n := h.NewAccount(1)
+	before := h.Calls()
+	created, err := h.Remote.Create(background, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if calls := h.Calls() - before; calls != 1 {
+		t.Errorf("%d calls", calls)
+	}
+	a := h.named(t, n.Name)
+	if id := created.Account.ID; id != a.ID && id != "" || id == "" && created.APIKey != "" {
+		t.Errorf("created %q with the key %q, read %q", id, created.APIKey.Reveal(), a.ID)
+	}
+	if _, claims := h.Remote.(provider.Claimer); a.CustomData != map[bool]string{true: n.CustomData}[claims] {
+		t.Errorf("custom data %q", a.CustomData)
+	}
+	stored := h.Stored(t, a.ID)
+	for _, f := range schema {
+		want, declared := n.Desired[f.Path]
+		if !declared {
+			want = f.CreateDefault
+		}
+		if !f.Settable || f.NameOnly() || want == "" {
+			continue
+		}
+		for where, state := range map[string]account.State{"sent": created.Account.State, "stored": stored} {
+			if v := state[f.Path]; f.Normal(v) != f.Normal(want) {
+				t.Errorf("%s: %s is %q, want %q", f.Path, where, v, want)
+			}
+		}
+		if v, shown := a.State[f.Path]; shown != f.Readable || shown && v != f.Normal(want) {
+			t.Errorf("%s: shown %q (%v), want %q", f.Path, v, shown, want)
+		}
+	}
+	_, err = h.Remote.Create(background, n)
+	wantError(t, h, err, false, account.NameTaken)
+}
+
+func testCreateRefuses(t *testing.T, h *Harness) {
+	for _, f := range h.Remote.Fields() {
+		if f.Check == nil || f.Check("") == nil || !f.Settable || f.NameOnly() {
+			continue
+		}
+		n := h.NewAccount(1)
+		n.Desired = n.Desired.With(account.State{f.Path: ""})
+		before := h.Calls()
+		_, err := h.Remote.Create(background, n)
+		if e := wantError(t, h, err, false, account.Invalid); e.Field != f.Path || h.Calls() != before {
+			t.Errorf("%s: %v after %d calls", f.Path, e, h.Calls()-before)
+		}
+	}
+}
+
+// After a lost answer the account may be there, nothing is sent again, and a look says which.
+func testCreateInDoubt(t *testing.T, h *Harness) {
+	n := h.NewAccount(1)
+	h.LoseAnswer()
+	before := h.Calls()
+	_, err := h.Remote.Create(background, n)
+	wantError(t, h, err, true, account.Unavailable)
+	if calls := h.Calls() - before; calls != 1 {
+		t.Errorf("%d calls", calls)
+	}
+	h.named(t, n.Name)
+
+	h.Outage()
+	before = h.Calls()
+	_, err = h.Remote.Create(background, h.NewAccount(2))
+	if e := account.AsError(err); e == nil || e.Class != account.Unavailable {
+		t.Errorf("during an outage: %#v", err)
+	}
+	if calls := h.Calls() - before; calls != 1 {
+		t.Errorf("%d calls during an outage", calls)
+	}
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	h.silently(t, "a context that has ended", func() error {
+		_, err := h.Remote.Create(ctx, h.NewAccount(3))
+		return err
+	}, account.Unavailable)
+}
+
+// update writes one field.
+func (h *Harness) update(t provider.Target, path, to string) error {
+	f, _ := h.Remote.Fields().Field(path)
+	return h.Remote.Update(background, provider.Update{Targets: []provider.Target{t}, Changes: []account.Change{{Field: f, To: to, Origin: account.FromSpec}}})
+}
+
+// same checks that the account has just these values on the service's side.
+func (h *Harness) same(t *testing.T, what, id string, want account.State) {
+	t.Helper()
+	schema, is := h.Remote.Fields(), h.Stored(t, id)
+	if !maps.Equal(schema.Normal(is), schema.Normal(want)) {
+		t.Errorf("%s: is %v, want %v", what, schema.Normal(is), schema.Normal(want))
+	}
+}
+
+// Each field can be changed and changed back, twice over, and no other field changes with it.
+func testUpdate(t *testing.T, h *Harness) {
+	a := h.create(t, 1)
+	before, desired := h.Stored(t, a.ID), h.NewAccount(1).Desired
+	for _, f := range h.Remote.Fields() {
+		if !f.Updatable {
+			continue
+		}
+		for _, to := range []string{h.Values(f.Path, 1)[0], h.Values(f.Path, 1)[1], h.Values(f.Path, 1)[1]} {
+			// What is declared stays so for later writes: an API that replaces the whole account wants it again.
+			desired = desired.With(account.State{f.Path: to})
+			target := h.target(t, a, 1)
+			target.Observed, target.Desired = h.read(t, a.ID), desired
+			calls := h.Calls()
+			if err := h.update(target, f.Path, to); err != nil {
+				t.Fatalf("%s=%q: %v", f.Path, to, err)
+			}
+			if n := h.Calls() - calls; n != 1 {
+				t.Errorf("%s: %d calls", f.Path, n)
+			}
+			before[f.Path] = to
+			h.same(t, f.Path, a.ID, before)
+			if v, shown := h.read(t, a.ID)[f.Path]; shown != f.Readable || shown && v != f.Normal(to) {
+				t.Errorf("%s is shown as %q (%v), written was %q", f.Path, v, shown, to)
+			}
+		}
+	}
+	calls := h.Calls()
+	if err := h.Remote.Update(background, provider.Update{Targets: []provider.Target{h.target(t, a, 1)}}); err != nil || h.Calls() != calls {
+		t.Errorf("no changes: %v after %d calls", err, h.Calls()-calls)
+	}
+}
+
+func (h *Harness) read(t *testing.T, id string) account.State {
+	t.Helper()
+	found, err := h.Remote.Get(background, provider.Selector{IDs: []string{id}})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("get %s: %v, %v", id, found, err)
+	}
+	return found[0].State
+}
+
+func testUpdateSeveral(t *testing.T, h *Harness) {
+	one, two, other := h.create(t, 1), h.create(t, 2), h.create(t, 3)
+	stored := h.Stored(t, other.ID)
+	for _, f := range h.Remote.Fields() {
+		if !f.Batchable {
+			continue
+		}
+		u := provider.Update{
+			Targets: []provider.Target{h.target(t, one, 1), h.target(t, two, 2)},
+			Changes: []account.Change{{Field: f, To: h.Values(f.Path, 1)[1]}},
+		}
+		calls := h.Calls()
+		if err := h.Remote.Update(background, u); err != nil || h.Calls() != calls+1 {
+			t.Errorf("%s: %v after %d calls", f.Path, err, h.Calls()-calls)
+		}
+		for _, a := range []account.Account{one, two} {
+			if v := h.Stored(t, a.ID)[f.Path]; f.Normal(v) != f.Normal(u.Changes[0].To) {
+				t.Errorf("%s of %s is %q", f.Path, a.ID, v)
+			}
+		}
+		h.same(t, f.Path, other.ID, stored)
+	}
+}
+
+func testUpdateRefuses(t *testing.T, h *Harness) {
+	one, two := h.create(t, 1), h.create(t, 2)
+	refused := func(what string, f account.Field, to string, targets ...provider.Target) {
+		t.Helper()
+		h.silently(t, what, func() error {
+			return h.Remote.Update(background, provider.Update{Targets: targets, Changes: []account.Change{{Field: f, To: to}}})
+		}, account.Invalid)
+	}
+	refused("an unknown field", account.Field{Path: "of.another.table", Updatable: true}, "x", h.target(t, one, 1))
+	for _, f := range h.Remote.Fields() {
+		switch {
+		case !f.Updatable:
+			refused(f.Path, f, "x", h.target(t, one, 1))
+		case !f.Batchable:
+			refused(f.Path, f, h.Values(f.Path, 1)[1], h.target(t, one, 1), h.target(t, two, 2))
+		}
+		if f.Updatable && f.Check("") != nil {
+			refused(f.Path, f, "", h.target(t, one, 1))
+		}
+	}
+}
+
+func testUpdateInDoubt(t *testing.T, h *Harness) {
+	a := h.create(t, 1)
+	f := h.changeable(t)
+	to := h.Values(f.Path, 1)[1]
+	h.LoseAnswer()
+	wantError(t, h, h.update(h.target(t, a, 1), f.Path, to), true, account.Unavailable)
+	if v := h.read(t, a.ID)[f.Path]; v != f.Normal(to) {
+		t.Errorf("%s is %q after a lost answer", f.Path, v)
+	}
+	if err := h.update(h.target(t, a, 1), f.Path, to); err != nil {
+		t.Errorf("repeated: %v", err)
+	}
+}
+
+// changeable is a field that can be changed and read.
+func (h *Harness) changeable(t *testing.T) account.Field {
+	t.Helper()
+	for _, f := range h.Remote.Fields() {
+		if f.Updatable && f.Readable && !f.Identity {
+			return f
+		}
+	}
+	t.Fatal("no field can be changed and read")
+	return account.Field{}
+}
+
+func testUpdateGone(t *testing.T, h *Harness) {
+	a := h.create(t, 1)
+	h.Remove(t, a.ID)
+	f := h.changeable(t)
+	wantError(t, h, h.update(h.target(t, a, 1), f.Path, h.Values(f.Path, 1)[1]), false, account.NotFound)
+	if found, err := h.Remote.Get(background, provider.Selector{IDs: []string{a.ID}, Names: []string{a.Name}}); err != nil || len(found) != 0 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
+func testClasses(t *testing.T, h *Harness) {
+	a := h.create(t, 1)
+	f := h.changeable(t)
+	for what, call := range map[string]func() error{
+		"Self": func() error { _, err := h.Remote.Self(background); return err },
+		"List": func() error {
+			_, _, err := h.list(background, provider.Known{IDs: []string{a.ID}})
+			return err
+		},
+		"Get":    func() error { _, err := h.Remote.Get(background, provider.Selector{IDs: []string{a.ID}}); return err },
+		"Create": func() error { _, err := h.Remote.Create(background, h.NewAccount(2)); return err },
+		"Update": func() error { return h.update(h.target(t, a, 1), f.Path, h.Values(f.Path, 1)[1]) },
+	} {
+		h.Throttle()
+		if e := wantError(t, h, call(), false, account.Throttled); e.RetryAfter <= 0 {
+			t.Errorf("%s does not say for how long: %#v", what, e)
+		}
+		h.Outage()
+		if e := account.AsError(call()); e == nil || e.Class != account.Unavailable || e.Doubt && what != "Create" && what != "Update" {
+			t.Errorf("%s during an outage: %#v", what, e)
+		}
+	}
+}
+
+func testClaims(t *testing.T, h *Harness) {
+	claimer, ok := h.Remote.(provider.Claimer)
+	if !ok {
+		t.Skip("keeps no claims")
+	}
+	a := h.create(t, 1)
+	before := h.Stored(t, a.ID)
+	claim := account.Claim{Installation: "one", Namespace: "telephony", Name: "acme"}
+	for range 2 {
+		if err := claimer.SetCustomData(background, a.ID, claim.CustomData()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is := h.named(t, a.Name)
+	if got, ok := is.Claim(); !ok || got != claim {
+		t.Errorf("the claim came back as %v, %v", got, ok)
+	}
+	h.same(t, "a claim", a.ID, before)
+	h.silently(t, "no custom data", func() error { return claimer.SetCustomData(background, a.ID, "") }, account.Invalid)
+}
+
+func testPasswords(t *testing.T, h *Harness) {
+	setter, ok := h.Remote.(provider.PasswordSetter)
+	if !ok {
+		t.Skip("sets no passwords")
+	}
+	a := h.create(t, 1)
+	before := h.Stored(t, a.ID)
+	first := h.NewAccount(1).Password
+	h.has(t, a.ID, first, true)
+	if err := setter.SetPassword(background, h.target(t, a, 1), h.NextPassword); err != nil {
+		t.Fatal(err)
+	}
+	h.has(t, a.ID, h.NextPassword, true)
+	h.has(t, a.ID, first, false)
+	h.same(t, "a password", a.ID, before)
+	if err := setter.SetPassword(background, h.target(t, a, 1), h.NextPassword); err != nil {
+		wantError(t, h, err, false, account.PasswordReused)
+		if _, ok := h.Remote.(provider.PasswordChecker); !ok {
+			t.Error("nothing tells whose the password is")
+		}
+	}
+	h.has(t, a.ID, h.NextPassword, true)
+	wantError(t, h, setter.SetPassword(background, h.target(t, a, 1), ""), false, account.PasswordRejected)
+
+	b := h.create(t, 2)
+	h.LoseAnswer()
+	wantError(t, h, setter.SetPassword(background, h.target(t, b, 2), h.NextPassword), true, account.Unavailable)
+	h.has(t, b.ID, h.NextPassword, true)
+}
+
+// has checks the account's password, where that can be.
+func (h *Harness) has(t *testing.T, id string, password account.Secret, want bool) {
+	t.Helper()
+	checker, ok := h.Remote.(provider.PasswordChecker)
+	if !ok {
+		return
+	}
+	if has, err := checker.CheckPassword(background, id, password); err != nil || has != want {
+		t.Errorf("has the password: %v, %v; want %v", has, err, want)
+	}
+	h.Outage()
+	if has, err := checker.CheckPassword(background, id, password); has || err == nil {
+		t.Errorf("has the password, during an outage: %v, %v", has, err)
+	}
+}
+
+func testKeys(t *testing.T, h *Harness) {
+	recoverer, ok := h.Remote.(provider.KeyRecoverer)
+	if !ok {
+		t.Skip("recovers no keys")
+	}
+	created, err := h.Remote.Create(background, h.NewAccount(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := h.named(t, h.NewAccount(1).Name).ID
+	key, err := recoverer.RecoverKey(background, id, h.NewAccount(1).Password)
+	if err != nil || key == "" || created.APIKey != "" && key != created.APIKey {
+		t.Errorf("recovered %v: %v", key == created.APIKey, err)
+	}
+	if _, err := recoverer.RecoverKey(background, id, h.NextPassword); err != nil {
+		wantError(t, h, err, false, account.Unauthorized)
+	} else {
+		t.Error("a wrong password shows the key")
+	}
+	_, err = recoverer.RecoverKey(background, id, "")
+	wantError(t, h, err, false, account.Invalid)
+}
+
+// Many calls at one time, for the race detector and for answers that get mixed up.
+func testConcurrency(t *testing.T, h *Harness) {
+	var all sync.WaitGroup
+	for n := range 8 {
+		a := h.create(t, n)
+		all.Go(func() {
+			f := h.changeable(t)
+			for range 3 {
+				if err := h.update(h.target(t, a, n), f.Path, h.Values(f.Path, n)[1]); err != nil {
+					t.Error(err)
+				}
+				found, err := h.Remote.Get(background, provider.Selector{Names: []string{a.Name}})
+				if err != nil || len(found) != 1 || found[0].ID != a.ID || found[0].State[f.Path] != f.Normal(h.Values(f.Path, n)[1]) {
+					t.Errorf("%v, %v", found, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
