@@ -26,6 +26,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -63,8 +64,9 @@ type ChildAccountReconciler struct {
 
 	// alarm has a ParentAccount looked at, because its provider does not answer.
 	alarm func(types.NamespacedName)
-	// turnstile has the children of each parent, statuses those of each namespace of which there is only something to say.
-	turnstile, statuses turnstiles
+	// works limits the children of each parent that are worked on at one time, statuses those of each namespace of which only
+	// the status is written.
+	works, statuses *fairqueue.Limiter
 
 	governor  governor
 	ownWrites ownWrites
@@ -79,10 +81,19 @@ type ChildAccountReconciler struct {
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
+const (
+	// childrenPerParent leaves room for the largest common batch, and others beside it.
+	childrenPerParent = 128
+	// childrenPerParentNamespace is how many children all ParentAccounts of one namespace have reconciled: half of the workers.
+	childrenPerParentNamespace = 256
+	// statusesPerNamespace is how many statuses of one namespace are written at one time where the provider need not be asked.
+	statusesPerNamespace = 32
+)
+
 // Reconcile brings one account to what its ChildAccount declares.
 func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	defer r.turnstile.arrived(req)()
-	defer r.statuses.arrived(req)()
+	defer r.works.Arrived(req)()
+	defer r.statuses.Arrived(req)()
 	r.forgetGone(req)
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
@@ -106,26 +117,17 @@ func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (
 	}
 	req := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}
 	if !s.child.DeletionTimestamp.IsZero() {
-		return inTurn(&r.turnstile, s.child.ParentKey(), req, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
+		return r.works.Do(s.child.ParentKey(), req, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
 	}
 	a := r.assess(ctx, s)
 	if a.work {
-		return inTurn(&r.turnstile, s.child.ParentKey(), req, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
+		return r.works.Do(s.child.ParentKey(), req, urgency(a.decision) > directory.Drift, func() (ctrl.Result, error) {
 			return r.finish(ctx, s, r.converge(ctx, s, a.decision))
 		})
 	}
-	return inTurn(&r.statuses, types.NamespacedName{Namespace: s.child.Namespace}, req, false, func() (ctrl.Result, error) {
+	return r.statuses.Do(types.NamespacedName{Namespace: s.child.Namespace}, req, false, func() (ctrl.Result, error) {
 		return r.finish(ctx, s, a.outcome)
 	})
-}
-
-// inTurn works on a resource if there is a place for it; otherwise it comes back by itself.
-func inTurn(t *turnstiles, which types.NamespacedName, req ctrl.Request, urgent bool, work func() (ctrl.Result, error)) (ctrl.Result, error) {
-	if !t.enter(which, req, urgent) {
-		return ctrl.Result{}, nil
-	}
-	defer t.leave(which)
-	return work()
 }
 
 // enqueue puts a resource into the queue, behind all that people and the API server ask for unless it is urgent.
@@ -186,8 +188,8 @@ func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.turnstile.places, r.turnstile.together, r.turnstile.wake = placesPerParent, placesOfParents, r.enqueue
-	r.statuses.places, r.statuses.wake = placesPerNamespace, r.enqueue
+	r.works = fairqueue.New(fairqueue.Limits{PerTenant: childrenPerParent, PerNamespace: childrenPerParentNamespace}, r.enqueue)
+	r.statuses = fairqueue.New(fairqueue.Limits{PerTenant: statusesPerNamespace}, r.enqueue)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil

@@ -18,6 +18,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -46,12 +47,15 @@ type ParentAccountReconciler struct {
 
 	// began is when this process first looked at any.
 	began moment
-	// turnstile has the ParentAccounts of each namespace.
-	turnstile turnstiles
-	queue     atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+	// works limits the ParentAccounts of each namespace that are worked on at one time.
+	works *fairqueue.Limiter
+	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
-// look wakes a ParentAccount whose children find that the provider does not answer, or for which there is a place.
+// parentsPerNamespace is how many ParentAccounts of one namespace are reconciled at one time: a quarter of the workers.
+const parentsPerNamespace = 8
+
+// look wakes a ParentAccount whose children find that the provider does not answer, or for which a slot is free.
 func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
 	if queue := r.queue.Load(); queue != nil {
 		(*queue).Add(ctrl.Request{NamespacedName: parent})
@@ -79,7 +83,7 @@ func (s *parentScope) requested() string {
 
 // Reconcile connects to one parent account and reads its list when it is time to.
 func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	defer r.turnstile.arrived(req)()
+	defer r.works.Arrived(req)()
 	parent := &v1alpha1.ParentAccount{}
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -92,7 +96,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		return ctrl.Result{}, nil
 	}
 	edited := parent.Status.ObservedGeneration != parent.Generation
-	return inTurn(&r.turnstile, types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
+	return r.works.Do(types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
 		s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
 		return r.finish(ctx, s, r.reconcile(ctx, s))
 	})
@@ -170,7 +174,7 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Children.alarm = r.look
-	r.turnstile.places, r.turnstile.wake = parentsPerNamespace, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) }
+	r.works = fairqueue.New(fairqueue.Limits{PerTenant: parentsPerNamespace}, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) })
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil
