@@ -129,13 +129,13 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 	if out := r.take(ctx, s, *d.Account); out != nil {
 		return account.View{}, out
 	}
-	if switchesOff(d.Changes) {
+	if deactivates(d.Changes) {
 		if err := r.noteDeactivation(ctx, s); err != nil {
 			return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 		}
 	}
 	err := s.dir.Update(ctx, d.Account.ID, d.Changes)
-	r.governor.tried(s, err)
+	r.guard.Done(s.child.UID, refused(err))
 	if err != nil {
 		s.observe(*d.Account)
 		return account.View{}, stopped(err)

@@ -26,7 +26,7 @@ type assessment struct {
 // are woken, and at the start of a reconcile what is to be done, so that the two can't disagree.
 func (r *ChildAccountReconciler) assess(ctx context.Context, s *childScope) assessment {
 	if stop, out := r.gate(ctx, s); stop {
-		r.governor.forget(s)
+		r.guard.Forget(s.child.UID)
 		return assessment{outcome: out}
 	}
 	d := account.Decide(s.schema, s.subject(), s.dir.Observe(s.key()))

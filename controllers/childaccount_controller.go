@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/secrets"
@@ -68,7 +69,7 @@ type ChildAccountReconciler struct {
 	// the status is written.
 	works, statuses *fairqueue.Limiter
 
-	governor  governor
+	guard     *changeguard.Guard
 	ownWrites ownWrites
 	holds     holds
 	passwords passwords
@@ -188,6 +189,7 @@ func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.guard = changeguard.New(r.wakeStopped, nil)
 	r.works = fairqueue.New(fairqueue.Limits{PerTenant: childrenPerParent, PerNamespace: childrenPerParentNamespace}, r.enqueue)
 	r.statuses = fairqueue.New(fairqueue.Limits{PerTenant: statusesPerNamespace}, r.enqueue)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
@@ -199,7 +201,8 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		b = b.WatchesRawSource(r.connectionSecrets())
 	}
 	if r.WatchNamespaces {
-		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			WatchesMetadata(NamespaceMetadata(), r.forgettingNamespaces())
 	}
 	return b.
 		Named("childaccount").

@@ -150,14 +150,16 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 	}
 	field, _ := s.schema.Field("active")
 	off := account.Change{Field: field, From: a.State["active"], Known: true, To: "false", Origin: account.FromSpec}
-	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
+	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil && out.err != nil {
+		return broken(v1alpha1.ReasonDeleting, out.err)
+	} else if out != nil {
 		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), after: out.after, stuck: out.reason != ""}
 	}
 	if err := r.noteDeactivation(ctx, s); err != nil {
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
 	err = s.dir.Update(ctx, a.ID, []account.Change{off})
-	r.governor.tried(s, err)
+	r.guard.Done(s.child.UID, refused(err))
 	if err != nil {
 		return deleting(plan, childTable.failed(err))
 	}

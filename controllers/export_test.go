@@ -1,12 +1,20 @@
 package controllers
 
-import "cpaas.dev/child-account-operator/api/v1alpha1"
+import (
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/changeguard"
+)
 
 // settled is what a resource's password is settled by.
 func settled(r *ChildAccountReconciler, c *v1alpha1.ChildAccount) *childScope {
 	s := newChildScope(c, r.Installation)
 	s.passwordMark = "mark"
 	return s
+}
+
+// changeOf is a change that is one too many.
+func changeOf(c *v1alpha1.ChildAccount) changeguard.Change {
+	return changeguard.Change{Parent: changeguard.Parent{Key: c.ParentKey()}, Namespace: changeguard.Namespace{Name: c.Namespace}, UID: c.UID, Name: c.Name}
 }
 
 // Remember has something remembered of a resource wherever anything is.
@@ -17,9 +25,7 @@ func (r *ChildAccountReconciler) Remember(c *v1alpha1.ChildAccount) {
 	r.recheck.Store(c.UID, true)
 	r.written.Store(c.UID, "mark")
 	r.passwords.settle(settled(r, c))
-	r.governor.mu.Lock()
-	defer r.governor.mu.Unlock()
-	r.governor.group(groupKey{c.ParentKey(), c.Namespace}).stopped[c.UID] = intent{}
+	r.guard.Admit(changeOf(c), r.Clock.Now())
 }
 
 // Remembered says where something is remembered of a resource.
@@ -28,12 +34,9 @@ func (r *ChildAccountReconciler) Remembered(c *v1alpha1.ChildAccount) (in []stri
 	_, own := r.ownWrites.m.Load(c.UID)
 	_, recheck := r.recheck.Load(c.UID)
 	_, written := r.written.Load(c.UID)
-	r.governor.mu.Lock()
-	defer r.governor.mu.Unlock()
-	_, stopped := r.governor.group(groupKey{c.ParentKey(), c.Namespace}).stopped[c.UID]
 	for where, is := range map[string]bool{
 		"holds": held, "clean": r.holds.isClean(c.UID), "own writes": own, "recheck": recheck, "written": written,
-		"passwords": r.passwords.has(settled(r, c)), "stopped": stopped,
+		"passwords": r.passwords.has(settled(r, c)), "stopped": r.guard.Check(changeOf(c), r.Clock.Now()).Settled,
 	} {
 		if is {
 			in = append(in, where)

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,7 +16,7 @@ import (
 // forget drops all that is remembered of a resource that goes.
 func (r *ChildAccountReconciler) forget(s *childScope) {
 	r.holds.forget(s.child.UID)
-	r.governor.forget(s)
+	r.guard.Forget(s.child.UID)
 	r.ownWrites.forget(s.child.UID)
 	r.recheck.Delete(s.child.UID)
 	r.written.Delete(s.child.UID)
@@ -31,6 +32,16 @@ func (r *ChildAccountReconciler) forgetting() handler.EventHandler {
 		queue.Add(req)
 	}}
 }
+
+// forgettingNamespaces forgets namespaces that are deleted.
+func (r *ChildAccountReconciler) forgettingNamespaces() handler.EventHandler {
+	return handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+		r.guard.ForgetNamespace(e.Object.GetName())
+	}}
+}
+
+// forgetParent forgets a ParentAccount that is deleted.
+func (r *ChildAccountReconciler) forgetParent(key types.NamespacedName) { r.guard.ForgetParent(key) }
 
 // forgetGone forgets the resource that had the name before, if it is gone.
 func (r *ChildAccountReconciler) forgetGone(req ctrl.Request) {

@@ -14,6 +14,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/directory"
 )
 
@@ -35,10 +36,16 @@ func edited(i int) (*childScope, account.Decision) {
 	}}
 }
 
+// remembering has a reconciler remember things as if it were set up.
+func remembering(r *ChildAccountReconciler) *ChildAccountReconciler {
+	r.guard = changeguard.New(r.wakeStopped, nil)
+	return r
+}
+
 // Edits that the provider has refused are held, and looked at at every resync: that changes nothing, and counts for nothing.
 func TestHeldEditsAreNoMassChange(t *testing.T) {
 	clock := clocktesting.NewFakeClock(noon)
-	r := &ChildAccountReconciler{Client: noChildren{}, Clock: clock}
+	r := remembering(&ChildAccountReconciler{Client: noChildren{}, Clock: clock})
 	for i := range 5 {
 		s, d := edited(i)
 		if a := r.judge(t.Context(), s, d); !a.work {
@@ -50,7 +57,7 @@ func TestHeldEditsAreNoMassChange(t *testing.T) {
 	if a := r.judge(t.Context(), s, d); a.work {
 		t.Fatal("the sixth edit within the window is not stopped")
 	}
-	r.governor.forget(s)
+	r.guard.Forget(s.child.UID)
 	for range 4 {
 		clock.Step(5 * time.Minute)
 		for i := range 5 {
@@ -65,70 +72,12 @@ func TestHeldEditsAreNoMassChange(t *testing.T) {
 	}
 }
 
-// What was changed stays counted, whatever is refused of the same account later.
-func TestRefusalsTakeNothingBack(t *testing.T) {
-	r := &ChildAccountReconciler{Client: noChildren{}, Clock: clocktesting.NewFakeClock(noon)}
-	refused := &account.Error{Class: account.EmailTaken}
-	for i := range 5 {
-		s, d := edited(i)
-		for _, err := range []error{nil, refused} {
-			if a := r.judge(t.Context(), s, d); !a.work {
-				t.Fatalf("edit %d is not made: %+v", i, a.outcome)
-			}
-			r.governor.tried(s, err)
-		}
-	}
-	s, d := edited(5)
-	if r.judge(t.Context(), s, d).work {
-		t.Error("the sixth is changed within the window")
-	}
-	r.governor.forget(s)
-
-	r = &ChildAccountReconciler{Client: noChildren{}, Clock: clocktesting.NewFakeClock(noon)}
-	for i := range 6 {
-		s, d := edited(i)
-		if a := r.judge(t.Context(), s, d); !a.work {
-			t.Fatalf("edit %d is not made, although all before it were refused: %+v", i, a.outcome)
-		}
-		r.governor.tried(s, refused)
-	}
-}
-
-// An approval is for the very specs that waited: not for what is done to the same accounts after it, nor for the same again.
-func TestApprovalIsForWhatWaited(t *testing.T) {
-	r := &ChildAccountReconciler{Client: noChildren{}, Clock: clocktesting.NewFakeClock(noon)}
-	for i := range 5 {
-		s, d := edited(i)
-		r.judge(t.Context(), s, d)
-		r.governor.tried(s, nil)
-	}
-	s, d := edited(5)
-	r.judge(t.Context(), s, d)
-	one := r.governor.group(groupOf(s.child))
-	approval := map[string]string{v1alpha1.AnnotationApproveMassChange: one.show().hash}
-	one.timer.Stop()
-
-	s, d = edited(5)
-	s.parent.Annotations = approval
-	if a := r.judge(t.Context(), s, d); !a.work {
-		t.Fatalf("what is approved is not made: %+v", a.outcome)
-	}
-	r.governor.tried(s, nil)
-	r.governor.forget(s)
-	s, d = edited(5)
-	s.parent.Annotations, s.child.Generation = approval, 3
-	if r.judge(t.Context(), s, d).work {
-		t.Error("the same change of a later spec passes with the former approval")
-	}
-	one.timer.Stop()
-}
-
 // Resources that have no account and want none make no room.
 func TestWhatIsSuspendedMakesNoRoom(t *testing.T) {
 	r := &ChildAccountReconciler{Client: declared{n: 1000}, Clock: clocktesting.NewFakeClock(noon)}
 	s, _ := edited(0)
-	if n := r.countChildren(t.Context(), groupOf(s.child)); n != 1 {
-		t.Errorf("counted %d, want the one that has an account", n)
+	if n, err := r.countChildren(t.Context(), s.child.ParentKey(), s.child.Namespace); n != 1 || err != nil {
+		t.Errorf("counted %d, %v, want the one that has an account", n, err)
 	}
 }
 
@@ -146,4 +95,62 @@ func (d declared) List(_ context.Context, list client.ObjectList, _ ...client.Li
 	children[0].Status.Origin = v1alpha1.OriginCreated
 	list.(*v1alpha1.ChildAccountList).Items = children
 	return nil
+}
+
+// namespace is the one namespace that there is, as the cache and the Kubernetes API have it.
+type namespace struct {
+	client.Reader
+	meta metav1.ObjectMeta
+	err  error
+}
+
+func (n *namespace) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	if n.err == nil {
+		o.(*metav1.PartialObjectMetadata).ObjectMeta = n.meta
+	}
+	return n.err
+}
+
+// A recreated namespace has its own count of changes, whoever forgot the former one or did not.
+func TestARecreatedNamespaceDoesNotInheritChanges(t *testing.T) {
+	clock := clocktesting.NewFakeClock(noon)
+	ns := &namespace{meta: metav1.ObjectMeta{UID: "first", CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour))}}
+	r := remembering(&ChildAccountReconciler{Client: noChildren{}, Namespaces: ns, Clock: clock})
+	for i := range 6 {
+		s, d := edited(i)
+		if a := r.judge(t.Context(), s, d); a.work != (i < 5) {
+			t.Fatalf("edit %d of the former namespace: work %v", i, a.work)
+		}
+	}
+	clock.Step(20 * time.Second)
+	ns.meta.UID, ns.meta.CreationTimestamp = "second", metav1.NewTime(clock.Now())
+	for i := 10; i < 15; i++ {
+		if s, d := edited(i); !r.judge(t.Context(), s, d).work {
+			t.Fatalf("edit %d of the recreated namespace is stopped", i)
+		}
+	}
+	if s, d := edited(15); r.judge(t.Context(), s, d).work {
+		t.Error("the recreated namespace has no limit")
+	}
+}
+
+// Nor does it inherit the deactivations that the ParentAccount's status has under its name.
+func TestARecreatedNamespaceDoesNotInheritDeactivations(t *testing.T) {
+	for name, c := range map[string]struct {
+		created time.Duration
+		stopped bool
+	}{"the same namespace": {-time.Hour, true}, "a recreated one": {-time.Minute, false}} {
+		ns := &namespace{meta: metav1.ObjectMeta{UID: "uid", CreationTimestamp: metav1.NewTime(noon.Add(c.created))}}
+		r := remembering(&ChildAccountReconciler{Client: noChildren{}, Namespaces: ns, Clock: clocktesting.NewFakeClock(noon)})
+		s, d := edited(0)
+		d.Changes = []account.Change{{Field: account.Field{Path: "active"}, From: "true", To: "false", Origin: account.FromSpec}}
+		s.parent.Spec.Limits = &v1alpha1.Limits{MaxDeactivationsPerHour: ptr.To[int32](2)}
+		for _, of := range []string{"acme-7", "acme-8"} {
+			s.parent.Status.Deactivations = append(s.parent.Status.Deactivations,
+				v1alpha1.Deactivation{Time: metav1.NewTime(noon.Add(-10 * time.Minute)), Namespace: "telephony", Name: of})
+		}
+		if a := r.judge(t.Context(), s, d); a.work == c.stopped {
+			t.Errorf("%s: work %v, want stopped %v", name, a.work, c.stopped)
+		}
+	}
 }
