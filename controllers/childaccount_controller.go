@@ -16,7 +16,6 @@ import (
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -25,9 +24,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/fairqueue"
+	"cpaas.dev/child-account-operator/internal/readyourwrites"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -54,8 +54,8 @@ type ChildAccountReconciler struct {
 	Clock clock.Clock
 	// Installation tells the claims of this installation from others' (--installation-id).
 	Installation string
-	// ConnectionSecrets sees the metadata of connection Secrets, by their label; nil watches none.
-	ConnectionSecrets cache.Cache
+	// ConnectionSecrets has the metadata of connection Secrets; nil watches none.
+	ConnectionSecrets *secrets.Watched
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
 	// Only are the namespaces that are looked after (--namespaces); empty: all.
@@ -69,14 +69,8 @@ type ChildAccountReconciler struct {
 	// the status is written.
 	works, statuses *fairqueue.Limiter
 
-	guard     *changeguard.Guard
-	ownWrites ownWrites
-	holds     holds
-	passwords passwords
-	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
-	recheck sync.Map
-	// written holds by UID what the connection Secret was last made of.
-	written sync.Map
+	stores
+
 	// gone holds, by namespaced name, the resources that were deleted and are still to be forgotten.
 	gone  sync.Map
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
@@ -100,14 +94,14 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if r.ownWrites.unseen(child, r.Clock) {
-		return ctrl.Result{RequeueAfter: cachePause}, nil
+	if r.ownWrites.Behind(child.UID, child.ResourceVersion, r.Clock.Now()) {
+		return ctrl.Result{RequeueAfter: readyourwrites.Pause}, nil
 	}
 	result, err := r.reconcile(ctx, newChildScope(child, r.Installation))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		// Somebody changed or deleted the resource meanwhile: what is newer is looked at again.
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
-		return ctrl.Result{RequeueAfter: soon.min}, nil
+		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
 	}
 	return result, err
 }
@@ -166,12 +160,12 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.
 	if !child.DeletionTimestamp.IsZero() {
 		return true
 	}
-	if r.ownWrites.unseen(child, r.Clock) { // and what the cache has caught up with need not be remembered
+	if r.ownWrites.Behind(child.UID, child.ResourceVersion, r.Clock.Now()) { // and what the cache has caught up with need not be remembered
 		return true
 	}
 	s := newChildScope(child, r.Installation)
 	a := r.assess(ctx, s)
-	if a.work || a.outcome.err != nil {
+	if a.work || a.outcome.Err != nil {
 		return true
 	}
 	r.writeStatus(s, a.outcome)
@@ -182,14 +176,14 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.
 func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
 	for i := range children {
 		if which(&children[i]) {
-			r.recheck.Store(children[i].UID, true)
+			r.connected.Recheck(children[i].UID)
 		}
 	}
 }
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.guard = changeguard.New(r.wakeStopped, nil)
+	r.stores = newStores(r.wakeStopped)
 	r.works = fairqueue.New(fairqueue.Limits{PerTenant: childrenPerParent, PerNamespace: childrenPerParentNamespace}, r.enqueue)
 	r.statuses = fairqueue.New(fairqueue.Limits{PerTenant: statusesPerNamespace}, r.enqueue)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
@@ -198,7 +192,7 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	b := ctrl.NewControllerManagedBy(mgr)
 	if r.ConnectionSecrets != nil {
-		b = b.WatchesRawSource(r.connectionSecrets())
+		b = b.WatchesRawSource(r.ConnectionSecrets.Edits(r.resourceOf))
 	}
 	if r.WatchNamespaces {
 		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).

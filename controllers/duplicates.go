@@ -8,6 +8,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 )
 
 // indexAccountName finds the ChildAccounts of all namespaces that declare an account name.
@@ -16,13 +17,13 @@ const indexAccountName = "accountName"
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
 // holds it wins, then the one that the account's claim names, then the older, then the one with the lesser namespace and name.
 // A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody.
-func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d account.Decision) *outcome {
+func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d account.Decision) *conditions.Outcome {
 	if d.Step == account.StepWait || s.child.Observes() {
 		return nil
 	}
 	var others v1alpha1.ChildAccountList
 	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}, client.UnsafeDisableDeepCopy); err != nil {
-		return &outcome{err: err}
+		return &conditions.Outcome{Err: err}
 	}
 	if len(others.Items) < 2 {
 		return nil
@@ -41,9 +42,9 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 			continue
 		}
 		if !s.mayHear(other.Namespace) {
-			return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf("account %s belongs to another ChildAccount", s.child.AccountName())}
+			return &conditions.Outcome{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s belongs to another ChildAccount", s.child.AccountName())}
 		}
-		return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf(
 			"account %s belongs to ChildAccount %s/%s: one of the two must go", s.child.AccountName(), other.Namespace, other.Name)}
 	}
 	return nil

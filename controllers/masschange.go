@@ -16,10 +16,11 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/conditions"
 )
 
 // stopMassChange stops a decision that would be one change of too many. What a creation leaves to do is none.
-func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childScope, d account.Decision) *outcome {
+func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childScope, d account.Decision) *conditions.Outcome {
 	edits := slices.ContainsFunc(d.Changes, func(c account.Change) bool { return c.Origin == account.FromSpec })
 	ownCreation := s.child.Status.Origin == v1alpha1.OriginCreated && len(s.child.Status.LastApplied) == 0
 	if d.Step == account.StepLook {
@@ -29,7 +30,7 @@ func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childSco
 		r.guard.Forget(s.child.UID)
 		return nil
 	}
-	if _, held := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); held {
+	if _, held := r.attempts.InBackoff(s.child.UID, s.plan(d), r.Clock.Now()); held {
 		r.guard.Withdraw(s.child.UID) // it was tried in vain and is not tried now: nothing to count, nothing to approve
 		return nil
 	}
@@ -37,24 +38,24 @@ func (r *ChildAccountReconciler) stopMassChange(ctx context.Context, s *childSco
 }
 
 // govern stops a change of an account that is one of too many; nil lets it pass, and counts it.
-func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what string, deactivates bool) *outcome {
+func (r *ChildAccountReconciler) govern(ctx context.Context, s *childScope, what string, deactivates bool) *conditions.Outcome {
 	fleet, err := r.fleet(ctx, s)
 	if err != nil {
-		return &outcome{err: err}
+		return &conditions.Outcome{Err: err}
 	}
 	r.loadDeactivations(s.parent)
 	v := r.guard.Admit(s.change(fleet, what, deactivates), r.Clock.Now())
 	if v.Allowed {
 		return nil
 	}
-	out := &outcome{}
+	out := &conditions.Outcome{}
 	if v.Settled {
-		out.reason, out.message = v1alpha1.ReasonAwaitingApproval, fmt.Sprintf(
+		out.Reason, out.Message = v1alpha1.ReasonAwaitingApproval, fmt.Sprintf(
 			"%s waits: %s: %s. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
 			what, v.Rule, v.List, s.parent.Namespace, s.parent.Name, v1alpha1.AnnotationApproveMassChange, v.Hash)
 	}
 	if v.Wait > 0 {
-		out.after, out.retry = v.Wait, &retry{min: v.Wait, max: v.Wait}
+		out.After, out.Retry = v.Wait, conditions.Every(v.Wait)
 	}
 	return out
 }
@@ -73,7 +74,7 @@ func (s *childScope) change(fleet changeguard.Fleet, what string, deactivates bo
 			Percent: limits.Percent, Minimum: limits.Minimum, Window: limits.Window,
 			DeactivationsPerHour: s.parent.MaxDeactivationsPerHour(),
 		},
-		Waited: hadReason(s.was.Conditions, childTable.second, v1alpha1.ReasonAwaitingApproval),
+		Waited: conditions.HadReason(s.was.Conditions, conditions.Children.Second(), v1alpha1.ReasonAwaitingApproval),
 	}
 	if approved := s.parent.Annotations[v1alpha1.AnnotationApproveMassChange]; approved != "" {
 		c.Approvals = strings.Split(approved, ",")

@@ -14,7 +14,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 )
 
@@ -38,7 +38,7 @@ func edited(i int) (*childScope, account.Decision) {
 
 // remembering has a reconciler remember things as if it were set up.
 func remembering(r *ChildAccountReconciler) *ChildAccountReconciler {
-	r.guard = changeguard.New(r.wakeStopped, nil)
+	r.stores = newStores(r.wakeStopped)
 	return r
 }
 
@@ -51,7 +51,7 @@ func TestHeldEditsAreNoMassChange(t *testing.T) {
 		if a := r.judge(t.Context(), s, d); !a.work {
 			t.Fatalf("edit %d is not made: %+v", i, a.outcome)
 		}
-		r.holds.put(s.child.UID, hold{plan: s.plan(d), outcome: outcome{reason: v1alpha1.ReasonRejected}})
+		r.attempts.Record(s.child.UID, conditions.Children, conditions.Outcome{Reason: v1alpha1.ReasonRejected, Fingerprint: s.plan(d)}, nil, nil, clock.Now())
 	}
 	s, d := edited(5)
 	if a := r.judge(t.Context(), s, d); a.work {
@@ -62,7 +62,7 @@ func TestHeldEditsAreNoMassChange(t *testing.T) {
 		clock.Step(5 * time.Minute)
 		for i := range 5 {
 			s, d := edited(i)
-			if a := r.judge(t.Context(), s, d); a.work || a.outcome.reason != v1alpha1.ReasonRejected {
+			if a := r.judge(t.Context(), s, d); a.work || a.outcome.Reason != v1alpha1.ReasonRejected {
 				t.Fatalf("edit %d is not held as %s: work %v, %+v", i, v1alpha1.ReasonRejected, a.work, a.outcome)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/secrets"
@@ -69,7 +70,7 @@ type parentScope struct {
 	// children are the ChildAccounts that refer to it, shared with the cache: they must not be changed.
 	children v1alpha1.ChildAccountList
 	// refused is why the present credentials can't be used, where former ones go on meanwhile.
-	refused *outcome
+	refused *conditions.Outcome
 	// asked is set where the provider was asked for something, whether it answered or not.
 	asked bool
 }
@@ -103,16 +104,16 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	})
 }
 
-func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) outcome {
+func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) conditions.Outcome {
 	if s.parent.Suspended() {
 		r.Parents.Put(s.key(), nil) // whoever goes on looks at the provider first
-		return outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
+		return conditions.Outcome{Reason: v1alpha1.ReasonSuspended, Message: "spec.suspend is true"}
 	}
 	if out := checkSelector(s.parent); out != nil {
 		return *r.unusable(s, *out)
 	}
 	if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
-		return outcome{err: err}
+		return conditions.Outcome{Err: err}
 	}
 	dir, failed := r.connection(ctx, s)
 	if failed != nil {
@@ -126,20 +127,20 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 }
 
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
-func (r *ParentAccountReconciler) failed(s *parentScope, err error) outcome {
-	out := parentTable.failed(err)
-	out.pastGrace = stale(s.parent, r.Parents.Get(s.key()), r.Clock.Now())
+func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.Outcome {
+	out := conditions.Parents.Failed(err)
+	out.PastGrace = stale(s.parent, r.Parents.Get(s.key()), r.Clock.Now())
 	return out
 }
 
 // finish writes the status, once and only if something changed, wakes the children, and says when to come back.
-func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, out outcome) (ctrl.Result, error) {
-	if out.err != nil {
-		return ctrl.Result{}, out.err
+func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, out conditions.Outcome) (ctrl.Result, error) {
+	if out.Err != nil {
+		return ctrl.Result{}, out.Err
 	}
 	st := &s.parent.Status
 	st.ObservedGeneration = s.parent.Generation
-	parentTable.write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
+	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
 		before.Status = s.was
@@ -147,11 +148,11 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 			return r.overtaken(ctx, s, err)
 		}
 	}
-	parentTable.announce(r.Recorder, s.parent, s.was.Conditions, out)
+	conditions.Parents.EmitEvent(r.Recorder, s.parent, s.was.Conditions, out)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
-	pause := parentTable.pause(out, r.troubledSince(out, st.Conditions, now), now)
-	return ctrl.Result{RequeueAfter: parentTable.requeue(out, pause)}, nil
+	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)
+	return ctrl.Result{RequeueAfter: conditions.Parents.Requeue(out, pause)}, nil
 }
 
 // overtaken is the end of a reconcile whose status somebody else changed meanwhile. Its list is not lost.
@@ -159,7 +160,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 	r.wake(ctx, s)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
-		return ctrl.Result{RequeueAfter: soon.min}, nil
+		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
 	}
 	return ctrl.Result{}, err
 }

@@ -190,6 +190,14 @@ func (g *Guard) Withdraw(uid types.UID) {
 	}
 }
 
+// Remembers says whether anything is remembered of a resource.
+func (g *Guard) Remembers(uid types.UID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	in, known := g.where[uid]
+	return known && (g.groups[in].remembers(uid) || g.budgets[in.parent].reserves(uid))
+}
+
 // Forget drops a resource that has nothing to change any more, or is deleted. What was changed of it counts for as long as it would
 // have.
 func (g *Guard) Forget(uid types.UID) {

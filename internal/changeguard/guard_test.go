@@ -180,6 +180,9 @@ func TestWhatWaitedStillWaits(t *testing.T) {
 		t.Error("more wait than are allowed, and one passes")
 	}
 	g.Forget(edit(5).UID) // its edit is reverted
+	if g.Remembers(edit(5).UID) || !g.Remembers(edit(0).UID) {
+		t.Error("the wrong one is forgotten")
+	}
 	if !g.Admit(waited(0), noon).Allowed {
 		t.Error("all that waits fits within the window, and waits")
 	}

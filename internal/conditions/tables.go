@@ -1,4 +1,4 @@
-package controllers
+package conditions
 
 import (
 	"strings"
@@ -19,8 +19,8 @@ const (
 	unknown = metav1.ConditionUnknown
 )
 
-// verdict is one row of the condition table: what a reason means for each condition, and when to come back.
-type verdict struct {
+// Verdict is one row of the condition table: what a reason means for each condition, and when to come back.
+type Verdict struct {
 	// ready is the Ready condition.
 	ready metav1.ConditionStatus
 	// second is Synced on ChildAccounts, APIAvailable on ParentAccounts.
@@ -28,24 +28,33 @@ type verdict struct {
 	// reconciling and stalled are the abnormal-true conditions.
 	reconciling, stalled bool
 	// retry is how soon to try again without being woken.
-	retry retry
+	retry Retry
 	// help is what it means and what to do, for people.
 	help string
 }
 
-// table is the condition table of a kind.
-type table struct {
+// Stalled says whether nothing goes on until something is changed.
+func (v Verdict) Stalled() bool { return v.stalled }
+
+// Reconciling says whether the operator retries automatically.
+func (v Verdict) Reconciling() bool { return v.reconciling }
+
+// Unsynced says whether the second condition is False.
+func (v Verdict) Unsynced() bool { return v.second == no }
+
+// Table is the condition table of a kind.
+type Table struct {
 	// second is the type of the condition beside Ready.
 	second string
-	rows   map[string]verdict
+	rows   map[string]Verdict
 	// renamed are reasons of failures that are called otherwise on this kind.
 	renamed map[string]string
-	// untold are reasons that are no event on this kind.
-	untold []string
+	// noEvent are reasons that are no event on this kind.
+	noEvent []string
 }
 
-// childTable says what each reason means on a ChildAccount.
-var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdict{
+// Children says what each reason means on a ChildAccount.
+var Children = Table{second: v1alpha1.ConditionSynced, rows: map[string]Verdict{
 	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created. Nothing to do."},
 	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed. Nothing to do."},
 	v1alpha1.ReasonAvailable:          {ready: yes, second: yes, help: "The account is as declared."},
@@ -93,10 +102,10 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be switched off first; it is kept back for at most an hour. Stalled says that somebody has to act; the message says why."},
 }, renamed: map[string]string{
 	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
-}, untold: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited}} // thousands have them at once: the parent's event is enough
+}, noEvent: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited}} // thousands have them at once: the parent's event is enough
 
-// parentTable says what each reason means on a ParentAccount.
-var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string]verdict{
+// Parents says what each reason means on a ParentAccount.
+var Parents = Table{second: v1alpha1.ConditionAPIAvailable, rows: map[string]Verdict{
 	v1alpha1.ReasonAvailable: {ready: yes, second: yes, help: "The account can be worked with."},
 	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: no call is made. Remove suspend to go on."},
 
@@ -119,8 +128,11 @@ var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently. It is tried again by itself."},
 }}
 
-// row returns the verdict for a reason. A reason without a row is a programming error that a test finds.
-func (t table) row(reason string) verdict {
+// Second is the type of the condition beside Ready.
+func (t Table) Second() string { return t.second }
+
+// Row returns the Verdict for a reason. A reason without a row is a programming error that a test finds.
+func (t Table) Row(reason string) Verdict {
 	v, ok := t.rows[reason]
 	if !ok {
 		panic("no row in the condition table for reason " + reason)
@@ -139,13 +151,13 @@ func shortened(message string) string {
 	return strings.ToValidUTF8(message[:longestMessage], "") + "…"
 }
 
-// write is the only place where conditions are set. pastGrace turns a Ready that would stay as before into Unknown.
-func (t table) write(conditions *[]metav1.Condition, generation int64, o outcome, now time.Time) {
-	v := t.row(o.reason)
-	message := shortened(o.message)
+// Write is the only place where conditions are set. pastGrace turns a Ready that would stay as before into Unknown.
+func (t Table) Write(conditions *[]metav1.Condition, generation int64, o Outcome, now time.Time) {
+	v := t.Row(o.Reason)
+	message := shortened(o.Message)
 	set := func(kind string, status metav1.ConditionStatus) {
 		meta.SetStatusCondition(conditions, metav1.Condition{
-			Type: kind, Status: status, Reason: o.reason, Message: message,
+			Type: kind, Status: status, Reason: o.Reason, Message: message,
 			ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
 		})
 	}
@@ -160,10 +172,10 @@ func (t table) write(conditions *[]metav1.Condition, generation int64, o outcome
 	switch {
 	case v.ready != asBefore:
 		set(v1alpha1.ConditionReady, v.ready)
-	case ready == nil, o.pastGrace:
+	case ready == nil, o.PastGrace:
 		set(v1alpha1.ConditionReady, unknown)
 	} // else as before, its observedGeneration too: it speaks of the spec that was applied then
 	set(t.second, v.second)
-	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling && !o.stuck)
-	setOrRemove(v1alpha1.ConditionStalled, v.stalled || o.stuck)
+	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling && !o.Stuck)
+	setOrRemove(v1alpha1.ConditionStalled, v.stalled || o.Stuck)
 }

@@ -1,4 +1,4 @@
-package controllers
+package conditions
 
 import (
 	"testing"
@@ -18,10 +18,10 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 const generation = 7
 
 // written are the conditions after these outcomes, one a minute from noon on.
-func written(t table, outcomes ...outcome) []metav1.Condition {
+func written(t Table, outcomes ...Outcome) []metav1.Condition {
 	var conditions []metav1.Condition
 	for i, o := range outcomes {
-		t.write(&conditions, generation+int64(i), o, noon.Add(time.Duration(i)*time.Minute))
+		t.Write(&conditions, generation+int64(i), o, noon.Add(time.Duration(i)*time.Minute))
 	}
 	return conditions
 }
@@ -52,11 +52,11 @@ func kstatus(t *testing.T, conditions []metav1.Condition) status.Status {
 }
 
 // starts are states that a resource may be in before.
-func starts(t table) map[string][]metav1.Condition {
+func starts(t Table) map[string][]metav1.Condition {
 	out := map[string][]metav1.Condition{"new": nil}
 	for reason := range t.rows {
-		out["once "+reason] = written(t, outcome{reason: v1alpha1.ReasonAvailable, message: "was well"}, outcome{reason: reason, message: "then"})
-		out["first "+reason] = written(t, outcome{reason: reason, message: "first"})
+		out["once "+reason] = written(t, Outcome{Reason: v1alpha1.ReasonAvailable, Message: "was well"}, Outcome{Reason: reason, Message: "then"})
+		out["first "+reason] = written(t, Outcome{Reason: reason, Message: "first"})
 	}
 	return out
 }
@@ -68,7 +68,7 @@ func TestWrite(t *testing.T) {
 			for from, before := range starts(table) {
 				for _, pastGrace := range []bool{false, true} {
 					after := append([]metav1.Condition(nil), before...)
-					table.write(&after, generation+5, outcome{reason: reason, message: "now", pastGrace: pastGrace}, noon.Add(time.Hour))
+					table.Write(&after, generation+5, Outcome{Reason: reason, Message: "now", PastGrace: pastGrace}, noon.Add(time.Hour))
 					checkWritten(t, kind+": "+from+", then "+reason, table, v, pastGrace, before, after)
 				}
 			}
@@ -76,7 +76,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-func checkWritten(t *testing.T, name string, table table, v verdict, pastGrace bool, before, after []metav1.Condition) {
+func checkWritten(t *testing.T, name string, table Table, v Verdict, pastGrace bool, before, after []metav1.Condition) {
 	t.Helper()
 	wantReady := v.ready
 	if was := is(before, v1alpha1.ConditionReady); v.ready == asBefore {
@@ -127,7 +127,7 @@ func present(on bool) metav1.ConditionStatus {
 }
 
 func TestWriteForKstatus(t *testing.T) {
-	for reason, v := range childTable.rows {
+	for reason, v := range Children.rows {
 		want := status.CurrentStatus
 		switch {
 		case v.reconciling:
@@ -137,20 +137,20 @@ func TestWriteForKstatus(t *testing.T) {
 		case v.ready == asBefore: // suspended before anything was known
 			want = status.InProgressStatus
 		}
-		if got := kstatus(t, written(childTable, outcome{reason: reason, message: "first"})); got != want {
+		if got := kstatus(t, written(Children, Outcome{Reason: reason, Message: "first"})); got != want {
 			t.Errorf("%s: %s, want %s", reason, got, want)
 		}
 	}
 }
 
-// The same outcome again changes nothing but the generation: so nothing is written.
+// The same Outcome again changes nothing but the generation: so nothing is written.
 func TestWriteAgain(t *testing.T) {
 	for kind, table := range both {
 		for reason := range table.rows {
-			o := outcome{reason: reason, message: "first"}
+			o := Outcome{Reason: reason, Message: "first"}
 			once := written(table, o)
 			twice := append([]metav1.Condition(nil), once...)
-			table.write(&twice, generation, o, noon.Add(time.Hour))
+			table.Write(&twice, generation, o, noon.Add(time.Hour))
 			if len(once) != len(twice) {
 				t.Fatalf("%s, %s: %v, then %v", kind, reason, once, twice)
 			}
@@ -165,15 +165,15 @@ func TestWriteAgain(t *testing.T) {
 
 // An outage: as before at first, Unknown once what was seen is too old, and back.
 func TestWriteAnOutage(t *testing.T) {
-	outage := outcome{reason: v1alpha1.ReasonAPIUnavailable, message: "HTTP 503"}
+	outage := Outcome{Reason: v1alpha1.ReasonAPIUnavailable, Message: "HTTP 503"}
 	late := outage
-	late.pastGrace = true
-	well := outcome{reason: v1alpha1.ReasonAvailable, message: "the account is as declared"}
-	conditions := written(childTable, well, outage)
+	late.PastGrace = true
+	well := Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account is as declared"}
+	conditions := written(Children, well, outage)
 	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c.Status != yes || c.Reason != v1alpha1.ReasonAvailable {
 		t.Errorf("within the grace: %+v", c)
 	}
-	conditions = written(childTable, well, outage, late)
+	conditions = written(Children, well, outage, late)
 	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c.Status != unknown || c.Reason != v1alpha1.ReasonAPIUnavailable {
 		t.Errorf("past the grace: %+v", c)
 	}
@@ -182,11 +182,11 @@ func TestWriteAnOutage(t *testing.T) {
 		t.Errorf("it lasts since %v, not since it began", since)
 	}
 	// Within the grace again, Unknown stays Unknown: nothing new was seen.
-	conditions = written(childTable, well, outage, late, outage)
+	conditions = written(Children, well, outage, late, outage)
 	if is(conditions, v1alpha1.ConditionReady) != unknown {
 		t.Error("believes again in what was too old")
 	}
-	conditions = written(childTable, well, outage, late, well)
+	conditions = written(Children, well, outage, late, well)
 	if is(conditions, v1alpha1.ConditionReady) != yes || is(conditions, v1alpha1.ConditionReconciling) != "" {
 		t.Errorf("over: %+v", conditions)
 	}

@@ -1,4 +1,6 @@
-package controllers
+// Package argocd runs what Argo CD knows of our kinds, in the same VM as Argo CD: the health checks and actions in Lua. Only
+// tests use it.
+package argocd
 
 import (
 	"context"
@@ -16,9 +18,6 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
-// ArgoCM is the ConfigMap that tells Argo CD of our kinds.
-const ArgoCM = "../config/argocd/argocd-cm.yaml"
-
 // Customization is what Argo CD knows of a kind: scripts in Lua.
 type Customization struct {
 	Health    string
@@ -32,9 +31,9 @@ type Customization struct {
 // Health is how Argo CD shows a resource.
 type Health struct{ Status, Message string }
 
-// ReadArgoCM reads the ConfigMap as Argo CD does: by kind.
-func ReadArgoCM() (map[string]Customization, error) {
-	text, err := os.ReadFile(ArgoCM)
+// Read reads the ConfigMap that tells Argo CD of our kinds (config/argocd/argocd-cm.yaml) as Argo CD does: by kind.
+func Read(file string) (map[string]Customization, error) {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

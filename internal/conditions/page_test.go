@@ -1,4 +1,4 @@
-package controllers
+package conditions
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ func TestConditionsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Conditions
 
-Every reason, as the tables in the code have them (controllers/conditions.go, from which this page is made).
+Every reason, as the tables in the code have them, from which this page is made.
 
 Ready says whether the account is there, usable and as declared. Synced (APIAvailable on a ParentAccount) says how the last
 comparison ended. Reconciling and Stalled are there only while they are True: Reconciling while the operator goes on by
@@ -36,12 +36,12 @@ look and try at once, on a ChildAccount or, for the whole list, on a ParentAccou
 
     kubectl annotate childaccount NAME accounts.cpaas.dev/reconcile-requested-at="$(date)" --overwrite
 `)
-	writeTable(&b, "ChildAccount", childTable)
-	writeTable(&b, "ParentAccount", parentTable)
-	golden.Check(t, "../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./controllers -run ConditionsDoc")
+	writeTable(&b, "ChildAccount", Children)
+	writeTable(&b, "ParentAccount", Parents)
+	golden.Check(t, "../../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./internal/conditions -run ConditionsDoc")
 }
 
-func writeTable(b *strings.Builder, kind string, t table) {
+func writeTable(b *strings.Builder, kind string, t Table) {
 	fmt.Fprintf(b, "\n## %s\n| reason | Ready | %s | beside | tried again | what it means, what to do |\n|---|---|---|---|---|---|\n", kind, t.second)
 	for _, reason := range slices.Sorted(maps.Keys(t.rows)) {
 		v := t.rows[reason]
@@ -49,7 +49,7 @@ func writeTable(b *strings.Builder, kind string, t table) {
 	}
 }
 
-func (v verdict) beside() string {
+func (v Verdict) beside() string {
 	switch {
 	case v.reconciling:
 		return "Reconciling"
@@ -60,7 +60,7 @@ func (v verdict) beside() string {
 }
 
 // String is for the page: "10m to 6h".
-func (r retry) String() string {
+func (r Retry) String() string {
 	switch {
 	case r.nextDay:
 		return "next UTC day"

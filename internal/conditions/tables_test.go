@@ -1,4 +1,4 @@
-package controllers
+package conditions
 
 import (
 	"errors"
@@ -51,7 +51,7 @@ func constants(t *testing.T, file string, pass func(name, kind string) bool) map
 // allClasses are the classes of failures that there are.
 func allClasses(t *testing.T) []account.Class {
 	var out []account.Class
-	for _, value := range constants(t, "../internal/account/errors.go", func(_, kind string) bool { return kind == "Class" }) {
+	for _, value := range constants(t, "../account/errors.go", func(_, kind string) bool { return kind == "Class" }) {
 		out = append(out, account.Class(value))
 	}
 	slices.Sort(out)
@@ -60,7 +60,7 @@ func allClasses(t *testing.T) []account.Class {
 
 // allReasons are the reasons of conditions that there are, by the names of their constants.
 func allReasons(t *testing.T) map[string]string {
-	return constants(t, "../api/v1alpha1/names.go", func(name, _ string) bool { return strings.HasPrefix(name, "Reason") })
+	return constants(t, "../../api/v1alpha1/names.go", func(name, _ string) bool { return strings.HasPrefix(name, "Reason") })
 }
 
 func TestEveryClassIsReported(t *testing.T) {
@@ -85,29 +85,29 @@ func TestFailed(t *testing.T) {
 	}
 	for _, class := range allClasses(t) {
 		err := &account.Error{Class: class, Method: "AddAccount", Code: 7, Message: "no", RetryAfter: time.Minute}
-		out := childTable.failed(err)
+		out := Children.Failed(err)
 		want := classes[class]
 		if want == v1alpha1.ReasonUnauthorized {
 			want = v1alpha1.ReasonParentNotReady
 		}
-		if out.reason != want || out.message != "AddAccount: no (code 7)" || out.after != time.Minute || out.err != nil || out.held {
+		if out.Reason != want || out.Message != "AddAccount: no (code 7)" || out.After != time.Minute || out.Err != nil || out.InBackoff {
 			t.Errorf("%s on a child: %+v, want reason %s", class, out, want)
 		}
-		if v := childTable.row(out.reason); v.second == yes && v.ready == yes {
+		if v := Children.Row(out.Reason); v.second == yes && v.ready == yes {
 			t.Errorf("%s on a child looks well", class)
 		}
-		out = parentTable.failed(err)
+		out = Parents.Failed(err)
 		if want = classes[class]; slices.Contains(onlyOfChildren, class) {
 			want = v1alpha1.ReasonRejected
 		}
-		if out.reason != want {
-			t.Errorf("%s on a parent: %s, want %s", class, out.reason, want)
+		if out.Reason != want {
+			t.Errorf("%s on a parent: %s, want %s", class, out.Reason, want)
 		}
 	}
-	if out := childTable.failed(errors.New("boom")); out.reason != v1alpha1.ReasonAPIUnavailable || out.message != "boom" {
+	if out := Children.Failed(errors.New("boom")); out.Reason != v1alpha1.ReasonAPIUnavailable || out.Message != "boom" {
 		t.Errorf("any other error: %+v", out)
 	}
-	if out := childTable.failed(&account.Error{Class: "of a later version"}); out.reason != v1alpha1.ReasonRejected {
+	if out := Children.Failed(&account.Error{Class: "of a later version"}); out.Reason != v1alpha1.ReasonRejected {
 		t.Errorf("a class that no table knows: %+v", out)
 	}
 }
@@ -118,8 +118,8 @@ func TestEveryReasonHasARow(t *testing.T) {
 	}
 	reasons := allReasons(t)
 	for name, reason := range reasons {
-		_, child := childTable.rows[reason]
-		_, parent := parentTable.rows[reason]
+		_, child := Children.rows[reason]
+		_, parent := Parents.rows[reason]
 		if (child || parent) == elsewhere[reason] {
 			t.Errorf("%s: on a child %v, on a parent %v, elsewhere %v", name, child, parent, elsewhere[reason])
 		}
@@ -135,18 +135,18 @@ func TestEveryReasonHasARow(t *testing.T) {
 			}
 		}
 	}
-	for from, to := range childTable.renamed {
-		if _, ok := childTable.rows[to]; !ok {
+	for from, to := range Children.renamed {
+		if _, ok := Children.rows[to]; !ok {
 			t.Errorf("%s is renamed to %s, which has no row", from, to)
 		}
-		if _, ok := childTable.rows[from]; ok {
+		if _, ok := Children.rows[from]; ok {
 			t.Errorf("%s is renamed, and yet has a row", from)
 		}
 	}
 }
 
 // both are the tables by the kind that they are for.
-var both = map[string]table{"ChildAccount": childTable, "ParentAccount": parentTable}
+var both = map[string]Table{"ChildAccount": Children, "ParentAccount": Parents}
 
 func TestEveryRowMakesSense(t *testing.T) {
 	for kind, table := range both {
@@ -183,5 +183,5 @@ func TestRowWithoutAReasonPanics(t *testing.T) {
 			t.Error("a reason without a row passes")
 		}
 	}()
-	childTable.row("Nonsense")
+	Children.Row("Nonsense")
 }

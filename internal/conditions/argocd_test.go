@@ -1,4 +1,4 @@
-package controllers
+package conditions
 
 import (
 	"os"
@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/argocd"
 )
 
 const (
@@ -23,12 +24,15 @@ const (
 	suspended   = "Suspended"
 )
 
-// argoTree is where the Lua scripts lie, in the form of Argo CD's resource_customizations.
-const argoTree = "../config/argocd/accounts.cpaas.dev"
+// argoCM is the ConfigMap for Argo CD.
+const argoCM = "../../config/argocd/argocd-cm.yaml"
 
-func argoCustomizations(t *testing.T) map[string]Customization {
+// argoTree is where the Lua scripts lie, in the form of Argo CD's resource_customizations.
+const argoTree = "../../config/argocd/accounts.cpaas.dev"
+
+func argoCustomizations(t *testing.T) map[string]argocd.Customization {
 	t.Helper()
-	all, err := ReadArgoCM()
+	all, err := argocd.Read(argoCM)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,14 +50,14 @@ func objectWith(t *testing.T, kind string, conditions []metav1.Condition) *unstr
 	case "ParentAccount":
 		object = &v1alpha1.ParentAccount{ObjectMeta: named, Status: v1alpha1.ParentAccountStatus{ObservedGeneration: generation, Conditions: conditions}}
 	}
-	u, err := Unstructured(object)
+	u, err := argocd.Unstructured(object)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return u
 }
 
-func argoHealth(t *testing.T, c Customization, o *unstructured.Unstructured) Health {
+func argoHealth(t *testing.T, c argocd.Customization, o *unstructured.Unstructured) argocd.Health {
 	t.Helper()
 	h, err := c.HealthOf(o)
 	if err != nil {
@@ -63,7 +67,7 @@ func argoHealth(t *testing.T, c Customization, o *unstructured.Unstructured) Hea
 }
 
 // healthOf is how Argo CD is to show a row of the condition tables.
-func healthOf(reason string, v verdict, stuck bool) string {
+func healthOf(reason string, v Verdict, stuck bool) string {
 	switch {
 	case reason == v1alpha1.ReasonSuspended:
 		return suspended
@@ -90,17 +94,17 @@ func TestArgoHealthOfEveryRow(t *testing.T) {
 	for kind, table := range both {
 		for reason, v := range table.rows {
 			for from, before := range starts(table) {
-				for _, o := range []outcome{{}, {pastGrace: true}, {stuck: true}} {
-					o.reason, o.message = reason, "what was found"
-					if o.stuck && !v.reconciling {
+				for _, o := range []Outcome{{}, {PastGrace: true}, {Stuck: true}} {
+					o.Reason, o.Message = reason, "what was found"
+					if o.Stuck && !v.reconciling {
 						continue // only what goes on by itself gets stuck
 					}
 					conditions := slices.Clone(before)
-					table.write(&conditions, generation, o, noon.Add(time.Hour))
+					table.Write(&conditions, generation, o, noon.Add(time.Hour))
 					object := objectWith(t, kind, conditions)
 					got := argoHealth(t, customizations[kind], object)
-					if want := (Health{healthOf(reason, v, o.stuck), reason + ": what was found"}); got != want {
-						t.Errorf("%s: %s, then %s (past the grace %v, stuck %v): %v, want %v", kind, from, reason, o.pastGrace, o.stuck, got, want)
+					if want := (argocd.Health{healthOf(reason, v, o.Stuck), reason + ": what was found"}); got != want {
+						t.Errorf("%s: %s, then %s (past the grace %v, stuck %v): %v, want %v", kind, from, reason, o.PastGrace, o.Stuck, got, want)
 					}
 					result, err := status.Compute(object)
 					if err != nil {
@@ -130,9 +134,9 @@ func TestArgoHealthBeforeTheOperatorLooked(t *testing.T) {
 	for kind, table := range both {
 		for reason := range table.rows {
 			for name, change := range unseen {
-				o := objectWith(t, kind, written(table, outcome{reason: reason, message: "of before"}))
+				o := objectWith(t, kind, written(table, Outcome{Reason: reason, Message: "of before"}))
 				change(o.Object)
-				if got, want := argoHealth(t, customizations[kind], o), (Health{progressing, "waiting for the operator"}); got != want {
+				if got, want := argoHealth(t, customizations[kind], o), (argocd.Health{progressing, "waiting for the operator"}); got != want {
 					t.Errorf("%s, %s, %s: %v, want %v", kind, reason, name, got, want)
 				}
 			}
@@ -147,11 +151,11 @@ func TestArgoHealthOfWhatIsDeleted(t *testing.T) {
 		v1alpha1.ReasonAvailable: "being deleted",
 		v1alpha1.ReasonFrozen:    "being deleted",
 	} {
-		o := objectWith(t, "ChildAccount", written(childTable, outcome{reason: reason, message: "the account can't be switched off"}))
+		o := objectWith(t, "ChildAccount", written(Children, Outcome{Reason: reason, Message: "the account can't be switched off"}))
 		now := metav1.Now()
 		o.SetDeletionTimestamp(&now)
 		o.SetGeneration(generation + 1)
-		if got := argoHealth(t, c, o); got != (Health{progressing, want}) {
+		if got := argoHealth(t, c, o); got != (argocd.Health{progressing, want}) {
 			t.Errorf("%s: %v, want %s", reason, got, want)
 		}
 	}
@@ -216,7 +220,7 @@ func TestArgoHealthSamples(t *testing.T) {
 	tests := readYAML[struct {
 		Tests []struct {
 			InputPath    string
-			HealthStatus Health
+			HealthStatus argocd.Health
 		}
 	}](t, "_", "health_test.yaml").Tests
 	customizations := argoCustomizations(t)
@@ -298,25 +302,4 @@ func checkDated(t *testing.T, annotation string, got, want *unstructured.Unstruc
 	}
 	annotations[annotation] = value
 	want.SetAnnotations(annotations)
-}
-
-// Argo CD gives the scripts no more than this; what needs more fails here, too.
-func TestRunLua(t *testing.T) {
-	for script, works := range map[string]bool{
-		`return {a = require("os").time() > 0}`: true,
-		`table.insert(obj.list, 1); return obj`: true,
-		`return {string.format("%s", "a")}`:     false,
-		`return {math.max(1, 2)}`:               false,
-		`return {os.time()}`:                    false,
-		`return {require("os").getenv("HOME")}`: false,
-	} {
-		if _, err := runLua(script, map[string]any{"list": []any{}}); (err == nil) != works {
-			t.Errorf("%s: %v", script, err)
-		}
-	}
-	// An action leaves alone what it does not touch.
-	object := map[string]any{"whole": int64(7), "half": 1.5, "on": true, "none": map[string]any{}, "list": []any{map[string]any{"none": map[string]any{}}}}
-	if got, err := runLua(`return obj`, object); err != nil || !equality.Semantic.DeepEqual(got, any(object)) {
-		t.Errorf("%v, want %v (%v)", got, object, err)
-	}
 }
