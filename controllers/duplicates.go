@@ -32,13 +32,17 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 	if a := s.dir.Observe(s.key()).Account; a != nil {
 		holder, _ = a.Claim()
 	}
-	holds := func(c *v1alpha1.ChildAccount) bool {
-		return holder == account.Claim{Installation: r.Installation, Namespace: c.Namespace, Name: c.Name}
+	claimant := func(c *v1alpha1.ChildAccount) account.Claimant {
+		return account.Claimant{
+			Bound: c.Status.Origin != "", Created: c.CreationTimestamp.Time, Namespace: c.Namespace, Name: c.Name,
+			Claimed: holder == account.Claim{Installation: r.Installation, Namespace: c.Namespace, Name: c.Name},
+		}
 	}
 	for i := range others.Items {
 		other := &others.Items[i]
-		idle := other.Status.Origin == "" && (other.Observes() || other.Suspended() && !holds(other)) // who once had it, has it
-		if other.UID == s.child.UID || idle || !precedes(other, s.child, holds) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
+		rival := claimant(other)
+		idle := !rival.Bound && (other.Observes() || other.Suspended() && !rival.Claimed) // who once had it, has it
+		if other.UID == s.child.UID || idle || !rival.Precedes(claimant(s.child)) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		if !s.mayHear(other.Namespace) {
@@ -60,18 +64,4 @@ func (r *ChildAccountReconciler) parentAccountOf(ctx context.Context, c *v1alpha
 		return dir.AccountID
 	}
 	return ""
-}
-
-// precedes says whether a has the better right to the account that both declare.
-func precedes(a, b *v1alpha1.ChildAccount, holds func(*v1alpha1.ChildAccount) bool) bool {
-	if boundA, boundB := a.Status.Origin != "", b.Status.Origin != ""; boundA != boundB {
-		return boundA
-	}
-	if holdsA, holdsB := holds(a), holds(b); a.Status.Origin == "" && holdsA != holdsB {
-		return holdsA
-	}
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }

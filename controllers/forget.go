@@ -69,14 +69,11 @@ func (r *ChildAccountReconciler) forgetting() handler.EventHandler {
 }
 
 // forgettingNamespaces forgets namespaces that are deleted.
-func (r *ChildAccountReconciler) forgettingNamespaces() handler.EventHandler {
+func (s stores) forgettingNamespaces() handler.EventHandler {
 	return handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[ctrl.Request]) {
-		r.guard.ForgetNamespace(e.Object.GetName())
+		s.guard.ForgetNamespace(e.Object.GetName())
 	}}
 }
-
-// forgetParent forgets a ParentAccount that is deleted.
-func (r *ChildAccountReconciler) forgetParent(key types.NamespacedName) { r.guard.ForgetParent(key) }
 
 // forgetGone forgets the resource that had the name before, if it is gone.
 func (r *ChildAccountReconciler) forgetGone(req ctrl.Request) {

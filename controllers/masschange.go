@@ -133,8 +133,8 @@ func (r *ChildAccountReconciler) guardedNamespace(ctx context.Context, child *v1
 }
 
 // loadDeactivations has the guard know what the parent's status says.
-func (r *ChildAccountReconciler) loadDeactivations(p *v1alpha1.ParentAccount) {
-	r.guard.Load(guardedParent(p), p.ResourceVersion, func() []changeguard.Deactivation { return deactivationsOf(p) })
+func (s stores) loadDeactivations(p *v1alpha1.ParentAccount) {
+	s.guard.Load(guardedParent(p), p.ResourceVersion, func() []changeguard.Deactivation { return deactivationsOf(p) })
 }
 
 func deactivationsOf(p *v1alpha1.ParentAccount) []changeguard.Deactivation {

@@ -89,7 +89,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Parents.Put(req.NamespacedName, nil)
-			r.Children.forgetParent(req.NamespacedName)
+			r.Children.guard.ForgetParent(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
