@@ -179,7 +179,7 @@ func (r *ChildAccountReconciler) workUnlessHeld(s *childScope, d account.Decisio
 
 // settle is for an account that is as declared.
 func (r *ChildAccountReconciler) settle(ctx context.Context, s *childScope, d account.Decision) assessment {
-	if r.connected.NeedsRecheck(s.child.UID) { // whatever is held: somebody touched the connection Secret
+	if r.settledSecrets.NeedsRecheck(s.child.UID) { // whatever is held: somebody touched the connection Secret
 		return assessment{work: true, decision: d}
 	}
 	if !r.settled(ctx, s, d) || !r.passwordSettled(s) {

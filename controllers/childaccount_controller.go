@@ -176,7 +176,7 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.
 func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
 	for i := range children {
 		if which(&children[i]) {
-			r.connected.Recheck(children[i].UID)
+			r.settledSecrets.Recheck(children[i].UID)
 		}
 	}
 }

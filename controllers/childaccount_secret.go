@@ -22,7 +22,7 @@ import (
 
 // complete does what is left for an account that is as declared. Never nil.
 func (r *ChildAccountReconciler) complete(ctx context.Context, s *childScope, d account.Decision) *conditions.Outcome {
-	if r.connected.NeedsRecheck(s.child.UID) || !r.settled(ctx, s, d) {
+	if r.settledSecrets.NeedsRecheck(s.child.UID) || !r.settled(ctx, s, d) {
 		return r.keepSecret(ctx, s, d)
 	}
 	if out := r.applyPassword(ctx, s, d); out != nil {
@@ -59,7 +59,7 @@ func (r *ChildAccountReconciler) keepSecret(ctx context.Context, s *childScope, 
 		return out
 	}
 	if unclaimed != nil {
-		r.connected.Unset(s.child.UID)
+		r.settledSecrets.Unset(s.child.UID)
 		return unsettled(unclaimed)
 	}
 	if out := r.settleNext(ctx, s, held); out != nil {
@@ -84,7 +84,7 @@ func (r *ChildAccountReconciler) recoverKey(ctx context.Context, s *childScope, 
 		return connected(s, d, conditions.SecretState{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable, Message: "the API key was recovered"})
 	}
 	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
-		r.connected.Unset(s.child.UID)
+		r.settledSecrets.Unset(s.child.UID)
 		return unsettled(stopped(err))
 	}
 	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
@@ -123,13 +123,13 @@ func (r *ChildAccountReconciler) store(ctx context.Context, s *childScope) (secr
 	s.applied = s.applied || s.givesPassword() && r.passwords.Has(s.child.UID, s.boundID(), s.passwordMark)
 	values := s.connectionValues()
 	maps.Copy(values, s.held)
-	r.connected.Rechecking(s.child.UID) // before the look: who edits it from now on is noticed again
+	r.settledSecrets.Rechecking(s.child.UID) // before the look: who edits it from now on is noticed again
 	held, err := r.writeConnection(ctx, s, values)
 	if err != nil {
-		r.connected.Recheck(s.child.UID)
+		r.settledSecrets.Recheck(s.child.UID)
 		return nil, brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
-	r.connected.Set(s.child.UID, s.connectionMark())
+	r.settledSecrets.Set(s.child.UID, s.connectionMark())
 	s.stored = held
 	return held, nil
 }
@@ -206,7 +206,7 @@ func (r *ChildAccountReconciler) secretSettled(ctx context.Context, s *childScop
 	if !settled || s.was.AccountID != s.child.Status.AccountID {
 		return false
 	}
-	written, known := r.connected.MadeOf(s.child.UID)
+	written, known := r.settledSecrets.MadeOf(s.child.UID)
 	if !known {
 		return c.ObservedGeneration == s.child.Generation && r.secretIntact(ctx, s)
 	}
@@ -224,7 +224,7 @@ func (r *ChildAccountReconciler) resourceOf(ctx context.Context, secret *metav1.
 	if r.Get(ctx, key, child) != nil || child.ConnectionSecretName() != secret.Name {
 		return nil
 	}
-	r.connected.Recheck(child.UID)
+	r.settledSecrets.Recheck(child.UID)
 	return []ctrl.Request{{NamespacedName: key}}
 }
 

@@ -16,8 +16,8 @@ func (r *ChildAccountReconciler) Remember(c *v1alpha1.ChildAccount) {
 	r.attempts.Record(c.UID, conditions.Children, conditions.Outcome{Reason: v1alpha1.ReasonRejected, Fingerprint: "attempt"}, nil, nil, r.Clock.Now())
 	r.attempts.SetUncreated(c.UID, true)
 	r.ownWrites.Note(c.UID, c.ResourceVersion, r.Clock.Now())
-	r.connected.Recheck(c.UID)
-	r.connected.Set(c.UID, "mark")
+	r.settledSecrets.Recheck(c.UID)
+	r.settledSecrets.Set(c.UID, "mark")
 	r.passwords.Set(c.UID, "id", "mark")
 	r.guard.Admit(changeOf(c), r.Clock.Now())
 }
@@ -25,9 +25,9 @@ func (r *ChildAccountReconciler) Remember(c *v1alpha1.ChildAccount) {
 // Remembered says where something is remembered of a resource.
 func (r *ChildAccountReconciler) Remembered(c *v1alpha1.ChildAccount) (in []string) {
 	_, held := r.attempts.InBackoff(c.UID, "attempt", r.Clock.Now())
-	_, written := r.connected.MadeOf(c.UID)
+	_, written := r.settledSecrets.MadeOf(c.UID)
 	for where, is := range map[string]bool{
-		"failed attempt": held, "uncreated": r.attempts.Uncreated(c.UID), "own writes": r.ownWrites.Remembers(c.UID), "recheck": r.connected.NeedsRecheck(c.UID), "written": written,
+		"failed attempt": held, "uncreated": r.attempts.Uncreated(c.UID), "own writes": r.ownWrites.Remembers(c.UID), "recheck": r.settledSecrets.NeedsRecheck(c.UID), "written": written,
 		"passwords": r.passwords.Has(c.UID, "id", "mark"), "stopped": r.guard.Remembers(c.UID),
 	} {
 		if is {

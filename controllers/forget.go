@@ -27,18 +27,18 @@ type stores struct {
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
 	passwords *secrets.KnownPasswords
-	// connected is what the connection Secrets are known to be made of.
-	connected *secrets.Settled
+	// settledSecrets are what the connection Secrets are known to be made of.
+	settledSecrets *secrets.Settled
 }
 
 // newStores returns empty ones. wakeStopped has resources looked at whose changes are stopped.
 func newStores(wakeStopped func([]types.NamespacedName)) stores {
 	return stores{
-		guard:     changeguard.New(wakeStopped, nil),
-		attempts:  attempts.New(),
-		ownWrites: readyourwrites.New(),
-		passwords: secrets.NewKnownPasswords(),
-		connected: secrets.NewSettled(),
+		guard:          changeguard.New(wakeStopped, nil),
+		attempts:       attempts.New(),
+		ownWrites:      readyourwrites.New(),
+		passwords:      secrets.NewKnownPasswords(),
+		settledSecrets: secrets.NewSettled(),
 	}
 }
 
@@ -48,14 +48,14 @@ func (s stores) forget(uid types.UID) {
 	s.attempts.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
-	s.connected.Forget(uid)
+	s.settledSecrets.Forget(uid)
 }
 
 // forgetAnothers drops what may not hold when a resource that is another operator's comes back.
 func (s stores) forgetAnothers(uid types.UID) {
 	s.attempts.Forget(uid)
 	s.passwords.Forget(uid)
-	s.connected.Unset(uid)
+	s.settledSecrets.Unset(uid)
 }
 
 // forgetting notes which resources are gone, whoever took their finalizers away: only the event of a deletion has the UID,

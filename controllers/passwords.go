@@ -160,7 +160,7 @@ func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, ne
 		}
 	}
 	if err != nil {
-		r.connected.Unset(s.child.UID) // whatever becomes of the request: the next password is still to be settled
+		r.settledSecrets.Unset(s.child.UID) // whatever becomes of the request: the next password is still to be settled
 		return unsettled(stopped(err))
 	}
 	if err := r.promote(ctx, s, next); err != nil {
@@ -186,7 +186,7 @@ func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, 
 	}
 	has, err := s.dir.CheckPassword(ctx, s.child.Status.AccountID, next)
 	if err != nil {
-		r.connected.Unset(s.child.UID)
+		r.settledSecrets.Unset(s.child.UID)
 		return unsettled(stopped(err))
 	}
 	if has {

@@ -97,8 +97,8 @@ type Verdict struct {
 	Hash, List string
 }
 
-// Guard is the mass-change governor and the deactivation budget. Its methods may be called by several workers at once; none
-// holds its lock while it calls anything that was handed in.
+// Guard is the mass-change governor and the deactivation budget. Its methods may be called by several workers at once. It does not
+// hold its lock while a fleet is counted, deactivations are stored, or resources are woken.
 type Guard struct {
 	settled   func([]types.NamespacedName)
 	afterFunc func(time.Duration, func()) (stop func() bool)
@@ -113,7 +113,7 @@ type Guard struct {
 }
 
 // New returns a Guard. It calls settled with the resources whose changes are stopped, once there is something to say of them.
-// afterFunc is time.AfterFunc where it is nil.
+// afterFunc, which must not call the function itself, is time.AfterFunc where it is nil.
 func New(settled func([]types.NamespacedName), afterFunc func(time.Duration, func()) (stop func() bool)) *Guard {
 	if afterFunc == nil {
 		afterFunc = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
