@@ -15,6 +15,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -23,26 +24,26 @@ import (
 
 // findParent takes up the ParentAccount that the resource names, if the resource may use it; otherwise it says why not.
 // Whoever is not let in learns nothing of another namespace, not even whether there is such a ParentAccount.
-func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) (*v1alpha1.ParentAccount, *outcome) {
+func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) (*v1alpha1.ParentAccount, *conditions.Outcome) {
 	key := s.child.ParentKey()
 	parent, err := r.parent(ctx, key)
 	if client.IgnoreNotFound(err) != nil {
-		return nil, &outcome{err: err}
+		return nil, &conditions.Outcome{Err: err}
 	}
 	if key.Namespace == s.child.Namespace {
 		if err != nil {
-			return nil, &outcome{reason: v1alpha1.ReasonParentNotFound, message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", key.Name, key.Namespace)}
+			return nil, &conditions.Outcome{Reason: v1alpha1.ReasonParentNotFound, Message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", key.Name, key.Namespace)}
 		}
 		return parent, nil
 	}
 	allowed := false
 	if err == nil {
 		if allowed, err = r.letsIn(ctx, parent, s.child.Namespace); err != nil {
-			return nil, &outcome{err: err}
+			return nil, &conditions.Outcome{Err: err}
 		}
 	}
 	if !allowed {
-		return nil, &outcome{reason: v1alpha1.ReasonNamespaceNotAllowed, message: fmt.Sprintf(
+		return nil, &conditions.Outcome{Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
 			"there is no ParentAccount %s in namespace %s that lets namespace %s in: its owner has to do so with spec.allowedNamespaces", key.Name, key.Namespace, s.child.Namespace)}
 	}
 	return parent, notGranted(s.child, parent)
@@ -82,7 +83,7 @@ func (r *ChildAccountReconciler) picks(ctx context.Context, parent *v1alpha1.Par
 }
 
 // notGranted stops a resource of another namespace that would take over, or look at, what it has not made.
-func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *outcome {
+func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *conditions.Outcome {
 	adopts := child.AdoptionPolicy() != v1alpha1.AdoptNever
 	observes := child.Observes() && child.Status.Origin == ""
 	takesOver := child.Annotations[v1alpha1.AnnotationTakeover] != ""
@@ -96,7 +97,7 @@ func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *o
 	case observes:
 		what = "managementPolicy Observe, for an account that this resource has not made,"
 	}
-	return &outcome{reason: v1alpha1.ReasonNotPermitted, message: fmt.Sprintf(
+	return &conditions.Outcome{Reason: v1alpha1.ReasonNotPermitted, Message: fmt.Sprintf(
 		"%s needs the grant %s in spec.allowedNamespaces.grants of ParentAccount %s/%s, which is in another namespace", what, v1alpha1.GrantAdopt, parent.Namespace, parent.Name)}
 }
 
@@ -121,17 +122,17 @@ func (r *ChildAccountReconciler) mayUse(ctx context.Context, child *v1alpha1.Chi
 }
 
 // forbidden says whether an outcome tells that the resource may not use its parent.
-func forbidden(out outcome) bool {
-	return out.reason == v1alpha1.ReasonNamespaceNotAllowed || out.reason == v1alpha1.ReasonNotPermitted
+func forbidden(out conditions.Outcome) bool {
+	return out.Reason == v1alpha1.ReasonNamespaceNotAllowed || out.Reason == v1alpha1.ReasonNotPermitted
 }
 
 // checkSelector says what is wrong with the ParentAccount's selector of namespaces; nil if nothing is.
-func checkSelector(parent *v1alpha1.ParentAccount) *outcome {
+func checkSelector(parent *v1alpha1.ParentAccount) *conditions.Outcome {
 	if parent.AllowedFrom() != v1alpha1.NamespacesSelector {
 		return nil
 	}
 	if _, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector); err != nil {
-		return &outcome{reason: v1alpha1.ReasonInvalidSelector, message: "spec.allowedNamespaces.selector: " + err.Error()}
+		return &conditions.Outcome{Reason: v1alpha1.ReasonInvalidSelector, Message: "spec.allowedNamespaces.selector: " + err.Error()}
 	}
 	return nil
 }
@@ -146,7 +147,7 @@ func NamespaceMetadata() *metav1.PartialObjectMetadata {
 // unproven stops a resource of a shared parent from taking an account for its claim alone: whoever has had the account may
 // have written that claim, and a tenant may write an intent and a connection Secret. What proves it is the account's password,
 // which is in the connection Secret, or declared, before the account is made.
-func (r *ChildAccountReconciler) unproven(ctx context.Context, s *childScope, a account.Account) *outcome {
+func (r *ChildAccountReconciler) unproven(ctx context.Context, s *childScope, a account.Account) *conditions.Outcome {
 	shared := s.parent.AllowedFrom() != v1alpha1.NamespacesSame
 	if !shared || s.boundID() != "" || !s.claimed(a) || s.child.AdoptionPolicy() != v1alpha1.AdoptNever {
 		return nil
@@ -167,7 +168,7 @@ func (r *ChildAccountReconciler) unproven(ctx context.Context, s *childScope, a 
 			return stopped(err)
 		}
 	}
-	return &outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
+	return &conditions.Outcome{Reason: v1alpha1.ReasonAdoptionRefused, Message: fmt.Sprintf(
 		"account %s (id %s) names this resource as its own, but ParentAccount %s is shared and Secret %s does not prove it with the account's password: restore the Secret, or set spec.adoptionPolicy",
 		a.Name, a.ID, s.parent.Name, s.child.ConnectionSecretName())}
 }

@@ -12,6 +12,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
@@ -21,7 +22,7 @@ import (
 const maxSteps = 6
 
 // converge carries out decisions until there is nothing left to do, or something stands in the way.
-func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d account.Decision) outcome {
+func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d account.Decision) conditions.Outcome {
 	for range maxSteps {
 		view, out := r.step(ctx, s, d)
 		if out != nil {
@@ -32,11 +33,11 @@ func (r *ChildAccountReconciler) converge(ctx context.Context, s *childScope, d 
 			return a.outcome
 		}
 	}
-	return outcome{reason: v1alpha1.ReasonUpdating, message: "the account does not come to rest: tried again soon"}
+	return conditions.Outcome{Reason: v1alpha1.ReasonUpdating, Message: "the account does not come to rest: tried again soon"}
 }
 
 // step carries out one decision and returns what is known of the account afterwards, or why it did not work.
-func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d account.Decision) (account.View, *outcome) {
+func (r *ChildAccountReconciler) step(ctx context.Context, s *childScope, d account.Decision) (account.View, *conditions.Outcome) {
 	ctx = pacing.WithPriority(ctx, urgency(d))
 	switch d.Step {
 	case account.StepLook:
@@ -65,20 +66,20 @@ func urgency(d account.Decision) pacing.Priority {
 	return pacing.Creation
 }
 
-func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (account.View, *outcome) {
+func (r *ChildAccountReconciler) look(ctx context.Context, s *childScope) (account.View, *conditions.Outcome) {
 	view, err := s.dir.Look(ctx, s.key())
 	return view, stopped(err)
 }
 
 // create makes the account: first the intent, then the connection Secret, with the password if it is generated, then the
 // account itself.
-func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (account.View, *outcome) {
+func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (account.View, *conditions.Outcome) {
 	began := !s.intends()
 	if err := r.mark(ctx, s, true); err != nil {
 		return account.View{}, broken(v1alpha1.ReasonCreating, err)
 	}
 	if began {
-		r.holds.setClean(s.child.UID, true)
+		r.attempts.SetUncreated(s.child.UID, true)
 	}
 	password, err := r.firstPassword(ctx, s)
 	if err != nil {
@@ -88,7 +89,7 @@ func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (acc
 		Name: s.child.AccountName(), Password: password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
 	if err == nil || account.AsError(err).Doubt {
-		r.holds.setClean(s.child.UID, false)
+		r.attempts.SetUncreated(s.child.UID, false)
 	}
 	if account.ClassOf(err) == account.NameTaken {
 		return r.afterNameTaken(ctx, s, err)
@@ -108,13 +109,13 @@ func (r *ChildAccountReconciler) create(ctx context.Context, s *childScope) (acc
 		return account.View{}, out
 	}
 	if s.applied {
-		r.passwords.settle(s)
+		r.passwords.Set(s.child.UID, s.boundID(), s.passwordMark)
 	}
 	return s.dir.Observe(s.key()), nil
 }
 
 // afterNameTaken looks whose the name is: an earlier try of ours may have been carried out without our hearing of it.
-func (r *ChildAccountReconciler) afterNameTaken(ctx context.Context, s *childScope, taken error) (account.View, *outcome) {
+func (r *ChildAccountReconciler) afterNameTaken(ctx context.Context, s *childScope, taken error) (account.View, *conditions.Outcome) {
 	view, out := r.look(ctx, s)
 	if out == nil && view.Account == nil {
 		return view, stopped(taken)
@@ -122,7 +123,7 @@ func (r *ChildAccountReconciler) afterNameTaken(ctx context.Context, s *childSco
 	return view, out
 }
 
-func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d account.Decision) (account.View, *outcome) {
+func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d account.Decision) (account.View, *conditions.Outcome) {
 	if err := r.mark(ctx, s, false); err != nil {
 		return account.View{}, broken(v1alpha1.ReasonUpdating, err)
 	}
@@ -135,7 +136,7 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 		}
 	}
 	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)
-	r.governor.tried(s, err)
+	r.guard.Done(s.child.UID, refused(err))
 	if err != nil {
 		s.observe(*d.Account)
 		return account.View{}, stopped(err)
@@ -147,11 +148,11 @@ func (r *ChildAccountReconciler) update(ctx context.Context, s *childScope, d ac
 
 // take makes an account the resource's that Decide has allowed it. A password that was prepared for an account of our own
 // is not the password of one that was there before.
-func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a account.Account) *outcome {
+func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a account.Account) *conditions.Outcome {
 	if out := r.unproven(ctx, s, a); out != nil {
 		return out
 	}
-	if s.boundID() == "" && !s.claimed(a) && r.holds.isClean(s.child.UID) && s.intends() {
+	if s.boundID() == "" && !s.claimed(a) && r.attempts.Uncreated(s.child.UID) && s.intends() {
 		if err := r.Connections.Discard(ctx, s.connection()); err != nil {
 			return brokenSecret(v1alpha1.ReasonUpdating, err)
 		}
@@ -166,7 +167,7 @@ func (r *ChildAccountReconciler) take(ctx context.Context, s *childScope, a acco
 // claim writes the resource's claim into an adopted account that holds nobody's data, so that a cluster built anew finds it.
 // Where that can't be, the binding stands in the status alone: nothing else depends on it. The claim of whoever the account is
 // taken from must not stay, so that is tried until there is an answer.
-func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a account.Account) *outcome {
+func (r *ChildAccountReconciler) claim(ctx context.Context, s *childScope, a account.Account) *conditions.Outcome {
 	if a.CustomData != "" && !s.takesOver(a) {
 		return nil
 	}
@@ -201,17 +202,17 @@ func (r *ChildAccountReconciler) mark(ctx context.Context, s *childScope, intent
 }
 
 // stopped is the outcome of a call that failed, nil where it did not.
-func stopped(err error) *outcome {
+func stopped(err error) *conditions.Outcome {
 	if err == nil {
 		return nil
 	}
-	out := childTable.failed(err)
+	out := conditions.Children.Failed(err)
 	return &out
 }
 
 // broken is the outcome of a step that failed at the API server.
-func broken(reason string, err error) *outcome {
-	return &outcome{reason: reason, message: "waiting for the API server", err: err}
+func broken(reason string, err error) *conditions.Outcome {
+	return &conditions.Outcome{Reason: reason, Message: "waiting for the API server", Err: err}
 }
 
 // lastingFor bounds what is written to the API server although the operator is being stopped.
@@ -225,12 +226,12 @@ func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // heldBack marks an outcome as a try in vain, where trying again would cost a call. What failed on this side, and what
 // went well, is not held.
-func heldBack(s *childScope, d account.Decision, out outcome) outcome {
-	blockedHere := out.secret != nil && !out.asked
+func heldBack(s *childScope, d account.Decision, out conditions.Outcome) conditions.Outcome {
+	blockedHere := out.Secret != nil && !out.SecretUnanswered
 	// Whether the credentials are good is the parent's to find out: its next list says so.
-	parents := out.reason == v1alpha1.ReasonParentNotReady
-	if out.err == nil && !blockedHere && !parents {
-		out.plan = s.plan(d)
+	parents := out.Reason == v1alpha1.ReasonParentNotReady
+	if out.Err == nil && !blockedHere && !parents {
+		out.Fingerprint = s.plan(d)
 	}
 	return out
 }

@@ -15,7 +15,6 @@ import (
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -24,8 +23,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/readyourwrites"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -47,13 +49,13 @@ type ChildAccountReconciler struct {
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
 	// Recorder emits events.
-	Recorder EventRecorder
+	Recorder conditions.EventRecorder
 	// Clock is the time; tests set their own.
 	Clock clock.Clock
 	// Installation tells the claims of this installation from others' (--installation-id).
 	Installation string
-	// ConnectionSecrets sees the metadata of connection Secrets, by their label; nil watches none.
-	ConnectionSecrets cache.Cache
+	// ConnectionSecrets has the metadata of connection Secrets; nil watches none.
+	ConnectionSecrets *secrets.Watched
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
 	// Only are the namespaces that are looked after (--namespaces); empty: all.
@@ -63,39 +65,43 @@ type ChildAccountReconciler struct {
 
 	// alarm has a ParentAccount looked at, because its provider does not answer.
 	alarm func(types.NamespacedName)
-	// turnstile has the children of each parent, statuses those of each namespace of which there is only something to say.
-	turnstile, statuses turnstiles
+	// works limits the children of each parent that are worked on at one time, statuses those of each namespace of which only
+	// the status is written.
+	works, statuses *fairqueue.Limiter
 
-	governor  governor
-	ownWrites ownWrites
-	holds     holds
-	passwords passwords
-	// recheck holds the UIDs of resources whose connection Secret must be looked at although nothing of theirs changed.
-	recheck sync.Map
-	// written holds by UID what the connection Secret was last made of.
-	written sync.Map
+	stores
+
 	// gone holds, by namespaced name, the resources that were deleted and are still to be forgotten.
 	gone  sync.Map
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
+const (
+	// childrenPerParent leaves room for the largest common batch, and others beside it.
+	childrenPerParent = 128
+	// childrenPerParentNamespace is how many children all ParentAccounts of one namespace have reconciled: half of the workers.
+	childrenPerParentNamespace = 256
+	// statusesPerNamespace is how many statuses of one namespace are written at one time where the provider need not be asked.
+	statusesPerNamespace = 32
+)
+
 // Reconcile brings one account to what its ChildAccount declares.
 func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	defer r.turnstile.arrived(req)()
-	defer r.statuses.arrived(req)()
+	defer r.works.Arrived(req)()
+	defer r.statuses.Arrived(req)()
 	r.forgetGone(req)
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if r.ownWrites.unseen(child, r.Clock) {
-		return ctrl.Result{RequeueAfter: cachePause}, nil
+	if r.ownWrites.Behind(child.UID, child.ResourceVersion, r.Clock.Now()) {
+		return ctrl.Result{RequeueAfter: readyourwrites.Pause}, nil
 	}
 	result, err := r.reconcile(ctx, newChildScope(child, r.Installation))
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		// Somebody changed or deleted the resource meanwhile: what is newer is looked at again.
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
-		return ctrl.Result{RequeueAfter: soon.min}, nil
+		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
 	}
 	return result, err
 }
@@ -106,26 +112,17 @@ func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (
 	}
 	req := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}
 	if !s.child.DeletionTimestamp.IsZero() {
-		return inTurn(&r.turnstile, s.child.ParentKey(), req, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
+		return r.works.Do(s.child.ParentKey(), req, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
 	}
 	a := r.assess(ctx, s)
 	if a.work {
-		return inTurn(&r.turnstile, s.child.ParentKey(), req, urgency(a.decision) > pacing.Drift, func() (ctrl.Result, error) {
+		return r.works.Do(s.child.ParentKey(), req, urgency(a.decision) > pacing.Drift, func() (ctrl.Result, error) {
 			return r.finish(ctx, s, r.converge(ctx, s, a.decision))
 		})
 	}
-	return inTurn(&r.statuses, types.NamespacedName{Namespace: s.child.Namespace}, req, false, func() (ctrl.Result, error) {
+	return r.statuses.Do(types.NamespacedName{Namespace: s.child.Namespace}, req, false, func() (ctrl.Result, error) {
 		return r.finish(ctx, s, a.outcome)
 	})
-}
-
-// inTurn works on a resource if there is a place for it; otherwise it comes back by itself.
-func inTurn(t *turnstiles, which types.NamespacedName, req ctrl.Request, urgent bool, work func() (ctrl.Result, error)) (ctrl.Result, error) {
-	if !t.enter(which, req, urgent) {
-		return ctrl.Result{}, nil
-	}
-	defer t.leave(which)
-	return work()
 }
 
 // enqueue puts a resource into the queue, behind all that people and the API server ask for unless it is urgent.
@@ -163,12 +160,12 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.
 	if !child.DeletionTimestamp.IsZero() {
 		return true
 	}
-	if r.ownWrites.unseen(child, r.Clock) { // and what the cache has caught up with need not be remembered
+	if r.ownWrites.Behind(child.UID, child.ResourceVersion, r.Clock.Now()) { // and what the cache has caught up with need not be remembered
 		return true
 	}
 	s := newChildScope(child, r.Installation)
 	a := r.assess(ctx, s)
-	if a.work || a.outcome.err != nil {
+	if a.work || a.outcome.Err != nil {
 		return true
 	}
 	r.writeStatus(s, a.outcome)
@@ -179,25 +176,27 @@ func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.
 func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
 	for i := range children {
 		if which(&children[i]) {
-			r.recheck.Store(children[i].UID, true)
+			r.settledSecrets.Recheck(children[i].UID)
 		}
 	}
 }
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.turnstile.places, r.turnstile.together, r.turnstile.wake = placesPerParent, placesOfParents, r.enqueue
-	r.statuses.places, r.statuses.wake = placesPerNamespace, r.enqueue
+	r.stores = newStores(r.wakeStopped)
+	r.works = fairqueue.New(fairqueue.Limits{PerTenant: childrenPerParent, PerNamespace: childrenPerParentNamespace}, r.enqueue)
+	r.statuses = fairqueue.New(fairqueue.Limits{PerTenant: statusesPerNamespace}, r.enqueue)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil
 	}
 	b := ctrl.NewControllerManagedBy(mgr)
 	if r.ConnectionSecrets != nil {
-		b = b.WatchesRawSource(r.connectionSecrets())
+		b = b.WatchesRawSource(r.ConnectionSecrets.Edits(r.resourceOf))
 	}
 	if r.WatchNamespaces {
-		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{}))
+		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			WatchesMetadata(NamespaceMetadata(), r.forgettingNamespaces())
 	}
 	return b.
 		Named("childaccount").

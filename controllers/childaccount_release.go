@@ -16,6 +16,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -42,26 +43,26 @@ func (r *ChildAccountReconciler) release(ctx context.Context, s *childScope) (ct
 	if left := since.Add(longestFarewell).Sub(now); out != nil && left > 0 {
 		return r.keepBack(ctx, s, *out, left)
 	}
-	if s.child.Status.AccountID == "" && r.holds.isClean(s.child.UID) {
+	if s.child.Status.AccountID == "" && r.attempts.Uncreated(s.child.UID) {
 		if err := r.discard(ctx, s); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
 	before := s.child.DeepCopy()
 	controllerutil.RemoveFinalizer(s.child, v1alpha1.Finalizer)
-	r.forget(s)
+	r.forget(s.child.UID)
 	err := r.Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err == nil && out != nil {
 		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete",
-			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.shownID(), out.message)
+			"the account %s (id %s) could not be switched off within an hour and stays as it is: %s", s.child.AccountName(), s.shownID(), out.Message)
 	}
 	return ctrl.Result{}, client.IgnoreNotFound(err)
 }
 
 // keepBack says why the resource is kept back, and looks again before its hour is over.
-func (r *ChildAccountReconciler) keepBack(ctx context.Context, s *childScope, out outcome, left time.Duration) (ctrl.Result, error) {
+func (r *ChildAccountReconciler) keepBack(ctx context.Context, s *childScope, out conditions.Outcome, left time.Duration) (ctrl.Result, error) {
 	if s.silent {
-		return ctrl.Result{RequeueAfter: untilNextLook(soon.max, left)}, nil
+		return ctrl.Result{RequeueAfter: untilNextLook(conditions.SoonAtMost, left)}, nil
 	}
 	result, err := r.finish(ctx, s, out)
 	result.RequeueAfter = untilNextLook(result.RequeueAfter, left)
@@ -70,48 +71,50 @@ func (r *ChildAccountReconciler) keepBack(ctx context.Context, s *childScope, ou
 
 // untilNextLook is how long a resource that is kept back is left alone: not for all the patience that the provider may ask
 // for, since the surroundings may go meanwhile, which nobody tells us, and its hour ends.
-func untilNextLook(pause, left time.Duration) time.Duration { return min(pause, soon.max, left) }
+func untilNextLook(pause, left time.Duration) time.Duration {
+	return min(pause, conditions.SoonAtMost, left)
+}
 
 // farewell switches the account off where deletionPolicy says so; nil means that nothing keeps the resource back.
 // Suspended and observed resources, and those that go with their namespace or with the kind itself, go without a call:
 // nobody has spoken of the account.
-func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *outcome {
+func (r *ChildAccountReconciler) farewell(ctx context.Context, s *childScope) *conditions.Outcome {
 	if !s.child.Deactivates() || s.child.Observes() || s.child.Suspended() || !r.mayHaveAccount(s) {
 		return nil
 	}
 	if goes, err := r.surroundingsGo(ctx, s.child.Namespace); apierrors.IsForbidden(err) {
 		// Not knowing is not "no": a kind that is uninstalled would switch off every account. Nor is it "yes", which would
 		// leave the account on and say nothing. So it waits its hour for the right to look, and then goes as it is.
-		return &outcome{reason: v1alpha1.ReasonDeleting, stuck: true, message: fmt.Sprintf(
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDeleting, Stuck: true, Message: fmt.Sprintf(
 			"the account can't be switched off: %v. Let the operator look (see docs/operations.md), or set deletionPolicy to %s", err, v1alpha1.DeletionRetain)}
 	} else if err != nil {
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: err}
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDeleting, Message: "waiting for the API server", Err: err}
 	} else if goes {
 		return nil
 	}
 	if s.silent { // whoever speaks of it comes first
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: "there is no ParentAccount " + s.child.Spec.ParentRef.Name}
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDeleting, Message: "there is no ParentAccount " + s.child.Spec.ParentRef.Name}
 	}
 	stop, out := r.reach(ctx, s)
 	switch {
 	case forbidden(out):
-		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.shownID(), out.message)
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account (id %s) stays as it is: %s", s.shownID(), out.Message)
 		return nil
 	case s.parent != nil && s.parent.Suspended():
 		return nil
-	case stop && out.err != nil:
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for the API server", err: out.err}
-	case stop && out.reason == "":
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: "waiting for ParentAccount " + s.child.Spec.ParentRef.Name}
+	case stop && out.Err != nil:
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDeleting, Message: "waiting for the API server", Err: out.Err}
+	case stop && out.Reason == "":
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDeleting, Message: "waiting for ParentAccount " + s.child.Spec.ParentRef.Name}
 	case stop:
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, stuck: true}
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDeleting, Message: "the account can't be switched off: " + out.Message, Stuck: true}
 	}
 	return r.deactivate(pacing.WithPriority(ctx, pacing.Edit), s)
 }
 
 // mayHaveAccount says whether the resource has an account, or a try to create one may have made it without its being noted.
 func (r *ChildAccountReconciler) mayHaveAccount(s *childScope) bool {
-	return s.boundID() != "" || s.child.Annotations[v1alpha1.AnnotationCreateIntent] != "" && !r.holds.isClean(s.child.UID)
+	return s.boundID() != "" || s.child.Annotations[v1alpha1.AnnotationCreateIntent] != "" && !r.attempts.Uncreated(s.child.UID)
 }
 
 // shownID is the account's id for people.
@@ -119,15 +122,15 @@ func (s *childScope) shownID() string { return cmp.Or(s.boundID(), "not known") 
 
 // deactivate switches the account off if it is still there, still ours and still on. What failed is not tried again before
 // its time, whatever wakes the resource.
-func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) *outcome {
+func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) *conditions.Outcome {
 	plan := s.plan(account.Decision{Step: account.StepUpdate})
-	if held, ok := r.holds.active(s.child.UID, plan, r.Clock.Now()); ok {
-		out := held.remaining(r.Clock.Now())
+	if held, ok := r.attempts.InBackoff(s.child.UID, plan, r.Clock.Now()); ok {
+		out := held.Remaining(r.Clock.Now())
 		return &out
 	}
 	view, err := s.dir.Look(ctx, s.key())
 	if err != nil {
-		return deleting(plan, childTable.failed(err))
+		return deleting(plan, conditions.Children.Failed(err))
 	}
 	a := view.Account
 	if a == nil || s.schema.IsAnother(*a, s.boundID(), s.child.AccountName()) || s.schema.Deactivated(a.State) {
@@ -142,26 +145,28 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 		return nil
 	}
 	if out := r.strange(ctx, s, *a); out != nil {
-		if out.reason != v1alpha1.ReasonDuplicateResource && out.reason != v1alpha1.ReasonAdoptionRefused {
+		if out.Reason != v1alpha1.ReasonDuplicateResource && out.Reason != v1alpha1.ReasonAdoptionRefused {
 			return deleting(plan, *out)
 		}
-		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account stays as it is: %s", out.message)
+		r.Recorder.Eventf(s.child, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "the account stays as it is: %s", out.Message)
 		return nil
 	}
 	off, ok := s.schema.Deactivation(a.State)
 	if !ok {
 		return nil
 	}
-	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil {
-		return &outcome{reason: v1alpha1.ReasonDeleting, message: cmp.Or(out.message, "many accounts are being deleted: counting them"), brief: out.brief, after: out.after, stuck: out.reason != ""}
+	if out := r.govern(ctx, s, "switched off by deletion", true); out != nil && out.Err != nil {
+		return broken(v1alpha1.ReasonDeleting, out.Err)
+	} else if out != nil {
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDeleting, Message: cmp.Or(out.Message, "many accounts are being deleted: counting them"), Brief: out.Brief, After: out.After, Stuck: out.Reason != ""}
 	}
 	if err := r.noteDeactivation(ctx, s); err != nil {
 		return broken(v1alpha1.ReasonDeleting, err)
 	}
 	err = s.dir.Update(ctx, r.writeTo(s, a.ID), []account.Change{off})
-	r.governor.tried(s, err)
+	r.guard.Done(s.child.UID, refused(err))
 	if err != nil {
-		return deleting(plan, childTable.failed(err))
+		return deleting(plan, conditions.Children.Failed(err))
 	}
 	r.Recorder.Eventf(s.child, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
 	return nil
@@ -169,27 +174,27 @@ func (r *ChildAccountReconciler) deactivate(ctx context.Context, s *childScope) 
 
 // strange says why a resource that is bound to no account has no say in one with its claim; nil where it has. The claim
 // proves as little here as where an account is taken.
-func (r *ChildAccountReconciler) strange(ctx context.Context, s *childScope, a account.Account) *outcome {
+func (r *ChildAccountReconciler) strange(ctx context.Context, s *childScope, a account.Account) *conditions.Outcome {
 	if s.boundID() != "" {
 		return nil
 	}
 	if out := r.duplicate(ctx, s, account.Decision{Step: account.StepUpdate, Account: &a}); out != nil {
 		return out
 	}
-	if out := r.readPassword(ctx, s); out != nil && out.err != nil { // without one the connection Secret may prove it
+	if out := r.readPassword(ctx, s); out != nil && out.Err != nil { // without one the connection Secret may prove it
 		return out
 	}
 	return r.unproven(ctx, s, a)
 }
 
 // deleting is the outcome of a try to switch the account off that ended like this.
-func deleting(plan string, out outcome) *outcome {
-	if out.err != nil {
-		return broken(v1alpha1.ReasonDeleting, out.err)
+func deleting(plan string, out conditions.Outcome) *conditions.Outcome {
+	if out.Err != nil {
+		return broken(v1alpha1.ReasonDeleting, out.Err)
 	}
-	return &outcome{
-		reason: v1alpha1.ReasonDeleting, message: "the account can't be switched off: " + out.message, after: out.after,
-		stuck: childTable.row(out.reason).stalled, plan: plan,
+	return &conditions.Outcome{
+		Reason: v1alpha1.ReasonDeleting, Message: "the account can't be switched off: " + out.Message, After: out.After,
+		Stuck: conditions.Children.Row(out.Reason).Stalled(), Fingerprint: plan,
 	}
 }
 

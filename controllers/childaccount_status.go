@@ -15,6 +15,8 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/metrics"
 )
 
@@ -22,19 +24,19 @@ import (
 const longestObserved = 1024
 
 // finish writes the status, once and only if something changed, tells what happened, and says when to come back.
-func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out outcome) (ctrl.Result, error) {
+func (r *ChildAccountReconciler) finish(ctx context.Context, s *childScope, out conditions.Outcome) (ctrl.Result, error) {
 	r.writeStatus(s, out)
-	pause := r.remember(s, out)
+	pause := r.attempts.Record(s.child.UID, conditions.Children, out, s.was.Conditions, s.child.Status.Conditions, r.Clock.Now())
 	r.tell(ctx, s)
 	r.raiseAlarm(s)
 	if err := r.patchStatus(ctx, s); err != nil {
 		return ctrl.Result{}, err
 	}
-	childTable.announce(r.Recorder, s.child, s.was.Conditions, out)
-	if out.err != nil {
-		return ctrl.Result{}, out.err
+	conditions.Children.EmitEvent(r.Recorder, s.child, s.was.Conditions, out)
+	if out.Err != nil {
+		return ctrl.Result{}, out.Err
 	}
-	return ctrl.Result{RequeueAfter: childTable.requeue(out, pause)}, nil
+	return ctrl.Result{RequeueAfter: conditions.Children.Requeue(out, pause)}, nil
 }
 
 // raiseAlarm tells the parent that its provider does not answer, where it has not found out by itself.
@@ -48,20 +50,20 @@ func (r *ChildAccountReconciler) raiseAlarm(s *childScope) {
 }
 
 // writeStatus computes the whole status from what happened. It is pure but for the clock.
-func (r *ChildAccountReconciler) writeStatus(s *childScope, out outcome) {
-	if out.reason == "" {
+func (r *ChildAccountReconciler) writeStatus(s *childScope, out conditions.Outcome) {
+	if out.Reason == "" {
 		return
 	}
 	st := &s.child.Status
-	out.pastGrace = childTable.row(out.reason).reconciling && r.pastGrace(s)
+	out.PastGrace = conditions.Children.Row(out.Reason).Reconciling() && r.pastGrace(s)
 	st.ObservedGeneration = s.child.Generation
-	if !childTable.row(out.reason).reconciling {
+	if !conditions.Children.Row(out.Reason).Reconciling() {
 		st.LastHandledReconcileAt = s.requested()
 	}
-	childTable.write(&st.Conditions, s.child.Generation, out, r.Clock.Now())
-	if out.secret != nil {
+	conditions.Children.Write(&st.Conditions, s.child.Generation, out, r.Clock.Now())
+	if out.Secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
-			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.secret.status, Reason: out.secret.reason, Message: out.secret.message,
+			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: out.Secret.Message,
 			ObservedGeneration: s.child.Generation, LastTransitionTime: metav1.NewTime(r.Clock.Now()),
 		})
 	}
@@ -75,29 +77,16 @@ func (r *ChildAccountReconciler) pastGrace(s *childScope) bool {
 	}
 	now := r.Clock.Now()
 	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionReconciling)
-	return stale(s.parent, s.dir, now) || c != nil && tooLong(s.parent, c.LastTransitionTime.Time, now)
+	return stale(s.parent, s.dir, now) || c != nil && conditions.Expired(s.parent.ResyncInterval(), c.LastTransitionTime.Time, now)
 }
 
-// remember puts a try in vain on hold, drops the hold when there was none, and says when to come back.
-func (r *ChildAccountReconciler) remember(s *childScope, out outcome) time.Duration {
-	now := r.Clock.Now()
-	since := r.holds.since(s.child.UID, out.plan, now)
-	if since.IsZero() && hadReason(s.was.Conditions, childTable.second, out.reason) { // a restart: the conditions remember
-		since = troubledSince(s.child.Status.Conditions, now)
-	} else if since.IsZero() {
-		since = now
+// stale says whether what was last seen of a parent's accounts is too old to be believed. dir is nil where there is none.
+func stale(p *v1alpha1.ParentAccount, dir *directory.Parent, now time.Time) bool {
+	var listed time.Time
+	if dir != nil {
+		listed = dir.Listings().AskedAt
 	}
-	pause := childTable.pause(out, since, now)
-	switch {
-	case out.held, out.reason == "":
-	case out.plan == "":
-		r.holds.drop(s.child.UID)
-	case pause == 0:
-		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out, since: since})
-	default:
-		r.holds.put(s.child.UID, hold{plan: out.plan, outcome: out, since: since, until: now.Add(pause)})
-	}
-	return pause
+	return conditions.Stale(listed, p.Status.Conditions, p.ResyncInterval(), now)
 }
 
 func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope) error {
@@ -110,7 +99,7 @@ func (r *ChildAccountReconciler) patchStatus(ctx context.Context, s *childScope)
 	defer cancel()
 	err := r.Status().Patch(ctx, s.child, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err == nil {
-		r.ownWrites.note(s.child, r.Clock)
+		r.ownWrites.Note(s.child.UID, s.child.ResourceVersion, r.Clock.Now())
 	}
 	return err
 }
@@ -179,11 +168,6 @@ func (r *ChildAccountReconciler) tell(ctx context.Context, s *childScope) {
 	if s.created || len(s.written) > 0 {
 		log.FromContext(ctx).Info("account written", "accountID", s.child.Status.AccountID, "created", s.created, "updated", account.FieldNames(s.written))
 	}
-}
-
-func hadReason(conditions []metav1.Condition, kind, reason string) bool {
-	c := meta.FindStatusCondition(conditions, kind)
-	return c != nil && c.Reason == reason
 }
 
 // observe notes what the provider shows of the account.

@@ -8,6 +8,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 )
 
 // indexAccountName finds the ChildAccounts of all namespaces that declare an account name.
@@ -16,13 +17,13 @@ const indexAccountName = "accountName"
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
 // holds it wins, then the one that the account's claim names, then the older, then the one with the lesser namespace and name.
 // A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody.
-func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d account.Decision) *outcome {
+func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d account.Decision) *conditions.Outcome {
 	if d.Step == account.StepWait || s.child.Observes() {
 		return nil
 	}
 	var others v1alpha1.ChildAccountList
 	if err := r.List(ctx, &others, client.MatchingFields{indexAccountName: s.child.AccountName()}, client.UnsafeDisableDeepCopy); err != nil {
-		return &outcome{err: err}
+		return &conditions.Outcome{Err: err}
 	}
 	if len(others.Items) < 2 {
 		return nil
@@ -31,19 +32,23 @@ func (r *ChildAccountReconciler) duplicate(ctx context.Context, s *childScope, d
 	if a := s.dir.Observe(s.key()).Account; a != nil {
 		holder, _ = a.Claim()
 	}
-	holds := func(c *v1alpha1.ChildAccount) bool {
-		return holder == account.Claim{Installation: r.Installation, Namespace: c.Namespace, Name: c.Name}
+	claimant := func(c *v1alpha1.ChildAccount) account.Claimant {
+		return account.Claimant{
+			Bound: c.Status.Origin != "", Created: c.CreationTimestamp.Time, Namespace: c.Namespace, Name: c.Name,
+			Claimed: holder == account.Claim{Installation: r.Installation, Namespace: c.Namespace, Name: c.Name},
+		}
 	}
 	for i := range others.Items {
 		other := &others.Items[i]
-		idle := other.Status.Origin == "" && (other.Observes() || other.Suspended() && !holds(other)) // who once had it, has it
-		if other.UID == s.child.UID || idle || !precedes(other, s.child, holds) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
+		rival := claimant(other)
+		idle := !rival.Bound && (other.Observes() || other.Suspended() && !rival.Claimed) // who once had it, has it
+		if other.UID == s.child.UID || idle || !rival.Precedes(claimant(s.child)) || r.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		if !s.mayHear(other.Namespace) {
-			return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf("account %s belongs to another ChildAccount", s.child.AccountName())}
+			return &conditions.Outcome{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s belongs to another ChildAccount", s.child.AccountName())}
 		}
-		return &outcome{reason: v1alpha1.ReasonDuplicateResource, message: fmt.Sprintf(
+		return &conditions.Outcome{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf(
 			"account %s belongs to ChildAccount %s/%s: one of the two must go", s.child.AccountName(), other.Namespace, other.Name)}
 	}
 	return nil
@@ -59,18 +64,4 @@ func (r *ChildAccountReconciler) parentAccountOf(ctx context.Context, c *v1alpha
 		return dir.AccountID
 	}
 	return ""
-}
-
-// precedes says whether a has the better right to the account that both declare.
-func precedes(a, b *v1alpha1.ChildAccount, holds func(*v1alpha1.ChildAccount) bool) bool {
-	if boundA, boundB := a.Status.Origin != "", b.Status.Origin != ""; boundA != boundB {
-		return boundA
-	}
-	if holdsA, holdsB := holds(a), holds(b); a.Status.Origin == "" && holdsA != holdsB {
-		return holdsA
-	}
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.Namespace+"/"+a.Name < b.Namespace+"/"+b.Name
 }

@@ -18,8 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/controllers"
 	"cpaas.dev/child-account-operator/internal/cli"
+	"cpaas.dev/child-account-operator/internal/conditions"
 )
 
 // longName is a name of a resource that is as long as can be, with room for that of its connection Secret.
@@ -110,7 +110,7 @@ var _ = Describe("An event", func() {
 		recording, stop := context.WithCancel(context.Background())
 		DeferCleanup(stop)
 		Expect(broadcaster.StartRecordingToSinkWithContext(recording)).To(Succeed())
-		recorder := controllers.NewEventRecorder(broadcaster.NewRecorder(cli.NewScheme(), "child-account-operator"))
+		recorder := conditions.NewEventRecorder(broadcaster.NewRecorder(cli.NewScheme(), "child-account-operator"))
 
 		about := w.child(longName("about"))
 		recorder.Eventf(about, nil, corev1.EventTypeWarning, text, text, "%s", text)

@@ -1,39 +1,34 @@
 package controllers
 
-import "cpaas.dev/child-account-operator/api/v1alpha1"
+import (
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/conditions"
+)
 
-// settled is what a resource's password is settled by.
-func settled(r *ChildAccountReconciler, c *v1alpha1.ChildAccount) *childScope {
-	s := newChildScope(c, r.Installation)
-	s.passwordMark = "mark"
-	return s
+// changeOf is a change that is one too many.
+func changeOf(c *v1alpha1.ChildAccount) changeguard.Change {
+	return changeguard.Change{Parent: changeguard.Parent{Key: c.ParentKey()}, Namespace: changeguard.Namespace{Name: c.Namespace}, UID: c.UID, Name: c.Name}
 }
 
 // Remember has something remembered of a resource wherever anything is.
 func (r *ChildAccountReconciler) Remember(c *v1alpha1.ChildAccount) {
-	r.holds.put(c.UID, hold{})
-	r.holds.setClean(c.UID, true)
-	r.ownWrites.note(c, r.Clock)
-	r.recheck.Store(c.UID, true)
-	r.written.Store(c.UID, "mark")
-	r.passwords.settle(settled(r, c))
-	r.governor.mu.Lock()
-	defer r.governor.mu.Unlock()
-	r.governor.group(groupKey{c.ParentKey(), c.Namespace}).stopped[c.UID] = intent{}
+	r.attempts.Record(c.UID, conditions.Children, conditions.Outcome{Reason: v1alpha1.ReasonRejected, Fingerprint: "attempt"}, nil, nil, r.Clock.Now())
+	r.attempts.SetUncreated(c.UID, true)
+	r.ownWrites.Note(c.UID, c.ResourceVersion, r.Clock.Now())
+	r.settledSecrets.Recheck(c.UID)
+	r.settledSecrets.Set(c.UID, "mark")
+	r.passwords.Set(c.UID, "id", "mark")
+	r.guard.Admit(changeOf(c), r.Clock.Now())
 }
 
 // Remembered says where something is remembered of a resource.
 func (r *ChildAccountReconciler) Remembered(c *v1alpha1.ChildAccount) (in []string) {
-	_, held := r.holds.active(c.UID, "", r.Clock.Now())
-	_, own := r.ownWrites.m.Load(c.UID)
-	_, recheck := r.recheck.Load(c.UID)
-	_, written := r.written.Load(c.UID)
-	r.governor.mu.Lock()
-	defer r.governor.mu.Unlock()
-	_, stopped := r.governor.group(groupKey{c.ParentKey(), c.Namespace}).stopped[c.UID]
+	_, held := r.attempts.InBackoff(c.UID, "attempt", r.Clock.Now())
+	_, written := r.settledSecrets.MadeOf(c.UID)
 	for where, is := range map[string]bool{
-		"holds": held, "clean": r.holds.isClean(c.UID), "own writes": own, "recheck": recheck, "written": written,
-		"passwords": r.passwords.has(settled(r, c)), "stopped": stopped,
+		"failed attempt": held, "uncreated": r.attempts.Uncreated(c.UID), "own writes": r.ownWrites.Remembers(c.UID), "recheck": r.settledSecrets.NeedsRecheck(c.UID), "written": written,
+		"passwords": r.passwords.Has(c.UID, "id", "mark"), "stopped": r.guard.Remembers(c.UID),
 	} {
 		if is {
 			in = append(in, where)

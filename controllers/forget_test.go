@@ -15,6 +15,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/controllers"
 	"cpaas.dev/child-account-operator/internal/cli"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 )
 
@@ -30,7 +31,7 @@ var _ = Describe("A resource that goes without being let go", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(controllers.Index(ctx, mgr.GetFieldIndexer())).To(Succeed())
 		r := &controllers.ChildAccountReconciler{
-			Client: mgr.GetClient(), Parents: &directory.Registry{}, Recorder: controllers.NewEventRecorder(mgr.GetEventRecorder("spec")), Clock: clock.RealClock{}, Concurrency: 1,
+			Client: mgr.GetClient(), Parents: &directory.Registry{}, Recorder: conditions.NewEventRecorder(mgr.GetEventRecorder("spec")), Clock: clock.RealClock{}, Concurrency: 1,
 		}
 		Expect(r.SetupWithManager(mgr)).To(Succeed())
 		running, stop := context.WithCancel(context.Background())
@@ -50,7 +51,7 @@ var _ = Describe("A resource that goes without being let go", func() {
 		for _, one := range []*v1alpha1.ChildAccount{c, stays} {
 			Eventually(state(ctx, one)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
 			r.Remember(one)
-			Expect(r.Remembered(one)).To(ConsistOf("holds", "clean", "own writes", "recheck", "written", "passwords", "stopped"))
+			Expect(r.Remembered(one)).To(ConsistOf("failed attempt", "uncreated", "own writes", "recheck", "written", "passwords", "stopped"))
 		}
 		Expect(k8s.Delete(ctx, c)).To(Succeed())
 		Eventually(func() []string { return r.Remembered(c) }).Should(BeEmpty())

@@ -17,7 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/controllers"
+	"cpaas.dev/child-account-operator/internal/argocd"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 const (
@@ -127,12 +128,12 @@ var _ = Describe("Applied from Git", func() {
 
 		By("each manager with its own fields, and none of the spec for the operator")
 		Expect(ownersOf(ctx, c, "spec")).To(Equal(map[string][]string{argoCD: {"email", "location", "parentRef"}, flux: {"notifications"}}))
-		Expect(ownersOf(ctx, c, "metadata")).To(Equal(map[string][]string{controllers.FieldManager: {"annotations", "finalizers"}}))
+		Expect(ownersOf(ctx, c, "metadata")).To(Equal(map[string][]string{secrets.FieldManager: {"annotations", "finalizers"}}))
 		Expect(ownersOf(ctx, c, "status")).To(HaveLen(1))
-		Expect(ownersOf(ctx, w.parentAccount(), "spec")).NotTo(HaveKey(controllers.FieldManager))
+		Expect(ownersOf(ctx, w.parentAccount(), "spec")).NotTo(HaveKey(secrets.FieldManager))
 		err := applyAs(ctx, flux, manifest("ChildAccount", w.ns, "acme-gitops", `{"notifications":{"news":true},"email":"other@acme.example"}`))
 		Expect(apierrors.IsConflict(err)).To(BeTrue(), "%v", err)
-		Expect(err).To(MatchError(And(ContainSubstring(argoCD), Not(ContainSubstring(controllers.FieldManager)))))
+		Expect(err).To(MatchError(And(ContainSubstring(argoCD), Not(ContainSubstring(secrets.FieldManager)))))
 
 		By("a field that leaves Git leaves the spec, and is not managed any more")
 		Expect(applyAs(ctx, argoCD, manifest("ChildAccount", w.ns, "acme-gitops", `{"parentRef":{"name":"acme"},"email":"gitops@acme.example"}`))).To(Succeed())
@@ -188,7 +189,7 @@ var _ = Describe("Applied from Git", func() {
 		w.applyParent(ctx)
 		git := manifest("ChildAccount", w.ns, "acme-argo", `{"parentRef":{"name":"acme"},"email":"argo@acme.example"}`)
 		Expect(applyAs(ctx, argoCD, git)).To(Succeed())
-		all, err := controllers.ReadArgoCM()
+		all, err := argocd.Read("../config/argocd/argocd-cm.yaml")
 		Expect(err).NotTo(HaveOccurred())
 		argo := all["ChildAccount"]
 		health := func() string {

@@ -9,8 +9,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
@@ -230,4 +232,52 @@ var _ = Describe("maxDeactivationsPerHour", func() {
 		w.start(ctx)
 		Eventually(state(ctx, all[2])).Should(BeReadyAs(v1alpha1.ReasonDeactivated))
 	})
+
+	It("starts anew in a recreated namespace, in the same process and after a restart", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		p := w.applyParent(ctx, sharing(fromAll), allowingTwoDeactivations)
+		w.start(ctx)
+		t := w.tenant(ctx, nil)
+		use := func(kind string) {
+			GinkgoHelper()
+			for i := range 3 {
+				c := t.apply(ctx, fmt.Sprint("acme-", kind, i))
+				Eventually(state(ctx, c)).Should(BeAvailable())
+				edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(false) })
+				if i < 2 {
+					Eventually(state(ctx, c)).Should(BeReadyAs(v1alpha1.ReasonDeactivated))
+				} else {
+					Eventually(state(ctx, c)).Should(awaitingApproval())
+				}
+			}
+		}
+		use("first")
+		w.recreate(ctx, t.ns, p)
+		use("second")
+		w.recreate(ctx, t.ns, p)
+		w.stop()
+		w.start(ctx)
+		use("third")
+	})
 })
+
+// recreate deletes a namespace with its ChildAccounts and creates it again, later than the last deactivation.
+func (w *world) recreate(ctx context.Context, name string, p *v1alpha1.ParentAccount) {
+	GinkgoHelper()
+	var children v1alpha1.ChildAccountList
+	Expect(k8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(name))).To(Succeed())
+	Eventually(func() []v1alpha1.ChildAccount {
+		Expect(k8s.List(ctx, &children, client.InNamespace(name))).To(Succeed())
+		return children.Items
+	}).Should(BeEmpty())
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	Expect(k8s.Delete(ctx, ns)).To(Succeed())
+	Expect(k8s.Get(ctx, client.ObjectKeyFromObject(ns), ns)).To(Succeed())
+	ns.Spec.Finalizers = nil
+	Expect(k8s.SubResource("finalize").Update(ctx, ns)).To(Succeed())
+	Eventually(func() error { return k8s.Get(ctx, client.ObjectKeyFromObject(ns), ns) }).Should(beNotFound())
+	Expect(k8s.Get(ctx, clientKey(p), p)).To(Succeed())
+	last := p.Status.Deactivations[len(p.Status.Deactivations)-1].Time.Time
+	Eventually(time.Now).Should(BeTemporally(">=", last.Add(time.Second)))
+	Expect(k8s.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})).To(Succeed())
+}

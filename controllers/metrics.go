@@ -12,6 +12,7 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/metrics"
 )
@@ -59,13 +60,13 @@ func (g *Gauges) collect(put func(d metrics.Definition, value float64, labels ..
 	var parents v1alpha1.ParentAccountList
 	if g.Cache.List(ctx, &parents, client.UnsafeDisableDeepCopy) == nil {
 		for i := range parents.Items {
-			resources[stateOf("ParentAccount", parentTable, parents.Items[i].Status.Conditions)]++
+			resources[stateOf("ParentAccount", conditions.Parents, parents.Items[i].Status.Conditions)]++
 		}
 	}
 	var children v1alpha1.ChildAccountList
 	if g.Cache.List(ctx, &children, client.UnsafeDisableDeepCopy) == nil {
 		for i := range children.Items {
-			resources[stateOf("ChildAccount", childTable, children.Items[i].Status.Conditions)]++
+			resources[stateOf("ChildAccount", conditions.Children, children.Items[i].Status.Conditions)]++
 			for _, d := range children.Items[i].Status.Drift {
 				drift[d.Field]++
 			}
@@ -95,12 +96,12 @@ func (g *Gauges) collectParents(put func(d metrics.Definition, value float64, la
 }
 
 // stateOf is the kind, the status of the Ready condition, and the reason of the one beside it, which is always the last.
-func stateOf(kind string, t table, conditions []metav1.Condition) [3]string {
+func stateOf(kind string, t conditions.Table, conditions []metav1.Condition) [3]string {
 	of := [3]string{kind}
 	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c != nil {
 		of[1] = string(c.Status)
 	}
-	if c := meta.FindStatusCondition(conditions, t.second); c != nil {
+	if c := meta.FindStatusCondition(conditions, t.Second()); c != nil {
 		of[2] = c.Reason
 	}
 	return of

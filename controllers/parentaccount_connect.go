@@ -11,6 +11,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider"
@@ -20,13 +21,13 @@ import (
 
 // connection returns the parent's directory, connected with the present credentials, or with former ones where those can't
 // be used. Where neither can the parent is taken out of the registry, so that nothing more is written.
-func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *conditions.Outcome) {
 	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
 	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
-		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonEndpointNotAllowed, message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", c.Endpoint)})
+		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", c.Endpoint)})
 	}
 	if _, err := trust.Parse(c.CABundle); err != nil {
-		return nil, r.unusable(s, outcome{reason: v1alpha1.ReasonCABundleInvalid, message: "spec.voximplant.caBundle " + err.Error()})
+		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonCABundleInvalid, Message: "spec.voximplant.caBundle " + err.Error()})
 	}
 	dir, out := r.present(ctx, s, &c)
 	if out != nil {
@@ -39,12 +40,12 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 }
 
 // present is the connection with the present credentials: the one that there is, or a new one.
-func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *provider.Connection) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *provider.Connection) (*directory.Parent, *conditions.Outcome) {
 	err := r.material(ctx, s.parent, c)
 	if p, ok := errorAs[*secrets.Problem](err); ok {
-		return nil, &outcome{reason: p.Reason, message: p.Message}
+		return nil, &conditions.Outcome{Reason: p.Reason, Message: p.Message}
 	} else if err != nil {
-		return nil, &outcome{err: err}
+		return nil, &conditions.Outcome{Err: err}
 	}
 	dir := r.Parents.Get(s.key())
 	if dir != nil && dir.Connection == c.Fingerprint() {
@@ -74,15 +75,15 @@ func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.Pare
 }
 
 // refusedBefore is why the very connection did not come about, as long as it is not time to try again.
-func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.Parent, c provider.Connection) *outcome {
+func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.Parent, c provider.Connection) *conditions.Outcome {
 	if old == nil || old.Refused == nil || old.Refused.Connection != c.Fingerprint() || old.Requested != s.requested() {
 		return nil
 	}
 	out := r.failed(s, old.Refused.Err)
-	since := troubledSince(s.was.Conditions, old.Refused.At)
-	out.after = old.Refused.At.Add(parentTable.pause(out, since, old.Refused.At)).Sub(r.Clock.Now())
-	out.held = true
-	if out.after <= 0 {
+	since := conditions.TroubledSince(s.was.Conditions, old.Refused.At)
+	out.After = old.Refused.At.Add(conditions.Parents.Pause(out, since, old.Refused.At)).Sub(r.Clock.Now())
+	out.InBackoff = true
+	if out.After <= 0 {
 		return nil
 	}
 	return &out
@@ -90,13 +91,13 @@ func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.P
 
 // connect makes a new connection, asks whose it is before anything else is done with it, and has it take the old one's place
 // where that leads to the same account.
-func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c provider.Connection, old *directory.Parent) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c provider.Connection, old *directory.Parent) (*directory.Parent, *conditions.Outcome) {
 	own := pacing.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
 	gate := pacing.NewGate(own)
 	c.Gate = gate
 	remote, err := r.Providers.Connect(s.parent.Provider(), c)
 	if err != nil {
-		return nil, &outcome{reason: v1alpha1.ReasonSecretInvalid, message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)}
+		return nil, &conditions.Outcome{Reason: v1alpha1.ReasonSecretInvalid, Message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)}
 	}
 	dir := &directory.Parent{
 		Budget: own, Endpoint: c.Endpoint, Requested: s.requested(),
@@ -117,7 +118,7 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 
 // lacksKey says whether the account was there before and its API key is not known, for which nobody asks again by himself.
 func lacksKey(c *v1alpha1.ChildAccount) bool {
-	return hadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted)
+	return conditions.HadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted)
 }
 
 // introduce asks whose the connection is, and has it share that account's budget. In the place of another connection to the
@@ -146,16 +147,16 @@ func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope,
 
 // former is the older connection of this process that goes on where the present credentials can't be used: whoever mistypes
 // them is not locked out. Credentials that were taken away, and a change of where the connection leads, leave none.
-func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, out outcome) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, out conditions.Outcome) (*directory.Parent, *conditions.Outcome) {
 	old := r.Parents.Get(s.key())
-	takenAway := out.reason == v1alpha1.ReasonSecretMissing || out.reason == v1alpha1.ReasonSecretNotLabelled
+	takenAway := out.Reason == v1alpha1.ReasonSecretMissing || out.Reason == v1alpha1.ReasonSecretNotLabelled
 	switch {
-	case out.err != nil:
+	case out.Err != nil:
 		return nil, &out
 	case old != nil && old.Target == c.TargetFor(string(s.parent.UID)) && !takenAway:
 		s.refused = &out
 		return old, nil
-	case parentTable.row(out.reason).stalled:
+	case conditions.Parents.Row(out.Reason).Stalled():
 		return nil, r.unusable(s, out)
 	}
 	return nil, &out
@@ -163,25 +164,25 @@ func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, 
 
 // overlapping is the outcome where former credentials go on: they read the list as ever, which ended as resynced, and the
 // present ones are tried again in their own time.
-func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced outcome) outcome {
+func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced conditions.Outcome) conditions.Outcome {
 	out := *s.refused
-	switch v := parentTable.row(resynced.reason); {
-	case v.stalled:
-		out.message += "; the former credentials are of no use either: " + resynced.message
-	case v.second == no:
-		out.message += "; the former credentials go on until the operator restarts, which have their own trouble: " + resynced.message
+	switch v := conditions.Parents.Row(resynced.Reason); {
+	case v.Stalled():
+		out.Message += "; the former credentials are of no use either: " + resynced.Message
+	case v.Unsynced():
+		out.Message += "; the former credentials go on until the operator restarts, which have their own trouble: " + resynced.Message
 	default:
-		out.message += "; the former credentials go on until the operator restarts"
+		out.Message += "; the former credentials go on until the operator restarts"
 	}
 	now := r.Clock.Now()
-	since := troubledSince(s.was.Conditions, now)
-	out.after = min(parentTable.pause(out, since, now), parentTable.pause(resynced, since, now))
-	out.held = true
+	since := conditions.TroubledSince(s.was.Conditions, now)
+	out.After = min(conditions.Parents.Pause(out, since, now), conditions.Parents.Pause(resynced, since, now))
+	out.InBackoff = true
 	return out
 }
 
 // enter makes sure that the connection leads to the same account as ever, and makes it known.
-func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (*directory.Parent, *outcome) {
+func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (*directory.Parent, *conditions.Outcome) {
 	host := hostOf(dir.Endpoint)
 	if out := r.changed(s, dir.AccountID, host); out != nil {
 		return nil, r.unusable(s, *out)
@@ -211,18 +212,18 @@ func hostOf(endpoint string) string {
 func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.UID, p.Generation) }
 
 // changed stops everything where the credentials or the endpoint lead to another account than before, unless accepted.
-func (r *ParentAccountReconciler) changed(s *parentScope, id, host string) *outcome {
+func (r *ParentAccountReconciler) changed(s *parentScope, id, host string) *conditions.Outcome {
 	st := s.parent.Status
 	same := (st.AccountID == "" || st.AccountID == id) && (st.EndpointHost == "" || st.EndpointHost == host)
 	if same || s.parent.Annotations[v1alpha1.AnnotationAcceptParent] == id {
 		return nil
 	}
-	return &outcome{reason: v1alpha1.ReasonParentChanged, message: fmt.Sprintf(
+	return &conditions.Outcome{Reason: v1alpha1.ReasonParentChanged, Message: fmt.Sprintf(
 		"this was account %s at %s, the credentials and the endpoint lead to account %s at %s: restore them, or accept with the annotation %s: %q",
 		st.AccountID, st.EndpointHost, id, host, v1alpha1.AnnotationAcceptParent, id)}
 }
 
-func (r *ParentAccountReconciler) unusable(s *parentScope, out outcome) *outcome {
+func (r *ParentAccountReconciler) unusable(s *parentScope, out conditions.Outcome) *conditions.Outcome {
 	r.Parents.Put(s.key(), nil)
 	return &out
 }

@@ -16,7 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -38,7 +40,7 @@ type ParentAccountReconciler struct {
 	// AllowedEndpoints are the addresses that may be talked to (--allowed-endpoints).
 	AllowedEndpoints []string
 	// Recorder emits events.
-	Recorder EventRecorder
+	Recorder conditions.EventRecorder
 	// Clock is the time; tests set their own.
 	Clock clock.Clock
 	// Concurrency is how many ParentAccounts are reconciled at one time.
@@ -46,12 +48,15 @@ type ParentAccountReconciler struct {
 
 	// began is when this process first looked at any.
 	began moment
-	// turnstile has the ParentAccounts of each namespace.
-	turnstile turnstiles
-	queue     atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
+	// works limits the ParentAccounts of each namespace that are worked on at one time.
+	works *fairqueue.Limiter
+	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
-// look wakes a ParentAccount whose children find that the provider does not answer, or for which there is a place.
+// parentsPerNamespace is how many ParentAccounts of one namespace are reconciled at one time: a quarter of the workers.
+const parentsPerNamespace = 8
+
+// look wakes a ParentAccount whose children find that the provider does not answer, or for which a slot is free.
 func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
 	if queue := r.queue.Load(); queue != nil {
 		(*queue).Add(ctrl.Request{NamespacedName: parent})
@@ -65,7 +70,7 @@ type parentScope struct {
 	// children are the ChildAccounts that refer to it, shared with the cache: they must not be changed.
 	children v1alpha1.ChildAccountList
 	// refused is why the present credentials can't be used, where former ones go on meanwhile.
-	refused *outcome
+	refused *conditions.Outcome
 	// asked is set where the provider was asked for something, whether it answered or not.
 	asked bool
 }
@@ -79,11 +84,12 @@ func (s *parentScope) requested() string {
 
 // Reconcile connects to one parent account and reads its list when it is time to.
 func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	defer r.turnstile.arrived(req)()
+	defer r.works.Arrived(req)()
 	parent := &v1alpha1.ParentAccount{}
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Parents.Put(req.NamespacedName, nil)
+			r.Children.guard.ForgetParent(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -92,22 +98,22 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		return ctrl.Result{}, nil
 	}
 	edited := parent.Status.ObservedGeneration != parent.Generation
-	return inTurn(&r.turnstile, types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
+	return r.works.Do(types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
 		s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
 		return r.finish(ctx, s, r.reconcile(ctx, s))
 	})
 }
 
-func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) outcome {
+func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) conditions.Outcome {
 	if s.parent.Suspended() {
 		r.Parents.Put(s.key(), nil) // whoever goes on looks at the provider first
-		return outcome{reason: v1alpha1.ReasonSuspended, message: "spec.suspend is true"}
+		return conditions.Outcome{Reason: v1alpha1.ReasonSuspended, Message: "spec.suspend is true"}
 	}
 	if out := checkSelector(s.parent); out != nil {
 		return *r.unusable(s, *out)
 	}
 	if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
-		return outcome{err: err}
+		return conditions.Outcome{Err: err}
 	}
 	dir, failed := r.connection(ctx, s)
 	if failed != nil {
@@ -121,20 +127,20 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 }
 
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
-func (r *ParentAccountReconciler) failed(s *parentScope, err error) outcome {
-	out := parentTable.failed(err)
-	out.pastGrace = stale(s.parent, r.Parents.Get(s.key()), r.Clock.Now())
+func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.Outcome {
+	out := conditions.Parents.Failed(err)
+	out.PastGrace = stale(s.parent, r.Parents.Get(s.key()), r.Clock.Now())
 	return out
 }
 
 // finish writes the status, once and only if something changed, wakes the children, and says when to come back.
-func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, out outcome) (ctrl.Result, error) {
-	if out.err != nil {
-		return ctrl.Result{}, out.err
+func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, out conditions.Outcome) (ctrl.Result, error) {
+	if out.Err != nil {
+		return ctrl.Result{}, out.Err
 	}
 	st := &s.parent.Status
 	st.ObservedGeneration = s.parent.Generation
-	parentTable.write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
+	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
 		before.Status = s.was
@@ -142,11 +148,11 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 			return r.overtaken(ctx, s, err)
 		}
 	}
-	parentTable.announce(r.Recorder, s.parent, s.was.Conditions, out)
+	conditions.Parents.EmitEvent(r.Recorder, s.parent, s.was.Conditions, out)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
-	pause := parentTable.pause(out, r.troubledSince(out, st.Conditions, now), now)
-	return ctrl.Result{RequeueAfter: parentTable.requeue(out, pause)}, nil
+	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)
+	return ctrl.Result{RequeueAfter: conditions.Parents.Requeue(out, pause)}, nil
 }
 
 // overtaken is the end of a reconcile whose status somebody else changed meanwhile. Its list is not lost.
@@ -154,7 +160,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 	r.wake(ctx, s)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
-		return ctrl.Result{RequeueAfter: soon.min}, nil
+		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
 	}
 	return ctrl.Result{}, err
 }
@@ -170,7 +176,7 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Children.alarm = r.look
-	r.turnstile.places, r.turnstile.wake = parentsPerNamespace, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) }
+	r.works = fairqueue.New(fairqueue.Limits{PerTenant: parentsPerNamespace}, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) })
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil

@@ -10,11 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 )
 
 // resync reads the whole list if it is time to.
-func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) outcome {
+func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) conditions.Outcome {
 	wait := r.untilResync(s, dir.Listings())
 	if down, probe := dir.Budget.Unavailable(); down && dir.Listings().Err == nil {
 		wait = 0 // the children's calls have no answer: the list tells for all of them
@@ -41,17 +42,17 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 	case l.Err == nil:
 		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
 	}
-	out := parentTable.failed(l.Err)
+	out := conditions.Parents.Failed(l.Err)
 	since := r.troubledSince(out, s.parent.Status.Conditions, l.TriedAt)
-	return l.TriedAt.Add(parentTable.pause(out, since, l.TriedAt)).Sub(now)
+	return l.TriedAt.Add(conditions.Parents.Pause(out, since, l.TriedAt)).Sub(now)
 }
 
 // troubledSince is when the trouble began that the pauses grow with. What passes by itself is tried anew by every process as
 // if it had just begun: a new leader whose first call has no answer would otherwise idle for as long as its predecessors did
 // in vain, up to a minute, and so would all the children.
-func (r *ParentAccountReconciler) troubledSince(out outcome, conditions []metav1.Condition, now time.Time) time.Time {
-	since := troubledSince(conditions, now)
-	if began := r.began.at(now); parentTable.retryOf(out) == soon && since.Before(began) {
+func (r *ParentAccountReconciler) troubledSince(out conditions.Outcome, was []metav1.Condition, now time.Time) time.Time {
+	since := conditions.TroubledSince(was, now)
+	if began := r.began.at(now); conditions.Parents.PassesByItself(out) && since.Before(began) {
 		return began
 	}
 	return since
@@ -81,13 +82,13 @@ func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time
 }
 
 // listed says how the last list went, and when the next one is due.
-func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, next time.Duration) outcome {
+func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, next time.Duration) conditions.Outcome {
 	l := dir.Listings()
 	if l.Err != nil {
 		out := r.failed(s, l.Err)
 		if down, probe := dir.Budget.Unavailable(); down {
-			probe = max(probe, soon.min)
-			out.retry = &retry{min: probe, max: probe}
+			probe = max(probe, conditions.SoonAtLeast)
+			out.Retry = conditions.Every(probe)
 		}
 		return out
 	}
@@ -101,7 +102,7 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 	}
 	total := max(int32(l.Total), managed)
 	s.parent.Status.ChildAccounts = &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
-	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account can be worked with", after: next}
+	return conditions.Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account can be worked with", After: next}
 }
 
 // known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may

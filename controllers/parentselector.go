@@ -20,9 +20,7 @@ func (r *ChildAccountReconciler) anothers(ctx context.Context, s *childScope) (b
 		return false, err
 	}
 	// What is remembered of it may not hold when it comes back.
-	r.passwords.forget(s.child.UID)
-	r.written.Delete(s.child.UID)
-	r.holds.forget(s.child.UID)
+	r.forgetAnothers(s.child.UID)
 	return true, nil
 }
 

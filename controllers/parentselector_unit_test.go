@@ -41,19 +41,19 @@ func TestWhoseAResourceIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &ChildAccountReconciler{Client: having(t, c.cached), Connections: secrets.Store{Live: having(t, c.live)}, Share: selector}
+		r := remembering(&ChildAccountReconciler{Client: having(t, c.cached), Connections: secrets.Store{Live: having(t, c.live)}, Share: selector})
 		child := &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{UID: "uid", Namespace: "telephony", Name: "acme-sales"}}
 		child.Spec.ParentRef.Name = "acme"
 		if c.going {
 			child.DeletionTimestamp = &metav1.Time{Time: noon}
 		}
-		r.holds.setClean(child.UID, true)
+		r.attempts.SetUncreated(child.UID, true)
 		another, err := r.anothers(t.Context(), newChildScope(child, "installation"))
 		if err != nil || another == c.ours {
 			t.Errorf("%+v: another's: %v, %v", c, another, err)
 		}
-		if r.holds.isClean(child.UID) == another {
-			t.Errorf("%+v: another's: %v, and yet what was remembered of it is %v", c, another, r.holds.isClean(child.UID))
+		if r.attempts.Uncreated(child.UID) == another {
+			t.Errorf("%+v: another's: %v, and yet what was remembered of it is %v", c, another, r.attempts.Uncreated(child.UID))
 		}
 	}
 }

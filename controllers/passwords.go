@@ -3,68 +3,18 @@ package controllers
 import (
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// passwords remember in memory which declared passwords the accounts are known to have, so that nothing is read or asked
-// for an account whose password did not change. After a restart the connection Secrets remember.
-type passwords struct {
-	once sync.Once
-	key  [sha256.Size]byte
-
-	mu      sync.Mutex
-	settled map[types.UID]string
-}
-
-// mark tells one password from another, within this process only.
-func (p *passwords) mark(password account.Secret) string {
-	p.once.Do(func() {
-		if _, err := rand.Read(p.key[:]); err != nil { // crypto/rand does not fail on supported systems
-			panic(err)
-		}
-	})
-	h := hmac.New(sha256.New, p.key[:])
-	h.Write([]byte(password.Reveal()))
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// settle notes that the account has the password.
-func (p *passwords) settle(s *childScope) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.settled == nil {
-		p.settled = map[types.UID]string{}
-	}
-	p.settled[s.child.UID] = s.boundID() + "/" + s.passwordMark
-}
-
-// has says whether the account is known to have the password.
-func (p *passwords) has(s *childScope) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return s.passwordMark != "" && p.settled[s.child.UID] == s.boundID()+"/"+s.passwordMark
-}
-
-func (p *passwords) forget(uid types.UID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.settled, uid)
-}
-
 // readPassword takes up the declared password, or says why its Secret can't be used.
-func (r *ChildAccountReconciler) readPassword(ctx context.Context, s *childScope) *outcome {
+func (r *ChildAccountReconciler) readPassword(ctx context.Context, s *childScope) *conditions.Outcome {
 	name, key, declared := s.child.PasswordSecret()
 	switch {
 	case s.child.Observes():
@@ -77,11 +27,11 @@ func (r *ChildAccountReconciler) readPassword(ctx context.Context, s *childScope
 	}
 	password, err := r.Inputs.Password(ctx, s.child.Namespace, name, key)
 	if p, ok := errorAs[*secrets.Problem](err); ok {
-		return &outcome{reason: p.Reason, message: p.Message}
+		return &conditions.Outcome{Reason: p.Reason, Message: p.Message}
 	} else if err != nil {
-		return &outcome{err: err}
+		return &conditions.Outcome{Err: err}
 	}
-	s.password, s.passwordMark = password, r.passwords.mark(password)
+	s.password, s.passwordMark = password, r.passwords.Mark(password)
 	return nil
 }
 
@@ -104,7 +54,7 @@ func (r *ChildAccountReconciler) writeTo(s *childScope, id string) provider.Targ
 
 // passwordSettled says whether nothing is left to do for the password.
 func (r *ChildAccountReconciler) passwordSettled(s *childScope) bool {
-	return !s.givesPassword() && s.rotation == "" || r.passwords.has(s)
+	return !s.givesPassword() && s.rotation == "" || r.passwords.Has(s.child.UID, s.boundID(), s.passwordMark)
 }
 
 // firstPassword is the password that the account is created with: the declared one, or one that is generated and in the
@@ -126,12 +76,12 @@ func (s *childScope) knownPassword(held secrets.Values) account.Secret {
 
 // applyPassword gives the account the declared password where it has another one, or a new generated one where that is
 // asked for; nil means that it is settled.
-func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScope, d account.Decision) *outcome {
+func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScope, d account.Decision) *conditions.Outcome {
 	if r.passwordSettled(s) {
 		return nil
 	}
-	if held, ok := r.holds.active(s.child.UID, s.plan(d), r.Clock.Now()); ok { // only the connection Secret was to be looked at
-		out := held.remaining(r.Clock.Now())
+	if held, ok := r.attempts.InBackoff(s.child.UID, s.plan(d), r.Clock.Now()); ok { // only the connection Secret was to be looked at
+		out := held.Remaining(r.Clock.Now())
 		return &out
 	}
 	if s.rotation != "" {
@@ -142,7 +92,7 @@ func (r *ChildAccountReconciler) applyPassword(ctx context.Context, s *childScop
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
 	if known {
-		r.passwords.settle(s)
+		r.passwords.Set(s.child.UID, s.boundID(), s.passwordMark)
 		return nil
 	}
 	if err := r.Connections.Reserve(ctx, s.connection(), s.knownValues()); err != nil {
@@ -165,7 +115,7 @@ func (r *ChildAccountReconciler) setPassword(ctx context.Context, s *childScope,
 		r.tellPassword(s)
 		return nil
 	case e.Doubt:
-		r.passwords.forget(s.child.UID) // neither the one before is certain
+		r.passwords.Forget(s.child.UID) // neither the one before is certain
 	case e.Class != account.PasswordReused: // the only refusal that a password in its place can get
 		return err
 	}
@@ -195,7 +145,7 @@ func (s *childScope) passwordSource() string {
 }
 
 // rotatePassword gives the account a new generated password, once for each value of the annotation.
-func (r *ChildAccountReconciler) rotatePassword(ctx context.Context, s *childScope) *outcome {
+func (r *ChildAccountReconciler) rotatePassword(ctx context.Context, s *childScope) *conditions.Outcome {
 	next, err := r.Connections.Next(ctx, s.connection(), s.connectionValues())
 	if err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
@@ -205,12 +155,12 @@ func (r *ChildAccountReconciler) rotatePassword(ctx context.Context, s *childSco
 			return out
 		}
 	}
-	r.passwords.settle(s)
+	r.passwords.Set(s.child.UID, s.boundID(), s.passwordMark)
 	return nil
 }
 
 // giveNext is the second phase of a rotation: the account gets the password that is in the connection Secret by now.
-func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, next account.Secret) *outcome {
+func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, next account.Secret) *conditions.Outcome {
 	err := r.setPassword(ctx, s, next)
 	if passwordRefused(err) {
 		if err := r.persist(ctx, func(ctx context.Context) error { return r.Connections.Drop(ctx, s.connection()) }); err != nil {
@@ -218,7 +168,7 @@ func (r *ChildAccountReconciler) giveNext(ctx context.Context, s *childScope, ne
 		}
 	}
 	if err != nil {
-		r.written.Delete(s.child.UID) // whatever becomes of the request: the next password is still to be settled
+		r.settledSecrets.Unset(s.child.UID) // whatever becomes of the request: the next password is still to be settled
 		return unsettled(stopped(err))
 	}
 	if err := r.promote(ctx, s, next); err != nil {
@@ -243,14 +193,14 @@ func (r *ChildAccountReconciler) promote(ctx context.Context, s *childScope, nex
 }
 
 // settleNext finds out what became of a rotation that was interrupted and is not asked for any more.
-func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, held secrets.Values) *outcome {
+func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, held secrets.Values) *conditions.Outcome {
 	next := held[secrets.KeyPasswordNext]
 	if next == "" || s.rotation != "" || s.password != "" {
 		return nil
 	}
 	has, err := s.dir.CheckPassword(ctx, s.child.Status.AccountID, next)
 	if err != nil {
-		r.written.Delete(s.child.UID)
+		r.settledSecrets.Unset(s.child.UID)
 		return unsettled(stopped(err))
 	}
 	if has {
@@ -265,11 +215,11 @@ func (r *ChildAccountReconciler) settleNext(ctx context.Context, s *childScope, 
 }
 
 // rememberPassword notes in the connection Secret and in memory that the account has the declared password.
-func (r *ChildAccountReconciler) rememberPassword(ctx context.Context, s *childScope) *outcome {
+func (r *ChildAccountReconciler) rememberPassword(ctx context.Context, s *childScope) *conditions.Outcome {
 	s.applied = true
 	if _, err := r.writeConnection(ctx, s, nil); err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
-	r.passwords.settle(s)
+	r.passwords.Set(s.child.UID, s.boundID(), s.passwordMark)
 	return nil
 }

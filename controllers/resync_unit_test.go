@@ -4,9 +4,15 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
 )
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // The next list is never much sooner or later than an interval away, after the first always an interval, and many parents
 // do not meet.
@@ -29,5 +35,28 @@ func TestNextResync(t *testing.T) {
 	}
 	if len(moments) < 200 {
 		t.Errorf("a thousand parents meet at %d moments", len(moments))
+	}
+}
+
+// A new process tries what passes by itself as if it had just begun; what waits for somebody goes on waiting.
+func TestTroubledSinceOfANewProcess(t *testing.T) {
+	trying, stuck := conditions.Outcome{Reason: v1alpha1.ReasonAPIUnavailable}, conditions.Outcome{Reason: v1alpha1.ReasonUnauthorized}
+	began := noon.Add(9 * time.Minute)
+	for name, c := range map[string]struct {
+		of   conditions.Outcome
+		want time.Time
+	}{
+		"trying": {trying, began},
+		"stuck":  {stuck, noon},
+	} {
+		r := &ParentAccountReconciler{}
+		was := []metav1.Condition{}
+		conditions.Parents.Write(&was, 1, c.of, noon)
+		if got := r.troubledSince(c.of, was, began); !got.Equal(c.want) {
+			t.Errorf("%s: since %v, want %v", name, got, c.want)
+		}
+		if got := r.troubledSince(c.of, was, began.Add(time.Minute)); !got.Equal(c.want) {
+			t.Errorf("%s, a minute later: since %v, want %v", name, got, c.want)
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/controllers"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 // manifestsIn are the objects of YAML files, after a change of their text.
@@ -55,10 +55,10 @@ func restore(ctx context.Context, objects []*unstructured.Unstructured) {
 	GinkgoHelper()
 	for _, u := range objects {
 		status, ok := u.Object["status"]
-		Expect(k8s.Create(ctx, u, client.FieldOwner(controllers.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
+		Expect(k8s.Create(ctx, u, client.FieldOwner(secrets.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
 		if ok {
 			u.Object["status"] = status
-			Expect(k8s.Status().Update(ctx, u, client.FieldOwner(controllers.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
+			Expect(k8s.Status().Update(ctx, u, client.FieldOwner(secrets.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
 		}
 	}
 }

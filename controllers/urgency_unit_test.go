@@ -1,10 +1,12 @@
 package controllers
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
@@ -40,6 +42,10 @@ func TestUrgency(t *testing.T) {
 	if unsaid := pacing.Priority(0); unsaid != order[0] || !slices.IsSorted(order) {
 		t.Errorf("from the least urgent: %v", order)
 	}
+}
+
+func requested(kind string, i int) ctrl.Request {
+	return ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "telephony", Name: fmt.Sprintf("%s-%d", kind, i)}}
 }
 
 // What a resync wakes stands in the queue behind all that people ask for, before it and after.

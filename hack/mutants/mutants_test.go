@@ -30,7 +30,7 @@ const (
 	budget   = "internal/pacing/budget.go"
 	apply    = "controllers/childaccount_apply.go"
 	release  = "controllers/childaccount_release.go"
-	counts   = "controllers/deactivations.go"
+	counts   = "controllers/masschange.go"
 	secret   = "controllers/childaccount_secret.go"
 	status   = "controllers/childaccount_status.go"
 	password = "controllers/passwords.go"
@@ -86,7 +86,7 @@ var mutants = []mutant{
 		{release, " || s.schema.Deactivated(a.State) {", " {"},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/after_SetChild", "times that the account was switched off"},
 	{"does not count what it switches off", []edit{
-		{counts, "	return r.Status().Patch(ctx, after, client.MergeFrom(before))\n", "	return nil\n"},
+		{counts, "	return r.guard.Note(ctx, s.change(fleet, \"\", true), r.Clock.Now(), deactivationStorage{r, s.parent})\n", "	_ = fleet\n	return nil\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "deactivations that count"},
 	{"keeps to no rate", []edit{
 		{budget, "b.next = b.next.Add(interval)", "b.next = b.next.Add(interval / 100)"},

@@ -13,9 +13,9 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
-	"cpaas.dev/child-account-operator/controllers"
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -50,8 +50,8 @@ func secureSimulator(t *testing.T) (server *simulator.Server, credentials []byte
 func TestHalfDeadProviderConnection(t *testing.T) {
 	server, credentials := secureSimulator(t)
 	o := ManagerOptions{HTTP2: &http.HTTP2Config{SendPingTimeout: 100 * time.Millisecond, PingTimeout: 2 * time.Second}}
-	remote, err := connector(clock.RealClock{}, o.transports())(controllers.Connection{
-		Endpoint: server.URL, CABundle: server.CA, Credentials: credentials, Gate: directory.NewGate(directory.NewBudget(100, 10)),
+	remote, err := connectVoximplant(o.transports(), clock.RealClock{})(provider.Connection{
+		Endpoint: server.URL, CABundle: server.CA, Credentials: credentials, Gate: pacing.NewGate(pacing.NewBudget(100, 10)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/controllers"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/provider"
@@ -175,7 +176,7 @@ func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
 	}
 	config = rest.CopyConfig(config)
 	config.QPS = unpaced
-	config.UserAgent = controllers.FieldManager + "/" + version // the API server takes the field manager from it
+	config.UserAgent = secrets.FieldManager + "/" + version // the API server takes the field manager from it
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
 		Metrics:                       metrics,
@@ -226,7 +227,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	}
 	parents := &directory.Registry{}
 	(&controllers.Gauges{Cache: mgr.GetClient(), Parents: parents, Clock: o.Clock}).Show()
-	recorder := controllers.NewEventRecorder(mgr.GetEventRecorder("child-account-operator"))
+	recorder := conditions.NewEventRecorder(mgr.GetEventRecorder("child-account-operator"))
 	connections, err := connectionSecrets(ctx, mgr, o.Namespaces)
 	if err != nil {
 		return err
@@ -243,7 +244,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 	children := &controllers.ChildAccountReconciler{
 		ConnectionSecrets: connections,
 		Client:            mgr.GetClient(),
-		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Others: controllers.OtherConnectionSecrets(connections)},
+		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Others: connections.Others},
 		Inputs:            inputs,
 		Namespaces:        namespaces,
 		WatchNamespaces:   o.Namespaces == nil,
@@ -273,22 +274,23 @@ func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
 
 // connectionSecrets is a cache beside the manager's, of the metadata of connection Secrets: a cache takes one selector a
 // kind, and the manager's sees the input Secrets.
-func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []string) (cache.Cache, error) {
+func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []string) (*secrets.Watched, error) {
 	connection := labels.SelectorFromSet(labels.Set{v1alpha1.LabelConnection: "true"})
 	c, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient:        mgr.GetHTTPClient(),
 		Scheme:            mgr.GetScheme(),
 		Mapper:            mgr.GetRESTMapper(),
 		DefaultNamespaces: only(namespaces),
-		ByObject:          map[client.Object]cache.ByObject{controllers.SecretMetadata(): {Label: connection, Transform: controllers.SlimSecretMetadata()}},
+		ByObject:          map[client.Object]cache.ByObject{secrets.Metadata(): {Label: connection, Transform: secrets.SlimMetadata()}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := controllers.IndexConnectionSecrets(ctx, c); err != nil {
+	watched := &secrets.Watched{Cache: c, DefaultName: controllers.DefaultSecretName}
+	if err := watched.Index(ctx); err != nil {
 		return nil, err
 	}
-	return c, mgr.Add(leaderOrNot(c.Start))
+	return watched, mgr.Add(leaderOrNot(c.Start))
 }
 
 // warm has what the controllers watch read by a replica that stands by, too: else some would be only when it leads.
@@ -334,7 +336,7 @@ func connectVoximplant(shared *transports, c clock.Clock) provider.Connect {
 				conn.Gate.Learn(failed)
 				metrics.Called(method, took, failed)
 			},
-			UserAgent: controllers.FieldManager + "/" + version,
+			UserAgent: secrets.FieldManager + "/" + version,
 		})
 	}
 }

@@ -1,0 +1,118 @@
+package attempts
+
+import (
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/internal/conditions"
+)
+
+// Failed is an attempt that failed. Its backoff ends early with whatever may change the answer: another fingerprint.
+type Failed struct {
+	// Fingerprint tells what was tried from anything else.
+	Fingerprint string
+	// Until is when it may be tried again; zero for never.
+	Until time.Time
+	// Since is when this very attempt first failed.
+	Since time.Time
+	// Outcome is how it ended.
+	Outcome conditions.Outcome
+}
+
+// Remaining is the outcome of an attempt that is not repeated yet.
+func (f Failed) Remaining(now time.Time) conditions.Outcome {
+	out := f.Outcome
+	if out.After = 0; !f.Until.IsZero() {
+		out.After = f.Until.Sub(now)
+	}
+	out.InBackoff = true
+	return out
+}
+
+// Store remembers the failed attempts of each resource, by its UID. All methods may be called by several workers at once.
+type Store struct {
+	mu     sync.Mutex
+	failed map[types.UID]Failed
+	// uncreated are the resources for which it is certain that no account was created: each attempt was made by this process and
+	// definitely refused.
+	uncreated map[types.UID]bool
+}
+
+// New returns an empty Store.
+func New() *Store { return &Store{failed: map[types.UID]Failed{}, uncreated: map[types.UID]bool{}} }
+
+// InBackoff returns the attempt with this fingerprint, if it failed and is not to be repeated yet.
+func (s *Store) InBackoff(uid types.UID, fingerprint string, now time.Time) (Failed, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.failed[uid]
+	if !ok || f.Fingerprint != fingerprint || !f.Until.IsZero() && !now.Before(f.Until) {
+		return Failed{}, false
+	}
+	return f, true
+}
+
+// Record remembers how an attempt ended, and returns when to come back: 0 for when the resource is woken. was are the
+// conditions before it, is those after it.
+func (s *Store) Record(uid types.UID, t conditions.Table, out conditions.Outcome, was, is []metav1.Condition, now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since := s.since(uid, out.Fingerprint, now)
+	if since.IsZero() && conditions.HadReason(was, t.Second(), out.Reason) { // a restart: the conditions remember
+		since = conditions.TroubledSince(is, now)
+	} else if since.IsZero() {
+		since = now
+	}
+	pause := t.Pause(out, since, now)
+	switch {
+	case out.InBackoff, out.Reason == "":
+	case out.Fingerprint == "":
+		delete(s.failed, uid)
+	case pause == 0:
+		s.failed[uid] = Failed{Fingerprint: out.Fingerprint, Outcome: out, Since: since}
+	default:
+		s.failed[uid] = Failed{Fingerprint: out.Fingerprint, Outcome: out, Since: since, Until: now.Add(pause)}
+	}
+	return pause
+}
+
+// since is when the attempt first failed; zero where nothing is remembered, now where it was another one.
+func (s *Store) since(uid types.UID, fingerprint string, now time.Time) time.Time {
+	f, ok := s.failed[uid]
+	switch {
+	case !ok:
+		return time.Time{}
+	case f.Fingerprint == fingerprint:
+		return f.Since
+	}
+	return now
+}
+
+// SetUncreated notes whether it is certain that no account was created for the resource.
+func (s *Store) SetUncreated(uid types.UID, certain bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if certain {
+		s.uncreated[uid] = true
+	} else {
+		delete(s.uncreated, uid)
+	}
+}
+
+// Uncreated says whether it is certain that no account was created for the resource.
+func (s *Store) Uncreated(uid types.UID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.uncreated[uid]
+}
+
+// Forget drops everything about a resource that is deleted.
+func (s *Store) Forget(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.failed, uid)
+	delete(s.uncreated, uid)
+}

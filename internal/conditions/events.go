@@ -1,0 +1,77 @@
+package conditions
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// The Kubernetes API refuses an event that has more bytes than this in its note, or in its reason or action (events.k8s.io/v1).
+const (
+	longestNote   = 1024
+	longestReason = 128
+)
+
+// EventRecorder emits the operator's events. All of them go through it: who sends an event that is too long hears nothing of its
+// being refused, and names, values and the provider's words may be as long as others please.
+type EventRecorder struct{ recorder events.EventRecorder }
+
+// NewEventRecorder emits events by a recorder.
+func NewEventRecorder(recorder events.EventRecorder) EventRecorder { return EventRecorder{recorder} }
+
+// Eventf emits an event, whose texts are truncated to what the Kubernetes API accepts.
+func (e EventRecorder) Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any) {
+	e.recorder.Eventf(regarding, related, eventtype, truncated(reason, longestReason), truncated(action, longestReason),
+		"%s", truncated(fmt.Sprintf(note, args...), longestNote))
+}
+
+const (
+	ellipsis = "…"
+	// command is how a command begins that a text has for its reader. Commands are the last part of a text.
+	command = "kubectl "
+)
+
+// truncated is a text of at most so many bytes, more than an ellipsis has: what is longer ends in an ellipsis after a whole
+// character, and before a command that there is no room for, since half a command is one that nobody should run.
+func truncated(text string, most int) string {
+	text = strings.ToValidUTF8(text, "")
+	if len(text) <= most {
+		return text
+	}
+	end := most - len(ellipsis)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	kept, _, _ := strings.Cut(text[:end], command)
+	return kept + ellipsis
+}
+
+// EmitEvent tells of a failure in an event, once, when it begins: was is what the conditions said before. It comes after the
+// new ones are stored, since whatever is overtaken before that is found anew.
+func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []metav1.Condition, out Outcome) {
+	if out.Reason == "" || slices.Contains(t.noEvent, out.Reason) || HadReason(was, t.second, out.Reason) {
+		return
+	}
+	if v := t.Row(out.Reason); v.stalled || v.second == no {
+		recorder.Eventf(about, nil, corev1.EventTypeWarning, out.Reason, "Reconcile", "%s", out.Within(longestNote))
+	}
+}
+
+// AwaitingApproval is the outcome of a change that waits for its approval by a command. Where there is little room, the command
+// is whole and the list left out.
+func AwaitingApproval(change, rule, list, approve string) Outcome {
+	rest := fmt.Sprintf(" waits: %s. %s", rule, approve)
+	return Outcome{
+		Reason:  v1alpha1.ReasonAwaitingApproval,
+		Message: fmt.Sprintf("%s waits: %s: %s. %s", change, rule, list, approve),
+		Brief:   truncated(change, longestNote-len(rest)) + rest,
+	}
+}

@@ -1,0 +1,202 @@
+package secrets
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync/atomic"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// FieldManager is the name under which the Kubernetes API knows what the operator writes.
+const FieldManager = "child-account-operator"
+
+// indexRenamed finds the connection Secrets of a resource that don't have the default name. Nearly all have it, and an entry
+// for each would take a third of a kilobyte.
+const indexRenamed = "renamed"
+
+// Metadata is a Secret of which only the metadata is read.
+func Metadata() *metav1.PartialObjectMetadata {
+	meta := &metav1.PartialObjectMetadata{}
+	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return meta
+}
+
+// SlimMetadata is a transform for the cache of connection Secrets: it keeps what is read of them, and one copy of what
+// the managedFields of nearly all have in common.
+func SlimMetadata() toolscache.TransformFunc {
+	var common atomic.Pointer[metav1.FieldsV1]
+	return func(in any) (any, error) {
+		secret, ok := in.(*metav1.PartialObjectMetadata)
+		if !ok {
+			return in, nil
+		}
+		resource := secret.Annotations[v1alpha1.AnnotationResource]
+		secret.Labels, secret.Annotations = nil, map[string]string{v1alpha1.AnnotationResource: resource}
+		for i := range secret.ManagedFields {
+			f := &secret.ManagedFields[i]
+			if f.Manager != FieldManager || f.FieldsV1 == nil {
+				continue
+			}
+			if known := common.Load(); known != nil && known.Equal(*f.FieldsV1) {
+				f.FieldsV1 = known
+			} else {
+				common.Store(f.FieldsV1)
+			}
+		}
+		return in, nil
+	}
+}
+
+// Watched are the connection Secrets as a cache of their metadata has them. No password is in it.
+type Watched struct {
+	// Cache has the metadata of connection Secrets, with SlimMetadata as its transform and the index of Index.
+	Cache cache.Cache
+	// DefaultName is the name that a resource's ("ChildAccount/<name>") connection Secret has where none is declared.
+	DefaultName func(resource string) string
+}
+
+// Index adds the index that Others needs to the cache.
+func (w *Watched) Index(ctx context.Context) error {
+	return w.Cache.IndexField(ctx, Metadata(), indexRenamed, func(o client.Object) []string {
+		resource := o.GetAnnotations()[v1alpha1.AnnotationResource]
+		if o.GetName() == w.DefaultName(resource) {
+			return nil
+		}
+		return []string{resource}
+	})
+}
+
+// Edits is a source of the requests for each connection Secret that somebody else deleted or edited.
+func (w *Watched) Edits(requests func(context.Context, *metav1.PartialObjectMetadata) []ctrl.Request) source.Source {
+	return source.Kind(w.Cache, Metadata(), handler.TypedEnqueueRequestsFromMapFunc(requests), editsOfOthers())
+}
+
+func editsOfOthers() predicate.TypedFuncs[*metav1.PartialObjectMetadata] {
+	return predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+		CreateFunc: func(event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return false },
+		UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+			return othersWrote(e.ObjectNew) != othersWrote(e.ObjectOld) || lost(e.ObjectOld, e.ObjectNew)
+		},
+	}
+}
+
+// OwnerName is the name of the resource of a kind that the connection Secret names as its owner.
+func OwnerName(secret metav1.Object, kind string) (name string, ok bool) {
+	return strings.CutPrefix(secret.GetAnnotations()[v1alpha1.AnnotationResource], kind+"/")
+}
+
+// othersWrote sums up what others than the operator wrote, and when.
+func othersWrote(o metav1.Object) string {
+	var b strings.Builder
+	for _, f := range o.GetManagedFields() {
+		if f.Manager == FieldManager {
+			continue
+		}
+		b.WriteString(f.Manager + "@")
+		if f.Time != nil { // whoever writes managedFields may leave it out
+			b.WriteString(f.Time.String())
+		}
+		if f.FieldsV1 != nil {
+			b.Write(f.FieldsV1.GetRawBytes())
+		}
+		b.WriteString(";")
+	}
+	return b.String()
+}
+
+// lost says whether anything that the operator wrote is not its any more: somebody took it away, or wrote it anew.
+func lost(before, after metav1.Object) bool {
+	have := ownFields(after)
+	for field := range ownFields(before) {
+		if !have[field] {
+			return true
+		}
+	}
+	return false
+}
+
+// Field is a key of the data or of the annotations of a Secret.
+type Field string
+
+// DataField and AnnotationField name a key.
+func DataField(key string) Field { return Field("data f:" + key) }
+
+// AnnotationField names an annotation.
+func AnnotationField(key string) Field { return Field("annotation f:" + key) }
+
+// ownFields are the keys of the data, the labels and the annotations that were last written by the operator.
+func ownFields(o metav1.Object) map[Field]bool {
+	out := map[Field]bool{}
+	for _, f := range o.GetManagedFields() {
+		var fields struct {
+			Data     map[string]any `json:"f:data"`
+			Metadata struct {
+				Labels      map[string]any `json:"f:labels"`
+				Annotations map[string]any `json:"f:annotations"`
+			} `json:"f:metadata"`
+		}
+		if f.Manager != FieldManager || f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.GetRawBytes(), &fields) != nil {
+			continue
+		}
+		for part, keys := range map[string]map[string]any{"data ": fields.Data, "label ": fields.Metadata.Labels, "annotation ": fields.Metadata.Annotations} {
+			for key := range keys {
+				out[Field(part+key)] = true
+			}
+		}
+	}
+	return out
+}
+
+// Intact says, without a call, whether the connection Secret is there with all these fields, written by nobody else, and no
+// password is being replaced.
+func (w *Watched) Intact(ctx context.Context, secret client.ObjectKey, fields []Field) bool {
+	meta := Metadata()
+	if err := w.Cache.Get(ctx, secret, meta, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
+		return false
+	}
+	have := ownFields(meta)
+	for _, field := range fields {
+		if !have[field] {
+			return false
+		}
+	}
+	return !have[DataField(KeyPasswordNext)]
+}
+
+// Others names the connection Secrets that a resource has by other names than the present one.
+func (w *Watched) Others(ctx context.Context, c Connection) ([]string, error) {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := w.Cache.List(ctx, list, client.InNamespace(c.Namespace), client.MatchingFields{indexRenamed: c.Resource}); err != nil {
+		return nil, err
+	}
+	usual := Metadata()
+	err := w.Cache.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: w.DefaultName(c.Resource)}, usual)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, err
+	}
+	if err == nil && usual.Annotations[v1alpha1.AnnotationResource] == c.Resource {
+		list.Items = append(list.Items, *usual)
+	}
+	var names []string
+	for i := range list.Items {
+		if list.Items[i].Name != c.Name {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	return names, nil
+}
