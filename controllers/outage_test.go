@@ -215,7 +215,7 @@ var _ = Describe("An outage", func() {
 		Eventually(state(ctx, c)).Should(BeAvailable())
 	})
 
-	It("costs one event, one write of each status each way, and few calls", takesLong, func(ctx SpecContext) {
+	It("costs one event, one write of each status each way, and few calls", func(ctx SpecContext) {
 		const n, edited = 100, 40
 		w := newTimed(ctx, anyChange)
 		inParallel(n, func(i int) error { return k8s.Create(ctx, w.child(fmt.Sprintf("acme-%d", i))) })
