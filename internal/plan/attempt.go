@@ -1,0 +1,39 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// attempt tells one attempt from another: the generation, what was requested, the connection it would use, and what it would
+// write, the password included.
+func attempt(in *Input, d account.Decision) string {
+	s := d.Step
+	if s == account.StepLook && in.Subject.ID == "" {
+		s = account.StepCreate // the read that an intent asks for is a part of creating
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %q %q %q %s", in.Resource.Generation, in.Resource.Requested, in.Attempts.Connection, in.Password.Mark, s)
+	for _, c := range d.Changes {
+		fmt.Fprintf(h, " %s=%q>%q", c.Field.Path, c.From, c.To)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:attemptBytes])
+}
+
+// attemptBytes is how much of a digest tells one attempt from another.
+const attemptBytes = 16
+
+// changeText says what would be written, for people. No secret is among the changes.
+func changeText(changes []account.Change) string {
+	text := ""
+	for i, c := range changes {
+		if i > 0 {
+			text += ", "
+		}
+		text += c.Field.Path + "=" + c.To
+	}
+	return text
+}

@@ -1,0 +1,174 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// changeByDeletion is what the change guard is asked about a deletion.
+const changeByDeletion = "switched off by deletion"
+
+// forDeletion plans the end of a resource: its account is deactivated where the policy wants that and it may be. The
+// connection Secret stays, unless it is certain that no account was ever made.
+func forDeletion(in *Input) Plan {
+	d := in.Deletion
+	in.Password = Password{} // no attempt is about it
+	if !in.Resource.Finalizer {
+		return Plan{}
+	}
+	if d.Orphan && d.OrphanGrace > 0 {
+		return Plan{Steps: []Step{{Kind: Wait, RetryAfter: d.OrphanGrace}}}
+	}
+	p := beforeRelease(in)
+	last := p.Last()
+	switch {
+	case !last.Kind.StatusOnly() && len(p.Steps) > 0 && !endsHere(last.Kind): // what it finds decides
+		return p
+	case last.Kind == Wait && !d.Expired:
+		return p
+	case last.Kind == Wait:
+		return Release(*in, last.Message)
+	}
+	p.Steps = append(p.Steps, release(in, "")...)
+	return p
+}
+
+// endsHere says whether the release follows a step whatever it finds.
+func endsHere(k Kind) bool { return k == LeaveActive || k == Deactivate }
+
+// Release is the end of a resource whose account could not be deactivated in time, and why not.
+func Release(in Input, why string) Plan {
+	return Plan{Steps: release(&in, why)}
+}
+
+func release(in *Input, why string) []Step {
+	var steps []Step
+	if in.Resource.ObservedID == "" && in.Attempts.NoAccount {
+		steps = append(steps, Step{Kind: DiscardSecret, Reason: ReasonNoAccountMade, Secret: in.Secret.Name})
+	}
+	s := Step{Kind: ReleaseFinalizer, Reason: ReasonResourceDeleted}
+	if why != "" {
+		s.Reason = ReasonNotDeactivated
+		s.Message = fmt.Sprintf("the account %s (id %s) could not be switched off within an hour and stays as it is: %s", in.Subject.Name, in.shownID(), why)
+	}
+	return append(steps, s)
+}
+
+// shownID is the account's id for people.
+func (in *Input) shownID() string { return cmp.Or(in.Subject.ID, "not known") }
+
+// beforeRelease is what comes before the release; no steps mean that nothing does. Suspended and observed resources, and those that
+// are deleted with their namespace or with the CRD, are released without a call: nobody has spoken of the account.
+func beforeRelease(in *Input) Plan {
+	d := in.Deletion
+	mayHaveAccount := in.Resource.Origin != "" || d.Intent && !in.Attempts.NoAccount
+	switch {
+	case !d.Deactivate, in.Subject.Policy.Observe, in.Resource.Suspended, !mayHaveAccount:
+		return Plan{}
+	case d.Surroundings == "":
+		return readSurroundings(in)
+	case d.Surroundings == SurroundingsDeleted:
+		return Plan{}
+	case d.Surroundings == SurroundingsForbidden:
+		// Not knowing is not "no": a CRD that is uninstalled would deactivate every account. Nor is it "yes", which would
+		// leave the account active and say nothing. So it waits its hour for the right to look, and then goes as it is.
+		s := deleting(fmt.Sprintf("the account can't be switched off: %s. Let the operator look (see docs/operations.md), or set deletionPolicy to %s", d.Forbidden, v1alpha1.DeletionRetain))
+		s.Stalled = true
+		return Plan{Steps: []Step{s}}
+	case d.Orphan: // whoever reports on it comes first
+		return Plan{Steps: []Step{deleting("there is no ParentAccount " + in.Resource.Parent)}}
+	case in.Stop != nil:
+		return Plan{Steps: stopped(in)}
+	}
+	return deactivate(in)
+}
+
+// readSurroundings is the read that everything else depends on, with the read of the account that follows where nothing is
+// in its way.
+func readSurroundings(in *Input) Plan {
+	p := Plan{Steps: []Step{{Kind: ReadSurroundings, Reason: ReasonResourceDeleted}}}
+	after, deletion := *in, *in.Deletion
+	deletion.Surroundings = SurroundingsStay
+	after.Deletion = &deletion
+	if next := beforeRelease(&after); next.Last().Kind == Read {
+		next.Steps[0].If = SurroundingsRemain
+		p.Steps = append(p.Steps, next.Steps...)
+	}
+	return p
+}
+
+// stopped is for a resource that is to be deactivated and whose parent can't be worked with.
+func stopped(in *Input) []Step {
+	s := deleting("")
+	switch stop := in.Stop; {
+	case stop.Denied:
+		return []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: %s", in.shownID(), stop.Message))}
+	case stop.ParentSuspended:
+		return nil
+	case stop.Unread:
+		s.Message = "waiting for the API server"
+	case stop.Reason == "":
+		s.Message = "waiting for ParentAccount " + in.Resource.Parent
+	default:
+		s.Message, s.Stalled = "the account can't be switched off: "+stop.Message, true
+	}
+	return []Step{s}
+}
+
+func deleting(message string) Step {
+	return Step{Kind: Wait, Reason: v1alpha1.ReasonDeleting, Message: message}
+}
+
+func leaveActive(in *Input, message string) Step {
+	return Step{Kind: LeaveActive, Reason: ReasonNotDeactivated, Message: message, AccountName: in.Subject.Name, AccountID: in.Subject.ID}
+}
+
+// deactivate is for a resource whose account is to be deactivated if it is still there, still the resource's and still active.
+func deactivate(in *Input) Plan {
+	tried := attempt(in, account.Decision{Step: account.StepUpdate})
+	if s := backoff(in, tried); s != nil {
+		return Plan{Steps: []Step{*s}}
+	}
+	if !in.View.Fresh {
+		return Plan{Attempt: tried, Steps: []Step{{Kind: Read, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}}
+	}
+	a := in.View.Account
+	if a == nil || in.Schema.IsAnother(*a, in.Subject.ID, in.Subject.Name) || in.Schema.Deactivated(a.State) {
+		return Plan{}
+	}
+	_, claimed := a.Claim()
+	bound := in.Resource.Origin != ""
+	switch {
+	case in.own(a), !claimed && bound:
+	case bound: // it was ours: somebody has written another claim into it
+		return Plan{Steps: []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: its custom data says that it belongs to another resource", a.ID))}}
+	default:
+		return Plan{}
+	}
+	if !bound && in.Duplicate != nil {
+		return Plan{Steps: []Step{leaveActive(in, "the account stays as it is: "+in.Duplicate.Message)}}
+	}
+	if g := in.Guard; g != nil && g.Change == changeByDeletion {
+		s := deleting(cmp.Or(g.Message, "many accounts are being deleted: counting them"))
+		s.Brief, s.Stalled, s.RetryAfter, s.Guarded, s.Change = g.Brief, g.Reason != "", g.RetryAfter, true, g.Change
+		return Plan{Steps: []Step{s}}
+	}
+	change, ok := in.Schema.Deactivation(a.State)
+	if !ok {
+		return Plan{}
+	}
+	var steps []Step
+	if in.unproven(a) {
+		s := step(ProveOwnership, in, a)
+		s.Secret = in.Secret.Name
+		steps = append(steps, s)
+	}
+	record, off := step(RecordDeactivation, in, a), step(Deactivate, in, a)
+	record.Reason, off.Reason = ReasonResourceDeleted, ReasonResourceDeleted
+	off.Changes = fieldChanges([]account.Change{change})
+	record.Guarded, record.Change = true, changeByDeletion
+	return Plan{Attempt: tried, Steps: append(steps, record, off)}
+}

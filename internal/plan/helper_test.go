@@ -1,0 +1,288 @@
+package plan_test
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/voximplant"
+)
+
+// schema is a real field table.
+var schema = voximplant.Fields()
+
+var now = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+var (
+	ours    = account.Claim{Installation: "prod", Namespace: "telephony", Name: "acme-support"}
+	theirs  = account.Claim{Installation: "other", Namespace: "sales", Name: "acme-support"}
+	another = account.Claim{Installation: "prod", Namespace: "sales", Name: "acme-support"}
+)
+
+// values are those that fields are declared with; all are good.
+var values = map[string][]string{
+	"email":              {"a@acme.example", "A@Acme.Example", "b@acme.example"},
+	"languageCode":       {"en", "he", "iw"},
+	"location":           {"Europe/Berlin", "Europe/Kyiv", "Europe/Kiev"},
+	"minBalanceToNotify": {"5", "5.0", "12.5"},
+}
+
+// drawState draws values for some of the declarable fields, the e-mail always.
+func drawState(t *rapid.T, label string) account.State {
+	state := account.State{}
+	for _, f := range schema {
+		if f.ReadOnly() || f.NameOnly() || f.Path != "email" && !rapid.Bool().Draw(t, label+" has "+f.Path) {
+			continue
+		}
+		of, ok := values[f.Path]
+		if !ok {
+			of = []string{"true", "false"}
+		}
+		state[f.Path] = rapid.SampledFrom(of).Draw(t, label+" "+f.Path)
+	}
+	return state
+}
+
+// world is a provider, a resource and a connection Secret in memory: what the steps do to them, and no more.
+type world struct {
+	in plan.Input
+	// accounts are those with the resource's name, and the one that it is bound to.
+	accounts []*account.Account
+	// seen is what the operator knows of each by id: after a creation only what was sent.
+	seen   map[string]account.State
+	secret *plan.Content
+	// settled is set once the Secret was written for the account, passwordOf is the account that has the password.
+	settled    bool
+	passwordOf string
+	fresh      bool
+	released   bool
+}
+
+func (w *world) account(id string) *account.Account {
+	for _, a := range w.accounts {
+		if a.ID == id || id == "" && a.Name == w.in.Subject.Name {
+			return a
+		}
+	}
+	return nil
+}
+
+// observe is the inputs as they are now.
+func (w *world) observe() plan.Input {
+	in := w.in
+	in.View.Account = nil
+	if a := w.account(in.Subject.ID); a != nil {
+		shown := *a
+		shown.State = w.seen[a.ID]
+		in.View.Account = &shown
+		in.View.Absences = 0
+	}
+	in.View.Fresh = w.fresh
+	if w.fresh {
+		in.View.Doubt, in.ReadRequested = false, false
+	}
+	in.Secret.Settled = w.settled && in.Subject.ID != ""
+	in.Secret.HoldsKey = w.secret != nil && w.secret.APIKey
+	in.Password.Settled = in.Password.Mark != "" && w.passwordOf == in.Subject.ID && in.Subject.ID != ""
+	if in.Deletion != nil {
+		d := *in.Deletion
+		in.Deletion = &d
+	}
+	return in
+}
+
+// run executes steps in their order.
+func (w *world) run(steps []plan.Step) {
+	w.fresh = false
+	rotated := false
+	for _, s := range steps {
+		if w.skips(s, rotated) {
+			continue
+		}
+		rotated = rotated || s.Kind == plan.RotatePassword
+		w.execute(s)
+	}
+}
+
+func (w *world) skips(s plan.Step, rotated bool) bool {
+	switch s.If {
+	case plan.KeyMissing:
+		return w.secret == nil || w.secret.APIKey
+	case plan.NextPasswordStored:
+		return w.secret == nil || !w.secret.NextPassword
+	case plan.PasswordRotated:
+		return !rotated
+	case plan.SurroundingsRemain:
+		return w.in.Deletion.Surroundings != plan.SurroundingsStay
+	}
+	return false
+}
+
+func (w *world) execute(s plan.Step) { //nolint:gocyclo // one case a kind
+	a := w.account(w.in.Subject.ID)
+	switch s.Kind {
+	case plan.Read:
+		w.fresh, w.in.View.Listed = true, true
+		w.in.View.Doubt, w.in.ReadRequested = false, false
+		if a != nil {
+			w.seen[a.ID] = shownOf(a)
+		}
+	case plan.ReadSurroundings:
+		w.in.Deletion.Surroundings = plan.SurroundingsStay
+	case plan.AddFinalizer:
+		w.in.Resource.Finalizer = true
+	case plan.RecordIntent:
+		w.in.Resource.Finalizer, w.in.Subject.Intent = true, true
+	case plan.PrepareSecret:
+		if w.secret == nil {
+			w.secret = &plan.Content{}
+		}
+	case plan.DiscardSecret:
+		w.secret = nil
+	case plan.Create:
+		w.create(s)
+	case plan.Bind, plan.Adopt:
+		w.bind(s)
+	case plan.Update, plan.Deactivate:
+		changes := account.Applied(plan.AccountChanges(schema, s.Changes))
+		a.State = a.State.With(changes)
+		w.seen[a.ID] = w.seen[a.ID].With(changes)
+		w.in.Subject.LastApplied = w.in.Subject.LastApplied.With(changes)
+	case plan.Claim:
+		a.CustomData = w.in.Subject.Claim.CustomData()
+	case plan.StoreSecret:
+		if w.secret == nil {
+			w.secret = &plan.Content{}
+		}
+		w.in.Secret.Content, w.in.Secret.Recheck, w.settled = w.secret, false, true
+	case plan.SettleRotation:
+		w.secret.NextPassword = false
+	case plan.SetPassword, plan.RotatePassword:
+		w.passwordOf = a.ID
+	case plan.RecoverKey:
+		w.secret.APIKey = true
+	case plan.Recreate:
+		w.in.Subject.ID, w.in.Resource.Origin, w.in.Resource.ObservedID, w.in.Subject.LastApplied = "", "", "", nil
+		w.accounts = slices.DeleteFunc(w.accounts, func(a *account.Account) bool { return a.ID == s.AccountID })
+	case plan.ReleaseFinalizer:
+		w.in.Resource.Finalizer, w.released = false, true
+	case plan.Confirm:
+		w.in.Subject.LastApplied = schema.Normal(w.in.Subject.Desired)
+	}
+}
+
+// shownOf is what the provider shows of an account.
+func shownOf(a *account.Account) account.State {
+	shown := account.State{}
+	for _, f := range schema {
+		if v, ok := a.State[f.Path]; ok && f.Readable && !f.NameOnly() {
+			shown[f.Path] = f.Normal(v)
+		}
+	}
+	return shown
+}
+
+// create makes an account with what creation takes; the fields that it does not take are off.
+func (w *world) create(s plan.Step) {
+	a := &account.Account{ID: strconv.Itoa(100 + len(w.accounts)), Name: s.AccountName, CustomData: w.in.Subject.Claim.CustomData(), State: account.State{}}
+	if w.in.View.Claimless {
+		a.CustomData = ""
+	}
+	sent := account.State{}
+	for _, f := range schema {
+		if !f.Settable || f.NameOnly() {
+			continue
+		}
+		if f.CreateDefault != "" {
+			sent[f.Path] = f.CreateDefault
+		}
+	}
+	sent = sent.With(account.Applied(plan.AccountChanges(schema, s.Changes)))
+	a.State = a.State.With(sent)
+	w.accounts = append(w.accounts, a)
+	w.seen[a.ID] = sent
+	w.in.Subject.ID, w.in.Resource.ObservedID, w.in.Resource.Origin = a.ID, a.ID, plan.Created
+	w.in.Subject.LastApplied, w.secret.APIKey = nil, true
+	if w.in.Password.Declared {
+		w.passwordOf = a.ID
+	}
+}
+
+func (w *world) bind(s plan.Step) {
+	a := w.account("")
+	w.in.Subject.ID, w.in.Resource.ObservedID = s.AccountID, s.AccountID
+	w.in.Resource.Origin = plan.Adopted
+	claim, claimed := a.Claim()
+	if claimed = claimed && claim == ours; w.in.Subject.Intent && (claimed || w.in.View.Claimless && !w.in.Subject.Refused) {
+		w.in.Resource.Origin = plan.Created
+	}
+	_, declared := w.in.Subject.Desired["active"]
+	w.in.FoundInactive = claimed && w.in.Resource.Origin == plan.Adopted && !declared && w.seen[a.ID]["active"] == "false"
+	w.settled, w.passwordOf = false, ""
+}
+
+// drawWorld draws a situation; whatever it is, the plan has to come to an end in it.
+func drawWorld(t *rapid.T) *world {
+	w := &world{seen: map[string]account.State{}}
+	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
+	w.in = plan.Input{
+		Now: now, Schema: schema, Shared: flag("shared"), SeesAll: flag("sees all"), ReadRequested: flag("read requested"),
+		Resource: plan.Resource{Kind: "ChildAccount", Namespace: ours.Namespace, Name: ours.Name, Generation: 2, Parent: "acme", Finalizer: flag("finalizer")},
+		Subject: account.Subject{
+			Claim: ours, Name: "acme-support", Intent: flag("intent"), Desired: drawState(t, "desired"),
+			Takeover: rapid.SampledFrom([]string{"", "other", "prod"}).Draw(t, "takeover"),
+			Policy: account.Policy{
+				Adopt:   rapid.SampledFrom([]account.Adoption{"", account.AdoptNever, account.AdoptIfIdentical, account.AdoptAlways}).Draw(t, "adopt"),
+				Observe: flag("observe"), ReportDrift: flag("report drift"), Recreate: flag("recreate"),
+			},
+		},
+		View:   account.View{Listed: flag("listed"), Partial: flag("partial"), Doubt: flag("doubt")},
+		Secret: plan.Secret{Name: "acme-support-connection", Recheck: flag("recheck")},
+	}
+	w.in.View.Claimless, w.in.NoKeys, w.in.NoPasswords = flag("claimless"), flag("no keys"), flag("no passwords")
+	w.drawAccount(t)
+	switch rapid.IntRange(0, 2).Draw(t, "password") {
+	case 1:
+		w.in.Password = plan.Password{Declared: true, Mark: "mark-of-the-password"}
+	case 2:
+		w.in.Password = plan.Password{Rotation: "2026-11", Mark: "rotation 2026-11"}
+	}
+	if flag("deleted") {
+		w.in.Deletion = &plan.Deletion{Deactivate: flag("deactivate"), Intent: w.in.Subject.Intent}
+	}
+	return w
+}
+
+// drawAccount draws what there is at the provider, and whether the resource is bound to it.
+func (w *world) drawAccount(t *rapid.T) {
+	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
+	if flag("secret") {
+		w.secret = &plan.Content{APIKey: flag("key stored"), NextPassword: flag("next password stored")}
+		w.settled = flag("settled")
+	}
+	if flag("account there") {
+		a := &account.Account{ID: "7", Name: w.in.Subject.Name, State: drawState(t, "account")}
+		a.CustomData = rapid.SampledFrom([]string{"", "somebody's data", ours.CustomData(), theirs.CustomData(), another.CustomData()}).Draw(t, "custom data")
+		if w.in.View.Claimless {
+			a.CustomData = ""
+		}
+		w.accounts, w.seen["7"] = []*account.Account{a}, shownOf(a)
+		w.in.View.Listed = true
+	}
+	w.in.Attempts.NoAccount = len(w.accounts) == 0 && flag("no account made")
+	w.in.Subject.Refused = w.in.Attempts.NoAccount
+	if !flag("bound") {
+		return
+	}
+	w.in.Subject.ID, w.in.Resource.ObservedID = "7", "7"
+	w.in.Resource.Origin = rapid.SampledFrom([]plan.Origin{plan.Created, plan.Adopted}).Draw(t, "origin")
+	w.in.Subject.LastApplied = schema.Normal(drawState(t, "last applied"))
+	w.in.View.Listed = true
+	if w.account("7") == nil {
+		w.in.View.Absences = rapid.IntRange(0, 3).Draw(t, "absences")
+	}
+}

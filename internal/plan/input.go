@@ -1,0 +1,226 @@
+package plan
+
+import (
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// Input is all that is known of one resource when its steps are planned. It holds no secret.
+type Input struct {
+	// Now is the time to plan for.
+	Now time.Time
+	// Resource is the resource.
+	Resource Resource
+	// Schema is the provider's field table.
+	Schema account.Schema
+	// Subject is what the resource declares, View what is known of its account.
+	Subject account.Subject
+	View    account.View
+	// Stop is why the parent can't be worked with; nil where it can.
+	Stop *Stop
+	// Outage is what is reported while the provider does not answer; nil where it does. Stale is set once what was last seen
+	// of the account is too old to be believed.
+	Outage *Stop
+	Stale  bool
+	// Duplicate says that another resource has the better right to the account; nil where none has.
+	Duplicate *Stop
+	// NoPasswords is set where the provider's accounts have no passwords, NoKeys where they have no API keys.
+	NoPasswords, NoKeys bool
+	// Shared is set where the parent serves several namespaces: there a claim proves nothing.
+	Shared bool
+	// SeesAll is set where the resource may be told of resources in all namespaces, not of those in its own alone.
+	SeesAll bool
+	// FoundInactive is set where the resource found its account again, inactive, and nobody has said since whether it is to be
+	// active.
+	FoundInactive bool
+	// ReadRequested is set where somebody asks for a read of the account that was not done yet.
+	ReadRequested bool
+	// Secret is what is known of the connection Secret, Password what is known of the account's password.
+	Secret   Secret
+	Password Password
+	// Attempts is what is remembered of earlier attempts.
+	Attempts Attempts
+	// Guard is the change that the change guard keeps back; nil where it keeps back none.
+	Guard *Guarded
+	// Deletion is set where the resource is being deleted.
+	Deletion *Deletion
+}
+
+// Resource is the resource itself.
+type Resource struct {
+	// Kind, Namespace and Name identify the resource for people.
+	Kind, Namespace, Name string
+	// Generation is that of its spec.
+	Generation int64
+	// Parent is the name of the resource of its parent account.
+	Parent string
+	// Suspended is set where nothing is to be done for it.
+	Suspended bool
+	// Finalizer is set where it has the operator's finalizer.
+	Finalizer bool
+	// Requested is the value of the annotation that asks for a reconcile, "" where there is none.
+	Requested string
+	// Origin says how it came to its account; "" where it is bound to none.
+	Origin Origin
+	// ObservedID is the account that its status names, bound or not.
+	ObservedID string
+}
+
+// Origin says how a resource came to its account.
+type Origin string
+
+// The origins.
+const (
+	// Created: the operator created the account for this very resource.
+	Created Origin = "Created"
+	// Adopted: the account was there before the resource.
+	Adopted Origin = "Adopted"
+)
+
+// Stop is why a resource can't go on, as its conditions say it.
+type Stop struct {
+	// Reason is that of the conditions; "" where there is nothing to say yet and somebody will wake the resource.
+	Reason string
+	// Message is for people.
+	Message string
+	// Denied is set where the resource may not use its parent.
+	Denied bool
+	// ParentSuspended is set where the parent account's resource is suspended.
+	ParentSuspended bool
+	// Unread is set where the Kubernetes API could not be read.
+	Unread bool
+}
+
+// Secret is what is known of the connection Secret.
+type Secret struct {
+	// Name is its name.
+	Name string
+	// Recheck is set where somebody else may have changed it.
+	Recheck bool
+	// Settled is set where all that it is made of is as it was when it was last written.
+	Settled bool
+	// HoldsKey is set where it is known to hold the account's API key.
+	HoldsKey bool
+	// Content is what it holds, once this reconcile has written it.
+	Content *Content
+}
+
+// Content is what a connection Secret holds, but for the values.
+type Content struct {
+	// APIKey is set where it holds the account's API key.
+	APIKey bool
+	// NextPassword is set where it holds a password of a rotation that did not end.
+	NextPassword bool
+}
+
+// Password is what is known of the account's password.
+type Password struct {
+	// Declared is set where the resource declares one.
+	Declared bool
+	// Rotation is the request for a new generated password, "" where there is none.
+	Rotation string
+	// Mark tells the declared password, or the rotation, from others. It gives nothing away.
+	Mark string
+	// Settled is set where the account is known to have the password that Mark stands for.
+	Settled bool
+	// Problem is why the declared password can't be read; nil where it can.
+	Problem *Stop
+}
+
+// Attempts is what is remembered of earlier attempts for the resource.
+type Attempts struct {
+	// Connection tells the connection that an attempt would use from others.
+	Connection string
+	// Failed is the last attempt that failed; nil where none did.
+	Failed *Failed
+	// NoAccount is set where it is certain that no attempt has made an account.
+	NoAccount bool
+}
+
+// Failed is an attempt that failed and is not repeated before its time.
+type Failed struct {
+	// Attempt is the Plan.Attempt of what was tried.
+	Attempt string
+	// Until is when it may be repeated; zero for never.
+	Until time.Time
+	// Reason and Message are how it ended.
+	Reason, Message string
+}
+
+// Guarded is a change that the change guard keeps back.
+type Guarded struct {
+	// Change is what was to be changed, as Step.Change has it.
+	Change string
+	// Reason and Message are what is reported; "" while the guard still counts.
+	// Brief is the message where there is little room.
+	Reason, Message, Brief string
+	// RetryAfter is when to ask again, 0 for when the resource is woken.
+	RetryAfter time.Duration
+}
+
+// Deletion is what is known of a deletion.
+type Deletion struct {
+	// Deactivate is set where the account is to be deactivated first.
+	Deactivate bool
+	// Intent is set where the resource records an intent to create an account, under whatever parent account.
+	Intent bool
+	// Orphan is set where another operator, if any, reports on the resource; OrphanGrace is how long it is left to that one.
+	Orphan      bool
+	OrphanGrace time.Duration
+	// Expired is set once the resource was kept back for as long as it may be.
+	Expired bool
+	// Surroundings says whether the namespace or the CRD is being deleted too; "" before that was read.
+	Surroundings Surroundings
+	// Forbidden is why Surroundings could not be read, where the operator may not.
+	Forbidden string
+}
+
+// Surroundings says what becomes of the namespace and the CRD of a resource that is being deleted.
+type Surroundings string
+
+// What becomes of the surroundings.
+const (
+	SurroundingsStay      Surroundings = "Stay"
+	SurroundingsDeleted   Surroundings = "Deleted"
+	SurroundingsForbidden Surroundings = "Forbidden"
+)
+
+// canSee says whether the resource may be told of those in a namespace.
+func (in *Input) canSee(namespace string) bool {
+	return in.SeesAll || namespace == in.Resource.Namespace
+}
+
+// givesPassword says whether the account is to have the declared password: a pre-existing account keeps its own, unless it
+// may be adopted whatever it is.
+func (in *Input) givesPassword(origin Origin) bool {
+	return in.Password.Declared && (origin != Adopted || in.Subject.Policy.Adopt == account.AdoptAlways)
+}
+
+// rotates says whether a new generated password is asked for.
+func (in *Input) rotates() bool {
+	return in.Password.Rotation != "" && !in.Password.Declared && !in.NoPasswords
+}
+
+// passwordSettled says whether nothing is left to do for the password.
+func (in *Input) passwordSettled() bool {
+	return !in.givesPassword(in.Resource.Origin) && !in.rotates() || in.Password.Settled
+}
+
+// claimed says whether the account carries the resource's claim.
+func (in *Input) claimed(a *account.Account) bool {
+	claim, ok := a.Claim()
+	return ok && claim == in.Subject.Claim
+}
+
+// own says whether the account is the resource's by its claim, or, where accounts carry none, by the intent to create it: there
+// was no account before that was recorded.
+func (in *Input) own(a *account.Account) bool {
+	return in.claimed(a) || in.View.Claimless && in.Subject.Intent && !in.Subject.Refused
+}
+
+// takesOver says whether the account carries the claim of an owner that the resource takes it from.
+func (in *Input) takesOver(a *account.Account) bool {
+	claim, ok := a.Claim()
+	return ok && claim != in.Subject.Claim && claim.Installation == in.Subject.Takeover
+}

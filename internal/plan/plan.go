@@ -1,0 +1,470 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// The reasons of steps that don't end a plan.
+const (
+	ReasonOutcomeUnknown      = "OutcomeUnknown"      // a write got no proper answer
+	ReasonCreationUnconfirmed = "CreationUnconfirmed" // an earlier attempt may have created the account
+	ReasonBeforeAdoption      = "BeforeAdoption"      // the last read before an account changes hands
+	ReasonBeforeDeactivation  = "BeforeDeactivation"  // only what is there and active is deactivated
+	ReasonReadRequested       = "ReadRequested"       // somebody asks for it
+	ReasonNotListed           = "NotListed"           // the list has only what it was asked for
+	ReasonNoAccount           = "NoAccount"           // no account has the name
+	ReasonAccountCreated      = "AccountCreated"      // it holds what nobody shows again
+	ReasonAccountBound        = "AccountBound"        // the resource comes to its account
+	ReasonSecretEdited        = "SecretEdited"        // somebody else may have changed the Secret
+	ReasonSecretOutdated      = "SecretOutdated"      // what it is made of has changed, or may have
+	ReasonFinalizerMissing    = "FinalizerMissing"
+	ReasonSharedParent        = "SharedParent" // a claim proves nothing there
+	ReasonClaimMatches        = "ClaimMatches"
+	ReasonAdoptionAllowed     = "AdoptionAllowed"
+	ReasonTakeover            = "Takeover"
+	ReasonNoCustomData        = "NoCustomData"
+	ReasonNoAccountMade       = "NoAccountMade"
+	ReasonSpecChanged         = "SpecChanged"
+	ReasonDrift               = "Drift"
+	ReasonPasswordDeclared    = "PasswordDeclared"
+	ReasonRotationRequested   = "RotationRequested"
+	ReasonRotationInterrupted = "RotationInterrupted"
+	ReasonKeyMissing          = "KeyMissing"
+	ReasonAccountMissing      = "AccountMissing"
+	ReasonMatchesSpec         = "MatchesSpec"
+	ReasonResourceDeleted     = "ResourceDeleted"
+	ReasonNotDeactivated      = "NotDeactivated"
+)
+
+// For plans the steps for one resource.
+func For(in Input) Plan {
+	if in.Deletion != nil {
+		return forDeletion(&in)
+	}
+	if s := gate(&in); s != nil {
+		return Plan{Steps: []Step{*s}}
+	}
+	return forDecision(&in, decide(&in))
+}
+
+// gate says why nothing may be done for the resource at all; nil where something may.
+func gate(in *Input) *Step {
+	switch {
+	case in.Resource.Suspended:
+		return &Step{Kind: Wait, Reason: v1alpha1.ReasonSuspended, Message: "spec.suspend is true"}
+	case in.Stop != nil:
+		return waitFor(in.Stop)
+	}
+	if err := in.Schema.Check(in.Subject.Desired); err != nil {
+		return &Step{Kind: Refuse, Reason: v1alpha1.ReasonRejected, Message: err.Error()}
+	}
+	if in.NoPasswords && in.Password.Declared && !in.Subject.Policy.Observe {
+		return &Step{Kind: Refuse, Reason: v1alpha1.ReasonRejected, Message: "spec.passwordSecretRef: this provider's accounts have no passwords"}
+	}
+	if p := in.Password.Problem; p != nil && !in.Subject.Policy.Observe {
+		return waitFor(p)
+	}
+	return nil
+}
+
+func waitFor(s *Stop) *Step { return &Step{Kind: Wait, Reason: s.Reason, Message: s.Message} }
+
+// decide is what the protocol says, but for a read that somebody asks for.
+func decide(in *Input) account.Decision {
+	d := account.Decide(in.Schema, in.Subject, in.View)
+	if in.ReadRequested && d.Step != account.StepWait {
+		d = account.Decision{Step: account.StepLook}
+	}
+	return d
+}
+
+// forDecision says what a decision means for the resource.
+func forDecision(in *Input, d account.Decision) Plan {
+	switch {
+	case d.Step == account.StepWait && in.Outage != nil:
+		return Plan{Steps: []Step{*waitFor(in.Outage)}}
+	case d.Step == account.StepWait: // the next list wakes it
+		return Plan{Steps: []Step{{Kind: Wait}}}
+	case in.Duplicate != nil && !in.Subject.Policy.Observe:
+		return Plan{Steps: []Step{{Kind: Refuse, Reason: in.Duplicate.Reason, Message: in.Duplicate.Message}}}
+	case d.Step == account.StepRefuse:
+		return Plan{Steps: []Step{refused(in, d)}}
+	case d.Step == account.StepMissing:
+		return Plan{Steps: []Step{missing(in, d)}}
+	case d.Step == account.StepNone && in.Subject.Policy.Observe:
+		return Plan{Steps: observed(in, d)}
+	case d.Step == account.StepNone:
+		return settle(in, d)
+	}
+	p := Plan{Attempt: attempt(in, d)}
+	guarded := guards(in, d)
+	if s := backoff(in, p.Attempt); s != nil {
+		s.Guarded = guarded
+		return Plan{Steps: []Step{*s}}
+	}
+	change := changeText(d.Changes)
+	if g := in.Guard; g != nil && guarded && g.Change == change {
+		return Plan{Steps: []Step{{Kind: Wait, Reason: g.Reason, Message: g.Message, Brief: g.Brief, RetryAfter: g.RetryAfter, Guarded: true, Change: g.Change}}}
+	}
+	p.Steps = work(in, d)
+	if guarded {
+		for i := range p.Steps {
+			if p.Steps[i].Kind == Update {
+				p.Steps[i].Guarded, p.Steps[i].Change = true, change
+			}
+		}
+	}
+	return p
+}
+
+// work is the steps that a decision to read or to write the account leads to.
+func work(in *Input, d account.Decision) []Step {
+	switch d.Step {
+	case account.StepLook:
+		return []Step{{Kind: Read, Reason: readReason(in), AccountName: in.Subject.Name, AccountID: in.Subject.ID}}
+	case account.StepCreate:
+		return create(in)
+	case account.StepRecreate: // whether there is another account with the name is seen then
+		steps := []Step{{Kind: Recreate, Reason: ReasonAccountMissing, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}
+		if in.Subject.Intent {
+			steps = append(steps, Step{Kind: Read, Reason: ReasonCreationUnconfirmed, AccountName: in.Subject.Name})
+		}
+		return steps
+	}
+	return update(in, d)
+}
+
+func readReason(in *Input) string {
+	switch {
+	case in.ReadRequested:
+		return ReasonReadRequested
+	case in.View.Doubt:
+		return ReasonOutcomeUnknown
+	case in.View.Account != nil:
+		return ReasonBeforeAdoption
+	case in.View.Awaited:
+		return ReasonCreationUnconfirmed
+	case !in.View.Listed:
+		return ReasonNotListed
+	}
+	return ReasonCreationUnconfirmed
+}
+
+// create is a new account with all that its creation can set, and what follows.
+func create(in *Input) []Step {
+	var set []account.Change
+	born := account.Account{ID: "", Name: in.Subject.Name, CustomData: in.Subject.Claim.CustomData(), State: account.State{}}
+	if in.View.Claimless {
+		born.CustomData = ""
+	}
+	for _, f := range in.Schema {
+		v, declared := in.Subject.Desired[f.Path]
+		if !f.Settable || f.NameOnly() || !declared && f.CreateDefault == "" {
+			continue
+		}
+		v = cmp.Or(v, f.CreateDefault)
+		born.State[f.Path] = f.Normal(v)
+		if declared {
+			set = append(set, account.Change{Field: f, To: v, Origin: account.FromSpec})
+		}
+	}
+	name := in.Subject.Name
+	var steps []Step
+	if !in.Resource.Finalizer || !in.Subject.Intent {
+		steps = append(steps, Step{Kind: RecordIntent, Reason: ReasonNoAccount, AccountName: name})
+	}
+	steps = append(steps, []Step{
+		{Kind: PrepareSecret, Reason: ReasonNoAccount, AccountName: name, Secret: in.Secret.Name},
+		{Kind: Create, Reason: ReasonNoAccount, AccountName: name, Changes: fieldChanges(set)},
+		{Kind: StoreSecret, Reason: ReasonAccountCreated, AccountName: name, Secret: in.Secret.Name},
+	}...)
+	after := *in
+	after.View = account.View{Claimless: in.View.Claimless}
+	after.Resource.Finalizer, after.Resource.Origin = true, Created
+	after.Subject.Intent, after.Subject.LastApplied = true, nil
+	after.Secret.Content, after.Secret.Recheck = &Content{APIKey: true}, false
+	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
+	return append(steps, then(&after, born)...)
+}
+
+// update is what has to be written to the account, and what follows.
+func update(in *Input, d account.Decision) []Step {
+	steps := take(in, d.Account)
+	off := account.Deactivates(d.Changes)
+	if off {
+		steps = append(steps, step(RecordDeactivation, in, d.Account))
+	}
+	s := step(Update, in, d.Account)
+	s.Reason, s.Changes = changeReason(d.Changes), fieldChanges(d.Changes)
+	steps = append(steps, s)
+	after := taken(in, d.Account)
+	after.Subject.LastApplied = after.Subject.LastApplied.With(account.Applied(d.Changes))
+	became := *d.Account
+	became.State = became.State.With(account.Applied(d.Changes))
+	return append(steps, then(&after, became)...)
+}
+
+// then is what follows once the account is as given, as far as that can be foreseen.
+func then(after *Input, a account.Account) []Step {
+	// Which account it is is settled by then: a new one has no id that could be compared.
+	d := account.Decision{Step: account.StepNone, Account: &a}
+	for _, c := range account.Diff(after.Schema, after.Subject.Desired, a.State, after.Subject.LastApplied) {
+		kept, vain := after.View.NotKept[c.Field.Path]
+		switch {
+		case vain && kept == c.Field.Normal(c.To):
+			d.NotKept = append(d.NotKept, c)
+		case after.Subject.Policy.ReportDrift && c.Origin == account.FromRemote:
+			d.Drift = append(d.Drift, c)
+		default:
+			d.Changes = append(d.Changes, c)
+		}
+	}
+	if len(d.Changes) > 0 {
+		return update(after, d)
+	}
+	return finish(after, d)
+}
+
+// take is what has to be done before an account is the resource's that the protocol has allowed it.
+func take(in *Input, a *account.Account) []Step {
+	var steps []Step
+	if !in.Resource.Finalizer {
+		steps = append(steps, Step{Kind: AddFinalizer, Reason: ReasonFinalizerMissing})
+	}
+	if in.Resource.Origin != "" {
+		return steps
+	}
+	own := in.own(a)
+	if in.unproven(a) {
+		s := step(ProveOwnership, in, a)
+		s.Secret = in.Secret.Name
+		steps = append(steps, s)
+	}
+	if !own && in.Attempts.NoAccount && in.Subject.Intent { // its password was made for an account of our own
+		steps = append(steps, Step{Kind: DiscardSecret, Reason: ReasonNoAccountMade, Secret: in.Secret.Name})
+	}
+	switch s := step(Bind, in, a); {
+	case own:
+		return append(steps, s)
+	case in.takesOver(a):
+		s.Kind, s.Reason = Adopt, ReasonTakeover
+		return append(steps, s)
+	default:
+		s.Kind, s.Reason = Adopt, ReasonAdoptionAllowed
+		return append(steps, s)
+	}
+}
+
+// unproven says whether the account's claim alone does not prove that it is the resource's.
+func (in *Input) unproven(a *account.Account) bool {
+	never := in.Subject.Policy.Adopt != account.AdoptIfIdentical && in.Subject.Policy.Adopt != account.AdoptAlways
+	return in.Shared && in.Resource.Origin == "" && in.own(a) && never
+}
+
+// taken is the inputs once the account is the resource's.
+func taken(in *Input, a *account.Account) Input {
+	after := *in
+	after.Resource.Finalizer = true
+	if in.Resource.Origin != "" {
+		return after
+	}
+	after.Subject.ID, after.Secret.Settled, after.Password.Settled = a.ID, false, false
+	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)
+	after.FoundInactive = in.claimed(a) && !in.Subject.Intent && !declared && in.Schema.Deactivated(a.State)
+	if after.Resource.Origin = Adopted; in.own(a) && in.Subject.Intent {
+		after.Resource.Origin = Created
+	}
+	return after
+}
+
+// settle is for an account that matches the spec: only the Secret and the password may be left.
+func settle(in *Input, d account.Decision) Plan {
+	settled := in.Resource.Origin != "" && in.Resource.Finalizer && in.Secret.Settled
+	if in.Secret.Recheck || in.Secret.Content != nil { // whatever was tried before: somebody touched the Secret
+		return Plan{Attempt: attempt(in, d), Steps: finish(in, d)}
+	}
+	if !settled || !in.passwordSettled() {
+		tried := attempt(in, d)
+		if s := backoff(in, tried); s != nil {
+			return Plan{Steps: []Step{*s}}
+		}
+		return Plan{Attempt: tried, Steps: finish(in, d)}
+	}
+	end := reported(in, d)
+	if in.Outage != nil && in.Stale {
+		end = *waitFor(in.Outage)
+	}
+	return Plan{Steps: []Step{confirmed(in, d), end}}
+}
+
+// finish is what is left for an account that matches the spec, to the end.
+func finish(in *Input, d account.Decision) []Step {
+	settled := in.Resource.Origin != "" && in.Resource.Finalizer && in.Secret.Settled
+	if settled && !in.Secret.Recheck && in.Secret.Content == nil {
+		return finishPassword(in, d)
+	}
+	steps := take(in, d.Account)
+	after := taken(in, d.Account)
+	steps = append(steps, confirmed(in, d))
+	steps = append(steps, claim(in, d.Account)...)
+	content := in.Secret.Content
+	if content == nil {
+		s := step(StoreSecret, in, d.Account)
+		s.Reason, s.Secret = storeReason(in), in.Secret.Name
+		steps = append(steps, s)
+	}
+	steps = append(steps, settleRotation(&after, d, content)...)
+	password, held := applyPassword(&after, d)
+	steps = append(steps, password...)
+	if held {
+		return steps
+	}
+	if !in.NoKeys && (content == nil || !content.APIKey) {
+		s := step(RecoverKey, in, d.Account)
+		if content == nil {
+			s.If = KeyMissing
+		}
+		steps = append(steps, s)
+	}
+	return append(steps, reported(&after, d))
+}
+
+func storeReason(in *Input) string {
+	switch {
+	case in.Resource.Origin == "":
+		return ReasonAccountBound
+	case in.Secret.Recheck:
+		return ReasonSecretEdited
+	}
+	return ReasonSecretOutdated
+}
+
+// settleRotation is for a rotation that was interrupted and is not asked for any more.
+func settleRotation(in *Input, d account.Decision, content *Content) []Step {
+	if in.NoPasswords || in.Password.Declared || in.Password.Rotation != "" || content != nil && !content.NextPassword {
+		return nil
+	}
+	s := step(SettleRotation, in, d.Account)
+	if content == nil {
+		s.If = NextPasswordStored
+	}
+	return []Step{s}
+}
+
+// finishPassword is what is left where the connection Secret needs nothing: the password.
+func finishPassword(in *Input, d account.Decision) []Step {
+	steps, held := applyPassword(in, d)
+	if held {
+		return steps
+	}
+	steps = append(steps, confirmed(in, d))
+	if !in.passwordSettled() && in.rotates() && !in.Secret.HoldsKey && !in.NoKeys { // the new password finds it
+		after := claim(in, d.Account)
+		s := step(StoreSecret, in, d.Account)
+		s.Reason, s.Secret = ReasonRotationRequested, in.Secret.Name
+		after = append(after, s)
+		for i := range after {
+			after[i].If = PasswordRotated
+		}
+		key := step(RecoverKey, in, d.Account)
+		key.If = KeyMissing
+		steps = append(append(steps, after...), key)
+	}
+	return append(steps, reported(in, d))
+}
+
+// claim writes the claim into an account that holds nobody's data, or that of the owner that the resource takes it from.
+func claim(in *Input, a *account.Account) []Step {
+	s := step(Claim, in, a)
+	switch {
+	case in.takesOver(a):
+		s.Reason = ReasonTakeover
+	case a.CustomData != "", in.View.Claimless:
+		return nil
+	}
+	return []Step{s}
+}
+
+// applyPassword gives the account the password that it is to have; held says that this was tried and is not repeated yet.
+func applyPassword(in *Input, d account.Decision) (steps []Step, held bool) {
+	if in.passwordSettled() {
+		return nil, false
+	}
+	if s := backoff(in, attempt(in, d)); s != nil {
+		return []Step{*s}, true
+	}
+	if in.rotates() {
+		return []Step{step(RotatePassword, in, d.Account)}, false
+	}
+	return []Step{step(SetPassword, in, d.Account)}, false
+}
+
+// observed is for an account that is only read.
+func observed(in *Input, d account.Decision) []Step {
+	s := step(Observe, in, d.Account)
+	s.Differs = fieldChanges(d.Drift)
+	end := Step{Kind: Report, Reason: v1alpha1.ReasonObserved, Message: "the account is there and is only read"}
+	if in.Outage != nil && in.Stale {
+		end = *waitFor(in.Outage)
+	}
+	return []Step{s, end}
+}
+
+func confirmed(in *Input, d account.Decision) Step {
+	s := step(Confirm, in, d.Account)
+	s.Differs, s.NotKept = fieldChanges(d.Drift), fieldChanges(d.NotKept)
+	return s
+}
+
+// usual is why a step is there most often, and what it depends on.
+var usual = map[Kind]Step{
+	ProveOwnership:     {Reason: ReasonSharedParent},
+	Bind:               {Reason: ReasonClaimMatches},
+	RecordDeactivation: {Reason: ReasonSpecChanged},
+	Claim:              {Reason: ReasonNoCustomData},
+	SettleRotation:     {Reason: ReasonRotationInterrupted},
+	SetPassword:        {Reason: ReasonPasswordDeclared, If: PasswordNotRemembered},
+	RotatePassword:     {Reason: ReasonRotationRequested, If: RotationPending},
+	RecoverKey:         {Reason: ReasonKeyMissing},
+	Confirm:            {Reason: ReasonMatchesSpec},
+	Observe:            {Reason: v1alpha1.ReasonObserved},
+}
+
+// step is a step for an account, as it usually is.
+func step(k Kind, in *Input, a *account.Account) Step {
+	s := usual[k]
+	s.Kind, s.AccountName, s.AccountID = k, in.Subject.Name, a.ID
+	return s
+}
+
+// backoff is the wait for the time of the next attempt; nil where it may be made.
+func backoff(in *Input, tried string) *Step {
+	f := in.Attempts.Failed
+	if f == nil || f.Attempt != tried || !f.Until.IsZero() && !in.Now.Before(f.Until) {
+		return nil
+	}
+	s := &Step{Kind: Wait, Reason: f.Reason, Message: f.Message, Backoff: true}
+	if !f.Until.IsZero() {
+		s.RetryAfter = f.Until.Sub(in.Now)
+	}
+	return s
+}
+
+// guards says whether the change guard has a say: in edits and deactivations, not in what a creation leaves to do.
+func guards(in *Input, d account.Decision) bool {
+	if d.Step != account.StepUpdate || in.Resource.Origin == Created && len(in.Subject.LastApplied) == 0 {
+		return false
+	}
+	return account.Deactivates(d.Changes) || slices.ContainsFunc(d.Changes, func(c account.Change) bool { return c.Origin == account.FromSpec })
+}
+
+func changeReason(changes []account.Change) string {
+	if slices.ContainsFunc(changes, func(c account.Change) bool { return c.Origin == account.FromSpec }) {
+		return ReasonSpecChanged
+	}
+	return ReasonDrift
+}

@@ -1,0 +1,262 @@
+package plan_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/golden"
+	"cpaas.dev/child-account-operator/internal/plan"
+)
+
+const again = "UPDATE_DOCS=1 go test ./internal/plan"
+
+// fresh is a resource that was just applied, at a provider without accounts.
+func fresh() *plan.Input {
+	return &plan.Input{
+		Now: now, Schema: schema,
+		Resource: plan.Resource{Kind: "ChildAccount", Namespace: ours.Namespace, Name: ours.Name, Generation: 1, Parent: "acme"},
+		Subject:  account.Subject{Claim: ours, Name: "acme-support", Desired: account.State{"email": "support@acme.example", "payments.invoice": "true"}},
+		View:     account.View{Listed: true},
+		Secret:   plan.Secret{Name: "acme-support-connection"},
+		SeesAll:  true,
+	}
+}
+
+// bound is a resource whose account was created and matches the spec.
+func bound() *plan.Input {
+	in := fresh()
+	in.Resource.Finalizer, in.Resource.Origin, in.Resource.ObservedID = true, plan.Created, "7"
+	in.Subject.ID, in.Subject.Intent = "7", true
+	in.Subject.LastApplied = schema.Normal(in.Subject.Desired)
+	in.View.Account = &account.Account{ID: "7", Name: "acme-support", CustomData: ours.CustomData(), State: account.State{
+		"email": "support@acme.example", "payments.invoice": "true", "active": "true", "frozen": "false", "languageCode": "en",
+	}}
+	in.Secret.Settled, in.Secret.HoldsKey = true, true
+	return in
+}
+
+// found is a resource that was just applied, where an account has its name already.
+func found(customData string) *plan.Input {
+	in := fresh()
+	in.View.Account = bound().View.Account
+	in.View.Account.CustomData = customData
+	return in
+}
+
+func with(in *plan.Input, change func(*plan.Input)) *plan.Input {
+	change(in)
+	return in
+}
+
+// failedNow is an attempt at what the inputs lead to that has just failed.
+func failedNow(in *plan.Input) *plan.Input {
+	in.Attempts.Failed = &plan.Failed{
+		Attempt: plan.For(*in).Attempt, Until: now.Add(time.Minute),
+		Reason: v1alpha1.ReasonEmailTaken, Message: "AddAccount: spec.email: in use (code 1)",
+	}
+	return in
+}
+
+func deleted(in *plan.Input) *plan.Input {
+	in.Deletion = &plan.Deletion{Deactivate: true, Intent: in.Subject.Intent, Surroundings: plan.SurroundingsStay}
+	return in
+}
+
+// situations are what a resource can be in, with what is done then.
+var situations = []struct {
+	name string
+	in   *plan.Input
+}{
+	{"suspended", with(fresh(), func(in *plan.Input) { in.Resource.Suspended = true })},
+	{"parent not ready", with(fresh(), func(in *plan.Input) {
+		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready: Unauthorized"}
+	})},
+	{"parent not read yet", with(fresh(), func(in *plan.Input) { in.Stop = &plan.Stop{} })},
+	{"value refused", with(fresh(), func(in *plan.Input) { in.Subject.Desired["email"] = "nobody" })},
+	{"password Secret missing", with(fresh(), func(in *plan.Input) {
+		in.Password = plan.Password{Declared: true, Problem: &plan.Stop{Reason: v1alpha1.ReasonSecretMissing, Message: "Secret p does not exist"}}
+	})},
+	{"no list yet", with(fresh(), func(in *plan.Input) { in.View = account.View{} })},
+	{"no list, outage", with(fresh(), func(in *plan.Input) {
+		in.View = account.View{}
+		in.Outage = &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable, Message: "the provider does not answer"}
+	})},
+	{"duplicate", with(fresh(), func(in *plan.Input) {
+		in.Duplicate = &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: "account acme-support belongs to ChildAccount telephony/older: one of the two must go"}
+	})},
+
+	{"new", fresh()},
+	{"new, password declared", with(fresh(), func(in *plan.Input) { in.Password = plan.Password{Declared: true, Mark: "m"} })},
+	{"new, everything at creation", with(fresh(), func(in *plan.Input) { delete(in.Subject.Desired, "payments.invoice") })},
+	{"creation not confirmed", with(fresh(), func(in *plan.Input) { in.Resource.Finalizer, in.Subject.Intent = true, true })},
+	{"creation failed, backoff", failedNow(fresh())},
+	{"partial list", with(fresh(), func(in *plan.Input) { in.View = account.View{Partial: true} })},
+
+	{"found, not allowed", found("")},
+	{"found, owned by another installation", found(theirs.CustomData())},
+	{"found, owned by a resource that must not be named", with(found(another.CustomData()), func(in *plan.Input) { in.SeesAll = false })},
+	{"found, takeover", with(found(theirs.CustomData()), func(in *plan.Input) { in.Subject.Takeover, in.View.Fresh = "other", true })},
+	{"found, own claim", found(ours.CustomData())},
+	{"found, own claim, inactive", with(found(ours.CustomData()), func(in *plan.Input) { in.View.Account.State["active"] = "false" })},
+	{"found, own claim, shared parent", with(found(ours.CustomData()), func(in *plan.Input) { in.Shared = true })},
+	{"found, not identical", with(found(""), func(in *plan.Input) {
+		in.Subject.Policy.Adopt, in.View.Account.State["email"] = account.AdoptIfIdentical, "other@acme.example"
+	})},
+	{"found, to be adopted", with(found(""), func(in *plan.Input) { in.Subject.Policy.Adopt = account.AdoptAlways })},
+	{"found, adopted", with(found(""), func(in *plan.Input) {
+		in.Subject.Policy.Adopt, in.View.Fresh = account.AdoptAlways, true
+		in.Password = plan.Password{Declared: true, Mark: "m"}
+		in.View.Account.State["email"] = "other@acme.example"
+	})},
+
+	{"matches", bound()},
+	{"frozen", with(bound(), func(in *plan.Input) { in.View.Account.State["frozen"] = "true" })},
+	{"inactive", with(bound(), func(in *plan.Input) { in.View.Account.State["active"] = "false" })},
+	{"read requested", with(bound(), func(in *plan.Input) { in.ReadRequested = true })},
+	{"doubt", with(bound(), func(in *plan.Input) { in.View.Doubt = true })},
+	{"edited", with(bound(), func(in *plan.Input) { in.Subject.Desired["minBalanceToNotify"] = "5.0" })},
+	{"edited by many", with(bound(), func(in *plan.Input) {
+		in.Subject.Desired["email"] = "new@acme.example"
+		in.Guard = &plan.Guarded{Change: "email=new@acme.example", Reason: v1alpha1.ReasonAwaitingApproval, Message: "email=new@acme.example waits: no more than 5 accounts (of 9) may change within 10m0s"}
+	})},
+	{"edited by many, counting", with(bound(), func(in *plan.Input) {
+		in.Subject.Desired["email"] = "new@acme.example"
+		in.Guard = &plan.Guarded{Change: "email=new@acme.example"}
+	})},
+	{"deactivated", with(bound(), func(in *plan.Input) { in.Subject.Desired["active"] = "false" })},
+	{"update failed, backoff", failedNow(with(bound(), func(in *plan.Input) { in.Subject.Desired["email"] = "new@acme.example" }))},
+	{"drift", with(bound(), func(in *plan.Input) { in.View.Account.State["email"] = "other@acme.example" })},
+	{"drift, reported", with(bound(), func(in *plan.Input) {
+		in.Subject.Policy.ReportDrift, in.View.Account.State["email"] = true, "other@acme.example"
+	})},
+	{"value not kept", with(bound(), func(in *plan.Input) {
+		in.View.Account.State["payments.invoice"], in.View.NotKept = "false", account.State{"payments.invoice": "true"}
+	})},
+	{"outage, seen lately", with(bound(), func(in *plan.Input) {
+		in.Outage = &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable, Message: "the provider does not answer"}
+	})},
+	{"outage, too long", with(bound(), func(in *plan.Input) {
+		in.Outage, in.Stale = &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable, Message: "the provider does not answer"}, true
+	})},
+
+	{"Secret edited", with(bound(), func(in *plan.Input) { in.Secret.Recheck = true })},
+	{"Secret outdated, no custom data", with(bound(), func(in *plan.Input) { in.Secret.Settled, in.View.Account.CustomData = false, "" })},
+	{"finalizer gone", with(bound(), func(in *plan.Input) { in.Resource.Finalizer = false })},
+	{"password declared", with(bound(), func(in *plan.Input) { in.Password = plan.Password{Declared: true, Mark: "m"} })},
+	{"password declared, adopted account", with(bound(), func(in *plan.Input) {
+		in.Resource.Origin, in.Password = plan.Adopted, plan.Password{Declared: true, Mark: "m"}
+	})},
+	{"rotation requested", with(bound(), func(in *plan.Input) { in.Password = plan.Password{Rotation: "1", Mark: "rotation 1"} })},
+	{"rotation requested, key unknown", with(bound(), func(in *plan.Input) {
+		in.Password, in.Secret.HoldsKey = plan.Password{Rotation: "1", Mark: "rotation 1"}, false
+	})},
+	{"rotation failed, Secret edited", with(failedNow(with(bound(), func(in *plan.Input) {
+		in.Password = plan.Password{Rotation: "1", Mark: "rotation 1"}
+	})), func(in *plan.Input) { in.Secret.Recheck = true })},
+
+	{"observed", with(bound(), func(in *plan.Input) {
+		in.Subject.Policy.Observe, in.View.Account.State["email"] = true, "other@acme.example"
+	})},
+	{"nothing to observe", with(fresh(), func(in *plan.Input) { in.Subject.Policy.Observe = true })},
+	{"missing once", with(bound(), func(in *plan.Input) { in.View.Account, in.View.Absences = nil, 1 })},
+	{"missing", with(bound(), func(in *plan.Input) { in.View.Account, in.View.Absences = nil, 2 })},
+	{"missing, recreated", with(bound(), func(in *plan.Input) {
+		in.View.Account, in.View.Absences, in.Subject.Policy.Recreate = nil, 2, true
+	})},
+	{"renamed", with(bound(), func(in *plan.Input) { in.View.Account.Name = "acme-sales" })},
+
+	{"deleted, retained", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Deactivate = false })},
+	{"deleted, no account made", with(deleted(fresh()), func(in *plan.Input) { in.Resource.Finalizer, in.Attempts.NoAccount = true, true })},
+	{"deleted, without a finalizer", deleted(fresh())},
+	{"deleted", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Surroundings = "" })},
+	{"deleted with its namespace", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Surroundings = plan.SurroundingsDeleted })},
+	{"deleted, surroundings forbidden", with(deleted(bound()), func(in *plan.Input) {
+		in.Deletion.Surroundings, in.Deletion.Forbidden = plan.SurroundingsForbidden, "is telephony going? forbidden"
+	})},
+	{"deleted, to be read", deleted(bound())},
+	{"deleted, read", with(deleted(bound()), func(in *plan.Input) { in.View.Fresh = true })},
+	{"deleted, inactive", with(deleted(bound()), func(in *plan.Input) { in.View.Fresh, in.View.Account.State["active"] = true, "false" })},
+	{"deleted, claimed by another", with(deleted(bound()), func(in *plan.Input) {
+		in.View.Fresh, in.View.Account.CustomData = true, theirs.CustomData()
+	})},
+	{"deleted, never bound, shared parent", with(deleted(found(ours.CustomData())), func(in *plan.Input) {
+		in.Resource.Finalizer, in.Deletion.Intent, in.Shared, in.View.Fresh = true, true, true, true
+	})},
+	{"deleted, one of many", with(deleted(bound()), func(in *plan.Input) {
+		in.View.Fresh = true
+		in.Guard = &plan.Guarded{Change: "switched off by deletion", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits: no more than 50 accounts may be switched off within an hour", RetryAfter: time.Hour}
+	})},
+	{"deleted, parent denied", with(deleted(bound()), func(in *plan.Input) {
+		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonNotPermitted, Message: "needs the grant Adopt", Denied: true}
+	})},
+	{"deleted, parent not ready", with(deleted(bound()), func(in *plan.Input) {
+		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready"}
+	})},
+	{"deleted, parent not ready, an hour later", with(deleted(bound()), func(in *plan.Input) {
+		in.Stop, in.Deletion.Expired = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready"}, true
+	})},
+	{"deleted, another operator's perhaps", with(deleted(bound()), func(in *plan.Input) {
+		in.Deletion.Orphan, in.Deletion.OrphanGrace = true, 40*time.Second
+	})},
+	{"deleted, failed before", failedNow(deleted(bound()))},
+}
+
+// What is done in each situation reads as testdata/plans.txt has it.
+func TestPlanInEachSituation(t *testing.T) {
+	var b strings.Builder
+	for _, s := range situations {
+		fmt.Fprintf(&b, "%s:\n", s.name)
+		steps := plan.For(*s.in).Steps
+		if len(steps) == 0 {
+			fmt.Fprintf(&b, "    %s\n", plan.Plan{})
+		}
+		for _, step := range steps {
+			fmt.Fprintf(&b, "    %s\n", step)
+		}
+	}
+	golden.Check(t, "testdata/plans.txt", b.String(), again)
+}
+
+// The JSON of a plan is an interface: scripts read it.
+func TestPlanJSON(t *testing.T) {
+	out := map[string]plan.Plan{}
+	for _, s := range situations {
+		switch s.name {
+		case "new", "drift", "found, not identical", "deleted, one of many":
+			out[s.name] = plan.For(*s.in)
+		}
+	}
+	raw, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "testdata/plans.json", string(raw)+"\n", again)
+}
+
+// Every kind of step occurs in the table above, and reads as something.
+func TestPlanKinds(t *testing.T) {
+	seen := map[plan.Kind]bool{}
+	for _, s := range situations {
+		for _, step := range plan.For(*s.in).Steps {
+			seen[step.Kind] = true
+		}
+	}
+	for _, k := range plan.Kinds() {
+		if !seen[k] {
+			t.Errorf("no situation has a step %s", k)
+		}
+	}
+}
+
+func BenchmarkPlanAtRest(b *testing.B) {
+	in := bound()
+	b.ReportAllocs()
+	for b.Loop() {
+		plan.For(*in)
+	}
+}
