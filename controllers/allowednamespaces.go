@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,42 +16,79 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
-	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/engine"
+	"cpaas.dev/child-account-operator/internal/plan"
 )
 
 // The labels of namespaces, which a ParentAccount's selector goes by, are watched.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=list;watch,roleName=manager-cluster-role
 
-// findParent takes up the ParentAccount that the resource names, if the resource may use it; otherwise it says why not.
-// Whoever is not let in learns nothing of another namespace, not even whether there is such a ParentAccount.
-func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) (*v1alpha1.ParentAccount, *conditions.Outcome) {
-	key := s.child.ParentKey()
+// parentAccounts finds the ParentAccounts of resources.
+type parentAccounts struct {
+	client.Client
+	// live asks the Kubernetes API.
+	live client.Reader
+	// namespaces reads the labels of namespaces.
+	namespaces client.Reader
+	// only are the namespaces that are looked after (--namespaces); empty: all.
+	only []string
+	// share selects the ParentAccounts that this operator works for (--parent-selector); nil is all.
+	share labels.Selector
+}
+
+var _ engine.Parents = &parentAccounts{}
+
+// parentOf is a ParentAccount as the engine knows it.
+func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
+	key, limits := client.ObjectKeyFromObject(p), p.MassChange()
+	out := &engine.Parent{
+		Key: key, State: verified(p), StatusUpToDate: p.Status.ObservedGeneration == p.Generation,
+		Suspended: p.Suspended(), Shared: p.AllowedFrom() != v1alpha1.NamespacesSame, Resync: p.ResyncInterval(), Conditions: p.Status.Conditions,
+		Guarded: changeguard.Parent{Key: key, UID: p.UID},
+		Limits: changeguard.Limits{
+			Percent: limits.Percent, Minimum: limits.Minimum, Window: limits.Window, DeactivationsPerHour: p.MaxDeactivationsPerHour(),
+		},
+		ResourceVersion: p.ResourceVersion,
+		Deactivations:   func() []changeguard.Deactivation { return deactivationsOf(p) },
+		Storage:         deactivationStorage{r.Client, r.live, p},
+	}
+	if approved := p.Annotations[v1alpha1.AnnotationApproveMassChange]; approved != "" {
+		out.Approvals = strings.Split(approved, ",")
+	}
+	return out
+}
+
+// Find implements Parents. Whoever is not let in learns nothing of another namespace, not even whether there is such a
+// ParentAccount.
+func (r *parentAccounts) Find(ctx context.Context, m engine.Managed) (*engine.Parent, *plan.Stop, error) {
+	key, namespace := m.Declaration().Parent, m.Object().GetNamespace()
 	parent, err := r.parent(ctx, key)
 	if client.IgnoreNotFound(err) != nil {
-		return nil, &conditions.Outcome{Err: err}
+		return nil, nil, err
 	}
-	if key.Namespace == s.child.Namespace {
+	if key.Namespace == namespace {
 		if err != nil {
-			return nil, &conditions.Outcome{Reason: v1alpha1.ReasonParentNotFound, Message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", key.Name, key.Namespace)}
+			return nil, &plan.Stop{Reason: v1alpha1.ReasonParentNotFound, Message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", key.Name, key.Namespace)}, nil
 		}
-		return parent, nil
+		return r.parentOf(parent), nil, nil
 	}
 	allowed := false
 	if err == nil {
-		if allowed, err = r.letsIn(ctx, parent, s.child.Namespace); err != nil {
-			return nil, &conditions.Outcome{Err: err}
+		if allowed, err = r.letsIn(ctx, parent, namespace); err != nil {
+			return nil, nil, err
 		}
 	}
 	if !allowed {
-		return nil, &conditions.Outcome{Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
-			"there is no ParentAccount %s in namespace %s that lets namespace %s in: its owner has to do so with spec.allowedNamespaces", key.Name, key.Namespace, s.child.Namespace)}
+		return nil, &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
+			"there is no ParentAccount %s in namespace %s that lets namespace %s in: its owner has to do so with spec.allowedNamespaces", key.Name, key.Namespace, namespace)}, nil
 	}
-	return parent, notGranted(s.child, parent)
+	return r.parentOf(parent), notGranted(m, parent), nil
 }
 
 // parent is the cache's own ParentAccount, which must not be changed: every child asks for it in every resync.
-func (r *ChildAccountReconciler) parent(ctx context.Context, key types.NamespacedName) (*v1alpha1.ParentAccount, error) {
+func (r *parentAccounts) parent(ctx context.Context, key types.NamespacedName) (*v1alpha1.ParentAccount, error) {
 	if !r.looksAfter(key.Namespace) {
 		return nil, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), key.Name)
 	}
@@ -59,7 +97,7 @@ func (r *ChildAccountReconciler) parent(ctx context.Context, key types.Namespace
 }
 
 // letsIn says whether the ParentAccount's allowedNamespaces has the namespace, which is another than its own.
-func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
+func (r *parentAccounts) letsIn(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
 	switch parent.AllowedFrom() {
 	case v1alpha1.NamespacesAll:
 		return true, nil
@@ -70,60 +108,50 @@ func (r *ChildAccountReconciler) letsIn(ctx context.Context, parent *v1alpha1.Pa
 }
 
 // picks says whether the ParentAccount's selector picks the namespace. One that can't be read picks nothing.
-func (r *ChildAccountReconciler) picks(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
+func (r *parentAccounts) picks(ctx context.Context, parent *v1alpha1.ParentAccount, namespace string) (bool, error) {
 	selector, err := metav1.LabelSelectorAsSelector(parent.Spec.AllowedNamespaces.Selector)
 	if err != nil {
 		return false, nil //nolint:nilerr // the ParentAccount's own condition says so
 	}
 	ns := NamespaceMetadata()
-	if err := r.Namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
+	if err := r.namespaces.Get(ctx, client.ObjectKey{Name: namespace}, ns); err != nil {
 		return false, client.IgnoreNotFound(err)
 	}
 	return selector.Matches(labels.Set(ns.Labels)), nil
 }
 
 // notGranted stops a resource of another namespace that would take over, or look at, what it has not made.
-func notGranted(child *v1alpha1.ChildAccount, parent *v1alpha1.ParentAccount) *conditions.Outcome {
-	adopts := child.AdoptionPolicy() != v1alpha1.AdoptNever
-	observes := child.Observes() && child.Status.Origin == ""
-	takesOver := child.Annotations[v1alpha1.AnnotationTakeover] != ""
+func notGranted(m engine.Managed, parent *v1alpha1.ParentAccount) *plan.Stop {
+	policy := m.Declaration().Policy
+	adopts := policy.Adopt != account.AdoptNever
+	observes := policy.Observe && m.Status().Origin == ""
+	takesOver := m.Object().GetAnnotations()[v1alpha1.AnnotationTakeover] != ""
 	if !adopts && !observes && !takesOver || parent.Grants(v1alpha1.GrantAdopt) {
 		return nil
 	}
-	what := fmt.Sprintf("adoptionPolicy %s", child.AdoptionPolicy())
+	what := fmt.Sprintf("adoptionPolicy %s", policy.Adopt)
 	switch {
 	case takesOver:
 		what = "the annotation " + v1alpha1.AnnotationTakeover
 	case observes:
 		what = "managementPolicy Observe, for an account that this resource has not made,"
 	}
-	return &conditions.Outcome{Reason: v1alpha1.ReasonNotPermitted, Message: fmt.Sprintf(
+	return &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNotPermitted, Message: fmt.Sprintf(
 		"%s needs the grant %s in spec.allowedNamespaces.grants of ParentAccount %s/%s, which is in another namespace", what, v1alpha1.GrantAdopt, parent.Namespace, parent.Name)}
 }
 
-// mayHear says whether the resource may be told of those in a namespace: one that uses another namespace's ParentAccount
-// hears of its own alone.
-func (s *childScope) mayHear(namespace string) bool {
-	return s.child.Namespace == namespace || s.child.Namespace == s.parent.Namespace
-}
-
 // looksAfter says whether the operator looks after a namespace (--namespaces).
-func (r *ChildAccountReconciler) looksAfter(namespace string) bool {
-	return len(r.Only) == 0 || slices.Contains(r.Only, namespace)
+func (r *parentAccounts) looksAfter(namespace string) bool {
+	return len(r.only) == 0 || slices.Contains(r.only, namespace)
 }
 
-// mayUse says whether the resource may use the ParentAccount that it names, which exists.
-func (r *ChildAccountReconciler) mayUse(ctx context.Context, child *v1alpha1.ChildAccount) bool {
-	if child.ParentKey().Namespace == child.Namespace {
+// Usable implements Parents.
+func (r *parentAccounts) Usable(ctx context.Context, m engine.Managed) bool {
+	if m.Declaration().Parent.Namespace == m.Object().GetNamespace() {
 		return true
 	}
-	_, out := r.findParent(ctx, &childScope{child: child})
-	return out == nil
-}
-
-// forbidden says whether an outcome tells that the resource may not use its parent.
-func forbidden(out conditions.Outcome) bool {
-	return out.Reason == v1alpha1.ReasonNamespaceNotAllowed || out.Reason == v1alpha1.ReasonNotPermitted
+	_, stop, err := r.Find(ctx, m)
+	return stop == nil && err == nil
 }
 
 // checkSelector says what is wrong with the ParentAccount's selector of namespaces; nil if nothing is.
@@ -142,33 +170,4 @@ func NamespaceMetadata() *metav1.PartialObjectMetadata {
 	meta := &metav1.PartialObjectMetadata{}
 	meta.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return meta
-}
-
-// unproven stops a resource of a shared parent from taking an account for its claim alone: whoever has had the account may
-// have written that claim, and a tenant may write an intent and a connection Secret. What proves it is the account's password,
-// which is in the connection Secret, or declared, before the account is made.
-func (r *ChildAccountReconciler) unproven(ctx context.Context, s *childScope, a account.Account) *conditions.Outcome {
-	shared := s.parent.AllowedFrom() != v1alpha1.NamespacesSame
-	if !shared || s.boundID() != "" || !s.claimed(a) || s.child.AdoptionPolicy() != v1alpha1.AdoptNever {
-		return nil
-	}
-	held, err := r.Connections.Read(ctx, s.connection())
-	if err != nil {
-		return brokenSecret(v1alpha1.ReasonUpdating, err)
-	}
-	for _, password := range []account.Secret{held[secrets.KeyPassword], held[secrets.KeyPasswordNext], s.password} {
-		if password == "" {
-			continue
-		}
-		has, err := s.dir.CheckPassword(ctx, a.ID, password)
-		switch c := account.ClassOf(err); {
-		case has:
-			return nil
-		case c == account.Unavailable, c == account.Throttled, c == account.PasswordBlocked:
-			return stopped(err)
-		}
-	}
-	return &conditions.Outcome{Reason: v1alpha1.ReasonAdoptionRefused, Message: fmt.Sprintf(
-		"account %s (id %s) names this resource as its own, but ParentAccount %s is shared and Secret %s does not prove it with the account's password: restore the Secret, or set spec.adoptionPolicy",
-		a.Name, a.ID, s.parent.Name, s.child.ConnectionSecretName())}
 }

@@ -2,12 +2,12 @@ package controllers
 
 import (
 	"context"
-	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -25,9 +25,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
-	"cpaas.dev/child-account-operator/internal/fairqueue"
-	"cpaas.dev/child-account-operator/internal/pacing"
-	"cpaas.dev/child-account-operator/internal/readyourwrites"
+	"cpaas.dev/child-account-operator/internal/engine"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -36,7 +34,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// ChildAccountReconciler keeps child accounts as their ChildAccounts declare them.
+// ChildAccountReconciler has the engine keep child accounts as their ChildAccounts declare them.
 type ChildAccountReconciler struct {
 	client.Client
 	// Connections keeps the connection Secrets.
@@ -63,66 +61,32 @@ type ChildAccountReconciler struct {
 	// Share selects, by their labels, the ParentAccounts that this operator works for; their children follow. Nil is all.
 	Share labels.Selector
 
-	// alarm has a ParentAccount looked at, because its provider does not answer.
-	alarm func(types.NamespacedName)
-	// works limits the children of each parent that are worked on at one time, statuses those of each namespace of which only
-	// the status is written.
-	works, statuses *fairqueue.Limiter
-
-	stores
-
+	engine  *engine.Engine
+	parents *parentAccounts
 	// gone holds, by namespaced name, the resources that were deleted and are still to be forgotten.
 	gone  sync.Map
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
-const (
-	// childrenPerParent leaves room for the largest common batch, and others beside it.
-	childrenPerParent = 128
-	// childrenPerParentNamespace is how many children all ParentAccounts of one namespace have reconciled: half of the workers.
-	childrenPerParentNamespace = 256
-	// statusesPerNamespace is how many statuses of one namespace are written at one time where the provider need not be asked.
-	statusesPerNamespace = 32
-)
+// build makes the engine.
+func (r *ChildAccountReconciler) build() {
+	r.parents = &parentAccounts{Client: r.Client, live: r.Connections.Live, namespaces: r.Namespaces, only: r.Only, share: r.Share}
+	r.engine = engine.New(engine.Config{
+		Client: r.Client, Kind: &childKind{r.Client, r.Connections.Live, r.Namespaces}, Table: conditions.Children,
+		Parents: r.parents, Connected: r.Parents, Connections: r.Connections, ConnectionSecrets: r.ConnectionSecrets, Inputs: r.Inputs,
+		Recorder: r.Recorder, Clock: r.Clock, Installation: r.Installation, Wake: r.enqueue,
+	})
+}
 
 // Reconcile brings one account to what its ChildAccount declares.
 func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	defer r.works.Arrived(req)()
-	defer r.statuses.Arrived(req)()
+	defer r.engine.Arrived(req)()
 	r.forgetGone(req)
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if r.ownWrites.Behind(child.UID, child.ResourceVersion, r.Clock.Now()) {
-		return ctrl.Result{RequeueAfter: readyourwrites.Pause}, nil
-	}
-	result, err := r.reconcile(ctx, newChildScope(child, r.Installation))
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		// Somebody changed or deleted the resource meanwhile: what is newer is looked at again.
-		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
-		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
-	}
-	return result, err
-}
-
-func (r *ChildAccountReconciler) reconcile(ctx context.Context, s *childScope) (ctrl.Result, error) {
-	if another, err := r.anothers(ctx, s); another || err != nil {
-		return ctrl.Result{}, err
-	}
-	req := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.child)}
-	if !s.child.DeletionTimestamp.IsZero() {
-		return r.works.Do(s.child.ParentKey(), req, true, func() (ctrl.Result, error) { return r.release(ctx, s) })
-	}
-	a := r.assess(ctx, s)
-	if a.work {
-		return r.works.Do(s.child.ParentKey(), req, urgency(a.decision) > pacing.Drift, func() (ctrl.Result, error) {
-			return r.finish(ctx, s, r.converge(ctx, s, a.decision))
-		})
-	}
-	return r.statuses.Do(types.NamespacedName{Namespace: s.child.Namespace}, req, false, func() (ctrl.Result, error) {
-		return r.finish(ctx, s, a.outcome)
-	})
+	return r.engine.Reconcile(ctx, childAccount{child})
 }
 
 // enqueue puts a resource into the queue, behind all that people and the API server ask for unless it is urgent.
@@ -147,45 +111,24 @@ func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.Name
 		return
 	}
 	for i := range children.Items {
-		if r.needsWork(ctx, children.Items[i]) {
+		if r.engine.NeedsWork(ctx, childAccount{&children.Items[i]}) {
 			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
 		}
 	}
-}
-
-// needsWork says whether a resource, of the cache itself, has anything to do or to say.
-func (r *ChildAccountReconciler) needsWork(ctx context.Context, cached v1alpha1.ChildAccount) bool {
-	child := &cached
-	child.Status = *child.Status.DeepCopy() // only that is changed, and only here
-	if !child.DeletionTimestamp.IsZero() {
-		return true
-	}
-	if r.ownWrites.Behind(child.UID, child.ResourceVersion, r.Clock.Now()) { // and what the cache has caught up with need not be remembered
-		return true
-	}
-	s := newChildScope(child, r.Installation)
-	a := r.assess(ctx, s)
-	if a.work || a.outcome.Err != nil {
-		return true
-	}
-	r.writeStatus(s, a.outcome)
-	return !r.said(s)
 }
 
 // recheckSecrets has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
 func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
 	for i := range children {
 		if which(&children[i]) {
-			r.settledSecrets.Recheck(children[i].UID)
+			r.engine.RecheckSecret(children[i].UID)
 		}
 	}
 }
 
 // SetupWithManager registers the controller.
 func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.stores = newStores(r.wakeStopped)
-	r.works = fairqueue.New(fairqueue.Limits{PerTenant: childrenPerParent, PerNamespace: childrenPerParentNamespace}, r.enqueue)
-	r.statuses = fairqueue.New(fairqueue.Limits{PerTenant: statusesPerNamespace}, r.enqueue)
+	r.build()
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil
@@ -209,8 +152,24 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-func errorAs[T error](err error) (T, bool) {
-	var target T
-	ok := errors.As(err, &target)
-	return target, ok
+// resourceOf is the ChildAccount that a connection Secret names as its own, whose connection Secret is read again.
+func (r *ChildAccountReconciler) resourceOf(ctx context.Context, secret *metav1.PartialObjectMetadata) []ctrl.Request {
+	name, ok := secrets.OwnerName(secret, "ChildAccount")
+	if !ok {
+		return nil
+	}
+	key := types.NamespacedName{Namespace: secret.Namespace, Name: name}
+	child := &v1alpha1.ChildAccount{}
+	if r.Get(ctx, key, child) != nil || child.ConnectionSecretName() != secret.Name {
+		return nil
+	}
+	r.engine.RecheckSecret(child.UID)
+	return []ctrl.Request{{NamespacedName: key}}
+}
+
+// DefaultSecretName is the name that the connection Secret of "ChildAccount/<name>" has where none is declared.
+func DefaultSecretName(resource string) string {
+	child := v1alpha1.ChildAccount{}
+	child.Name = strings.TrimPrefix(resource, "ChildAccount/")
+	return child.ConnectionSecretName()
 }

@@ -13,7 +13,6 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/changeguard"
-	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 // A write from a stale cache stores nothing and says so; what is read then is what another process has stored.
@@ -29,8 +28,7 @@ func TestDeactivationStorage(t *testing.T) {
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(stored), cached); err != nil {
 		t.Fatal(err)
 	}
-	r := &ChildAccountReconciler{Client: c, Connections: secrets.Store{Live: c}}
-	storage := deactivationStorage{r, cached}
+	storage := deactivationStorage{c, c, cached}
 	one, two := changeguard.Deactivation{At: noon, Namespace: "a", Name: "1"}, changeguard.Deactivation{At: noon.Add(time.Second), Namespace: "a", Name: "2"}
 	version, err := storage.Write(t.Context(), changeguard.Stored{ResourceVersion: cached.ResourceVersion, Deactivations: []changeguard.Deactivation{one}})
 	if err != nil || version == cached.ResourceVersion {
@@ -54,7 +52,7 @@ func TestDeactivationStorage(t *testing.T) {
 
 	recreated := cached.DeepCopy()
 	recreated.UID = "recreated"
-	if _, err := (deactivationStorage{r, recreated}).Read(t.Context()); !apierrors.IsNotFound(err) {
+	if _, err := (deactivationStorage{c, c, recreated}).Read(t.Context()); !apierrors.IsNotFound(err) {
 		t.Errorf("another parent of the same name: %v", err)
 	}
 }

@@ -2,10 +2,12 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -41,8 +43,8 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 
 // present is the connection with the present credentials: the one that there is, or a new one.
 func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *provider.Connection) (*directory.Parent, *conditions.Outcome) {
-	err := r.material(ctx, s.parent, c)
-	if p, ok := errorAs[*secrets.Problem](err); ok {
+	err := material(ctx, r.Secrets, s.parent, c)
+	if p, ok := errors.AsType[*secrets.Problem](err); ok {
 		return nil, &conditions.Outcome{Reason: p.Reason, Message: p.Message}
 	} else if err != nil {
 		return nil, &conditions.Outcome{Err: err}
@@ -59,13 +61,13 @@ func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c
 }
 
 // material reads the Secrets that a connection is made of. A *secrets.Problem says which can't be used.
-func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.ParentAccount, c *provider.Connection) (err error) {
-	c.Credentials, err = r.Secrets.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
+func material(ctx context.Context, reader secrets.Reader, p *v1alpha1.ParentAccount, c *provider.Connection) (err error) {
+	c.Credentials, err = reader.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
 	if err != nil {
 		return err
 	}
 	if name, key, ok := p.APIKeySecret(); ok {
-		apiKey, err := r.Secrets.Input(ctx, p.Namespace, name, key)
+		apiKey, err := reader.Input(ctx, p.Namespace, name, key)
 		if err != nil {
 			return err
 		}
@@ -138,7 +140,7 @@ func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope,
 		return nil
 	}
 	dir.Directory = old.Directory
-	if err := dir.Switch(ctx, remote, r.known(ctx, s.children.Items)); err != nil {
+	if err := dir.Switch(ctx, remote, r.Children.parents.known(ctx, s.children.Items)); err != nil {
 		return err
 	}
 	r.Recorder.Eventf(s.parent, nil, corev1.EventTypeNormal, "Reconnected", "Connect", "connected as the ParentAccount and its Secrets are now; former credentials are only used by calls that are under way")
@@ -164,7 +166,7 @@ func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, 
 
 // overlapping is the outcome where former credentials go on: they read the list as ever, which ended as resynced, and the
 // present ones are tried again in their own time.
-func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced conditions.Outcome) conditions.Outcome {
+func overlapping(s *parentScope, resynced conditions.Outcome, now time.Time) conditions.Outcome {
 	out := *s.refused
 	switch v := conditions.Parents.Row(resynced.Reason); {
 	case v.Stalled():
@@ -174,7 +176,6 @@ func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced condition
 	default:
 		out.Message += "; the former credentials go on until the operator restarts"
 	}
-	now := r.Clock.Now()
 	since := conditions.TroubledSince(s.was.Conditions, now)
 	out.After = min(conditions.Parents.Pause(out, since, now), conditions.Parents.Pause(resynced, since, now))
 	out.InBackoff = true
@@ -184,7 +185,7 @@ func (r *ParentAccountReconciler) overlapping(s *parentScope, resynced condition
 // enter makes sure that the connection leads to the same account as ever, and makes it known.
 func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (*directory.Parent, *conditions.Outcome) {
 	host := hostOf(dir.Endpoint)
-	if out := r.changed(s, dir.AccountID, host); out != nil {
+	if out := changed(s, dir.AccountID, host); out != nil {
 		return nil, r.unusable(s, *out)
 	}
 	st := &s.parent.Status
@@ -212,7 +213,7 @@ func hostOf(endpoint string) string {
 func verified(p *v1alpha1.ParentAccount) string { return fmt.Sprintf("%s/%d", p.UID, p.Generation) }
 
 // changed stops everything where the credentials or the endpoint lead to another account than before, unless accepted.
-func (r *ParentAccountReconciler) changed(s *parentScope, id, host string) *conditions.Outcome {
+func changed(s *parentScope, id, host string) *conditions.Outcome {
 	st := s.parent.Status
 	same := (st.AccountID == "" || st.AccountID == id) && (st.EndpointHost == "" || st.EndpointHost == host)
 	if same || s.parent.Annotations[v1alpha1.AnnotationAcceptParent] == id {

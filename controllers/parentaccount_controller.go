@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -89,7 +90,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Parents.Put(req.NamespacedName, nil)
-			r.Children.guard.ForgetParent(req.NamespacedName)
+			r.Children.engine.ForgetParent(req.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -121,7 +122,7 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 	}
 	out := r.resync(ctx, s, dir)
 	if s.refused != nil {
-		return r.overlapping(s, out)
+		return overlapping(s, out, r.Clock.Now())
 	}
 	return out
 }
@@ -129,7 +130,11 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
 func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.Outcome {
 	out := conditions.Parents.Failed(err)
-	out.PastGrace = stale(s.parent, r.Parents.Get(s.key()), r.Clock.Now())
+	var listed time.Time
+	if dir := r.Parents.Get(s.key()); dir != nil {
+		listed = dir.Listings().AskedAt
+	}
+	out.PastGrace = conditions.Stale(listed, s.parent.Status.Conditions, s.parent.ResyncInterval(), r.Clock.Now())
 	return out
 }
 
@@ -175,7 +180,7 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.Children.alarm = r.look
+	r.Children.engine.Alarm = r.look
 	r.works = fairqueue.New(fairqueue.Limits{PerTenant: parentsPerNamespace}, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) })
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)

@@ -28,7 +28,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 	if wait <= 0 {
 		s.asked = true
 		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
-		_ = dir.Refresh(ctx, r.known(ctx, s.children.Items)) // how it went is in the directory
+		_ = dir.Refresh(ctx, r.Children.parents.known(ctx, s.children.Items)) // how it went is in the directory
 	}
 	return r.listed(s, dir, wait)
 }
@@ -107,10 +107,10 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 
 // known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
 // not use the parent.
-func (r *ParentAccountReconciler) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
+func (r *parentAccounts) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
 	var k directory.Known
 	for i := range children {
-		if !r.Children.mayUse(ctx, &children[i]) {
+		if !r.Usable(ctx, childAccount{&children[i]}) {
 			continue
 		}
 		if id := children[i].Status.AccountID; id != "" {

@@ -8,49 +8,41 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
 
-// anothers says whether the resource is that of another operator, one with another --parent-selector, or may be: what can't
-// be seen from here (--namespaces) is left to whoever sees it.
-func (r *ChildAccountReconciler) anothers(ctx context.Context, s *childScope) (bool, error) {
-	if r.Share == nil || r.Share.Empty() {
-		return false, nil
+// Ours implements Parents: a resource may be that of another operator, one with another --parent-selector; what can't be seen
+// from here (--namespaces) is left to whoever sees it.
+func (r *parentAccounts) Ours(ctx context.Context, m engine.Managed) (ours, orphan bool, err error) {
+	if r.share == nil || r.share.Empty() {
+		return true, false, nil
 	}
-	if ours, err := r.ours(ctx, s); ours || err != nil {
-		return false, err
-	}
-	// What is remembered of it may not hold when it comes back.
-	r.forgetAnothers(s.child.UID)
-	return true, nil
-}
-
-func (r *ChildAccountReconciler) ours(ctx context.Context, s *childScope) (bool, error) {
-	key := s.child.ParentKey()
+	key := m.Declaration().Parent
 	if !r.looksAfter(key.Namespace) {
-		return false, nil
+		return false, false, nil
 	}
 	parent := &v1alpha1.ParentAccount{}
 	if err := r.Get(ctx, key, parent); apierrors.IsNotFound(err) {
-		return r.oursAlone(ctx, s)
+		return r.oursAlone(ctx, m)
 	} else if err != nil {
-		return false, err
+		return false, false, err
 	}
-	return selects(r.Share, parent), nil
+	return selects(r.share, parent), false, nil
 }
 
-// oursAlone is ours for a resource without a ParentAccount. That counts as one without labels, so that only the operator
+// oursAlone is Ours for a resource without a ParentAccount. That counts as one without labels, so that only the operator
 // whose selector has those speaks of the resource. Where it is being deleted the others let it go, late and in silence:
 // there may be no such operator.
-func (r *ChildAccountReconciler) oursAlone(ctx context.Context, s *childScope) (bool, error) {
-	s.silent = !r.Share.Matches(labels.Set{})
-	if s.silent && s.child.DeletionTimestamp.IsZero() {
-		return false, nil
+func (r *parentAccounts) oursAlone(ctx context.Context, m engine.Managed) (ours, orphan bool, err error) {
+	orphan = !r.share.Matches(labels.Set{})
+	if orphan && m.Object().GetDeletionTimestamp().IsZero() {
+		return false, true, nil
 	}
 	// The cache may not have it yet, and another operator's may.
-	key := s.child.ParentKey()
+	key := m.Declaration().Parent
 	var parents v1alpha1.ParentAccountList
-	err := r.Connections.Live.List(ctx, &parents, client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name})
-	return err == nil && len(parents.Items) == 0, err
+	err = r.live.List(ctx, &parents, client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name})
+	return err == nil && len(parents.Items) == 0, orphan, err
 }
 
 // selects says whether a selector, nil for all, has the object.

@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 // Whose a resource is, by what the cache and the API server have of its ParentAccount "acme".
@@ -41,19 +40,18 @@ func TestWhoseAResourceIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := remembering(&ChildAccountReconciler{Client: having(t, c.cached), Connections: secrets.Store{Live: having(t, c.live)}, Share: selector})
+		r := &parentAccounts{Client: having(t, c.cached), live: having(t, c.live), share: selector}
 		child := &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{UID: "uid", Namespace: "telephony", Name: "acme-sales"}}
 		child.Spec.ParentRef.Name = "acme"
 		if c.going {
 			child.DeletionTimestamp = &metav1.Time{Time: noon}
 		}
-		r.attempts.SetUncreated(child.UID, true)
-		another, err := r.anothers(t.Context(), newChildScope(child, "installation"))
-		if err != nil || another == c.ours {
-			t.Errorf("%+v: another's: %v, %v", c, another, err)
+		ours, orphan, err := r.Ours(t.Context(), childAccount{child})
+		if err != nil || ours != c.ours {
+			t.Errorf("%+v: ours: %v, %v", c, ours, err)
 		}
-		if r.attempts.Uncreated(child.UID) == another {
-			t.Errorf("%+v: another's: %v, and yet what was remembered of it is %v", c, another, r.attempts.Uncreated(child.UID))
+		if alone := len(c.cached) == 0 && !selector.Empty(); orphan != (alone && !selector.Matches(labels.Set{})) {
+			t.Errorf("%+v: another's to report: %v", c, orphan)
 		}
 	}
 }

@@ -231,6 +231,15 @@ const (
 
 // ChildAccountStatus is what the operator knows of a child account.
 type ChildAccountStatus struct {
+	AccountStatus `json:",inline"`
+
+	// Observed is what the provider last showed of the account, in canonical spelling.
+	// +optional
+	Observed *ObservedAccount `json:"observed,omitempty"`
+}
+
+// AccountStatus is what the operator knows of an account of whatever kind.
+type AccountStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of; -1 before the first look.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
@@ -249,10 +258,6 @@ type ChildAccountStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Origin Origin `json:"origin,omitempty"`
-
-	// Observed is what the provider last showed of the account, in canonical spelling.
-	// +optional
-	Observed *ObservedAccount `json:"observed,omitempty"`
 
 	// LastApplied holds the declared, non-secret values by path as they were last written or found in place.
 	// +optional

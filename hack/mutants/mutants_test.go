@@ -28,12 +28,12 @@ const (
 	decide   = "internal/account/decide.go"
 	listing  = "internal/directory/listing.go"
 	budget   = "internal/pacing/budget.go"
-	apply    = "controllers/childaccount_apply.go"
-	release  = "controllers/childaccount_release.go"
-	counts   = "controllers/masschange.go"
-	secret   = "controllers/childaccount_secret.go"
-	status   = "controllers/childaccount_status.go"
-	password = "controllers/passwords.go"
+	steps    = "internal/plan/plan.go"
+	deletion = "internal/plan/deletion.go"
+	execute  = "internal/engine/execute.go"
+	observe  = "internal/engine/observe.go"
+	counts   = "internal/engine/guard.go"
+	status   = "internal/engine/status.go"
 
 	crash = "crashtest"
 	chaos = "chaostest"
@@ -47,10 +47,10 @@ var mutants = []mutant{
 		{decide, "case claimed && claim == s.Claim:", "case claimed:"},
 	}, chaos, "TestChaos$", "which is not ours"},
 	{"writes to the account before its own, too", []edit{
-		{apply, "import (\n", "import (\n	\"fmt\"\n"},
-		{apply, "	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)\n",
-			"	var id int\n	_, _ = fmt.Sscan(d.Account.ID, &id)\n	_ = s.dir.Update(ctx, r.writeTo(s, fmt.Sprint(id-7)), d.Changes)\n" +
-				"	err := s.dir.Update(ctx, r.writeTo(s, d.Account.ID), d.Changes)\n"},
+		{execute, "import (\n", "import (\n	\"fmt\"\n"},
+		{execute, "	err := s.dir.Update(ctx, r.target(step.AccountID), changes)\n",
+			"	var id int\n	_, _ = fmt.Sscan(step.AccountID, &id)\n	_ = s.dir.Update(ctx, r.target(fmt.Sprint(id-7)), changes)\n" +
+				"	err := s.dir.Update(ctx, r.target(step.AccountID), changes)\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "which is not ours"},
 	{"creates before it has looked", []edit{
 		{listing, "return d.list(ctx, d.current(), known, false)", "return nil"},
@@ -62,31 +62,31 @@ var mutants = []mutant{
 		{decide, "case s.Intent && !v.Fresh:", "case false:"},
 	}, chaos, "TestChaos$", "without a look"},
 	{"stores no intent", []edit{
-		{apply, "if intent && !s.intends() {", "if false && intent {"},
+		{execute, "if intent && !s.intends() {", "if false && intent {"},
 	}, crash, "TestEveryCrash/of/create$", "no intent is stored"},
 	{"does not store the password before the account has it", []edit{
-		{password, "		return r.Connections.Prepare(ctx, s.connection(), s.knownValues())\n", "		return secrets.GeneratePassword(), nil\n"},
+		{execute, "		r.password, err = r.Connections.Prepare(ctx, r.s.connection(), knownValues(r.s))\n", "		r.password = secrets.GeneratePassword()\n"},
 	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
 	{"does not look for a lost API key", []edit{
-		{secret, "if held[secrets.KeyAPIKey] == \"\" {", "if false {"},
+		{steps, "if !in.NoKeys && (content == nil || !content.APIKey) {", "if false {"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "apiKey"},
 	{"believes after a restart that the connection Secret is as it was", []edit{
-		{secret, "return c.ObservedGeneration == s.child.Generation && r.secretIntact(ctx, s)", "return true"},
+		{observe, "return c.ObservedGeneration == s.obj.GetGeneration() && e.secretIntact(ctx, s)", "return true"},
 	}, crash, "TestEveryCrash/of/connection_Secret_renamed$/before_create_Secret", "not found"},
 	{"says nothing after a restart of what was done before", []edit{
-		{status, "if equality.Semantic.DeepEqual(s.was, s.child.Status) {", "if equality.Semantic.DeepEqual(s.was, s.child.Status) || len(s.written) == 0 && s.was.AccountID != \"\" {"},
+		{status, "	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n", "	if len(s.written) == 0 && s.was.AccountID != \"\" {\n		return true\n	}\n	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n"},
 	}, crash, "TestEveryCrash/of/update$/before_patch_ChildAccount", "to equal"},
 	{"switches off what is deleted under Retain", []edit{
-		{release, "if !s.child.Deactivates() || ", "if "},
+		{deletion, "case !d.Deactivate, in.Subject", "case in.Subject"},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Retain$", "active"},
 	{"switches off what is deleted under Retain, amidst chaos", []edit{
-		{release, "if !s.child.Deactivates() || ", "if "},
+		{deletion, "case !d.Deactivate, in.Subject", "case in.Subject"},
 	}, chaos, "TestChaos$", "which nobody asked for"},
 	{"switches off what is off", []edit{
-		{release, " || s.schema.Deactivated(a.State) {", " {"},
+		{deletion, " || in.Schema.Deactivated(a.State) {", " {"},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/after_SetChild", "times that the account was switched off"},
 	{"does not count what it switches off", []edit{
-		{counts, "	return r.guard.Note(ctx, s.change(fleet, \"\", true), r.Clock.Now(), deactivationStorage{r, s.parent})\n", "	_ = fleet\n	return nil\n"},
+		{counts, "	return e.changes.Note(ctx, c, e.Clock.Now(), s.parent.Storage)\n", "	_ = c\n	return nil\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "deactivations that count"},
 	{"keeps to no rate", []edit{
 		{budget, "b.next = b.next.Add(interval)", "b.next = b.next.Add(interval / 100)"},

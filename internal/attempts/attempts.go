@@ -55,6 +55,14 @@ func (s *Store) InBackoff(uid types.UID, fingerprint string, now time.Time) (Fai
 	return f, true
 }
 
+// Last returns the attempt that failed last, whether it may be repeated by now or not.
+func (s *Store) Last(uid types.UID) (Failed, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.failed[uid]
+	return f, ok
+}
+
 // Record remembers how an attempt ended, and returns when to come back: 0 for when the resource is woken. was are the
 // conditions before it, is those after it.
 func (s *Store) Record(uid types.UID, t conditions.Table, out conditions.Outcome, was, is []metav1.Condition, now time.Time) time.Duration {

@@ -46,7 +46,7 @@ func objectWith(t *testing.T, kind string, conditions []metav1.Condition) *unstr
 	named := metav1.ObjectMeta{Name: "acme", Namespace: "telephony", Generation: generation}
 	switch kind {
 	case "ChildAccount":
-		object = &v1alpha1.ChildAccount{ObjectMeta: named, Status: v1alpha1.ChildAccountStatus{ObservedGeneration: generation, Conditions: conditions}}
+		object = &v1alpha1.ChildAccount{ObjectMeta: named, Status: v1alpha1.ChildAccountStatus{AccountStatus: v1alpha1.AccountStatus{ObservedGeneration: generation, Conditions: conditions}}}
 	case "ParentAccount":
 		object = &v1alpha1.ParentAccount{ObjectMeta: named, Status: v1alpha1.ParentAccountStatus{ObservedGeneration: generation, Conditions: conditions}}
 	}

@@ -39,7 +39,7 @@ func kstatus(t *testing.T, conditions []metav1.Condition) status.Status {
 	t.Helper()
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&v1alpha1.ChildAccount{
 		ObjectMeta: metav1.ObjectMeta{Name: "acme", Namespace: "telephony", Generation: generation},
-		Status:     v1alpha1.ChildAccountStatus{ObservedGeneration: generation, Conditions: conditions},
+		Status:     v1alpha1.ChildAccountStatus{AccountStatus: v1alpha1.AccountStatus{ObservedGeneration: generation, Conditions: conditions}},
 	})
 	if err != nil {
 		t.Fatal(err)

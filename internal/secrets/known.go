@@ -53,6 +53,14 @@ func (k *KnownPasswords) Has(uid types.UID, account, mark string) bool {
 	return mark != "" && k.known[uid] == knownPassword{account, mark}
 }
 
+// Remembers says whether a password of the resource's account is known.
+func (k *KnownPasswords) Remembers(uid types.UID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, known := k.known[uid]
+	return known
+}
+
 // Forget drops what is known of a resource that is deleted, or of whose account it is not certain any more.
 func (k *KnownPasswords) Forget(uid types.UID) {
 	k.mu.Lock()

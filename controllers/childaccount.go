@@ -1,0 +1,78 @@
+package controllers
+
+import (
+	"encoding/json"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/engine"
+)
+
+// childAccount is a ChildAccount as the engine knows it.
+type childAccount struct{ *v1alpha1.ChildAccount }
+
+var _ engine.Managed = childAccount{}
+
+// Object implements Managed.
+func (c childAccount) Object() client.Object { return c.ChildAccount }
+
+// Status implements Managed.
+func (c childAccount) Status() *v1alpha1.AccountStatus { return &c.ChildAccount.Status.AccountStatus }
+
+// Copy implements Managed.
+func (c childAccount) Copy() engine.Managed { return childAccount{c.DeepCopy()} }
+
+// Observed implements Observing.
+func (c childAccount) Observed() any {
+	if c.ChildAccount.Status.Observed == nil {
+		return nil
+	}
+	return c.ChildAccount.Status.Observed
+}
+
+// SetObserved implements Observing.
+func (c childAccount) SetObserved(observed any) {
+	c.ChildAccount.Status.Observed, _ = observed.(*v1alpha1.ObservedAccount) // nil is none
+}
+
+// ReadObserved implements Observing.
+func (c childAccount) ReadObserved(object []byte) (any, error) {
+	observed := &v1alpha1.ObservedAccount{}
+	return observed, json.Unmarshal(object, observed)
+}
+
+// Declaration implements Managed.
+func (c childAccount) Declaration() engine.Declaration {
+	d := engine.Declaration{
+		Kind:        "ChildAccount",
+		AccountName: c.AccountName(),
+		Parent:      c.ParentKey(),
+		Fields:      &c.Spec,
+		Policy: account.Policy{
+			Adopt:       account.Adoption(c.AdoptionPolicy()),
+			Observe:     c.Observes(),
+			ReportDrift: c.ReportsDrift(),
+			Recreate:    c.Recreates(),
+		},
+		Deactivate:       c.Deactivates(),
+		Suspended:        c.Suspended(),
+		ConnectionSecret: engine.SecretDeclaration{Name: c.ConnectionSecretName()},
+	}
+	if s := c.Spec.ConnectionSecret; s != nil {
+		d.ConnectionSecret.Labels, d.ConnectionSecret.Annotations = plain(s.Labels), plain(s.Annotations)
+	}
+	if name, key, ok := c.PasswordSecret(); ok {
+		d.PasswordSecret = &engine.SecretKey{Name: name, Key: key}
+	}
+	return d
+}
+
+func plain[T ~string](m map[string]T) map[string]string {
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[k] = string(v)
+	}
+	return out
+}

@@ -1,0 +1,58 @@
+package controllers
+
+import (
+	"context"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/changeguard"
+)
+
+func deactivationsOf(p *v1alpha1.ParentAccount) []changeguard.Deactivation {
+	out := make([]changeguard.Deactivation, 0, len(p.Status.Deactivations))
+	for _, d := range p.Status.Deactivations {
+		out = append(out, changeguard.Deactivation{At: d.Time.Time, Namespace: d.Namespace, Name: d.Name})
+	}
+	return out
+}
+
+// deactivationStorage keeps a parent's deactivations in its status.
+type deactivationStorage struct {
+	client client.Client
+	live   client.Reader
+	parent *v1alpha1.ParentAccount
+}
+
+// Write implements changeguard.Storage.
+func (d deactivationStorage) Write(ctx context.Context, s changeguard.Stored) (string, error) {
+	before := d.parent.DeepCopy()
+	before.ResourceVersion, before.Status.Deactivations = s.ResourceVersion, nil // whatever the cache has: all is written
+	after := before.DeepCopy()
+	for _, one := range s.Deactivations {
+		after.Status.Deactivations = append(after.Status.Deactivations,
+			v1alpha1.Deactivation{Time: metav1.NewTime(one.At).Rfc3339Copy(), Namespace: one.Namespace, Name: one.Name})
+	}
+	err := d.client.Status().Patch(ctx, after, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) {
+		return "", changeguard.ErrConflict
+	}
+	return after.ResourceVersion, err
+}
+
+// Read implements changeguard.Storage.
+func (d deactivationStorage) Read(ctx context.Context) (changeguard.Stored, error) {
+	var parents v1alpha1.ParentAccountList
+	err := d.live.List(ctx, &parents, client.InNamespace(d.parent.Namespace), client.MatchingFields{"metadata.name": d.parent.Name})
+	if err != nil {
+		return changeguard.Stored{}, err
+	}
+	for i := range parents.Items {
+		if p := &parents.Items[i]; p.UID == d.parent.UID {
+			return changeguard.Stored{ResourceVersion: p.ResourceVersion, Deactivations: deactivationsOf(p)}, nil
+		}
+	}
+	return changeguard.Stored{}, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), d.parent.Name)
+}

@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/plan"
+)
+
+// maxDeletion is how long a resource is kept back because its account could not be deactivated.
+const maxDeletion = time.Hour
+
+// orphanGrace is how long a resource is left to the operator that reports on it (--parent-selector), before others release it:
+// there may be none.
+const orphanGrace = time.Minute
+
+// release lets the resource go, after its account was deactivated where the policy wants that.
+func (e *Engine) release(ctx context.Context, s *scope) (ctrl.Result, error) {
+	now, since := e.Clock.Now(), s.obj.GetDeletionTimestamp().Time
+	left := since.Add(maxDeletion).Sub(now)
+	s.deletion = plan.Deletion{
+		Deactivate: s.declared.Deactivate, Intent: s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] != "",
+		Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: left <= 0,
+	}
+	var view *account.View
+	for range maxRounds {
+		in, err := e.observer.observeDeletion(ctx, s, view)
+		if in.Stop == nil && err != nil {
+			in.Stop = &plan.Stop{Unread: true}
+		}
+		r := e.execute(ctx, s, plan.For(in), in.View)
+		out := r.outcome
+		if out != nil && out.Err == nil && in.Stop != nil && in.Stop.Unread {
+			out.Err = err
+		}
+		if (out != nil && s.deletion.Expired && out.Reason != "") || r.leave {
+			r.plan, r.leave = plan.Release(in, expiredWhy(out)), false
+			out = r.round(ctx)
+		}
+		switch {
+		case r.failed != nil, r.released, len(r.plan.Steps) == 0:
+			return ctrl.Result{}, r.failed
+		case out != nil && out.Reason == "": // another operator's, for now
+			return ctrl.Result{RequeueAfter: out.After}, nil
+		case out != nil:
+			return e.requeueDeletion(ctx, s, *out, left)
+		}
+		view = r.read
+	}
+	return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
+}
+
+// expiredWhy is why an account could not be deactivated in time; "" where it is left for another reason.
+func expiredWhy(out *conditions.Outcome) string {
+	if out == nil {
+		return ""
+	}
+	return out.Message
+}
+
+// requeueDeletion says why the resource is kept back, and reconciles it again before its hour is over.
+func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.Outcome, left time.Duration) (ctrl.Result, error) {
+	if s.orphan {
+		return ctrl.Result{RequeueAfter: deletionPause(conditions.SoonAtMost, left)}, nil
+	}
+	result, err := e.reporter.finish(ctx, s, out)
+	result.RequeueAfter = deletionPause(result.RequeueAfter, left)
+	return result, err
+}
+
+// deletionPause is how long a resource that is kept back is left alone: not for all the patience that the provider may ask
+// for, since the surroundings may be deleted meanwhile, of which no event comes, and its hour ends.
+func deletionPause(pause, left time.Duration) time.Duration {
+	return min(pause, conditions.SoonAtMost, left)
+}
+
+// deleting is the outcome of an attempt to deactivate the account that ended like this.
+func (r *run) deleting(out conditions.Outcome) *conditions.Outcome {
+	if out.Err != nil {
+		return broken(v1alpha1.ReasonDeleting, out.Err)
+	}
+	return &conditions.Outcome{
+		Reason: v1alpha1.ReasonDeleting, Message: "the account can't be switched off: " + out.Message, After: out.After,
+		Stuck: r.Table.Row(out.Reason).Stalled(),
+	}
+}
+
+// readSurroundings finds out whether the namespace or the CRD is being deleted.
+func readSurroundings(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	deleted, err := r.surroundingsDeleted(ctx, r.s.obj.GetNamespace())
+	d := &r.s.deletion
+	switch {
+	case apierrors.IsForbidden(err):
+		d.Surroundings, d.Forbidden = plan.SurroundingsForbidden, err.Error()
+	case err != nil:
+		return broken(v1alpha1.ReasonDeleting, err)
+	case deleted:
+		d.Surroundings = plan.SurroundingsDeleted
+	default:
+		d.Surroundings = plan.SurroundingsStay
+	}
+	r.again = true
+	return nil
+}
+
+// surroundingsDeleted says whether the namespace or the CRD is being deleted. An error says that it is not known.
+func (r *run) surroundingsDeleted(ctx context.Context, namespace string) (bool, error) {
+	var unknown error
+	for name, kind := range map[string]schema.GroupVersionKind{
+		namespace:    corev1.SchemeGroupVersion.WithKind("Namespace"),
+		r.Kind.CRD(): {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+	} {
+		meta := &metav1.PartialObjectMetadata{}
+		meta.SetGroupVersionKind(kind)
+		switch err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); {
+		case apierrors.IsNotFound(err), err == nil && !meta.DeletionTimestamp.IsZero():
+			return true, nil
+		case err != nil:
+			unknown = fmt.Errorf("is %s going? %w", name, err)
+		}
+	}
+	return false, unknown
+}
+
+func deactivate(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	err := r.s.dir.Update(ctx, r.target(step.AccountID), plan.AccountChanges(r.s.schema, step.Changes))
+	r.changes.Done(r.s.uid(), refused(err))
+	if err != nil {
+		return r.stopped(err)
+	}
+	a := r.view.Account
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
+	return nil
+}
+
+func leaveActive(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	r.notDeactivated(step.Message)
+	return nil
+}
+
+func (r *run) notDeactivated(message string) {
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "%s", message)
+}
+
+func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	before := r.s.obj.DeepCopyObject().(client.Object)
+	controllerutil.RemoveFinalizer(r.s.obj, v1alpha1.Finalizer)
+	r.forget(r.s.uid())
+	err := r.Patch(ctx, r.s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err == nil && step.Message != "" {
+		r.notDeactivated(step.Message)
+	}
+	r.released, r.failed = true, client.IgnoreNotFound(err)
+	return nil
+}

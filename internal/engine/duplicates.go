@@ -1,0 +1,57 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/plan"
+)
+
+// duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
+// is bound to it wins, then the one that the account's claim names, then the older, then the one with the lesser namespace and
+// name. A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody.
+func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) {
+	others, err := e.Kind.Named(ctx, s.declared.AccountName)
+	if err != nil || len(others) == 0 {
+		return nil, err
+	}
+	var owner account.Claim
+	if a := s.dir.Observe(s.key()).Account; a != nil {
+		owner, _ = a.Claim()
+	}
+	claimant := func(m Managed) account.Claimant {
+		o := m.Object()
+		return account.Claimant{
+			Bound: m.Status().Origin != "", Created: o.GetCreationTimestamp().Time, Namespace: o.GetNamespace(), Name: o.GetName(),
+			Claimed: owner == account.Claim{Installation: e.Installation, Namespace: o.GetNamespace(), Name: o.GetName()},
+		}
+	}
+	for _, other := range others {
+		d, o := other.Declaration(), other.Object()
+		rival := claimant(other)
+		idle := !rival.Bound && (d.Policy.Observe || d.Suspended && !rival.Claimed) // who once had it, has it
+		if o.GetUID() == s.uid() || idle || !rival.Precedes(claimant(s.managed)) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
+			continue
+		}
+		stop := &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s belongs to another %s", s.declared.AccountName, d.Kind)}
+		if s.canSee(o.GetNamespace()) {
+			stop.Message = fmt.Sprintf("account %s belongs to %s %s/%s: one of the two must go", s.declared.AccountName, d.Kind, o.GetNamespace(), o.GetName())
+		}
+		return stop, nil
+	}
+	return nil, nil
+}
+
+// parentAccountOf is the id of the parent account of a resource, "" where it is not known, or is none of the resource's
+// business: who may not use a ParentAccount can't stand in the way of those who may.
+func (e *observer) parentAccountOf(ctx context.Context, m Managed) string {
+	if st := m.Status(); st.Origin != "" {
+		return st.ParentAccountID
+	}
+	if dir := e.Connected.Get(m.Declaration().Parent); dir != nil && e.Parents.Usable(ctx, m) {
+		return dir.AccountID
+	}
+	return ""
+}

@@ -1,0 +1,417 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	kuberetry "k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// maxRounds bounds one reconcile: read, create, read after a refusal, update, and one to see that it is done.
+const maxRounds = 6
+
+// run is the execution of one plan.
+type run struct {
+	*Engine
+	s    *scope
+	plan plan.Plan
+	// view is what is known of the account.
+	view account.View
+	// password is the one that the account is created with.
+	password account.Secret
+	// unclaimed is why the claim could not be written, where that has to be tried again.
+	unclaimed *conditions.Outcome
+	// confirmed is set once the account is known to match the spec.
+	confirmed bool
+	// again is set where what was found out needs another plan; read is the account as it was read for that.
+	again bool
+	read  *account.View
+	// leave is set where an account is found not to be the resource's to deactivate.
+	leave bool
+	// noAttempt is set where an outcome is no failed attempt.
+	noAttempt bool
+	// released is set once the resource has no finalizer any more; failed is why it has to keep it.
+	released bool
+	failed   error
+	// outcome is how it ended; nil where another plan is needed.
+	outcome *conditions.Outcome
+}
+
+// execute carries out the next round of a plan.
+func (e *Engine) execute(ctx context.Context, s *scope, p plan.Plan, view account.View) *run {
+	r := &run{Engine: e, s: s, plan: p, view: view}
+	r.outcome = r.round(ctx)
+	return r
+}
+
+// executors carry out the steps, each kind its own. An outcome ends the execution: a step did not work, or was the last.
+var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions.Outcome{
+	plan.Read:               read,
+	plan.ReadSurroundings:   readSurroundings,
+	plan.AddFinalizer:       addFinalizer,
+	plan.RecordIntent:       recordIntent,
+	plan.PrepareSecret:      prepareSecret,
+	plan.DiscardSecret:      discardSecret,
+	plan.Create:             create,
+	plan.ProveOwnership:     proveOwnership,
+	plan.Bind:               bind,
+	plan.Adopt:              bind,
+	plan.RecordDeactivation: recordDeactivation,
+	plan.Update:             update,
+	plan.Claim:              claim,
+	plan.StoreSecret:        storeSecret,
+	plan.SettleRotation:     settleRotation,
+	plan.SetPassword:        setPassword,
+	plan.RotatePassword:     rotatePassword,
+	plan.RecoverKey:         recoverKey,
+	plan.Recreate:           recreate,
+	plan.Deactivate:         deactivate,
+	plan.LeaveActive:        leaveActive,
+	plan.ReleaseFinalizer:   releaseFinalizer,
+	plan.Confirm:            confirm,
+	plan.Observe:            observe,
+	plan.Wait:               end,
+	plan.Refuse:             end,
+	plan.Missing:            end,
+	plan.Report:             report,
+}
+
+// round carries out the steps up to the next that needs another plan; nil says that another plan is needed.
+func (r *run) round(ctx context.Context) *conditions.Outcome {
+	ctx = pacing.WithPriority(ctx, urgency(r.plan))
+	for _, step := range r.plan.Round() {
+		if r.skips(step) {
+			continue
+		}
+		out := executors[step.Kind](ctx, r, step)
+		switch {
+		case r.failed != nil, r.released, r.leave:
+			return nil
+		case out != nil && (step.Kind.StatusOnly() || r.noAttempt):
+			return out
+		case out != nil:
+			return asAttempt(r.plan.Attempt, *out)
+		case r.again:
+			return nil
+		}
+	}
+	return nil
+}
+
+// skips says whether a step that depends on an earlier one is not needed.
+func (r *run) skips(step plan.Step) bool {
+	switch step.If {
+	case plan.KeyMissing:
+		return r.s.stored == nil || r.s.stored[secrets.KeyAPIKey] != ""
+	case plan.NextPasswordStored:
+		return r.s.stored[secrets.KeyPasswordNext] == ""
+	case plan.PasswordRotated:
+		return r.s.promoted == ""
+	}
+	return false // what else there is, the step finds out by itself, or another plan
+}
+
+// urgency says how urgent the calls of a plan's next round are: what a person has just changed first, then what is new, then
+// drift.
+func urgency(p plan.Plan) pacing.Priority {
+	for _, step := range p.Round() {
+		switch step.Kind {
+		case plan.Update:
+			if !slices.ContainsFunc(step.Changes, func(c plan.FieldChange) bool { return c.Origin == account.FromSpec }) {
+				return pacing.Drift
+			}
+			return pacing.Edit
+		case plan.Read:
+			if step.Reason == plan.ReasonBeforeDeactivation {
+				return pacing.Edit
+			}
+			return pacing.Creation
+		case plan.Create, plan.Recreate:
+			return pacing.Creation
+		}
+	}
+	return pacing.Edit
+}
+
+// working is the reason that is reported where the Kubernetes API stands in the way.
+func (r *run) working() string {
+	switch {
+	case !r.s.obj.GetDeletionTimestamp().IsZero():
+		return v1alpha1.ReasonDeleting
+	case slices.ContainsFunc(r.plan.Steps, func(s plan.Step) bool { return s.Kind == plan.Create }) && !r.s.created:
+		return v1alpha1.ReasonCreating
+	}
+	return v1alpha1.ReasonUpdating
+}
+
+func read(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	view, err := r.s.dir.Look(ctx, r.s.key())
+	if err != nil {
+		return r.stopped(err)
+	}
+	r.view, r.read, r.again = view, &view, true
+	return nil
+}
+
+// stopped is the outcome of a call that failed, nil where it did not.
+func (r *run) stopped(err error) *conditions.Outcome {
+	if err == nil {
+		return nil
+	}
+	out := r.Table.Failed(err)
+	if !r.s.obj.GetDeletionTimestamp().IsZero() {
+		return r.deleting(out)
+	}
+	return &out
+}
+
+func addFinalizer(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	if err := r.mark(ctx, false); err != nil {
+		return broken(v1alpha1.ReasonUpdating, err)
+	}
+	return nil
+}
+
+func recordIntent(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	began := !r.s.intends()
+	if err := r.mark(ctx, true); err != nil {
+		return broken(v1alpha1.ReasonCreating, err)
+	}
+	if began {
+		r.attempts.SetUncreated(r.s.uid(), true)
+	}
+	return nil
+}
+
+// mark makes sure that the resource carries the finalizer, and before a creation the intent, in one patch that fails
+// if somebody changed the resource meanwhile.
+func (r *run) mark(ctx context.Context, intent bool) error {
+	s := r.s
+	before := s.obj.DeepCopyObject().(client.Object)
+	changed := controllerutil.AddFinalizer(s.obj, v1alpha1.Finalizer)
+	if intent && !s.intends() {
+		annotations := s.obj.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[v1alpha1.AnnotationCreateIntent] = s.target()
+		s.obj.SetAnnotations(annotations)
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	status, observed := *s.status, s.managed.Observed()
+	err := r.Patch(ctx, s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	*s.status = status // the answer has the stored one
+	s.managed.SetObserved(observed)
+	return err
+}
+
+// prepareSecret has the password that the account is created with: the declared one, or one that is generated and in the
+// connection Secret by then.
+func prepareSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	var err error
+	if r.password = r.s.password; r.password == "" && directory.CapabilitiesOf(r.s.dir.Directory).Passwords {
+		r.password, err = r.Connections.Prepare(ctx, r.s.connection(), knownValues(r.s))
+	} else {
+		err = r.Connections.PrepareDeclared(ctx, r.s.connection(), knownValues(r.s))
+	}
+	if err != nil {
+		return brokenSecret(v1alpha1.ReasonCreating, err)
+	}
+	return nil
+}
+
+// create makes the account. Its API key is stored next, before anything else can fail: nobody shows it a second time.
+func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	s := r.s
+	created, err := s.dir.Create(ctx, provider.NewAccount{
+		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
+	})
+	if err == nil || account.AsError(err).Doubt {
+		r.attempts.SetUncreated(s.uid(), false)
+	}
+	if account.ClassOf(err) == account.NameTaken {
+		return afterNameTaken(ctx, r, err)
+	}
+	if err != nil {
+		return r.stopped(err)
+	}
+	s.created = true
+	s.bind(created.Account, true)
+	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey}
+	if s.applied = s.password != ""; !s.applied {
+		s.held[secrets.KeyPassword] = r.password
+	}
+	r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Created", "Create", "created account %s (id %s)", created.Account.Name, created.Account.ID)
+	return nil
+}
+
+// afterNameTaken reads whose the name is: an earlier attempt may have been carried out without our hearing of it.
+func afterNameTaken(ctx context.Context, r *run, taken error) *conditions.Outcome {
+	out := read(ctx, r, plan.Step{})
+	if out == nil && r.view.Account == nil {
+		return r.stopped(taken)
+	}
+	return out
+}
+
+// bind makes an account the resource's that the plan has allowed it.
+func bind(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	a, own := *r.view.Account, step.Kind == plan.Bind
+	if !own {
+		r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
+	}
+	r.s.bind(a, own)
+	return nil
+}
+
+func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	if step.Guarded {
+		out, err := r.guard.ask(ctx, r.s, step.Change, true, r.changes.Admit)
+		if err != nil {
+			return broken(v1alpha1.ReasonDeleting, err)
+		}
+		if out != nil {
+			r.noAttempt = true
+			return &conditions.Outcome{
+				Reason: v1alpha1.ReasonDeleting, Message: cmp.Or(out.Message, "many accounts are being deleted: counting them"), Brief: out.Brief, After: out.RetryAfter, Stuck: out.Reason != "",
+			}
+		}
+	}
+	if err := r.guard.note(ctx, r.s); err != nil {
+		return broken(r.working(), err)
+	}
+	return nil
+}
+
+func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	s := r.s
+	changes := plan.AccountChanges(s.schema, step.Changes)
+	err := s.dir.Update(ctx, r.target(step.AccountID), changes)
+	r.changes.Done(s.uid(), refused(err))
+	if err != nil {
+		s.observe(*r.view.Account)
+		return r.stopped(err)
+	}
+	s.written = append(s.written, changes...)
+	s.status.LastApplied = account.State(s.status.LastApplied).With(account.Applied(changes))
+	r.again = true
+	return nil
+}
+
+// claim writes the resource's claim into an adopted account that holds nobody's data, so that a cluster built anew finds it.
+// Where that can't be, the binding stands in the status alone: nothing else depends on it. The claim of an owner that the
+// account is taken from must not stay, so that is tried until there is an answer.
+func claim(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	err := r.s.dir.Claim(ctx, step.AccountID, r.s.claim.CustomData())
+	if c := account.ClassOf(err); r.s.takesOver(*r.view.Account) && (c == account.Unavailable || c == account.Throttled) {
+		r.unclaimed = r.stopped(err)
+		return nil
+	}
+	if err != nil {
+		log.FromContext(ctx).Info("the claim could not be written into the account", "accountID", step.AccountID, "cause", err.Error())
+	}
+	return nil
+}
+
+func recreate(_ context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	r.s.unbind()
+	r.again = true
+	return nil
+}
+
+func confirm(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	r.s.confirm(*r.view.Account, step.Differs, r.Clock.Now())
+	r.confirmed = true
+	return nil
+}
+
+func observe(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	r.s.observe(*r.view.Account)
+	r.s.drift(step.Differs, r.Clock.Now())
+	r.s.status.AccountID, r.s.status.ParentAccountID = step.AccountID, r.s.dir.AccountID
+	return nil
+}
+
+// end is the outcome of a plan that ends with a wait or a refusal.
+func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	if step.Backoff {
+		if failed, ok := r.attempts.Last(r.s.uid()); ok {
+			out := failed.Remaining(r.Clock.Now())
+			return &out
+		}
+	}
+	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Brief: step.Brief, After: step.RetryAfter, Stuck: step.Stalled}
+	if step.Guarded && step.RetryAfter > 0 && r.s.obj.GetDeletionTimestamp().IsZero() {
+		out.Retry = conditions.Every(step.RetryAfter)
+	}
+	return out
+}
+
+// report is the outcome of an account that nothing more is written to.
+func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message}
+	switch {
+	case r.s.declared.Policy.Observe:
+	case r.s.connected != nil:
+		out.Secret = r.s.connected
+		out.Secret.Message += ignored(r.s)
+	default:
+		out.Secret = secretAsBefore(r.s)
+	}
+	return out
+}
+
+// broken is the outcome of a step that failed at the Kubernetes API.
+func broken(reason string, err error) *conditions.Outcome {
+	return &conditions.Outcome{Reason: reason, Message: "waiting for the API server", Err: err}
+}
+
+// asAttempt marks an outcome as a failed attempt, where repeating it would cost a call. What failed on this side, and what
+// went well, is none.
+func asAttempt(attempt string, out conditions.Outcome) *conditions.Outcome {
+	blockedHere := out.Secret != nil && !out.SecretUnanswered
+	// Whether the credentials are good is the parent's to find out: its next list says so.
+	parents := out.Reason == v1alpha1.ReasonParentNotReady
+	if out.Err == nil && !blockedHere && !parents {
+		out.Fingerprint = attempt
+	}
+	return &out
+}
+
+// lastingFor bounds what is written to the Kubernetes API although the operator is being stopped.
+const lastingFor = 10 * time.Second
+
+// lasting is a context for what must be written down even if the operator is being stopped: what was just done at the
+// provider, and what nobody else knows.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), lastingFor)
+}
+
+// persist carries out a write of what is known here alone, though the operator be stopped, and again where that may help.
+func persist(ctx context.Context, write func(context.Context) error) error {
+	again := func(err error) bool {
+		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err) || apierrors.IsTooManyRequests(err)
+	}
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	return kuberetry.OnError(kuberetry.DefaultBackoff, again, func() error { return write(ctx) })
+}

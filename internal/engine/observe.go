@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// observer gathers from memory what plans depend on.
+type observer struct {
+	*Config
+	stores
+
+	resolver resolver
+}
+
+// observe gathers all that the plan for a resource depends on. view is what is known of the account; nil has the
+// directory say.
+func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (plan.Input, error) {
+	in := plan.Input{Now: e.Clock.Now(), Resource: resourceOf(s)}
+	if in.Resource.Suspended {
+		return in, nil
+	}
+	stop, err := e.resolver.resolve(ctx, s)
+	if in.Stop = stop; err != nil || stop != nil {
+		return in, err
+	}
+	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID // an accepted parent unbinds
+	if in.Schema, in.Subject = s.schema, subjectOf(s); s.schema.Check(s.desired) != nil {
+		return in, nil // nothing else matters
+	}
+	can := directory.CapabilitiesOf(s.dir.Directory)
+	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil
+	if in.NoPasswords && in.Password.Declared && !s.declared.Policy.Observe {
+		return in, nil
+	}
+	if in.Password.Problem, err = e.readPassword(ctx, s); err != nil || in.Password.Problem != nil {
+		return in, err
+	}
+	e.observeAccount(s, view, &in)
+	in.ReadRequested = readRequested(s) && !s.executing
+	in.Outage, in.Stale = e.resolver.outage(s), stale(s, in.Now)
+	in.FoundInactive = s.foundInactive || s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
+	e.observeSecret(ctx, s, &in)
+	if !s.declared.Policy.Observe {
+		in.Duplicate, err = e.duplicate(ctx, s)
+	}
+	return in, err
+}
+
+// observeAccount has what is known of the account, of its password and of earlier attempts.
+func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) {
+	if in.View = s.dir.Observe(s.key()); view != nil {
+		in.View = *view
+	}
+	in.Shared, in.SeesAll = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace
+	in.Password = plan.Password{Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
+	in.Attempts.Connection, in.Attempts.NoAccount = s.dir.Connection, e.attempts.Uncreated(s.uid())
+	in.Subject.Refused = in.Attempts.NoAccount
+	if last, ok := e.attempts.Last(s.uid()); ok {
+		in.Attempts.Failed = &plan.Failed{Attempt: last.Fingerprint, Until: last.Until, Reason: last.Outcome.Reason, Message: last.Outcome.Message}
+	}
+}
+
+// observeSecret has what is known of the connection Secret without a call.
+func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) {
+	in.Secret = plan.Secret{Name: s.declared.ConnectionSecret.Name, Recheck: e.settledSecrets.NeedsRecheck(s.uid()), HoldsKey: keyKnown(s)}
+	if s.stored != nil {
+		in.Secret.Content = &plan.Content{APIKey: s.stored[secrets.KeyAPIKey] != "", NextPassword: s.stored[secrets.KeyPasswordNext] != ""}
+	}
+	in.Secret.Settled = s.boundID() != "" && in.Resource.Finalizer && e.secretSettled(ctx, s)
+}
+
+// observeDeletion gathers what the plan for the deletion of a resource depends on, as far as that matters by now.
+func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.View) (plan.Input, error) {
+	in := plan.Input{Now: e.Clock.Now(), Resource: resourceOf(s), Deletion: &s.deletion, Secret: plan.Secret{Name: s.declared.ConnectionSecret.Name}}
+	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())
+	in.Subject = account.Subject{Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(), Policy: s.declared.Policy}
+	if s.deletion.Surroundings != plan.SurroundingsStay || s.deletion.Orphan {
+		return in, nil
+	}
+	stop, err := e.resolver.resolve(ctx, s)
+	if in.Stop = stop; err != nil || stop != nil {
+		return in, err
+	}
+	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID
+	in.Schema, in.Subject = s.schema, subjectOf(s)
+	e.observeAccount(s, view, &in)
+	if s.boundID() != "" || !in.View.Fresh {
+		return in, nil
+	}
+	if in.Duplicate, err = e.duplicate(ctx, s); err != nil {
+		return in, err
+	}
+	_, err = e.readPassword(ctx, s) // without one the connection Secret may prove whose the account is
+	return in, err
+}
+
+func resourceOf(s *scope) plan.Resource {
+	return plan.Resource{
+		Kind: s.declared.Kind, Namespace: s.obj.GetNamespace(), Name: s.obj.GetName(), Generation: s.obj.GetGeneration(),
+		Parent: s.declared.Parent.Name, Suspended: s.declared.Suspended, Finalizer: hasFinalizer(s.obj), Requested: s.requested(),
+		Origin: plan.Origin(s.status.Origin), ObservedID: s.status.AccountID,
+	}
+}
+
+// subjectOf is what the resource says of its account.
+func subjectOf(s *scope) account.Subject {
+	return account.Subject{
+		Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(), Intent: s.intends(),
+		Takeover: s.annotation(v1alpha1.AnnotationTakeover),
+		Desired:  s.desired, LastApplied: s.status.LastApplied, Policy: s.declared.Policy,
+	}
+}
+
+// readRequested says whether somebody asks for a read that was not done yet.
+func readRequested(s *scope) bool {
+	return s.requested() != "" && s.requested() != s.status.LastHandledReconcileAt
+}
+
+// readPassword takes up the declared password, or says why its Secret can't be used.
+func (e *observer) readPassword(ctx context.Context, s *scope) (*plan.Stop, error) {
+	from := s.declared.PasswordSecret
+	switch {
+	case s.declared.Policy.Observe:
+		return nil, nil
+	case from == nil:
+		if s.rotation = s.annotation(v1alpha1.AnnotationRotatePassword); s.rotation != "" {
+			s.passwordMark = "rotation " + s.rotation
+		}
+		return nil, nil
+	}
+	password, err := e.Inputs.Password(ctx, s.obj.GetNamespace(), from.Name, from.Key)
+	if p, ok := errors.AsType[*secrets.Problem](err); ok {
+		return &plan.Stop{Reason: p.Reason, Message: p.Message}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	s.password, s.passwordMark = password, e.passwords.Mark(password)
+	return nil, nil
+}
+
+// secretSettled says whether the connection Secret needs no read: all that could change it is as it was.
+// After an edit of the spec that does not concern it, the operator remembers so; after a restart it reads. What the watch
+// would have told while no operator was running shows in the Secret's metadata.
+func (e *observer) secretSettled(ctx context.Context, s *scope) bool {
+	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
+	if !settled || s.was.AccountID != s.status.AccountID {
+		return false
+	}
+	written, known := e.settledSecrets.MadeOf(s.uid())
+	if !known {
+		return c.ObservedGeneration == s.obj.GetGeneration() && e.secretIntact(ctx, s)
+	}
+	return c.ObservedGeneration == s.obj.GetGeneration() || written == connectionMark(s)
+}
+
+// pastGrace says whether the list was last seen, or the resource has been trying in vain, for longer than what was last seen
+// is believed.
+func pastGrace(s *scope, now time.Time) bool {
+	if s.parent == nil {
+		return false
+	}
+	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionReconciling)
+	return stale(s, now) || c != nil && conditions.Expired(s.parent.Resync, c.LastTransitionTime.Time, now)
+}
+
+// stale says whether what was last seen of the parent's accounts is too old to be believed.
+func stale(s *scope, now time.Time) bool {
+	var listed time.Time
+	if s.dir != nil {
+		listed = s.dir.Listings().AskedAt
+	}
+	return conditions.Stale(listed, s.parent.Conditions, s.parent.Resync, now)
+}
+
+// secretIntact says, without a call, whether the connection Secret is there with all that its condition speaks of, written
+// by nobody else, and no password is being replaced.
+func (e *observer) secretIntact(ctx context.Context, s *scope) bool {
+	key := client.ObjectKey{Namespace: s.obj.GetNamespace(), Name: s.declared.ConnectionSecret.Name}
+	return e.ConnectionSecrets == nil || e.ConnectionSecrets.Intact(ctx, key, secretFields(s))
+}
+
+// secretFields are what the operator has written into a connection Secret that is said to be as it should.
+func secretFields(s *scope) []secrets.Field {
+	fields := []secrets.Field{secrets.AnnotationField(v1alpha1.AnnotationResource), secrets.AnnotationField(v1alpha1.AnnotationAccount)}
+	for key := range connectionValues(s) {
+		fields = append(fields, secrets.DataField(key))
+	}
+	if keyKnown(s) {
+		fields = append(fields, secrets.DataField(secrets.KeyAPIKey))
+	}
+	return fields
+}

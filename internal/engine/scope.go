@@ -1,0 +1,292 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// longestObserved bounds what is copied from the provider into a status (ObservedAccount's longest field).
+const longestObserved = 1024
+
+// scope is what one reconcile of a resource works with.
+type scope struct {
+	// managed is the resource, obj the same as an object of Kubernetes, status its status and declared its spec.
+	managed  Managed
+	obj      client.Object
+	status   *v1alpha1.AccountStatus
+	declared Declaration
+	// was and wasObserved are the status as it was found.
+	was         v1alpha1.AccountStatus
+	wasObserved any
+	// parent and its directory; nil where it can't be worked with.
+	parent *Parent
+	dir    *directory.Parent
+	schema account.Schema
+	// desired holds the declared values.
+	desired account.State
+	claim   account.Claim
+	// password is the declared one, "" where none is; passwordMark tells it from others.
+	password     account.Secret
+	passwordMark string
+	// rotation is the value of the annotation that asks for a new generated password, "" where none is to be generated.
+	rotation string
+	// promoted is the generated password that took the former one's place in this reconcile, "" where none did.
+	promoted account.Secret
+	// applied is set where the account is known to have the declared password.
+	applied bool
+	// foundInactive is set where the account was found by its claim, inactive, and whether it is to be active is not declared.
+	foundInactive bool
+	// orphan is set where another operator, if any, reports on the resource (--parent-selector).
+	orphan bool
+	// deletion is what is known of the resource's deletion.
+	deletion plan.Deletion
+	// created and written are what this reconcile did at the provider.
+	created bool
+	written []account.Change
+	// held are values for the connection Secret that nobody else knows any more.
+	held secrets.Values
+	// latest is the connection Secret as this reconcile last saw it.
+	latest secrets.Latest
+	// stored is what the connection Secret holds, once this reconcile has written it.
+	stored secrets.Values
+	// connected is what there is to say of the connection Secret then.
+	connected *conditions.SecretState
+	// executing is set once steps are carried out: what was asked for is being done.
+	executing bool
+}
+
+func newScope(m Managed, installation string) *scope {
+	obj, status := m.Object(), m.Status()
+	was := *status
+	*status = *was.DeepCopy() // what was found may be the cache's own
+	return &scope{
+		managed: m, obj: obj, status: status, declared: m.Declaration(), was: was, wasObserved: m.Observed(),
+		claim: account.Claim{Installation: installation, Namespace: obj.GetNamespace(), Name: obj.GetName()},
+	}
+}
+
+// enter takes up the parent's directory, and reads what is declared by its field table.
+func (s *scope) enter(dir *directory.Parent) {
+	s.dir, s.schema = dir, dir.Fields()
+	s.desired = plan.Declared(s.schema, s.declared.Fields)
+}
+
+func (s *scope) uid() types.UID { return s.obj.GetUID() }
+
+// key is how the directory finds the account.
+func (s *scope) key() directory.Key {
+	return directory.Key{ID: s.boundID(), Name: s.declared.AccountName}
+}
+
+// boundID is the account that is the resource's, "" before that. An account that is only observed is not.
+func (s *scope) boundID() string {
+	if s.status.Origin == "" {
+		return ""
+	}
+	return s.status.AccountID
+}
+
+// target names the account beyond doubt: "<parent account id>/<account name>".
+func (s *scope) target() string { return s.dir.AccountID + "/" + s.declared.AccountName }
+
+// intends says whether an earlier attempt may have created the account.
+func (s *scope) intends() bool {
+	return s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == s.target()
+}
+
+// bind notes which account is the resource's from now on.
+// own says that the account was created for it.
+func (s *scope) bind(a account.Account, own bool) {
+	st := s.status
+	if s.boundID() == a.ID {
+		return
+	}
+	st.AccountID, st.ParentAccountID, st.Origin = a.ID, s.dir.AccountID, v1alpha1.OriginAdopted
+	if own && s.intends() {
+		st.Origin = v1alpha1.OriginCreated
+		return
+	}
+	_, declared := s.schema.Value(s.desired, account.MarkActive)
+	s.foundInactive = s.claimed(a) && !declared && s.schema.Deactivated(a.State)
+}
+
+// claimed says whether the account carries the resource's claim.
+func (s *scope) claimed(a account.Account) bool {
+	claim, ok := a.Claim()
+	return ok && claim == s.claim
+}
+
+// takesOver says whether the account carries the claim of an owner that the resource takes it from: bound or not, as long as
+// that claim stands, it has to be replaced.
+func (s *scope) takesOver(a account.Account) bool {
+	claim, ok := a.Claim()
+	return ok && claim != s.claim && claim.Installation == s.annotation(v1alpha1.AnnotationTakeover)
+}
+
+// unbind gives up an account that is missing.
+func (s *scope) unbind() {
+	st := s.status
+	st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied = "", "", "", nil
+	s.managed.SetObserved(nil)
+}
+
+// requested is the value of the annotation that asks for a reconcile now.
+func (s *scope) requested() string { return s.annotation(v1alpha1.AnnotationReconcileRequestedAt) }
+
+// annotation is the value that a person gave to one of our annotations, as much of it as is kept.
+func (s *scope) annotation(name string) string {
+	v := s.obj.GetAnnotations()[name]
+	return strings.ToValidUTF8(v[:min(len(v), longestObserved)], "")
+}
+
+// canSee says whether the resource may be told of those in a namespace: one that uses another namespace's ParentAccount
+// hears of its own alone.
+func (s *scope) canSee(namespace string) bool {
+	return s.obj.GetNamespace() == namespace || s.obj.GetNamespace() == s.parent.Key.Namespace
+}
+
+// givesPassword says whether the account is to have the declared password: one that was there before the resource keeps
+// its own, unless it may be adopted whatever it is.
+func (s *scope) givesPassword() bool {
+	return s.password != "" && (s.status.Origin != v1alpha1.OriginAdopted || s.declared.Policy.Adopt == account.AdoptAlways)
+}
+
+// hadReason says whether a condition had a reason when the resource was found.
+func (s *scope) hadReason(kind, reason string) bool {
+	return conditions.HadReason(s.was.Conditions, kind, reason)
+}
+
+// observe notes what the provider shows of the account.
+func (s *scope) observe(a account.Account) {
+	shown := account.State{}
+	for path, v := range a.State {
+		if f, ok := s.schema.Field(path); ok && f.Readable {
+			shown[path] = v[:min(len(v), longestObserved)]
+		}
+	}
+	object, err := json.Marshal(account.ToObject(s.schema, shown))
+	if err != nil { // a map of strings and booleans always marshals
+		panic(err)
+	}
+	if observed, err := s.managed.ReadObserved(object); err == nil {
+		s.managed.SetObserved(observed)
+	}
+}
+
+// drift notes the differences that are left alone, each since it was first seen.
+func (s *scope) drift(changes []plan.FieldChange, now time.Time) {
+	since := map[string]metav1.Time{}
+	for _, d := range s.was.Drift {
+		since[d.Field] = d.Since
+	}
+	var out []v1alpha1.DriftedField
+	for _, c := range changes {
+		d := v1alpha1.DriftedField{Field: c.Field, Desired: c.To, Since: metav1.NewTime(now).Rfc3339Copy()}
+		if first, ok := since[d.Field]; ok {
+			d.Since = first
+		}
+		if c.From != nil {
+			observed := (*c.From)[:min(len(*c.From), longestObserved)]
+			d.Observed = &observed
+		}
+		out = append(out, d)
+	}
+	s.status.Drift = out
+}
+
+// confirm notes an account that matches the spec: all that is declared counts as applied.
+func (s *scope) confirm(a account.Account, differs []plan.FieldChange, now time.Time) {
+	s.observe(a)
+	s.drift(differs, now)
+	applied := s.schema.Normal(s.desired)
+	if len(applied) == 0 {
+		applied = nil
+	}
+	s.status.LastApplied = applied
+}
+
+// shownID is the account's id for people.
+func (s *scope) shownID() string {
+	if id := s.boundID(); id != "" {
+		return id
+	}
+	return "not known"
+}
+
+// connection names the connection Secret.
+func (s *scope) connection() secrets.Connection {
+	c := secrets.Connection{
+		Namespace:   s.obj.GetNamespace(),
+		Name:        s.declared.ConnectionSecret.Name,
+		Resource:    s.declared.Kind + "/" + s.obj.GetName(),
+		Account:     s.target(),
+		Rotation:    s.rotation,
+		Latest:      &s.latest,
+		Labels:      s.declared.ConnectionSecret.Labels,
+		Annotations: s.declared.ConnectionSecret.Annotations,
+	}
+	if s.applied {
+		c.Applied = s.password
+	}
+	return c
+}
+
+// knownValues are those that need no account yet.
+func knownValues(s *scope) secrets.Values {
+	return secrets.Values{
+		secrets.KeyAccountName: account.Secret(s.declared.AccountName),
+		secrets.KeyEmail:       account.Secret(email(s)),
+		secrets.KeyEndpoint:    account.Secret(s.dir.Endpoint),
+	}
+}
+
+// email is the declared e-mail address, "" where none is.
+func email(s *scope) string {
+	email, _ := s.schema.Value(s.desired, account.MarkEmail)
+	return email
+}
+
+// connectionValues are those that are known of the account.
+func connectionValues(s *scope) secrets.Values {
+	values := knownValues(s)
+	values[secrets.KeyAccountID] = account.Secret(s.status.AccountID)
+	return values
+}
+
+// connectionMark tells what the connection Secret is made of, and what is said of it, from anything else.
+func connectionMark(s *scope) string {
+	c := s.connection()
+	return fmt.Sprint(c.Name, c.Labels, c.Annotations, c.Account, s.status.AccountID, email(s), s.dir.Endpoint,
+		s.declared.Policy.Adopt, s.passwordMark, s.annotation(v1alpha1.AnnotationRotatePassword))
+}
+
+// keyKnown says whether the connection Secret has the API key.
+func keyKnown(s *scope) bool {
+	return meta.IsStatusConditionTrue(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
+}
+
+// secretAsBefore is what was said of the connection Secret, which is settled, and holds for this generation too.
+func secretAsBefore(s *scope) *conditions.SecretState {
+	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	return &conditions.SecretState{Status: was.Status, Reason: was.Reason, Message: was.Message}
+}
+
+// hasFinalizer says whether the resource has the operator's finalizer.
+func hasFinalizer(o client.Object) bool {
+	return slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer)
+}

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"maps"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// storeSecret brings all that is known into the connection Secret.
+func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	s := r.s
+	s.applied = s.applied || s.givesPassword() && r.passwords.Has(s.uid(), s.boundID(), s.passwordMark)
+	values := connectionValues(s)
+	maps.Copy(values, s.held)
+	r.settledSecrets.Rechecking(s.uid()) // before the read: who edits it from now on is noticed again
+	held, err := r.writeConnection(ctx, values)
+	if err != nil {
+		r.settledSecrets.Recheck(s.uid())
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	r.settledSecrets.Set(s.uid(), connectionMark(s))
+	s.stored = held
+	if r.unclaimed != nil {
+		r.settledSecrets.Unset(s.uid())
+		return unsettled(r.unclaimed)
+	}
+	if s.created && s.applied {
+		r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)
+	}
+	r.s.connected = &conditions.SecretState{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable, Message: "the connection Secret holds everything that is known of the account"}
+	return nil
+}
+
+// writeConnection writes to the connection Secret, and tries again at once where that may help: what is held in memory
+// alone must not be lost to a conflict.
+func (r *run) writeConnection(ctx context.Context, values secrets.Values) (held secrets.Values, err error) {
+	err = persist(ctx, func(ctx context.Context) error {
+		held, err = r.Connections.Write(ctx, r.s.connection(), values)
+		return err
+	})
+	return held, err
+}
+
+// recoverKey finds an API key that was lost on the way, where the password is known.
+func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	s := r.s
+	key, err := s.dir.RecoverKey(ctx, s.status.AccountID, knownPassword(s))
+	if err == nil {
+		if _, err = r.writeConnection(ctx, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
+			return brokenSecret(v1alpha1.ReasonUpdating, err)
+		}
+		r.s.connected = &conditions.SecretState{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable, Message: "the API key was recovered"}
+		return nil
+	}
+	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
+		r.settledSecrets.Unset(s.uid())
+		return unsettled(r.stopped(err))
+	}
+	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
+		account.AsError(err), secrets.KeyAPIKey, s.declared.ConnectionSecret.Name)
+	if s.status.Origin == v1alpha1.OriginAdopted {
+		r.s.connected = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPartialAdopted, Message: message}
+		return nil
+	}
+	message += "; to do without it, delete this resource and apply it again: the account stays, and is adopted"
+	return &conditions.Outcome{Reason: v1alpha1.ReasonAPIKeyMissing, Message: message, Secret: &conditions.SecretState{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAPIKeyMissing, Message: message}, SecretUnanswered: true}
+}
+
+// discardSecret deletes a connection Secret that was prepared for an account that was never made.
+func discardSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	s := r.s
+	if s.obj.GetDeletionTimestamp().IsZero() {
+		if err := r.Connections.Discard(ctx, s.connection()); err != nil {
+			return brokenSecret(v1alpha1.ReasonUpdating, err)
+		}
+		return nil
+	}
+	dir := r.Connected.Get(s.declared.Parent)
+	if dir == nil {
+		return nil // nothing can be known of it: it stays
+	}
+	if s.enter(dir); !s.intends() {
+		return nil
+	}
+	err := r.Connections.Discard(ctx, s.connection())
+	if _, somebodyElses := errors.AsType[*secrets.Problem](err); !somebodyElses {
+		r.failed = err
+	}
+	return nil
+}
+
+// unsettled adds to the outcome of a call that the connection Secret lacks its answer: so it is asked for again.
+func unsettled(out *conditions.Outcome) *conditions.Outcome {
+	out.Secret, out.SecretUnanswered = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: out.Reason, Message: "what the connection Secret lacks could not be asked for yet"}, true
+	return out
+}
+
+// ignored is what the connection Secret's condition says beside, of what a resource asks for and does not get.
+func ignored(s *scope) string {
+	text := ""
+	if s.password != "" && !s.givesPassword() {
+		text += "; spec.passwordSecretRef is left aside: the account was there before this resource, and only adoptionPolicy Always changes its password"
+	}
+	if s.password != "" && s.annotation(v1alpha1.AnnotationRotatePassword) != "" {
+		text += "; the annotation rotate-password is left aside: spec.passwordSecretRef declares the password"
+	}
+	return text
+}
+
+// brokenSecret is the outcome where the connection Secret can't be used or may not be written.
+func brokenSecret(reason string, err error) *conditions.Outcome {
+	p, ok := errors.AsType[*secrets.Problem](err)
+	if !ok && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err)) {
+		p, ok = &secrets.Problem{Reason: v1alpha1.ReasonSecretInvalid, Message: "the connection Secret can't be written: " + err.Error()}, true
+	}
+	if !ok {
+		return broken(reason, err)
+	}
+	return &conditions.Outcome{Reason: p.Reason, Message: p.Message, Secret: &conditions.SecretState{Status: metav1.ConditionFalse, Reason: p.Reason, Message: p.Message}}
+}

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"cpaas.dev/child-account-operator/internal/attempts"
+	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/readyourwrites"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// stores are what is remembered between reconciles, each owned by a package of its own. After a restart they are empty, and
+// nothing depends on that.
+type stores struct {
+	// changes stops mass changes and deactivations beyond the budget.
+	changes *changeguard.Guard
+	// attempts are those that failed.
+	attempts *attempts.Store
+	// ownWrites are what the cache may not have yet.
+	ownWrites *readyourwrites.Writes
+	// passwords are those that accounts are known to have.
+	passwords *secrets.KnownPasswords
+	// settledSecrets are what the connection Secrets are known to be made of.
+	settledSecrets *secrets.Settled
+}
+
+// newStores returns empty ones. wakeStopped has resources reconciled whose changes are stopped.
+func newStores(wakeStopped func([]types.NamespacedName)) stores {
+	return stores{
+		changes:        changeguard.New(wakeStopped, nil),
+		attempts:       attempts.New(),
+		ownWrites:      readyourwrites.New(),
+		passwords:      secrets.NewKnownPasswords(),
+		settledSecrets: secrets.NewSettled(),
+	}
+}
+
+// forget drops all that is remembered of a resource that is deleted.
+func (s stores) forget(uid types.UID) {
+	s.changes.Forget(uid)
+	s.attempts.Forget(uid)
+	s.ownWrites.Forget(uid)
+	s.passwords.Forget(uid)
+	s.settledSecrets.Forget(uid)
+}
+
+// forgetAnothers drops what may not hold when a resource that is another operator's comes back.
+func (s stores) forgetAnothers(uid types.UID) {
+	s.attempts.Forget(uid)
+	s.passwords.Forget(uid)
+	s.settledSecrets.Unset(uid)
+}
+
+// Forget drops all that is remembered of a resource that is deleted.
+func (e *Engine) Forget(req ctrl.Request, uid types.UID) {
+	e.forget(uid)
+	e.works.Forget(req)
+	e.statuses.Forget(req)
+}
+
+// ForgetNamespace drops what is remembered of a namespace that is deleted.
+func (e *Engine) ForgetNamespace(name string) { e.changes.ForgetNamespace(name) }
+
+// ForgetParent drops what is remembered of a parent that is deleted.
+func (e *Engine) ForgetParent(key types.NamespacedName) { e.changes.ForgetParent(key) }
+
+// RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.
+func (e *Engine) RecheckSecret(uid types.UID) { e.settledSecrets.Recheck(uid) }
+
+// Remembers says where something is remembered of a resource.
+func (e *Engine) Remembers(uid types.UID) (in []string) {
+	_, failed := e.attempts.Last(uid)
+	_, madeOf := e.settledSecrets.MadeOf(uid)
+	for where, is := range map[string]bool{
+		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid),
+		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
+	} {
+		if is {
+			in = append(in, where)
+		}
+	}
+	return in
+}
