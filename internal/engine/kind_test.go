@@ -1,0 +1,154 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/engine"
+)
+
+// Line is a kind that exists only here: what an API type, accessors and a few lists make of the engine.
+type Line struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+	Spec              LineSpec   `json:"spec"`
+	Status            LineStatus `json:"status,omitempty"`
+}
+
+// LineSpec has the fields of the provider in memory, and the policies.
+type LineSpec struct {
+	Login    *string     `json:"login,omitempty"`
+	Contact  string      `json:"contact"`
+	Enabled  *bool       `json:"enabled,omitempty"`
+	Tongue   *string     `json:"tongue,omitempty"`
+	Nickname *string     `json:"nickname,omitempty"`
+	Limits   *LineLimits `json:"limits,omitempty"`
+	Region   *string     `json:"region,omitempty"`
+
+	Policy     account.Policy `json:"policy"`
+	Deactivate bool           `json:"deactivate,omitempty"`
+	Suspend    bool           `json:"suspend,omitempty"`
+	Password   string         `json:"password,omitempty"`
+}
+
+// LineLimits is a part of LineSpec.
+type LineLimits struct {
+	Credit *string `json:"credit,omitempty"`
+}
+
+// LineStatus has what all kinds have, and what is seen of a line.
+type LineStatus struct {
+	v1alpha1.AccountStatus `json:",inline"`
+
+	Seen map[string]any `json:"seen,omitempty"`
+}
+
+// LineList is a list of them.
+type LineList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Line `json:"items"`
+}
+
+var group = schema.GroupVersion{Group: "test.cpaas.dev", Version: "v1"}
+
+func addLines(s *runtime.Scheme) {
+	s.AddKnownTypes(group, &Line{}, &LineList{})
+	metav1.AddToGroupVersion(s, group)
+}
+
+func copied[T any](in *T) *T {
+	raw, err := json.Marshal(in)
+	if err != nil {
+		panic(err)
+	}
+	out := new(T)
+	if err := json.Unmarshal(raw, out); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// DeepCopyObject implements runtime.Object.
+func (l *Line) DeepCopyObject() runtime.Object { return copied(l) }
+
+// DeepCopyObject implements runtime.Object.
+func (l *LineList) DeepCopyObject() runtime.Object { return copied(l) }
+
+// managedLine is a Line as the engine knows it.
+type managedLine struct{ *Line }
+
+func (m managedLine) Object() client.Object           { return m.Line }
+func (m managedLine) Status() *v1alpha1.AccountStatus { return &m.Line.Status.AccountStatus }
+func (m managedLine) Copy() engine.Managed            { return managedLine{copied(m.Line)} }
+
+func (m managedLine) Observed() any {
+	if m.Line.Status.Seen == nil {
+		return nil
+	}
+	return m.Line.Status.Seen
+}
+
+func (m managedLine) SetObserved(observed any) { m.Line.Status.Seen, _ = observed.(map[string]any) }
+
+func (m managedLine) ReadObserved(object []byte) (any, error) {
+	seen := map[string]any{}
+	return seen, json.Unmarshal(object, &seen)
+}
+
+func (m managedLine) Declaration() engine.Declaration {
+	d := engine.Declaration{
+		Kind: "Line", AccountName: m.Name, Parent: types.NamespacedName{Namespace: m.Namespace, Name: "acme"}, Fields: &m.Spec,
+		Policy: m.Spec.Policy, Deactivate: m.Spec.Deactivate, Suspended: m.Spec.Suspend,
+		ConnectionSecret: engine.SecretDeclaration{Name: m.Name + "-connection"},
+	}
+	if m.Spec.Password != "" {
+		d.PasswordSecret = &engine.SecretKey{Name: m.Spec.Password, Key: "password"}
+	}
+	return d
+}
+
+// lines is what the engine asks of the kind.
+type lines struct {
+	client.Reader
+
+	namespaceUID types.UID
+	// indexed has it known without a list that there is one resource for each account.
+	indexed bool
+}
+
+func (*lines) CRD() string { return "lines.test.cpaas.dev" }
+
+func (l *lines) Named(ctx context.Context, accountName string) ([]engine.Managed, error) {
+	if l.indexed {
+		return nil, nil
+	}
+	all, err := l.all(ctx)
+	var out []engine.Managed
+	for i := range all {
+		if all[i].Name == accountName {
+			out = append(out, managedLine{&all[i]})
+		}
+	}
+	return out, err
+}
+
+func (l *lines) Fleet(ctx context.Context, m engine.Managed) (changeguard.Fleet, error) {
+	all, err := l.all(ctx)
+	return changeguard.Fleet{Total: len(all), Namespace: changeguard.Namespace{Name: m.Object().GetNamespace(), UID: l.namespaceUID}}, err
+}
+
+func (l *lines) all(ctx context.Context) ([]Line, error) {
+	var list LineList
+	err := l.List(ctx, &list)
+	return list.Items, err
+}
