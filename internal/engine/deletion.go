@@ -28,12 +28,7 @@ const orphanGrace = time.Minute
 
 // release lets the resource go, after its account was deactivated where the policy wants that.
 func (e *Engine) release(ctx context.Context, s *scope) (ctrl.Result, error) {
-	now, since := e.Clock.Now(), s.obj.GetDeletionTimestamp().Time
-	left := since.Add(maxDeletion).Sub(now)
-	s.deletion = plan.Deletion{
-		Deactivate: s.declared.Deactivate, Intent: s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] != "",
-		Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: left <= 0,
-	}
+	left := s.beginDeletion(e.Clock.Now())
 	var view *account.View
 	for range maxRounds {
 		in, err := e.observer.observeDeletion(ctx, s, view)
@@ -60,6 +55,17 @@ func (e *Engine) release(ctx context.Context, s *scope) (ctrl.Result, error) {
 		view = r.read
 	}
 	return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
+}
+
+// beginDeletion notes what is known of the resource's deletion, and returns for how long it may still be kept back.
+func (s *scope) beginDeletion(now time.Time) (left time.Duration) {
+	since := s.obj.GetDeletionTimestamp().Time
+	left = since.Add(maxDeletion).Sub(now)
+	s.deletion = plan.Deletion{
+		Deactivate: s.declared.Deactivate, Intent: s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] != "",
+		Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: left <= 0,
+	}
+	return left
 }
 
 // expiredWhy is why an account could not be deactivated in time; "" where it is left for another reason.

@@ -182,7 +182,13 @@ func (e *Engine) converge(ctx context.Context, s *scope, p plan.Plan, view accou
 // Plan is what would be done for a resource, and what would be said: it is computed from memory, and nothing is counted. The
 // resource's status is copied before it is changed.
 func (e *Engine) Plan(ctx context.Context, m Managed) (plan.Plan, error) {
-	p, _, out := e.plan(ctx, newScope(m, e.Installation), nil, e.guard.check)
+	s := newScope(m, e.Installation)
+	if !s.obj.GetDeletionTimestamp().IsZero() {
+		s.beginDeletion(e.Clock.Now())
+		in, err := e.observer.observeDeletion(ctx, s, nil)
+		return plan.For(in), err
+	}
+	p, _, out := e.plan(ctx, s, nil, e.guard.check)
 	if out != nil {
 		return p, out.Err
 	}

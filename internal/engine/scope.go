@@ -220,14 +220,6 @@ func (s *scope) confirm(a account.Account, differs []plan.FieldChange, now time.
 	s.status.LastApplied = applied
 }
 
-// shownID is the account's id for people.
-func (s *scope) shownID() string {
-	if id := s.boundID(); id != "" {
-		return id
-	}
-	return "not known"
-}
-
 // connection names the connection Secret.
 func (s *scope) connection() secrets.Connection {
 	c := secrets.Connection{

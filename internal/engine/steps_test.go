@@ -132,4 +132,11 @@ func TestPlan(t *testing.T) {
 	if len(w.service.Calls()) != calls || w.writes != writes {
 		t.Error("planning called or wrote something")
 	}
+	w.reconcile(name)
+	if err := w.client.Delete(t.Context(), w.line(name)); err != nil {
+		t.Fatal(err)
+	}
+	if p, err = w.engine.Plan(t.Context(), managedLine{w.line(name)}); err != nil || !p.Begins(plan.ReleaseFinalizer) {
+		t.Errorf("deleted: %s, %v", p, err)
+	}
 }
