@@ -66,7 +66,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 
 	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled: {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
-	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, or the connection Secret's name is taken by somebody else's Secret. The message says which, and how to go on. A connection Secret may hold the only copy of a password: don't remove it unread."},
+	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, its text was saved in another way than UTF-8 or has characters that nobody sees, or the connection Secret's name is taken by somebody else's Secret. The message says which, and how to go on. A connection Secret may hold the only copy of a password: don't remove it unread."},
 	v1alpha1.ReasonPasswordRejected:  {ready: no, second: no, stalled: true, retry: slow, help: "The provider refused the password; the message has the rule. Put another one into the Secret of passwordSecretRef: it is tried as soon as that changes."},
 	v1alpha1.ReasonPasswordBlocked:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider allows no change of the password now. It is tried again."},
 
@@ -105,7 +105,7 @@ var parentTable = table{second: v1alpha1.ConditionAPIAvailable, rows: map[string
 	v1alpha1.ReasonInvalidSelector:    {ready: no, second: unknown, stalled: true, help: "The selector in spec.allowedNamespaces can't be read; the message says why. Nothing is done for any child until it is corrected."},
 	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
-	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials can't be used; the message names the key and what is wrong with it."},
+	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials, or the API key, can't be used; the message names the key and what is wrong with it: how its text was saved, for example."},
 	v1alpha1.ReasonParentChanged:      {ready: no, second: unknown, stalled: true, help: "The credentials or the endpoint belong to another account than before, so everything stops. Restore them, or accept with the annotation accounts.cpaas.dev/accept-parent: <new account id>."},
 
 	v1alpha1.ReasonUnauthorized:        {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses the credentials. Make a new service account key and put it into the Secret."},

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/trust"
@@ -62,13 +60,9 @@ func (r *ParentAccountReconciler) material(ctx context.Context, p *v1alpha1.Pare
 		return err
 	}
 	if name, key, ok := p.APIKeySecret(); ok {
-		apiKey, err := r.Secrets.Input(ctx, p.Namespace, name, key)
-		if err != nil {
-			return err
-		}
-		c.APIKey = account.Secret(strings.TrimSpace(string(apiKey)))
+		c.APIKey, err = r.Secrets.APIKey(ctx, p.Namespace, name, key)
 	}
-	return nil
+	return err
 }
 
 // refusedBefore is why the very connection did not come about, as long as it is not time to try again.
