@@ -90,7 +90,7 @@ func TestWithoutMark(t *testing.T) {
 
 func TestInvisible(t *testing.T) {
 	for text, want := range map[string]string{
-		"Pa55word!": "", "": "", "Größe": "", "a b": "", "a\u00a0b": "", "👨‍👩‍👧": "", "می‌خواهم": "", "a\x00": "",
+		"Pa55word!": "", "": "", "Größe": "", "a b": "", "a\u00a0b": "", "👨‍👩‍👧": "", "می\u200cخواهم": "", "a\x00": "",
 		"\ufeffPa55word!": "U+FEFF", "Pa55\ufeffword!": "U+FEFF", "Pa55word!\ufeff": "U+FEFF", "a\u200bb\ufeff": "U+200B",
 		"\u00ad": "U+00AD", "\u200e": "U+200E", "\u202e": "U+202E", "\u2028": "U+2028", "\u2060": "U+2060", "\u2069": "U+2069", "\u3164": "U+3164",
 	} {
