@@ -15,6 +15,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -26,6 +27,9 @@ import (
 func (r *ChildAccountReconciler) findParent(ctx context.Context, s *childScope) (*v1alpha1.ParentAccount, *outcome) {
 	key := s.child.ParentKey()
 	parent, err := r.parent(ctx, key)
+	if namespacecache.IsNotSynced(err) && key.Namespace != s.child.Namespace {
+		return nil, parentUnread(key, err)
+	}
 	if client.IgnoreNotFound(err) != nil {
 		return nil, &outcome{err: err}
 	}

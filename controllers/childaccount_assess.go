@@ -147,6 +147,9 @@ func (r *ChildAccountReconciler) judge(ctx context.Context, s *childScope, d acc
 	if out := r.duplicate(ctx, s, d); out != nil {
 		return assessment{outcome: *out}
 	}
+	if out := r.unseenOwner(s, d); out != nil {
+		return assessment{outcome: *out}
+	}
 	if out := r.stopMassChange(ctx, s, d); out != nil {
 		return assessment{outcome: *out}
 	}

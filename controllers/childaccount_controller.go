@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -53,6 +55,8 @@ type ChildAccountReconciler struct {
 	Installation string
 	// ConnectionSecrets sees the metadata of connection Secrets, by their label; nil watches none.
 	ConnectionSecrets cache.Cache
+	// Read says which namespaces can be read; nil: all.
+	Read Read
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
 	// Only are the namespaces that are looked after (--namespaces); empty: all.
@@ -85,7 +89,7 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	r.forgetGone(req)
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, namespacecache.IgnoreNotSynced(client.IgnoreNotFound(err))
 	}
 	if r.ownWrites.unseen(child, r.Clock) {
 		return ctrl.Result{RequeueAfter: cachePause}, nil
@@ -149,7 +153,7 @@ func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.Name
 		return
 	}
 	for i := range children.Items {
-		if r.needsWork(ctx, children.Items[i]) {
+		if !r.waits(children.Items[i].Namespace) && r.needsWork(ctx, children.Items[i]) {
 			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
 		}
 	}
@@ -205,8 +209,19 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
 		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
 		WatchesRawSource(sourceFunc(capture)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
+		WithOptions(controllerOptions(r.Concurrency)).
 		Complete(r)
+}
+
+// longestBackoff is for how long at most a resource waits whose reconcile failed at the Kubernetes API: the right to write
+// its status may come back any time, and nothing tells of that.
+const longestBackoff = time.Minute
+
+func controllerOptions(concurrency int) controller.Options {
+	return controller.Options{
+		MaxConcurrentReconciles: concurrency,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](5*time.Millisecond, longestBackoff),
+	}
 }
 
 func errorAs[T error](err error) (T, bool) {

@@ -61,7 +61,7 @@ var childTable = table{second: v1alpha1.ConditionSynced, rows: map[string]verdic
 	v1alpha1.ReasonNotPermitted:        {ready: no, second: no, stalled: true, retry: none, help: "A resource of another namespace may not do this with the ParentAccount: its owner has to grant it in spec.allowedNamespaces.grants. An account that is there stays as it is."},
 
 	v1alpha1.ReasonParentNotFound: {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace. Create it or correct the manifest."},
-	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why."},
+	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why, or the message where the operator can't read the ParentAccount's namespace."},
 	v1alpha1.ReasonParentChanged:  {ready: no, second: no, stalled: true, help: "The ParentAccount's credentials belong to another account than the one this account was made under. Restore them, or accept the new one with the annotation accounts.cpaas.dev/accept-parent: <new parent account id>."},
 
 	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},

@@ -99,6 +99,9 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 			managed++
 		}
 	}
+	if before := s.was.ChildAccounts; before != nil && !r.Children.seesAll() {
+		managed = max(managed, min(before.Managed, int32(l.Total))) // those that can't be seen have theirs as before
+	}
 	total := max(int32(l.Total), managed)
 	s.parent.Status.ChildAccounts = &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
 	return outcome{reason: v1alpha1.ReasonAvailable, message: "the account can be worked with", after: next}
@@ -107,7 +110,7 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 // known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
 // not use the parent.
 func (r *ParentAccountReconciler) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
-	var k directory.Known
+	k := directory.Known{More: !r.Children.seesAll()}
 	for i := range children {
 		if !r.Children.mayUse(ctx, &children[i]) {
 			continue

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 )
 
 // anothers says whether the resource is that of another operator, one with another --parent-selector, or may be: what can't
@@ -32,9 +33,12 @@ func (r *ChildAccountReconciler) ours(ctx context.Context, s *childScope) (bool,
 		return false, nil
 	}
 	parent := &v1alpha1.ParentAccount{}
-	if err := r.Get(ctx, key, parent); apierrors.IsNotFound(err) {
+	switch err := r.Get(ctx, key, parent); {
+	case apierrors.IsNotFound(err):
 		return r.oursAlone(ctx, s)
-	} else if err != nil {
+	case namespacecache.IsNotSynced(err):
+		return false, nil
+	case err != nil:
 		return false, err
 	}
 	return selects(r.Share, parent), nil

@@ -1,0 +1,81 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
+)
+
+// Read says what the cache has read. A namespace that can't be read is never taken for an empty one.
+type Read interface {
+	// Synced says whether the namespace can be read at present.
+	Synced(namespace string) bool
+	// Complete says whether all namespaces were read at least once, as to this kind.
+	Complete(kind client.Object) bool
+	// Statuses say how reading each namespace goes.
+	Statuses() []namespacecache.Status
+}
+
+// waits says whether a resource is left alone because its namespace can't be read at present: what is known of it may be
+// old. It is woken when the namespace joins.
+func (r *ChildAccountReconciler) waits(namespace string) bool {
+	return r.Read != nil && !r.Read.Synced(namespace)
+}
+
+// seesAll says whether the ChildAccounts of all namespaces are known.
+func (r *ChildAccountReconciler) seesAll() bool {
+	return r.Read == nil || r.Read.Complete(&v1alpha1.ChildAccount{})
+}
+
+// parentUnread is the outcome of a resource whose ParentAccount is in a namespace that can't be read at present. It is the
+// same whether there is such a ParentAccount or not. Before the first answer of the Kubernetes API nothing is said.
+func parentUnread(parent types.NamespacedName, err error) *outcome {
+	var unread *namespacecache.NotSyncedError
+	if !errors.As(err, &unread) || !unread.Failed {
+		return &undecided
+	}
+	return &outcome{reason: v1alpha1.ReasonParentNotReady, message: fmt.Sprintf(
+		"ParentAccount %s can't be used: the operator can't read namespace %s. Its log and /readyz say why; it continues when it can", parent.Name, parent.Namespace)}
+}
+
+// unseenOwner stops a resource from taking an account that was there before it while there may be a ChildAccount that has the
+// account and can't be seen. An account with the resource's own claim is nobody else's.
+func (r *ChildAccountReconciler) unseenOwner(s *childScope, d account.Decision) *outcome {
+	if r.seesAll() || s.boundID() != "" || s.child.Observes() || d.Step == account.StepWait || d.Step == account.StepRefuse {
+		return nil
+	}
+	a := s.dir.Observe(s.key()).Account
+	if a == nil || s.claimed(*a) {
+		return nil
+	}
+	return &outcome{reason: v1alpha1.ReasonAdoptionRefused, message: fmt.Sprintf(
+		"account %s (id %s) was there before this resource, and another ChildAccount may have it: the operator can't read all of its namespaces. It looks again when it can", a.Name, a.ID)}
+}
+
+// Joined wakes the resources of other namespaces that name a ParentAccount of a namespace which can be read from now on.
+// Those of the namespace itself are woken by the cache.
+func (r *ChildAccountReconciler) Joined(namespace string) {
+	if namespace == metav1.NamespaceAll {
+		return
+	}
+	ctx := context.Background() // the cache answers at once
+	var children v1alpha1.ChildAccountList
+	if err := r.List(ctx, &children, client.UnsafeDisableDeepCopy); namespacecache.IgnoreNotSynced(err) != nil {
+		log.FromContext(ctx).Error(err, "children not woken")
+	}
+	for i := range children.Items {
+		if c := &children.Items[i]; c.Namespace != namespace && c.ParentKey().Namespace == namespace {
+			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}, false)
+		}
+	}
+}
