@@ -19,6 +19,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/engine"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/plan"
 )
 
@@ -36,6 +37,8 @@ type parentAccounts struct {
 	only []string
 	// share selects the ParentAccounts that this operator works for (--parent-selector); nil is all.
 	share labels.Selector
+	// read says which namespaces can be read; nil: all.
+	read Read
 }
 
 var _ engine.Parents = &parentAccounts{}
@@ -65,6 +68,9 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 func (r *parentAccounts) Find(ctx context.Context, m engine.Managed) (*engine.Parent, *plan.Stop, error) {
 	key, namespace := m.Declaration().Parent, m.Object().GetNamespace()
 	parent, err := r.parent(ctx, key)
+	if namespacecache.IsNotSynced(err) && key.Namespace != namespace {
+		return nil, parentUnread(key, err), nil
+	}
 	if client.IgnoreNotFound(err) != nil {
 		return nil, nil, err
 	}

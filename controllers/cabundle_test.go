@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -87,6 +88,15 @@ var _ = Describe("A private certificate authority", func() {
 		c := w.applyReady(ctx, "acme-secure")
 		Eventually(state(ctx, p)).Should(BeAvailable())
 		Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("endpoint", server.URL))
+	})
+
+	It("is trusted with the byte order marks of the files that the bundle was put together from", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		a := newAuthority()
+		server := w.secure(a)
+		p := w.applyParent(ctx, server.trusting(fmt.Appendf(nil, "\ufeff%s\ufeff%s", newAuthority().pem, a.pem)))
+		w.start(ctx, server.URL)
+		Eventually(state(ctx, p)).Should(BeAvailable())
 	})
 
 	It("is not trusted without, which the message tells how to change", func(ctx SpecContext) {
@@ -194,6 +204,7 @@ var _ = Describe("A private certificate authority", func() {
 		Entry("a private key beside it", func(pem []byte) string {
 			return string(pem) + "-----BEGIN PRIVATE KEY-----\nhunter2hunter2==\n-----END PRIVATE KEY-----\n"
 		}, "leave certificates only"),
+		Entry("UTF-16", func(pem []byte) string { return string(inUTF16("\ufeff" + string(pem))) }, "its text in UTF-16: save the file as UTF-8"),
 		Entry("junk behind it", func(pem []byte) string { return string(pem) + "hunter2" }, "behind its last certificate"),
 	)
 

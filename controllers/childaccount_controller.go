@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +27,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/engine"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -54,6 +56,8 @@ type ChildAccountReconciler struct {
 	Installation string
 	// ConnectionSecrets has the metadata of connection Secrets; nil watches none.
 	ConnectionSecrets *secrets.Watched
+	// Read says which namespaces can be read; nil: all.
+	Read Read
 	// Concurrency is how many ChildAccounts are reconciled at one time.
 	Concurrency int
 	// Only are the namespaces that are looked after (--namespaces); empty: all.
@@ -70,9 +74,9 @@ type ChildAccountReconciler struct {
 
 // build makes the engine.
 func (r *ChildAccountReconciler) build() {
-	r.parents = &parentAccounts{Client: r.Client, live: r.Connections.Live, namespaces: r.Namespaces, only: r.Only, share: r.Share}
+	r.parents = &parentAccounts{Client: r.Client, live: r.Connections.Live, namespaces: r.Namespaces, only: r.Only, share: r.Share, read: r.Read}
 	r.engine = engine.New(engine.Config{
-		Client: r.Client, Kind: &childKind{r.Client, r.Connections.Live, r.Namespaces}, Table: conditions.Children,
+		Client: r.Client, Kind: &childKind{r.Client, r.Connections.Live, r.Namespaces, r.Read}, Table: conditions.Children,
 		Parents: r.parents, Connected: r.Parents, Connections: r.Connections, ConnectionSecrets: r.ConnectionSecrets, Inputs: r.Inputs,
 		Recorder: r.Recorder, Clock: r.Clock, Installation: r.Installation, Wake: r.enqueue,
 	})
@@ -84,7 +88,7 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	r.forgetGone(req)
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, namespacecache.IgnoreNotSynced(client.IgnoreNotFound(err))
 	}
 	return r.engine.Reconcile(ctx, childAccount{child})
 }
@@ -111,7 +115,7 @@ func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.Name
 		return
 	}
 	for i := range children.Items {
-		if r.engine.NeedsWork(ctx, childAccount{&children.Items[i]}) {
+		if !r.waits(children.Items[i].Namespace) && r.engine.NeedsWork(ctx, childAccount{&children.Items[i]}) {
 			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
 		}
 	}
@@ -148,7 +152,7 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
 		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
 		WatchesRawSource(sourceFunc(capture)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
+		WithOptions(controllerOptions(r.Concurrency)).
 		Complete(r)
 }
 
@@ -172,4 +176,20 @@ func DefaultSecretName(resource string) string {
 	child := v1alpha1.ChildAccount{}
 	child.Name = strings.TrimPrefix(resource, "ChildAccount/")
 	return child.ConnectionSecretName()
+}
+
+// Identify tells the installation's id, before anything is reconciled.
+func (r *ChildAccountReconciler) Identify(installation string) {
+	r.Installation, r.engine.Installation = installation, installation
+}
+
+// longestBackoff is for how long at most a resource waits whose reconcile failed at the Kubernetes API: the right to write
+// its status may come back any time, and nothing tells of that.
+const longestBackoff = time.Minute
+
+func controllerOptions(concurrency int) controller.Options {
+	return controller.Options{
+		MaxConcurrentReconciles: concurrency,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](5*time.Millisecond, longestBackoff),
+	}
 }

@@ -21,6 +21,8 @@ type childKind struct {
 	client.Reader
 	// live asks the Kubernetes API, namespaces a cache of namespaces; nil reads none.
 	live, namespaces client.Reader
+	// read says which namespaces can be read; nil: all.
+	read Read
 }
 
 var _ engine.Kind = &childKind{}
@@ -40,6 +42,9 @@ func (k *childKind) Named(ctx context.Context, accountName string) ([]engine.Man
 	}
 	return out, nil
 }
+
+// Complete implements engine.Kind.
+func (k *childKind) Complete() bool { return seesAll(k.read) }
 
 // Fleet implements engine.Kind.
 func (k *childKind) Fleet(ctx context.Context, m engine.Managed) (changeguard.Fleet, error) {

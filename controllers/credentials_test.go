@@ -1,7 +1,9 @@
 package controllers_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf16"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -34,6 +37,15 @@ func (w *world) putCredentials(ctx context.Context, data map[string][]byte) {
 // newKey is a Secret's data with a new key of the parent account.
 func (w *world) newKey(roles ...simulator.Role) map[string][]byte {
 	return w.credentials(roles...).Data
+}
+
+// inUTF16 is a text as some tools of Windows save it, without the byte order mark that most put before it.
+func inUTF16(text string) []byte {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = binary.LittleEndian.AppendUint16(out, unit)
+	}
+	return out
 }
 
 func keyID(data map[string][]byte) string {
@@ -248,6 +260,20 @@ var _ = Describe("New credentials", func() {
 		}, v1alpha1.ReasonSecretInvalid),
 	)
 
+	It("with a byte order mark are as good as without", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		secret := w.credentials()
+		plain := secret.Data["credentials.json"]
+		marked := append([]byte("\ufeff"), bytes.ReplaceAll(plain, []byte("\n"), []byte("\r\n"))...)
+		secret.Data["credentials.json"] = marked
+		Expect(k8s.Create(ctx, secret)).To(Succeed())
+		p := w.parentAccount()
+		Expect(k8s.Create(ctx, p)).To(Succeed())
+		w.start(ctx)
+		w.applyReady(ctx, "acme-child")
+		Eventually(state(ctx, p)).Should(BeAvailable())
+	})
+
 	It("that can't be used end with the process that knew better ones", func(ctx SpecContext) {
 		w := startWorld(ctx)
 		p, c := w.parentAccount(), w.applyReady(ctx, "acme-child")
@@ -411,6 +437,23 @@ var _ = Describe("The parent's own API key", func() {
 		putKey(ctx, w, w.parent.APIKey)
 		Eventually(state(ctx, c)).Should(BeAvailable())
 		Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("apiKey", w.account("acme-lost").Fields["api_key"]))
+	})
+
+	It("is good as any editor saved it in UTF-8, and called by its name otherwise", func(ctx SpecContext) {
+		w := newWorld(ctx)
+		putKey(ctx, w, string(inUTF16(w.parent.APIKey+"\r\n")))
+		p := w.applyParent(ctx, giveKey)
+		w.start(ctx)
+		Eventually(state(ctx, p)).Should(BeStalledAs(v1alpha1.ReasonSecretInvalid))
+		Expect(state(ctx, p)(Default).message).To(ContainSubstring(`Secret voximplant-key can't be used: key "api-key" is text in UTF-16`))
+		putKey(ctx, w, w.parent.APIKey[:4]+"\ufeff"+w.parent.APIKey[4:])
+		Eventually(func(g Gomega) string { return state(ctx, p)(g).message }).Should(ContainSubstring(`Secret voximplant-key can't serve as the API key: key "api-key" has a byte order mark (U+FEFF) in it`))
+		Expect(w.sim.Calls()).To(BeEmpty())
+
+		putKey(ctx, w, "\ufeff"+w.parent.APIKey+"\r\n")
+		w.applyReady(ctx, "acme-key")
+		Eventually(state(ctx, p)).Should(BeAvailable())
+		Expect(w.sim.Calls()).To(ContainElement(HaveField("Params", HaveKeyWithValue("parent_account_api_key", w.parent.APIKey))))
 	})
 
 	It("finds those of adopted accounts, whichever of the two comes first", func(ctx SpecContext) {

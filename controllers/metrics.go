@@ -19,8 +19,9 @@ import (
 
 // Gauges are the metrics that are read off what the operator knows whenever somebody asks.
 type Gauges struct {
-	// Cache has the resources.
+	// Cache has the resources, Read says of which namespaces.
 	Cache client.Reader
+	Read  Read
 	// Parents are those that can be worked with.
 	Parents *directory.Registry
 	// Clock is the time.
@@ -39,7 +40,7 @@ type latest struct{}
 
 // Describe implements prometheus.Collector.
 func (latest) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []metrics.Definition{metrics.Rate, metrics.Unavailable, metrics.SnapshotAge, metrics.SnapshotAccounts, metrics.ListMethod, metrics.Resources, metrics.Drift} {
+	for _, d := range []metrics.Definition{metrics.Rate, metrics.Unavailable, metrics.SnapshotAge, metrics.SnapshotAccounts, metrics.ListMethod, metrics.Resources, metrics.Drift, metrics.CacheSynced} {
 		ch <- d.Desc()
 	}
 }
@@ -55,6 +56,9 @@ func (latest) Collect(ch chan<- prometheus.Metric) {
 
 func (g *Gauges) collect(put func(d metrics.Definition, value float64, labels ...string)) {
 	g.collectParents(put)
+	for _, s := range g.Read.Statuses() {
+		put(metrics.CacheSynced, map[bool]float64{true: 1}[s.Synced], s.Namespace)
+	}
 	ctx := context.Background() // the cache answers at once
 	resources, drift := map[[3]string]int{}, map[string]int{}
 	var parents v1alpha1.ParentAccountList

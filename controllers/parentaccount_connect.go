@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/pacing"
@@ -67,13 +65,9 @@ func material(ctx context.Context, reader secrets.Reader, p *v1alpha1.ParentAcco
 		return err
 	}
 	if name, key, ok := p.APIKeySecret(); ok {
-		apiKey, err := reader.Input(ctx, p.Namespace, name, key)
-		if err != nil {
-			return err
-		}
-		c.APIKey = account.Secret(strings.TrimSpace(string(apiKey)))
+		c.APIKey, err = reader.APIKey(ctx, p.Namespace, name, key)
 	}
-	return nil
+	return err
 }
 
 // refusedBefore is why the very connection did not come about, as long as it is not time to try again.

@@ -13,13 +13,13 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/fairqueue"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -92,7 +92,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 			r.Parents.Put(req.NamespacedName, nil)
 			r.Children.engine.ForgetParent(req.NamespacedName)
 		}
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, namespacecache.IgnoreNotSynced(client.IgnoreNotFound(err))
 	}
 	if !selects(r.Children.Share, parent) {
 		r.Parents.Put(req.NamespacedName, nil) // another operator's, if only from now on
@@ -191,6 +191,6 @@ func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.ParentAccount{}, forParentAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
 		WatchesRawSource(sourceFunc(capture)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
+		WithOptions(controllerOptions(r.Concurrency)).
 		Complete(r)
 }

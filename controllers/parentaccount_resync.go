@@ -100,6 +100,9 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 			managed++
 		}
 	}
+	if before := s.was.ChildAccounts; before != nil && !seesAll(r.Children.Read) {
+		managed = max(managed, min(before.Managed, int32(l.Total))) // those that can't be seen have theirs as before
+	}
 	total := max(int32(l.Total), managed)
 	s.parent.Status.ChildAccounts = &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
 	return conditions.Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account can be worked with", After: next}
@@ -108,7 +111,7 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 // known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
 // not use the parent.
 func (r *parentAccounts) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
-	var k directory.Known
+	k := directory.Known{More: !seesAll(r.read)}
 	for i := range children {
 		if !r.Usable(ctx, childAccount{&children[i]}) {
 			continue

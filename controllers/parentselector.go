@@ -9,6 +9,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/engine"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 )
 
 // Ours implements Parents: a resource may be that of another operator, one with another --parent-selector; what can't be seen
@@ -22,9 +23,12 @@ func (r *parentAccounts) Ours(ctx context.Context, m engine.Managed) (ours, orph
 		return false, false, nil
 	}
 	parent := &v1alpha1.ParentAccount{}
-	if err := r.Get(ctx, key, parent); apierrors.IsNotFound(err) {
+	switch err := r.Get(ctx, key, parent); {
+	case apierrors.IsNotFound(err):
 		return r.oursAlone(ctx, m)
-	} else if err != nil {
+	case namespacecache.IsNotSynced(err):
+		return false, false, nil
+	case err != nil:
 		return false, false, err
 	}
 	return selects(r.share, parent), false, nil

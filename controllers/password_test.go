@@ -208,7 +208,27 @@ var _ = Describe("A declared password", func() {
 		Entry("empty", v1alpha1.ReasonSecretInvalid, `"password"`, func(s *corev1.Secret) { s.Data["password"] = []byte("\n") }),
 		Entry("of two lines", v1alpha1.ReasonSecretInvalid, `"password"`, func(s *corev1.Secret) { s.Data["password"] = []byte(firstPassword + "\nmore\n") }),
 		Entry("too long", v1alpha1.ReasonSecretInvalid, "256", func(s *corev1.Secret) { s.Data["password"] = []byte(strings.Repeat("Aa1!", 65)) }),
+		Entry("with a byte order mark before it", v1alpha1.ReasonSecretInvalid, `Secret mine can't serve as the password: key "password" has a byte order mark (U+FEFF) in it`, func(s *corev1.Secret) { s.Data["password"] = []byte("\ufeff" + firstPassword + "\n") }),
+		Entry("with a byte order mark inside", v1alpha1.ReasonSecretInvalid, "(U+FEFF)", func(s *corev1.Secret) { s.Data["password"] = []byte(firstPassword + "\ufeff!") }),
+		Entry("with an invisible character", v1alpha1.ReasonSecretInvalid, "U+200B", func(s *corev1.Secret) { s.Data["password"] = []byte(firstPassword + "\u200b") }),
+		Entry("in UTF-16", v1alpha1.ReasonSecretInvalid, "is text in UTF-16: save it as UTF-8", func(s *corev1.Secret) { s.Data["password"] = inUTF16("\ufeff" + firstPassword) }),
+		Entry("in UTF-16, without a byte order mark", v1alpha1.ReasonSecretInvalid, "is text in UTF-16: save it as UTF-8", func(s *corev1.Secret) { s.Data["password"] = inUTF16(firstPassword) }),
 	)
+
+	It("that gets a byte order mark later leaves the account's as it is, until the Secret is corrected", func(ctx SpecContext) {
+		w := startWorld(ctx)
+		secret := w.applyPassword(ctx, "marked", firstPassword)
+		c := w.applyReady(ctx, "acme-marked", withPassword("marked"))
+		changePassword(ctx, secret, "\ufeff"+secondPassword)
+		Eventually(state(ctx, c)).Should(BeStalledAs(v1alpha1.ReasonSecretInvalid))
+		w.awaitLists(2)
+		Expect(w.passwordCalls()).To(BeZero())
+		Expect(w.has("acme-marked", firstPassword)()).To(BeTrue())
+		changePassword(ctx, secret, secondPassword)
+		Eventually(w.has("acme-marked", secondPassword)).Should(BeTrue())
+		Eventually(state(ctx, c)).Should(BeAvailable())
+		expectUnseen(ctx, w, firstPassword, secondPassword)
+	})
 
 	It("too weak is refused with the rule, at creation and later, and applied once the Secret is corrected", func(ctx SpecContext) {
 		w := startWorld(ctx)

@@ -228,6 +228,8 @@ var _ = Describe("A ParentAccount that can't be used", func() {
 			Expect(w.sim.Calls()).To(BeEmpty())
 		},
 		Entry("another key", map[string][]byte{"other": []byte("{}")}, `"credentials.json"`),
+		Entry("UTF-16", map[string][]byte{"credentials.json": inUTF16("\ufeff{}")}, `Secret voximplant can't be used: key "credentials.json" is text in UTF-16: save it as UTF-8`),
+		Entry("UTF-16, without a byte order mark", map[string][]byte{"credentials.json": inUTF16("{}")}, "is text in UTF-16: save it as UTF-8"),
 		Entry("no JSON", map[string][]byte{"credentials.json": []byte("hunter2")}, "JSON"),
 		Entry("no private key", map[string][]byte{"credentials.json": []byte(`{"account_email":"a@b","account_id":1,"key_id":"k"}`)}, "private_key"),
 	)

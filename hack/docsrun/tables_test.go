@@ -72,6 +72,7 @@ var notRun = []exception{
 	{"docs/guide.md", "kubectl delete namespace", mention},
 
 	{"docs/operations.md", "child-account-operator manager", mention},
+	{"docs/operations.md", "kubectl port-forward *", nodes},
 	{"docs/operations.md", "make deploy CONFIG=…", ownFlags},
 	{"docs/operations.md", "scrape_configs:*", another},
 	{"docs/operations.md", "kubectl delete -k config/default", warning},

@@ -99,11 +99,11 @@ func TestHalfDeadKubernetesConnection(t *testing.T) {
 	t.Setenv("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "1")
 	t.Setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")
 	config, freezer := freezingKubernetes(t)
-	mgr, err := newManager(config, ManagerOptions{MetricsAddress: "0", ProbeAddress: "0"})
+	op, err := newOperator(t.Context(), config, ManagerOptions{MetricsAddress: "0", ProbeAddress: "0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := mgr.GetHTTPClient()
+	client := op.mgr.GetHTTPClient()
 	t.Cleanup(client.CloseIdleConnections)
 	get := func() (proto string, err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

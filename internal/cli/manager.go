@@ -8,11 +8,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -24,7 +26,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -33,6 +34,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/metrics"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/voximplant"
@@ -68,6 +70,9 @@ type ManagerOptions struct {
 	HTTP2 *http.HTTP2Config
 	// ChildConcurrency is how many ChildAccounts are reconciled at one time; 0 is childConcurrency. Tests have few.
 	ChildConcurrency int
+
+	// share is ParentSelector, once it was checked.
+	share labels.Selector
 }
 
 const (
@@ -82,6 +87,8 @@ const (
 	gracefulShutdown = 45 * time.Second
 	// unpaced leaves the pacing to the API server's own priority and fairness.
 	unpaced = -1
+	// leaseName is the lease by which replicas agree.
+	leaseName = "child-account-operator.cpaas.dev"
 )
 
 func newManagerCommand() *cobra.Command {
@@ -134,30 +141,62 @@ func NewScheme() *runtime.Scheme {
 	return scheme
 }
 
-// RunManager runs the operator until ctx ends.
+// RunManager runs the operator until ctx ends. What it needs of the Kubernetes API it waits for: the probes and the metrics
+// are served meanwhile and say what is missing. An error is about the options, or about what only a restart may cure.
 func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) error {
-	endpoints, err := checkEndpoints(o.AllowedEndpoints)
+	o, err := o.checked()
 	if err != nil {
 		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	op, err := newOperator(ctx, config, o)
+	if err != nil {
+		return err
+	}
+	if err := op.setup(ctx); err != nil {
+		return err
+	}
+	var known sync.WaitGroup
+	known.Go(func() { op.identify(ctx) })
+	err = op.mgr.Start(ctx)
+	cancel()
+	known.Wait()
+	return err
+}
+
+// checked are the options, normalized, or what is wrong with them: all that can be known without a request.
+func (o ManagerOptions) checked() (ManagerOptions, error) {
+	endpoints, err := checkEndpoints(o.AllowedEndpoints)
+	if err != nil {
+		return o, err
 	}
 	o.AllowedEndpoints = endpoints
 	if err := checkNamespaces(o); err != nil {
-		return err
+		return o, err
 	}
-	mgr, err := newManager(config, o)
-	if err != nil {
-		return err
+	if o.InstallationID != "" && !account.PlainWord(o.InstallationID) {
+		return o, fmt.Errorf("--installation-id %q: give at most 253 visible characters, without blanks", o.InstallationID)
 	}
-	if err := setup(ctx, mgr, o); err != nil {
-		return err
+	if o.share, err = labels.Parse(o.ParentSelector); err != nil {
+		return o, fmt.Errorf("--parent-selector: %w", err)
 	}
-	if err := warm(ctx, mgr.GetCache(), o); err != nil {
-		return err
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
 	}
-	if err := mgr.Add(leaderOrNot(boundGarbage)); err != nil {
-		return err
-	}
-	return mgr.Start(ctx)
+	return o, nil
+}
+
+// operator is one run of the manager.
+type operator struct {
+	options ManagerOptions
+	mgr     ctrl.Manager
+	cache   *namespacecache.Cache
+	// children are told the installation's id once it is known.
+	children *controllers.ChildAccountReconciler
+	// installation is what may stand in the way of knowing the installation's id, lease of reading the lease.
+	installation, lease hindrance
+	began               time.Time
 }
 
 // leaderOrNot runs with the manager, on replicas that stand by too.
@@ -169,142 +208,128 @@ func (f leaderOrNot) Start(ctx context.Context) error { return f(ctx) }
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (leaderOrNot) NeedLeaderElection() bool { return false }
 
-func newManager(config *rest.Config, o ManagerOptions) (ctrl.Manager, error) {
-	metrics, err := metricsOptions(o)
+// newOperator makes the manager, its cache and its servers. It makes no request.
+func newOperator(ctx context.Context, config *rest.Config, o ManagerOptions) (*operator, error) {
+	served, err := metricsOptions(o)
 	if err != nil {
 		return nil, err
+	}
+	op := &operator{options: o, began: time.Now()}
+	if o.InstallationID == "" {
+		op.installation.set("Reading")
 	}
 	config = rest.CopyConfig(config)
 	config.QPS = unpaced
 	config.UserAgent = secrets.FieldManager + "/" + version // the API server takes the field manager from it
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	config.Wrap(op.lease.observing)
+	op.mgr, err = ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
-		Metrics:                       metrics,
-		HealthProbeBindAddress:        o.ProbeAddress,
+		MapperProvider:                func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return restMapper(), nil },
+		Metrics:                       served,
+		HealthProbeBindAddress:        "0", // our own say more
 		LeaderElection:                o.LeaderElect,
-		LeaderElectionID:              "child-account-operator.cpaas.dev",
+		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       ptr.To(gracefulShutdown),
-		Cache:                         cacheOptions(o.Namespaces),
 		Controller:                    ctrlconfig.Controller{SkipNameValidation: &o.SkipNameValidation},
+		NewCache: func(config *rest.Config, base cache.Options) (cache.Cache, error) {
+			options := cacheOptions(ctx, o)
+			options.Find = op.findNamespace
+			c, err := namespacecache.New(config, base, options)
+			op.cache = c
+			return c, err
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return nil, err
-	}
-	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
+	return op, op.serveProbes()
 }
 
-// cacheOptions let the cache see only those Secrets that people marked for the operator.
-func cacheOptions(namespaces []string) cache.Options {
-	input := labels.SelectorFromSet(labels.Set{v1alpha1.LabelInput: "true"})
-	return cache.Options{
-		DefaultNamespaces: only(namespaces),
-		DefaultTransform:  stripped,
-		ByObject:          map[client.Object]cache.ByObject{&corev1.Secret{}: {Label: input}},
+// cacheOptions say what is cached: of Secrets only those that people marked for the operator, and the metadata of those that
+// it has made.
+func cacheOptions(ctx context.Context, o ManagerOptions) namespacecache.Options {
+	marked := func(label string) labels.Selector { return labels.SelectorFromSet(labels.Set{label: "true"}) }
+	kinds := []namespacecache.Kind{
+		{Name: "parentaccounts", Object: &v1alpha1.ParentAccount{}, Transform: stripped},
+		{Name: "childaccounts", Object: &v1alpha1.ChildAccount{}, Transform: stripped},
+		{Name: "input secrets", Object: &corev1.Secret{}, Label: marked(v1alpha1.LabelInput), Transform: stripped},
+		{Name: "connection secrets", Object: secrets.Metadata(), Label: marked(v1alpha1.LabelConnection), Transform: secrets.SlimMetadata()},
+	}
+	if o.Namespaces == nil { // with the rights of some namespaces, none can be watched; each can be read
+		kinds = append(kinds, namespacecache.Kind{Name: "namespaces", Object: controllers.NamespaceMetadata(), Transform: stripped})
+	}
+	return namespacecache.Options{
+		Namespaces: o.Namespaces,
+		Kinds:      kinds,
+		Requested:  cacheRequested,
+		Log:        ctrl.Log.WithName("cache"),
+		Stop:       ctx.Done(),
 	}
 }
 
-func setup(ctx context.Context, mgr ctrl.Manager, o ManagerOptions) error {
-	if o.Clock == nil {
-		o.Clock = clock.RealClock{}
+// cacheRequested counts a request of the cache.
+func cacheRequested(namespace, kind string, err error) {
+	result := "OK"
+	if err != nil {
+		result = namespacecache.ReasonOf(err)
 	}
-	if o.InstallationID == "" {
-		id, err := clusterID(ctx, mgr.GetAPIReader())
-		if err != nil {
-			return err
-		}
-		o.InstallationID = id
+	metrics.CacheRequested(namespace, kind, result)
+}
+
+// setup registers the controllers. It makes no request.
+func (op *operator) setup(ctx context.Context) error {
+	o, mgr := op.options, op.mgr
+	if err := controllers.Index(ctx, op.cache); err != nil {
+		return err
 	}
-	if !account.PlainWord(o.InstallationID) {
-		return fmt.Errorf("--installation-id %q: give at most 253 visible characters, without blanks", o.InstallationID)
-	}
-	if err := controllers.Index(ctx, mgr.GetFieldIndexer()); err != nil {
+	connections := &secrets.Watched{Cache: op.cache, DefaultName: controllers.DefaultSecretName}
+	if err := connections.Index(ctx); err != nil {
 		return err
 	}
 	parents := &directory.Registry{}
-	(&controllers.Gauges{Cache: mgr.GetClient(), Parents: parents, Clock: o.Clock}).Show()
+	(&controllers.Gauges{Cache: op.cache, Read: op.cache, Parents: parents, Clock: o.Clock}).Show()
 	recorder := conditions.NewEventRecorder(mgr.GetEventRecorder("child-account-operator"))
-	connections, err := connectionSecrets(ctx, mgr, o.Namespaces)
-	if err != nil {
-		return err
-	}
-	var namespaces client.Reader = mgr.GetClient()
-	if o.Namespaces != nil { // with the rights of some namespaces, none can be watched; each can be read
+	var namespaces client.Reader = op.cache
+	if o.Namespaces != nil {
 		namespaces = mgr.GetAPIReader()
 	}
-	share, err := labels.Parse(o.ParentSelector)
-	if err != nil {
-		return fmt.Errorf("--parent-selector: %w", err)
-	}
-	inputs := secrets.Reader{Labelled: mgr.GetClient(), Live: mgr.GetAPIReader()}
-	children := &controllers.ChildAccountReconciler{
+	inputs := secrets.Reader{Labelled: op.cache, Live: mgr.GetAPIReader()}
+	op.children = &controllers.ChildAccountReconciler{
 		ConnectionSecrets: connections,
+		Read:              op.cache,
 		Client:            mgr.GetClient(),
 		Connections:       secrets.Store{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Others: connections.Others},
 		Inputs:            inputs,
 		Namespaces:        namespaces,
 		WatchNamespaces:   o.Namespaces == nil,
 		Only:              o.Namespaces,
-		Share:             share,
+		Share:             o.share,
 		Parents:           parents,
 		Recorder:          recorder,
 		Clock:             o.Clock,
-		Installation:      o.InstallationID,
 		Concurrency:       cmp.Or(o.ChildConcurrency, childConcurrency),
 	}
-	if err := children.SetupWithManager(mgr); err != nil {
+	if err := op.children.SetupWithManager(mgr); err != nil {
 		return err
 	}
-	return (&controllers.ParentAccountReconciler{
+	op.cache.OnJoin(op.children.Joined)
+	err := (&controllers.ParentAccountReconciler{
 		Client:           mgr.GetClient(),
 		Secrets:          inputs,
 		Parents:          parents,
-		Children:         children,
+		Children:         op.children,
 		Providers:        providers(o.Clock, o.transports()),
 		AllowedEndpoints: o.AllowedEndpoints,
 		Recorder:         recorder,
 		Clock:            o.Clock,
 		Concurrency:      parentConcurrency,
 	}).SetupWithManager(mgr)
-}
-
-// connectionSecrets is a cache beside the manager's, of the metadata of connection Secrets: a cache takes one selector a
-// kind, and the manager's sees the input Secrets.
-func connectionSecrets(ctx context.Context, mgr ctrl.Manager, namespaces []string) (*secrets.Watched, error) {
-	connection := labels.SelectorFromSet(labels.Set{v1alpha1.LabelConnection: "true"})
-	c, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient:        mgr.GetHTTPClient(),
-		Scheme:            mgr.GetScheme(),
-		Mapper:            mgr.GetRESTMapper(),
-		DefaultNamespaces: only(namespaces),
-		ByObject:          map[client.Object]cache.ByObject{secrets.Metadata(): {Label: connection, Transform: secrets.SlimMetadata()}},
-	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	watched := &secrets.Watched{Cache: c, DefaultName: controllers.DefaultSecretName}
-	if err := watched.Index(ctx); err != nil {
-		return nil, err
-	}
-	return watched, mgr.Add(leaderOrNot(c.Start))
-}
-
-// warm has what the controllers watch read by a replica that stands by, too: else some would be only when it leads.
-func warm(ctx context.Context, c cache.Cache, o ManagerOptions) error {
-	kinds := []client.Object{&v1alpha1.ParentAccount{}, &v1alpha1.ChildAccount{}, &corev1.Secret{}}
-	if o.Namespaces == nil {
-		kinds = append(kinds, controllers.NamespaceMetadata())
-	}
-	for _, kind := range kinds {
-		if _, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return mgr.Add(leaderOrNot(boundGarbage))
 }
 
 // providers are those that there are, by the names that the kinds give them. Connections share one transport for each bundle of
@@ -339,15 +364,6 @@ func connectVoximplant(shared *transports, c clock.Clock) provider.Connect {
 			UserAgent: secrets.FieldManager + "/" + version,
 		})
 	}
-}
-
-// clusterID is the UID of the namespace kube-system, by which a cluster is commonly known.
-func clusterID(ctx context.Context, reader client.Reader) (string, error) {
-	var ns corev1.Namespace
-	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
-		return "", fmt.Errorf("can't read the UID of namespace kube-system (give --installation-id instead): %w", err)
-	}
-	return string(ns.UID), nil
 }
 
 // checkEndpoints returns the allowed endpoints in the spelling that ParentAccount.Endpoint has, or says which is none.

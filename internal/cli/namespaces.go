@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
 // checkNamespaces says what is wrong with --namespaces. An empty list is not all namespaces: a variable in somebody's
@@ -28,16 +27,4 @@ func checkNamespaces(o ManagerOptions) error {
 		return errors.New("--namespaces needs --installation-id: a name of your own, always the same, that tells the claims of this installation from others'")
 	}
 	return nil
-}
-
-// only lets a cache see these namespaces; nil: all.
-func only(namespaces []string) map[string]cache.Config {
-	if namespaces == nil {
-		return nil
-	}
-	out := map[string]cache.Config{}
-	for _, name := range namespaces {
-		out[name] = cache.Config{}
-	}
-	return out
 }

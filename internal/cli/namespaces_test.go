@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"maps"
-	"slices"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"cpaas.dev/child-account-operator/internal/namespacecache"
 )
 
 // parsed are the options of a command line.
@@ -44,11 +47,15 @@ func TestNamespaces(t *testing.T) {
 				}
 				return
 			}
-			got := "all"
-			if sees := cacheOptions(o.Namespaces).DefaultNamespaces; sees != nil {
-				got = strings.Join(slices.Sorted(maps.Keys(sees)), " ")
+			c, err := namespacecache.New(&rest.Config{}, cache.Options{HTTPClient: http.DefaultClient, Scheme: NewScheme(), Mapper: restMapper()}, cacheOptions(t.Context(), o))
+			if err != nil {
+				t.Fatal(err)
 			}
-			if got != want {
+			var sees []string
+			for _, s := range c.Statuses() {
+				sees = append(sees, cmp.Or(s.Namespace, "all"))
+			}
+			if got := strings.Join(sees, " "); got != want {
 				t.Errorf("sees %s, want %s", got, want)
 			}
 		})

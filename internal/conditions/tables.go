@@ -70,12 +70,12 @@ var Children = Table{second: v1alpha1.ConditionSynced, rows: map[string]Verdict{
 	v1alpha1.ReasonNotPermitted:        {ready: no, second: no, stalled: true, retry: none, help: "A resource of another namespace may not do this with the ParentAccount: its owner has to grant it in spec.allowedNamespaces.grants. An account that is there stays as it is."},
 
 	v1alpha1.ReasonParentNotFound: {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace. Create it or correct the manifest."},
-	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why."},
+	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why, or the message where the operator can't read the ParentAccount's namespace."},
 	v1alpha1.ReasonParentChanged:  {ready: no, second: no, stalled: true, help: "The ParentAccount's credentials belong to another account than the one this account was made under. Restore them, or accept the new one with the annotation accounts.cpaas.dev/accept-parent: <new parent account id>."},
 
 	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled: {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
-	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, or the connection Secret's name is taken by somebody else's Secret. The message says which, and how to go on. A connection Secret may hold the only copy of a password: don't remove it unread."},
+	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, its text was saved in another way than UTF-8 or has characters that nobody sees, or the connection Secret's name is taken by somebody else's Secret. The message says which, and how to go on. A connection Secret may hold the only copy of a password: don't remove it unread."},
 	v1alpha1.ReasonPasswordRejected:  {ready: no, second: no, stalled: true, retry: slow, help: "The provider refused the password; the message has the rule. Put another one into the Secret of passwordSecretRef: it is tried as soon as that changes."},
 	v1alpha1.ReasonPasswordBlocked:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider allows no change of the password now. It is tried again."},
 
@@ -114,7 +114,7 @@ var Parents = Table{second: v1alpha1.ConditionAPIAvailable, rows: map[string]Ver
 	v1alpha1.ReasonInvalidSelector:    {ready: no, second: unknown, stalled: true, help: "The selector in spec.allowedNamespaces can't be read; the message says why. Nothing is done for any child until it is corrected."},
 	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
-	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials can't be used; the message names the key and what is wrong with it."},
+	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials, or the API key, can't be used; the message names the key and what is wrong with it: how its text was saved, for example."},
 	v1alpha1.ReasonParentChanged:      {ready: no, second: unknown, stalled: true, help: "The credentials or the endpoint belong to another account than before, so everything stops. Restore them, or accept with the annotation accounts.cpaas.dev/accept-parent: <new account id>."},
 
 	v1alpha1.ReasonUnauthorized:        {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses the credentials. Make a new service account key and put it into the Secret."},

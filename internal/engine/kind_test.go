@@ -128,6 +128,8 @@ type lines struct {
 
 func (*lines) CRD() string { return "lines.test.cpaas.dev" }
 
+func (*lines) Complete() bool { return true }
+
 func (l *lines) Named(ctx context.Context, accountName string) ([]engine.Managed, error) {
 	if l.indexed {
 		return nil, nil

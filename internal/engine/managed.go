@@ -30,6 +30,8 @@ type Kind interface {
 	CRD() string
 	// Named are the resources of all namespaces whose accounts have a name, where there are several. They must not be changed.
 	Named(ctx context.Context, accountName string) ([]Managed, error)
+	// Complete says whether the resources of all namespaces are known: some may not be readable, and what is there unknown.
+	Complete() bool
 	// Fleet is what there is of the parent's resources in the resource's namespace.
 	Fleet(ctx context.Context, m Managed) (changeguard.Fleet, error)
 }

@@ -54,6 +54,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	in.FoundInactive = s.foundInactive || s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
 	e.observeSecret(ctx, s, &in)
 	if !s.declared.Policy.Observe {
+		in.OthersUnseen = !e.Kind.Complete()
 		in.Duplicate, err = e.duplicate(ctx, s)
 	}
 	return in, err

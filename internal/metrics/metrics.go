@@ -44,10 +44,16 @@ var (
 		"ChildAccounts whose status reports drift in the field (driftPolicy Report, managementPolicy Observe)."}
 	DriftCorrected = Definition{"drift_corrected_total", "counter", []string{"field"},
 		"Fields that were changed at the provider and were written back."}
+	CacheSynced = Definition{"cache_synced", "gauge", []string{"namespace"},
+		"1 while the namespace can be read, 0 while it can't be or does not exist: /readyz names what is missing. An empty namespace is the whole cluster."}
+	CacheRequests = Definition{"cache_requests_total", "counter", []string{"namespace", "kind", "result"},
+		"Lists and watches of the Kubernetes API that were begun to read the kind in the namespace, by how they were answered: OK, or the reason (Forbidden, NotFound, Timeout, Unreachable and so on)."}
 )
 
 // Definitions are all of them.
-var Definitions = []Definition{Calls, CallDuration, Rate, Unavailable, SnapshotAge, SnapshotAccounts, ListMethod, Resources, Drift, DriftCorrected}
+var Definitions = []Definition{
+	Calls, CallDuration, Rate, Unavailable, SnapshotAge, SnapshotAccounts, ListMethod, Resources, Drift, DriftCorrected, CacheSynced, CacheRequests,
+}
 
 // Desc describes the metric to Prometheus.
 func (d Definition) Desc() *prometheus.Desc {
@@ -60,9 +66,10 @@ var (
 		Name: Prefix + CallDuration.Name, Help: CallDuration.Help, Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	}, CallDuration.Labels)
 	corrected = prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + DriftCorrected.Name, Help: DriftCorrected.Help}, DriftCorrected.Labels)
+	requested = prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + CacheRequests.Name, Help: CacheRequests.Help}, CacheRequests.Labels)
 )
 
-func init() { metrics.Registry.MustRegister(calls, took, corrected) }
+func init() { metrics.Registry.MustRegister(calls, took, corrected, requested) }
 
 // Called counts a call to the provider; failed is nil where it was carried out.
 func Called(method string, duration time.Duration, failed *account.Error) {
@@ -76,3 +83,8 @@ func Called(method string, duration time.Duration, failed *account.Error) {
 
 // Corrected counts a field whose drift was corrected.
 func Corrected(field string) { corrected.WithLabelValues(field).Inc() }
+
+// CacheRequested counts a list or watch of the Kubernetes API.
+func CacheRequested(namespace, kind, result string) {
+	requested.WithLabelValues(namespace, kind, result).Inc()
+}

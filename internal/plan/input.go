@@ -25,6 +25,8 @@ type Input struct {
 	Stale  bool
 	// Duplicate says that another resource has the better right to the account; nil where none has.
 	Duplicate *Stop
+	// OthersUnseen is set while there may be resources that can't be seen: one of them may have an account that was there before.
+	OthersUnseen bool
 	// NoPasswords is set where the provider's accounts have no passwords, NoKeys where they have no API keys.
 	NoPasswords, NoKeys bool
 	// Shared is set where the parent serves several namespaces: there a claim proves nothing.

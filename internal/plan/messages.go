@@ -73,3 +73,21 @@ func missing(in *Input, d account.Decision) Step {
 	}
 	return s
 }
+
+// ownerUnseen says whether the account was there before the resource and may be that of a resource that can't be seen. An account
+// with the resource's own claim is nobody else's.
+func (in *Input) ownerUnseen() bool {
+	if !in.OthersUnseen || in.Subject.ID != "" || in.Subject.Policy.Observe || in.View.Account == nil {
+		return false
+	}
+	claim, claimed := in.View.Account.Claim()
+	return !claimed || claim != in.Subject.Claim
+}
+
+// unseenOwner is the end for such an account.
+func unseenOwner(in *Input) Step {
+	a := in.View.Account
+	return Step{Kind: Refuse, Reason: v1alpha1.ReasonAdoptionRefused, AccountName: a.Name, AccountID: a.ID, Message: fmt.Sprintf(
+		"account %s (id %s) was there before this resource, and another %s may have it: the operator can't read all of its namespaces. It looks again when it can",
+		a.Name, a.ID, in.Resource.Kind)}
+}

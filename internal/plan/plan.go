@@ -93,6 +93,8 @@ func forDecision(in *Input, d account.Decision) Plan {
 		return Plan{Steps: []Step{{Kind: Refuse, Reason: in.Duplicate.Reason, Message: in.Duplicate.Message}}}
 	case d.Step == account.StepRefuse:
 		return Plan{Steps: []Step{refused(in, d)}}
+	case in.ownerUnseen():
+		return Plan{Steps: []Step{unseenOwner(in)}}
 	case d.Step == account.StepMissing:
 		return Plan{Steps: []Step{missing(in, d)}}
 	case d.Step == account.StepNone && in.Subject.Policy.Observe:

@@ -94,6 +94,8 @@ type ListMethoder interface {
 // Known is what a directory already knows of: ids of accounts, and names that it looks for without knowing an id.
 type Known struct {
 	IDs, Names []string
+	// More is set where there may be accounts of ours that neither names: not all resources can be read.
+	More bool
 }
 
 // Page is a part of a list.

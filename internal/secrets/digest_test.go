@@ -218,6 +218,26 @@ func TestPassword(t *testing.T) {
 		"a tabulator":          {"theirs\tmore", "", "control character"},
 		"not text":             {"theirs\xff", "", "UTF-8"},
 		"a later C1 character": {"theirs\u0085", "", "control character"},
+
+		"a byte order mark":            {"\ufefftheirs", "", "byte order mark (U+FEFF)"},
+		"a byte order mark of a file":  {"\ufefftheirs\n", "", "save it as UTF-8 without a byte order mark"},
+		"a byte order mark alone":      {"\ufeff", "", "byte order mark (U+FEFF)"},
+		"a byte order mark inside":     {"the\ufeffirs", "", "byte order mark (U+FEFF)"},
+		"a byte order mark at the end": {"theirs\ufeff", "", "byte order mark (U+FEFF)"},
+		"a mark and a line of Windows": {"\ufefftheirs\r\n", "", "byte order mark (U+FEFF)"},
+		"UTF-16LE":                     {"\xff\xfet\x00h\x00e\x00i\x00r\x00s\x00", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16LE of a file":           {"\xff\xfet\x00h\x00e\x00i\x00r\x00s\x00\r\x00\n\x00", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16BE":                     {"\xfe\xff\x00t\x00h\x00e\x00i\x00r\x00s", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16BE of a file":           {"\x00t\x00h\x00e\x00i\x00r\x00s\x00\n", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16LE without a mark":      {"t\x00h\x00e\x00i\x00r\x00s\x00", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-32":                       {"\xff\xfe\x00\x00t\x00\x00\x00", "", "is text in UTF-32: save it as UTF-8"},
+		"a space of no width":          {"the\u200birs", "", "the character U+200B"},
+		"a soft hyphen":                {"the\u00adirs", "", "the character U+00AD"},
+		"a mark of direction":          {"theirs\u200e", "", "the character U+200E"},
+		"a line separator":             {"theirs\u2028", "", "the character U+2028"},
+		"a blank that does not break":  {"Pass\u00a0w0rd!", "Pass\u00a0w0rd!", ""},
+		"an emoji with joiners":        {"Pass👨‍👩‍👧w0rd!", "Pass👨‍👩‍👧w0rd!", ""},
+		"too long, in lines":           {strings.Repeat("line\n", 100), "", "more than 256 characters"}, // as ever: a status has it
 	} {
 		t.Run(name, func(t *testing.T) {
 			cl := newCluster(interceptor.Funcs{}, input(map[string]string{v1alpha1.LabelInput: "true"}, map[string][]byte{"pw": []byte(c.value)}))

@@ -31,7 +31,7 @@ func (o one) Get(_ context.Context, _ client.ObjectKey, into client.Object, _ ..
 
 // A value of an input Secret is a password as it stands, or refused without being shown.
 func FuzzPassword(f *testing.F) {
-	for _, seed := range []string{"Pa55word!", "Pa55word!\n", "\n", "", "two\nlines", "nul\x00", "\xff\xfe", "ü", strings.Repeat("Aa1!", 65), "\u2028", "\u202e"} {
+	for _, seed := range []string{"Pa55word!", "Pa55word!\n", "\n", "", "two\nlines", "nul\x00", "\xff\xfe", "ü", strings.Repeat("Aa1!", 65), "\u2028", "\u202e", "\ufeffPa55word!", "Pa55\ufeffword!", "\xff\xfeP\x00a\x005\x00", "\xfe\xff\x00P\x00a\x005", "P\x00a\x00", "\x00P\x00a", "Pa55\u200bword!"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -40,8 +40,33 @@ func FuzzPassword(f *testing.F) {
 		plain := password.Reveal()
 		var p *secrets.Problem
 		switch {
+		case err == nil && strings.ContainsFunc(plain, func(c rune) bool { return c == '\ufeff' || c == '\u200b' || c == 0 }):
+			t.Errorf("%q has a character that nobody types", plain)
 		case err == nil && (plain == "" || plain != strings.TrimSuffix(string(value), "\n") || !utf8.ValidString(plain) || strings.ContainsFunc(plain, unicode.IsControl)):
 			t.Errorf("%q is taken for %q", value, plain)
+		case err != nil && (plain != "" || !errors.As(err, &p) || p.Reason != v1alpha1.ReasonSecretInvalid):
+			t.Errorf("%q: %q, %v", value, plain, err)
+		case err != nil && len(value) > 16 && strings.Contains(err.Error(), string(value[:16])):
+			t.Errorf("%q is shown: %v", value, err)
+		}
+	})
+}
+
+// A value of an input Secret is an API key without what surrounds it, or refused without being shown.
+func FuzzAPIKey(f *testing.F) {
+	for _, seed := range []string{"c0ffee", "\ufeffc0ffee\r\n", "\ufeff", " ", "two\nlines", "\xff\xfec\x000\x00", "\xfe\xff\x00c\x000", "c\x000\x00", "c0\ufeffffee", "c0\u200bffee", "\xff"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		secret := input(map[string]string{v1alpha1.LabelInput: "true"}, map[string][]byte{"k": value})
+		apiKey, err := secrets.Reader{Labelled: one{secret: secret}}.APIKey(background, namespace, "voximplant", "k")
+		plain := apiKey.Reveal()
+		var p *secrets.Problem
+		switch {
+		case err == nil && (plain == "" || plain != strings.TrimSpace(plain) || !strings.Contains(string(value), plain) || !utf8.ValidString(plain)):
+			t.Errorf("%q is taken for %q", value, plain)
+		case err == nil && strings.ContainsFunc(plain, func(c rune) bool { return c == '\ufeff' || unicode.IsControl(c) }):
+			t.Errorf("%q has a character that no key has", plain)
 		case err != nil && (plain != "" || !errors.As(err, &p) || p.Reason != v1alpha1.ReasonSecretInvalid):
 			t.Errorf("%q: %q, %v", value, plain, err)
 		case err != nil && len(value) > 16 && strings.Contains(err.Error(), string(value[:16])):

@@ -1,6 +1,7 @@
 package secrets
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/charset"
 )
 
 // Problem is a Secret that can't be used. Reason is that of the condition; the message says what to do.
@@ -32,8 +34,24 @@ type Reader struct {
 	Live client.Reader
 }
 
-// Input returns the value of a key of an input Secret. A *Problem says why it can't be used.
+// Input returns the text under a key of an input Secret, without the byte order mark that an editor leaves at its beginning.
+// A *Problem says why it can't be used.
 func (r Reader) Input(ctx context.Context, namespace, name, key string) ([]byte, error) {
+	value, err := r.value(ctx, namespace, name, key)
+	if err != nil {
+		return nil, err
+	}
+	if wide := charset.Wide(value); wide != "" {
+		return nil, &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't be used: key %q %s", name, key, savedAs(wide))}
+	}
+	if value = charset.WithoutMark(value); len(value) == 0 {
+		return nil, noValue(name, key)
+	}
+	return value, nil
+}
+
+// value returns what is under a key of an input Secret as it stands.
+func (r Reader) value(ctx context.Context, namespace, name, key string) ([]byte, error) {
 	var secret corev1.Secret
 	id := client.ObjectKey{Namespace: namespace, Name: name}
 	err := r.Labelled.Get(ctx, id, &secret)
@@ -48,36 +66,86 @@ func (r Reader) Input(ctx context.Context, namespace, name, key string) ([]byte,
 	}
 	value := secret.Data[key]
 	if len(value) == 0 {
-		return nil, &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s has no key %q, or it is empty", name, key)}
+		return nil, noValue(name, key)
 	}
 	return value, nil
+}
+
+func noValue(name, key string) *Problem {
+	return &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s has no key %q, or it is empty", name, key)}
 }
 
 // longestPassword is how many characters a declared password may have.
 const longestPassword = 256
 
 // Password returns the password under a key of an input Secret, without the newline that an editor leaves at its end.
-// A *Problem says why it can't be used; whether it is a good one is the provider's to say.
+// A *Problem says why it can't be used; whether it is a good one is the provider's to say. A byte order mark is not taken off
+// in silence: the account may have it in its password already, and who types that can't know.
 func (r Reader) Password(ctx context.Context, namespace, name, key string) (account.Secret, error) {
-	value, err := r.Input(ctx, namespace, name, key)
+	value, err := r.value(ctx, namespace, name, key)
 	if err != nil {
 		return "", err
 	}
 	password := strings.TrimSuffix(string(value), "\n")
-	var wrong string
-	switch {
-	case password == "":
-		wrong = "is empty"
-	case !utf8.ValidString(password):
-		wrong = "is not text in UTF-8"
-	case utf8.RuneCountInString(password) > longestPassword:
-		wrong = fmt.Sprintf("has more than %d characters", longestPassword)
-	case strings.ContainsFunc(password, unicode.IsControl):
-		wrong = "has a line break or another control character in it"
-	default:
-		return account.Secret(password), nil
+	if wrong := cmp.Or(wrongEncoding(password), tooLong(password), wrongCharacter(password)); wrong != "" {
+		return "", &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't serve as the password: key %q %s", name, key, wrong)}
 	}
-	return "", &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't serve as the password: key %q %s", name, key, wrong)}
+	return account.Secret(password), nil
+}
+
+// APIKey returns the API key under a key of an input Secret, without byte order mark and blanks at its ends. A *Problem says
+// why it can't be used; whether it is the right one is the provider's to say.
+func (r Reader) APIKey(ctx context.Context, namespace, name, key string) (account.Secret, error) {
+	value, err := r.Input(ctx, namespace, name, key)
+	if err != nil {
+		return "", err
+	}
+	apiKey := strings.TrimSpace(string(value))
+	if wrong := cmp.Or(wrongEncoding(apiKey), wrongCharacter(apiKey)); wrong != "" {
+		return "", &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't serve as the API key: key %q %s", name, key, wrong)}
+	}
+	return account.Secret(apiKey), nil
+}
+
+// wrongEncoding says why bytes are no text that people could type or paste, "" where they are. It goes on a sentence that begins
+// with the Secret's key, as do the two below.
+func wrongEncoding(text string) string {
+	wide := charset.Wide([]byte(text))
+	switch {
+	case text == "":
+		return "is empty"
+	case wide != "":
+		return savedAs(wide)
+	case !utf8.ValidString(text):
+		return "is not text in UTF-8"
+	}
+	return ""
+}
+
+func tooLong(password string) string {
+	if utf8.RuneCountInString(password) > longestPassword {
+		return fmt.Sprintf("has more than %d characters", longestPassword)
+	}
+	return ""
+}
+
+// wrongCharacter says which character can't stand in a text of one line, whose every character people see.
+func wrongCharacter(text string) string {
+	invisible := charset.Invisible(text)
+	switch {
+	case strings.Contains(text, charset.Mark):
+		return "has a byte order mark (U+FEFF) in it, which nobody sees or types: save it as UTF-8 without a byte order mark, and put that into the Secret"
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return "has a line break or another control character in it"
+	case invisible != "":
+		return fmt.Sprintf("has the character %s in it, which nobody sees or types: type the text anew instead of pasting it", invisible)
+	}
+	return ""
+}
+
+// savedAs says what to do about a text in an encoding other than UTF-8.
+func savedAs(encoding string) string {
+	return fmt.Sprintf("is text in %s: save it as UTF-8, without a byte order mark, and put that into the Secret", encoding)
 }
 
 func (r Reader) whyNotThere(ctx context.Context, id client.ObjectKey) error {

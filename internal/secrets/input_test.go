@@ -83,6 +83,49 @@ func TestInput(t *testing.T) {
 	}
 }
 
+// What an editor saves with a text is no part of it; what it saves as something else is called by its name.
+func TestInputEncodings(t *testing.T) {
+	for name, c := range map[string]struct{ value, input, apiKey, says string }{
+		"as it is":                      {" theirs\r\n", " theirs\r\n", "theirs", ""},
+		"a byte order mark":             {"\ufefftheirs\n", "theirs\n", "theirs", ""},
+		"two of them":                   {"\ufeff\ufefftheirs", "theirs", "theirs", ""},
+		"one, and of Windows":           {"\ufeff theirs\r\n", " theirs\r\n", "theirs", ""},
+		"a byte order mark alone":       {"\ufeff", "", "", "or it is empty"},
+		"blanks alone":                  {"\ufeff \n", " \n", "", "is empty"},
+		"a byte order mark inside":      {"the\ufeffirs", "the\ufeffirs", "", "byte order mark (U+FEFF)"},
+		"a space of no width":           {"theirs\u200b", "theirs\u200b", "", "the character U+200B"},
+		"two lines":                     {"theirs\nmore", "theirs\nmore", "", "line break"},
+		"not text":                      {"theirs\xff", "theirs\xff", "", "is not text in UTF-8"},
+		"UTF-16LE":                      {"\xff\xfet\x00h\x00e\x00i\x00r\x00s\x00", "", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16BE":                      {"\xfe\xff\x00t\x00h\x00e\x00i\x00r\x00s", "", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16LE, without the mark":    {"t\x00h\x00e\x00i\x00r\x00s\x00\r\x00\n\x00", "", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16BE, without the mark":    {"\x00t\x00h\x00e\x00i\x00r\x00s", "", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-16LE, and a line of bytes": {"\xff\xfet\x00h\x00e\x00i\x00r\x00s\x00\n", "", "", "is text in UTF-16: save it as UTF-8"},
+		"UTF-32":                        {"\x00\x00\xfe\xff\x00\x00\x00t", "", "", "is text in UTF-32: save it as UTF-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := secrets.Reader{Labelled: one{secret: input(map[string]string{v1alpha1.LabelInput: "true"}, map[string][]byte{"k": []byte(c.value)})}}
+			check := func(got, want string, err error) {
+				t.Helper()
+				if want != "" {
+					if err != nil || got != want {
+						t.Errorf("%q, %v; want %q", got, err, want)
+					}
+					return
+				}
+				p := wantProblem(t, err, v1alpha1.ReasonSecretInvalid, "voximplant")
+				if got != "" || !strings.Contains(p.Message, c.says) || !strings.Contains(p.Message, `"k"`) || strings.Contains(p.Message, "theirs") {
+					t.Errorf("%q, %s; want %s", got, p.Message, c.says)
+				}
+			}
+			text, err := r.Input(background, namespace, "voximplant", "k")
+			check(string(text), c.input, err)
+			apiKey, err := r.APIKey(background, namespace, "voximplant", "k")
+			check(apiKey.Reveal(), c.apiKey, err)
+		})
+	}
+}
+
 // metadataOnly fails the test where whole Secrets are asked for: they may be anybody's.
 func metadataOnly(t *testing.T, c client.WithWatch) client.Reader {
 	return interceptor.NewClient(c, interceptor.Funcs{

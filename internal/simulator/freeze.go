@@ -112,7 +112,7 @@ func (c *freezable) Close() error {
 // accept goes on accepting bytes for a server that has closed the frozen connection, until its peer does.
 func (c *freezable) accept() {
 	defer c.freezer.forget(c)
-	defer c.Conn.Close()
+	defer func() { _ = c.Conn.Close() }()
 	if c.Conn.SetDeadline(time.Time{}) == nil {
 		_, _ = io.Copy(io.Discard, c.Conn)
 	}

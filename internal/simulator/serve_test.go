@@ -161,6 +161,7 @@ func ask(t *testing.T, conn net.Conn, moment time.Duration) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	defer func() { _ = got.Body.Close() }()
 	_, err = io.Copy(io.Discard, got.Body)
 	return got.Status, err
 }

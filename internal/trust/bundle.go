@@ -7,16 +7,23 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"cpaas.dev/child-account-operator/internal/charset"
 )
 
 // Parse reads a bundle of certificates in PEM; nil, for those of the system, where it is empty. Text before a certificate is
-// a comment; whatever else is no certificate is refused rather than left out. An error goes on a sentence that begins with
-// the field's name, and never repeats anything of the content.
+// a comment, and so are byte order marks, of which files that were put together have several; whatever else is no certificate
+// is refused rather than left out. An error goes on a sentence that begins with the field's name, and never repeats anything
+// of the content.
 func Parse(bundle []byte) (*x509.CertPool, error) {
-	switch {
-	case len(bundle) == 0:
+	if len(bundle) == 0 {
 		return nil, nil
-	case bytes.Contains(bundle, []byte("PRIVATE KEY-----")):
+	}
+	if wide := charset.Wide(bundle); wide != "" {
+		return nil, fmt.Errorf("has its text in %s: save the file as UTF-8, and put that into base64 once", wide)
+	}
+	bundle = charset.WithoutMarks(bundle)
+	if bytes.Contains(bundle, []byte("PRIVATE KEY-----")) {
 		return nil, errors.New("has a private key in it: leave certificates only, and replace that key, as it has been seen")
 	}
 	roots := x509.NewCertPool()

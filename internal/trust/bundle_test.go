@@ -3,9 +3,11 @@ package trust
 import (
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/pem"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
@@ -32,6 +34,9 @@ func TestParse(t *testing.T) {
 		"one of them twice":   a + b + a,
 		"of Windows":          strings.ReplaceAll(a+b, "\n", "\r\n"),
 		"with a byte order":   "\ufeff\n" + a + b,
+		"with a mark":         "\ufeff" + a + b,
+		"of two with marks":   "\ufeff" + a + "\ufeff" + b + "\ufeff",
+		"marked, of Windows":  "\ufeff" + strings.ReplaceAll(a+b, "\n", "\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			roots, err := Parse([]byte(bundle))
@@ -67,7 +72,17 @@ func TestParseNothing(t *testing.T) {
 	}
 }
 
+// inUTF16 is a text as some tools of Windows save it.
+func inUTF16(text string, order binary.AppendByteOrder) string {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = order.AppendUint16(out, unit)
+	}
+	return string(out)
+}
+
 func TestParseRefuses(t *testing.T) {
+	const wide = "has its text in UTF-16: save the file as UTF-8"
 	_, a := authority(t)
 	block, _ := pem.Decode([]byte(a))
 	of := func(kind string, content []byte) string {
@@ -75,6 +90,12 @@ func TestParseRefuses(t *testing.T) {
 	}
 	cut := a[:len(a)/2] // no last line
 	for name, test := range map[string]struct{ bundle, says string }{
+		"UTF-16LE":                    {inUTF16("\ufeff"+a, binary.LittleEndian), wide},
+		"UTF-16BE":                    {inUTF16("\ufeff"+a, binary.BigEndian), wide},
+		"UTF-16LE without a mark":     {inUTF16(a, binary.LittleEndian), wide},
+		"UTF-16BE without a mark":     {inUTF16(a, binary.BigEndian), wide},
+		"a byte order mark alone":     {"\ufeff", "has no certificate in it"},
+		"a marked private key":        {"\ufeff" + of("PRIVATE KEY", []byte("hunter2")), "private key"},
 		"blanks":                      {" \n", "has no certificate in it"},
 		"garbage":                     {"hunter2", "has no certificate in it"},
 		"base64 twice":                {base64.StdEncoding.EncodeToString([]byte(a)), "into base64 once"},

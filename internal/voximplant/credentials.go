@@ -8,6 +8,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+
+	"cpaas.dev/child-account-operator/internal/charset"
 )
 
 const (
@@ -47,9 +49,13 @@ type credentialsFile struct {
 
 // ParseCredentials reads credentials.json: account_id (a number, or one in a string), key_id and private_key
 // (PEM of an RSA key of at least 2048 bits, PKCS#8 or PKCS#1) are required. Its errors name the key and what to do,
-// and never repeat anything of the content.
+// and never repeat anything of the content. Byte order marks at the beginning are no part of it.
 func ParseCredentials(data []byte) (Credentials, error) {
+	wide := charset.Wide(data)
+	data = charset.WithoutMark(data)
 	switch {
+	case wide != "":
+		return Credentials{}, fmt.Errorf("the credentials are text in %s: save the file as UTF-8", wide)
 	case len(bytes.TrimSpace(data)) == 0:
 		return Credentials{}, errors.New("the credentials are empty: put in the credentials.json of a service account key")
 	case len(data) > maxCredentials:
@@ -98,7 +104,7 @@ func parsePrivateKey(text string) (*rsa.PrivateKey, error) {
 	if text == "" {
 		return nil, errors.New("is missing: take the file as Voximplant made it")
 	}
-	block, _ := pem.Decode([]byte(text))
+	block, _ := pem.Decode(charset.WithoutMark([]byte(text)))
 	if block == nil {
 		return nil, errors.New(`is not PEM: it must begin with "-----BEGIN PRIVATE KEY-----" and have its line breaks as \n`)
 	}

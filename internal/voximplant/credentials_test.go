@@ -6,12 +6,14 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf16"
 
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
@@ -51,6 +53,7 @@ func TestParseCredentials(t *testing.T) {
 		"more in it":       func(m map[string]any) { m["new"] = 1 },
 		"without e-mail":   func(m map[string]any) { delete(m, "account_email") },
 		"blanks at an end": func(m map[string]any) { m["private_key"] = "\n" + pkcs8() + "\n" },
+		"key with a mark":  func(m map[string]any) { m["private_key"] = "\ufeff" + pkcs8() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := ParseCredentials(document(t, change))
@@ -61,6 +64,33 @@ func TestParseCredentials(t *testing.T) {
 				t.Errorf("%v", c)
 			}
 		})
+	}
+}
+
+// inUTF16 is a text as some tools of Windows save it.
+func inUTF16(text string, order binary.AppendByteOrder) []byte {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		out = order.AppendUint16(out, unit)
+	}
+	return out
+}
+
+// However an editor saved credentials.json: it is read, or called what it is.
+func TestParseCredentialsAsSaved(t *testing.T) {
+	text := string(document(t, nil))
+	for _, before := range []string{"\ufeff", "\ufeff\ufeff", "\ufeff\r\n", "\r\n"} {
+		if c, err := ParseCredentials([]byte(before + text + "\r\n")); err != nil || c.KeyID != "k1" {
+			t.Errorf("after %q: %v, %v", before, c, err)
+		}
+	}
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, mark := range []string{"", "\ufeff"} {
+			_, err := ParseCredentials(inUTF16(mark+text, order))
+			if err == nil || !strings.Contains(err.Error(), "UTF-16: save the file as UTF-8") {
+				t.Errorf("%v, mark %q: %v", order, mark, err)
+			}
+		}
 	}
 }
 
@@ -86,6 +116,7 @@ func TestParseCredentialsRefuses(t *testing.T) {
 		says string
 	}{
 		"empty":            {[]byte(" \n"), "credentials.json"},
+		"a mark alone":     {[]byte("\ufeff"), "are empty"},
 		"no JSON":          {[]byte("CANARY"), "JSON object"},
 		"a list":           {[]byte(`["CANARY"]`), "JSON object"},
 		"cut off":          {[]byte(`{"account_id": 1, "private_key": "CANARY`), "JSON object"},

@@ -2,6 +2,7 @@ package voximplant
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,7 +27,12 @@ func FuzzParseCredentials(f *testing.F) {
 	f.Add([]byte(`{"account_id": 1, "key_id": ["CANARY"], "private_key": 5}`))
 	f.Add([]byte(`"CANARY`))
 	sim := simulator.New(simulator.Options{Key: simulator.SharedKey()})
-	f.Add(sim.Credentials(sim.AddParent(simulator.Parent{Name: "CANARY", Email: "canary@example.com"}).ID))
+	whole := string(sim.Credentials(sim.AddParent(simulator.Parent{Name: "CANARY", Email: "canary@example.com"}).ID))
+	for _, mark := range []string{"", "\ufeff"} {
+		f.Add([]byte(mark + whole))
+		f.Add(inUTF16(mark+whole, binary.LittleEndian))
+		f.Add(inUTF16(mark+whole, binary.BigEndian))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseCredentials(data)
 		switch {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,13 +78,13 @@ func TestHalfDeadConnectionUnderAWrite(t *testing.T) {
 // piped is a listener whose connections are pipes in memory, for a bubble of time.
 type piped struct {
 	conns  chan net.Conn
-	closed context.Context
+	closed chan struct{}
 	close  func()
 }
 
 func newPiped() *piped {
-	p := &piped{conns: make(chan net.Conn)}
-	p.closed, p.close = context.WithCancel(context.Background())
+	p := &piped{conns: make(chan net.Conn), closed: make(chan struct{})}
+	p.close = sync.OnceFunc(func() { close(p.closed) })
 	return p
 }
 
@@ -91,7 +92,7 @@ func (p *piped) Accept() (net.Conn, error) {
 	select {
 	case conn := <-p.conns:
 		return conn, nil
-	case <-p.closed.Done():
+	case <-p.closed:
 		return nil, net.ErrClosed
 	}
 }

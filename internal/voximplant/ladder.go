@@ -52,7 +52,7 @@ func (r *Remote) List(ctx context.Context, known provider.Known, yield func(prov
 	at, proven := r.where()
 	doubtful := false
 	for ; at < rungKnown; at, proven = at+1, false {
-		found, err := r.listAll(ctx, at, yield, !proven && len(known.IDs) > 0)
+		found, err := r.listAll(ctx, at, yield, !proven && (known.More || len(known.IDs) > 0))
 		switch {
 		case err == nil:
 			r.settle(at, found)
@@ -72,7 +72,7 @@ func (r *Remote) List(ctx context.Context, known provider.Known, yield func(prov
 	return err
 }
 
-// errEmpty says that a way which has never listed an account has listed none, although some are known. An empty list is
+// errEmpty says that a way which has never listed an account has listed none, although some are known or may be. An empty list is
 // no proof that the service understood the question, and would make every account of ours look gone.
 var errEmpty = &account.Error{Class: account.Incomplete, Method: methodGetChildrenAccounts, Message: "the list is empty"}
 

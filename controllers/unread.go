@@ -1,0 +1,65 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
+	"cpaas.dev/child-account-operator/internal/plan"
+)
+
+// Read says what the cache has read. A namespace that can't be read is never taken for an empty one.
+type Read interface {
+	// Synced says whether the namespace can be read at present.
+	Synced(namespace string) bool
+	// Complete says whether all namespaces were read at least once, as to this kind.
+	Complete(kind client.Object) bool
+	// Statuses say how reading each namespace goes.
+	Statuses() []namespacecache.Status
+}
+
+// waits says whether a resource is left alone because its namespace can't be read at present: what is known of it may be
+// old. It is woken when the namespace joins.
+func (r *ChildAccountReconciler) waits(namespace string) bool {
+	return r.Read != nil && !r.Read.Synced(namespace)
+}
+
+// seesAll says whether the ChildAccounts of all namespaces are known.
+func seesAll(read Read) bool { return read == nil || read.Complete(&v1alpha1.ChildAccount{}) }
+
+// parentUnread stops a resource whose ParentAccount is in a namespace that can't be read at present. It is the
+// same whether there is such a ParentAccount or not. Before the first answer of the Kubernetes API nothing is said.
+func parentUnread(parent types.NamespacedName, err error) *plan.Stop {
+	var unread *namespacecache.NotSyncedError
+	if !errors.As(err, &unread) || !unread.Failed {
+		return &plan.Stop{}
+	}
+	return &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: fmt.Sprintf(
+		"ParentAccount %s can't be used: the operator can't read namespace %s. Its log and /readyz say why; it continues when it can", parent.Name, parent.Namespace)}
+}
+
+// Joined wakes the resources of other namespaces that name a ParentAccount of a namespace which can be read from now on.
+// Those of the namespace itself are woken by the cache.
+func (r *ChildAccountReconciler) Joined(namespace string) {
+	if namespace == metav1.NamespaceAll {
+		return
+	}
+	ctx := context.Background() // the cache answers at once
+	var children v1alpha1.ChildAccountList
+	if err := r.List(ctx, &children, client.UnsafeDisableDeepCopy); namespacecache.IgnoreNotSynced(err) != nil {
+		log.FromContext(ctx).Error(err, "children not woken")
+	}
+	for i := range children.Items {
+		if c := &children.Items[i]; c.Namespace != namespace && c.ParentKey().Namespace == namespace {
+			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}, false)
+		}
+	}
+}

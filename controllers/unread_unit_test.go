@@ -1,0 +1,92 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/namespacecache"
+)
+
+// unreadable is a cache of which no namespace can be read.
+type unreadable struct{ client.Client }
+
+var errUnread = &namespacecache.NotSyncedError{Namespace: "telephony", Failed: true}
+
+func (unreadable) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return errUnread
+}
+
+func (unreadable) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	return errUnread
+}
+
+func (unreadable) Synced(string) bool                { return false }
+func (unreadable) Complete(client.Object) bool       { return false }
+func (unreadable) Statuses() []namespacecache.Status { return nil }
+
+// What can't be read is left alone, without an error that would be logged and retried: whoever can read it again wakes it.
+func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
+	req := ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "telephony", Name: "acme"}}
+	children := &ChildAccountReconciler{Client: unreadable{}, Read: unreadable{}}
+	children.build()
+	if result, err := children.Reconcile(t.Context(), req); err != nil || result != (ctrl.Result{}) {
+		t.Errorf("a ChildAccount: %v, %v", result, err)
+	}
+	registry := &directory.Registry{}
+	known := &directory.Parent{Endpoint: "https://provider.example"}
+	registry.Put(req.NamespacedName, known)
+	parents := &ParentAccountReconciler{Client: unreadable{}, Children: children, Parents: registry}
+	if result, err := parents.Reconcile(t.Context(), req); err != nil || result != (ctrl.Result{}) {
+		t.Errorf("a ParentAccount: %v, %v", result, err)
+	}
+	if registry.Get(req.NamespacedName) != known {
+		t.Error("a ParentAccount that can't be read is taken for deleted")
+	}
+	if !children.waits("telephony") || seesAll(children.Read) {
+		t.Error("it counts as read")
+	}
+	share, err := labels.Parse("shard=a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	children.Share = share
+	child := &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "sales", Name: "acme-sales"}}
+	child.Spec.ParentRef.Name = "acme"
+	children.build()
+	if ours, _, err := children.parents.Ours(t.Context(), childAccount{child}); err != nil || ours {
+		t.Errorf("whose it is can't be seen: ours: %v, %v", ours, err)
+	}
+	children.Joined("telephony") // nothing is known, and nothing fails
+}
+
+func TestParentUnread(t *testing.T) {
+	parent := types.NamespacedName{Namespace: "telephony", Name: "acme"}
+	if out := parentUnread(parent, &namespacecache.NotSyncedError{Namespace: "telephony"}); out.Reason != "" {
+		t.Errorf("before the first answer: %+v", out)
+	}
+	if out := parentUnread(parent, errors.Join(errUnread)); out.Reason != v1alpha1.ReasonParentNotReady {
+		t.Errorf("after a failure: %+v", out)
+	}
+}
+
+// A resource whose status can't be written is retried soon, however long that has lasted: nothing tells that the right to write
+// it is back.
+func TestBackoffIsShort(t *testing.T) {
+	limiter, req, longest := controllerOptions(1).RateLimiter, ctrl.Request{}, time.Duration(0)
+	for range 100 {
+		longest = max(longest, limiter.When(req))
+	}
+	if longest != longestBackoff {
+		t.Errorf("the longest pause is %s", longest)
+	}
+}

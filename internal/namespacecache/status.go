@@ -1,0 +1,132 @@
+package namespacecache
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// failsAfter is for how long requests may fail before a namespace that was read counts as unreadable in reports. What
+	// was read of it is worked with meanwhile, unless requests are refused.
+	failsAfter = time.Minute
+	// remindsAfter is after how long a namespace that still can't be read is logged again.
+	remindsAfter = 10 * time.Minute
+)
+
+// Status is how reading a namespace goes.
+type Status struct {
+	// Namespace is "" for the whole cluster.
+	Namespace string
+	// Synced is set while all kinds can be read, and what is known of them is up to date.
+	Synced bool
+	// Ever is set once the namespace was synced.
+	Ever bool
+	// Kind is the first kind that can't be read, and Reason why, in a word: Forbidden, NotFound, Unreachable and so on;
+	// Reading before the first answer, and Waiting, of no kind, while the cache is not open. Both are "" while Synced.
+	Kind, Reason string
+	// Since is when that began.
+	Since time.Time
+	// Err is the last failure, nil where there was none.
+	Err error
+}
+
+// Statuses are those of all namespaces, in order.
+func (c *Cache) Statuses() []Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := make([]Status, len(c.scopes))
+	for i, s := range c.scopes {
+		out[i] = c.status(s)
+	}
+	return out
+}
+
+// status is that of one scope. The caller holds the lock.
+func (c *Cache) status(s *scope) Status {
+	is := Status{Namespace: s.namespace, Ever: s.ever, Synced: s.joined.Load()}
+	if !is.Synced {
+		is.Reason, is.Since = waiting, c.running
+	}
+	if is.Synced && s.missing.err != nil {
+		is.Synced, is.Kind, is.Reason, is.Since, is.Err = false, "namespace", ReasonOf(s.missing.err), s.missing.since, s.missing.err
+	}
+	for _, r := range s.readers {
+		failing := r.trouble.err != nil && (!r.synced || c.options.Clock.Since(r.trouble.since) >= failsAfter)
+		switch {
+		case failing:
+			is.Synced, is.Kind, is.Reason, is.Since, is.Err = false, r.kind.Name, ReasonOf(r.trouble.err), r.trouble.since, r.trouble.err
+			return is
+		case !r.synced && is.Kind == "":
+			is.Kind, is.Reason = r.kind.Name, reading
+		}
+	}
+	return is
+}
+
+// The reasons that are no failures.
+const (
+	reading = "Reading"
+	waiting = "Waiting"
+)
+
+// tell logs what has changed of a scope, and now and then what has not. The caller holds the lock.
+func (c *Cache) tell(s *scope) {
+	now, is := c.options.Clock.Now(), c.status(s)
+	log := c.options.Log.WithValues("namespace", s.namespace)
+	same := is.Synced == s.told.Synced && is.Reason == s.told.Reason
+	switch {
+	case same && (is.Err == nil || now.Sub(s.toldAt) < remindsAfter):
+		return
+	case is.Err != nil && s.joined.Load():
+		log.Error(is.Err, "resources can't be read: the operator works with what it has read before", is.fields()...)
+	case is.Err != nil:
+		log.Error(is.Err, "resources can't be read: they wait", is.fields()...)
+	case is.Synced && !same:
+		log.Info("resources are read")
+	}
+	s.told, s.toldAt = is, now
+}
+
+// fields are those of a line of the log.
+func (s Status) fields() []any {
+	return []any{"kind", s.Kind, "reason", s.Reason, "since", s.Since.UTC().Format(time.RFC3339)}
+}
+
+// trouble is what stands in the way of reading a kind: the last failure, and when the failures in a row began.
+type trouble struct {
+	err   error
+	since time.Time
+}
+
+func (t *trouble) add(err error, now time.Time) {
+	if t.err == nil {
+		t.since = now
+	}
+	t.err = err
+}
+
+// errNoAnswer is the failure of a list that neither ends nor fails.
+var errNoAnswer = errors.New("the Kubernetes API does not end its answer")
+
+// ReasonOf is the reason of a failed request in a word: what the Kubernetes API calls it; or Timeout or Unreachable where it
+// did not answer.
+func ReasonOf(err error) string {
+	var timeout net.Error
+	switch reason := apierrors.ReasonForError(err); {
+	case reason != metav1.StatusReasonUnknown:
+		return string(reason)
+	case errors.Is(err, errNoAnswer), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return string(metav1.StatusReasonTimeout)
+	}
+	return "Unreachable"
+}
+
+// refuses says whether a failure is an answer that stays the same until somebody acts.
+func refuses(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
+}
