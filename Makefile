@@ -24,6 +24,8 @@ BIN      = bin/child-account-operator
 IMG       ?=
 PLATFORMS ?= linux/amd64 linux/arm64
 ARCHIVE   ?= bin/image.tar
+# Where make release puts what is published.
+DIST      ?= dist
 # What make deploy installs: config/default, config/namespaced, or a directory of your own in this tree.
 CONFIG    ?= config/default
 need-img   = [ -n '$(IMG)' ] || { echo 'make: say which image: make $@ IMG=registry.example/child-account-operator:v1' >&2; exit 1; }
@@ -60,6 +62,13 @@ image: binaries ## make the image (bin/image.tar, an OCI archive) without a cont
 push: binaries ## make the image and push it (IMG=registry.example/child-account-operator:v1), as docker login has it
 	@$(need-img)
 	@$(MAKE_IMAGE) -push '$(IMG)' $(BINARIES)
+
+.PHONY: release
+release: ## make what is published in dist/: install.yaml, the image, the binaries, SHA256SUMS (IMG=registry.example/child-account-operator:v1, PLATFORMS=…, DIST=…)
+	@$(need-img)
+	@$(MAKE) --no-print-directory image
+	@GO='$(GO)' hack/release/assemble '$(abspath $(DIST))' '$(VERSION)' '$(IMG)' '$(abspath $(ARCHIVE))' $(BINARIES)
+	@echo '$(DIST): '"$$(ls '$(DIST)' | tr '\n' ' ')"
 
 .PHONY: binaries
 binaries:
@@ -186,4 +195,4 @@ undeploy: ## remove the operator from the cluster; the kinds, their resources an
 
 .PHONY: clean
 clean: ## remove what was built here
-	rm -rf bin
+	rm -rf bin dist

@@ -43,6 +43,7 @@ var notRun = []exception{
 	{"CONTRIBUTING.md", "make generate manifests", generator},
 	{"CONTRIBUTING.md", "make manifests", generator},
 	{"CONTRIBUTING.md", "make upgrade-fixture", testsThat},
+	{"CONTRIBUTING.md", "make release *", "that of docs/operations.md is run"},
 
 	{"README.md", "kubectl apply", mention},
 	{"README.md", "make run", "make run ONCE=1 is run, which ends by itself"},
@@ -50,6 +51,7 @@ var notRun = []exception{
 	{"README.md", "make build && bin/child-account-operator manager", theProvider},
 	{"README.md", "make image", rebuilds},
 	{"README.md", "make push *", registry},
+	{"README.md", "make release", mention},
 	{"README.md", "kubectl rollout *", nodes},
 	{"README.md", "docker build", engine},
 	{"README.md", "kubectl delete namespace", mention},
@@ -77,6 +79,9 @@ var notRun = []exception{
 	{"docs/operations.md", "scrape_configs:*", another},
 	{"docs/operations.md", "kubectl delete -k config/default", warning},
 	{"docs/operations.md", "kubectl top *", nodes},
+	{"docs/operations.md", "make release", mention},
+	{"docs/operations.md", "make push *", registry},
+	{"docs/operations.md", "make clean", mention},
 
 	{"docs/performance.md", "make bench", testsThat},
 	{"docs/performance.md", "kubectl wait *", mention},
@@ -92,6 +97,7 @@ var instead = []played{
 	{"README.md", "127.0.0.1:8090", "$SIMULATOR"},
 	{"docs/conditions.md", " NAME ", " acme-first -n telephony "},
 	{"docs/operations.md", "IMG=…", "IMG=registry.example/child-account-operator:v1"},
+	{"docs/operations.md", "make release ", "make release PLATFORMS=linux/$(go env GOARCH) "}, // one of them shows it
 	{"docs/guide.md", "https://voximplant.acme.example", "$PRIVATE_ENDPOINT"},
 	{"docs/guide.md", "|\n      LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCiAgKHRoZSBhdXRob3JpdHkncyBj\n      ZXJ0aWZpY2F0ZSkKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=", "$CA_BUNDLE"},
 }
@@ -235,6 +241,10 @@ var asides = []aside{
 	{page: "docs/operations.md", words: "--installation-id=blue", file: "config/own/kustomization.yaml", after: `
 		make deploy CONFIG=config/own IMG=registry.example/child-account-operator:v1
 		kubectl get deployment -n child-account-operator-system child-account-operator-controller-manager -o jsonpath='{..args}' | grep -- --installation-id=blue`},
+	{page: "docs/operations.md", words: "make release", after: "test -s dist/install.yaml -a -s dist/image.tar"},
+	{page: "docs/operations.md", words: "kubectl apply --server-side -f dist/install.yaml", after: `
+		kubectl get deployment -n child-account-operator-system child-account-operator-controller-manager -o jsonpath='{..image}' |
+		  grep -x registry.example/child-account-operator:v1`},
 	{page: "docs/operations.md", words: "value: 256Mi", file: "config/own/kustomization.yaml", after: `
 		make deploy CONFIG=config/own IMG=registry.example/child-account-operator:v1
 		kubectl get deployment -n child-account-operator-system child-account-operator-controller-manager -o jsonpath='{..requests.memory}' | grep -x 256Mi`},
