@@ -224,7 +224,7 @@ func newOperator(ctx context.Context, config *rest.Config, o ManagerOptions) (*o
 	config.Wrap(op.lease.observing)
 	op.mgr, err = ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),
-		MapperProvider:                func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return restMapper(), nil },
+		MapperProvider:                func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return restMapper(), nil }, //nolint:forbidigo // the manager's signature
 		Metrics:                       served,
 		HealthProbeBindAddress:        "0", // our own say more
 		LeaderElection:                o.LeaderElect,

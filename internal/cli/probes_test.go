@@ -113,24 +113,22 @@ func TestProbes(t *testing.T) {
 // Who can't read the lease can't lead, and stands by in vain.
 func TestTheLeaseIsObserved(t *testing.T) {
 	const lease = "/apis/coordination.k8s.io/v1/namespaces/x/leases/y"
-	canceled, cancel := context.WithCancel(context.Background())
-	cancel()
 	for name, test := range map[string]struct {
-		ctx    context.Context
 		path   string
 		status int // 0 for none
 		reason string
+		ended  bool // by the operator itself
 	}{
-		"read":              {t.Context(), lease, 200, ""},
-		"not there yet":     {t.Context(), lease, 404, ""},
-		"taken meanwhile":   {t.Context(), lease, 409, ""},
-		"forbidden":         {t.Context(), lease, 403, "Forbidden"},
-		"unauthorized":      {t.Context(), lease, 401, "Unauthorized"},
-		"failing":           {t.Context(), lease, 503, "ServiceUnavailable"},
-		"no answer":         {t.Context(), lease, 0, "Unreachable"},
-		"ended by us":       {canceled, lease, 0, ""},
-		"something else":    {t.Context(), "/api/v1/namespaces/x/secrets", 403, ""},
-		"a Secret so named": {t.Context(), "/api/v1/namespaces/x/secrets/leases", 403, ""},
+		"read":              {lease, 200, "", false},
+		"not there yet":     {lease, 404, "", false},
+		"taken meanwhile":   {lease, 409, "", false},
+		"forbidden":         {lease, 403, "Forbidden", false},
+		"unauthorized":      {lease, 401, "Unauthorized", false},
+		"failing":           {lease, 503, "ServiceUnavailable", false},
+		"no answer":         {lease, 0, "Unreachable", false},
+		"ended by us":       {lease, 0, "", true},
+		"something else":    {"/api/v1/namespaces/x/secrets", 403, "", false},
+		"a Secret so named": {"/api/v1/namespaces/x/secrets/leases", 403, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			op := newTestOperator(t, ManagerOptions{LeaderElect: true})
@@ -140,7 +138,12 @@ func TestTheLeaseIsObserved(t *testing.T) {
 				}
 				return &http.Response{StatusCode: test.status, Request: r, Body: http.NoBody}, nil
 			}))
-			r := httptest.NewRequest(http.MethodGet, test.path, nil).WithContext(test.ctx)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.ended {
+				cancel()
+			}
+			r := httptest.NewRequest(http.MethodGet, test.path, nil).WithContext(ctx)
 			for range 2 {
 				if response, err := transport.RoundTrip(r); err == nil {
 					_ = response.Body.Close()

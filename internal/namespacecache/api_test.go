@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	"github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -343,11 +344,7 @@ func (w *watched) handle(o client.Object, name string) toolscache.ResourceEventH
 // eventually waits for a condition; a test that waits in vain fails after a minute.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
+	gomega.NewWithT(t).Eventually(is).WithTimeout(time.Minute).WithPolling(5*time.Millisecond).Should(gomega.BeTrue(), what)
 }
 
 // expect waits until what was seen, but for repetitions, is this and nothing else.

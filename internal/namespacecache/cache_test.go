@@ -103,6 +103,7 @@ func TestANamespaceIsReadAsAWhole(t *testing.T) {
 }
 
 func TestANamespaceThatIsLostAndComesBack(t *testing.T) {
+	t.Parallel()
 	for name, status := range map[string]int{"forbidden": http.StatusForbidden, "without the kind": http.StatusNotFound, "unauthorized": http.StatusUnauthorized} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,6 +186,7 @@ func TestTheWholeCluster(t *testing.T) {
 
 // The start waits for what answers, and for nothing else.
 func TestTheStartWaits(t *testing.T) {
+	t.Parallel()
 	waits := func(w *watched) chan bool {
 		out := make(chan bool, 1)
 		go func() { out <- w.WaitForCacheSync(context.Background()) }()
@@ -316,7 +318,7 @@ func TestThePaces(t *testing.T) {
 	eventually(t, "the first try", func() bool { return a.requests("b/configmaps") == perTry })
 	for range lasts / (100 * time.Millisecond) {
 		fake.Step(100 * time.Millisecond)
-		time.Sleep(time.Millisecond) // in which a loop that is busy would try many times
+		time.Sleep(time.Millisecond) //nolint:forbidigo // a loop that is busy would try many times meanwhile: no event tells that nothing happens
 	}
 	const most = 8 // after 0, 1, 3, 7, 15, 30, 45 and 60 seconds at the earliest
 	if n := a.requests("b/configmaps"); n > most*perTry {
@@ -355,7 +357,7 @@ func TestTheLog(t *testing.T) {
 	fake.Step(time.Second)
 	for end := fake.Now().Add(remindsAfter - time.Minute); fake.Now().Before(end); {
 		fake.Step(20 * time.Second)
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond) //nolint:forbidigo // whoever logs at each try would do so meanwhile
 	}
 	eventually(t, "many tries", func() bool {
 		fake.Step(time.Second / 10)
