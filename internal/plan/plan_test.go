@@ -77,6 +77,10 @@ var situations = []struct {
 		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready: Unauthorized"}
 	})},
 	{"parent not read yet", with(fresh(), func(in *plan.Input) { in.Stop = &plan.Stop{} })},
+	{"adoptable account while others can't be seen", with(found(""), func(in *plan.Input) {
+		in.Subject.Policy.Adopt, in.OthersUnseen = account.AdoptAlways, true
+	})},
+	{"own account found again while others can't be seen", with(found(ours.CustomData()), func(in *plan.Input) { in.OthersUnseen = true })},
 	{"value refused", with(fresh(), func(in *plan.Input) { in.Subject.Desired["email"] = "nobody" })},
 	{"password Secret missing", with(fresh(), func(in *plan.Input) {
 		in.Password = plan.Password{Declared: true, Problem: &plan.Stop{Reason: v1alpha1.ReasonSecretMissing, Message: "Secret p does not exist"}}
