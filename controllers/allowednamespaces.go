@@ -71,17 +71,18 @@ func (r *parentAccounts) Find(ctx context.Context, m engine.Managed) (*engine.Pa
 	if namespacecache.IsNotSynced(err) && key.Namespace != namespace {
 		return nil, parentUnread(key, err), nil
 	}
+	exists := err == nil
 	if client.IgnoreNotFound(err) != nil {
 		return nil, nil, err
 	}
 	if key.Namespace == namespace {
-		if err != nil {
+		if !exists {
 			return nil, &plan.Stop{Reason: v1alpha1.ReasonParentNotFound, Message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", key.Name, key.Namespace)}, nil
 		}
 		return r.parentOf(parent), nil, nil
 	}
 	allowed := false
-	if err == nil {
+	if exists {
 		if allowed, err = r.letsIn(ctx, parent, namespace); err != nil {
 			return nil, nil, err
 		}

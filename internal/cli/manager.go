@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -147,6 +148,9 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 	o, err := o.checked()
 	if err != nil {
 		return err
+	}
+	if err := checkAccess(config); err != nil {
+		return fmt.Errorf("no Kubernetes to talk to: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -364,6 +368,19 @@ func connectVoximplant(shared *transports, c clock.Clock) provider.Connect {
 			UserAgent: secrets.FieldManager + "/" + version,
 		})
 	}
+}
+
+// checkAccess refuses a client key without its certificate, or the other way round. client-go leaves out what is alone, and is
+// anonymous then, for which the Kubernetes API would be waited for in vain.
+func checkAccess(config *rest.Config) error {
+	certificate, key := len(config.CertData) > 0 || config.CertFile != "", len(config.KeyData) > 0 || config.KeyFile != ""
+	switch {
+	case key && !certificate:
+		return errors.New("there is a client key without a client certificate")
+	case certificate && !key:
+		return errors.New("there is a client certificate without a client key")
+	}
+	return nil
 }
 
 // checkEndpoints returns the allowed endpoints in the spelling that ParentAccount.Endpoint has, or says which is none.

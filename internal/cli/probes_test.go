@@ -195,6 +195,14 @@ func TestCheckedOptions(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
+	for name, config := range map[string]*rest.Config{
+		"without a client certificate": {TLSClientConfig: rest.TLSClientConfig{KeyData: []byte("x")}},
+		"without a client key":         {TLSClientConfig: rest.TLSClientConfig{CertFile: "x"}},
+	} {
+		if err := RunManager(t.Context(), config, ManagerOptions{}); err == nil || !strings.HasSuffix(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if o, err := (ManagerOptions{ParentSelector: "a=b"}).checked(); err != nil || o.Clock == nil || o.share.String() != "a=b" {
 		t.Error(fmt.Sprint(o, err))
 	}

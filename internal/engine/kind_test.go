@@ -19,9 +19,9 @@ import (
 // Line is a kind that exists only here: what an API type, accessors and a few lists make of the engine.
 type Line struct {
 	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 	Spec              LineSpec   `json:"spec"`
-	Status            LineStatus `json:"status,omitempty"`
+	Status            LineStatus `json:"status,omitzero"`
 }
 
 // LineSpec has the fields of the provider in memory, and the policies.
@@ -55,7 +55,7 @@ type LineStatus struct {
 // LineList is a list of them.
 type LineList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
+	metav1.ListMeta `json:"metadata,omitzero"`
 	Items           []Line `json:"items"`
 }
 

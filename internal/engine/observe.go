@@ -37,8 +37,9 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 		return in, err
 	}
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID // an accepted parent unbinds
-	if in.Schema, in.Subject = s.schema, subjectOf(s); s.schema.Check(s.desired) != nil {
-		return in, nil // nothing else matters
+	in.Schema, in.Subject = s.schema, subjectOf(s)
+	if refused := s.schema.Check(s.desired); refused != nil {
+		return in, nil //nolint:nilerr // the plan says so, and nothing else matters
 	}
 	can := directory.CapabilitiesOf(s.dir.Directory)
 	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil

@@ -108,7 +108,7 @@ func (p place) read(v reflect.Value) (string, bool) {
 		if at.omitEmpty && v.IsZero() {
 			return "", false
 		}
-		if _, ok := v.Interface().(json.Marshaler); ok && i == len(p)-1 {
+		if _, ok := reflect.TypeAssert[json.Marshaler](v); ok && i == len(p)-1 {
 			return marshalled(v)
 		}
 		for v.Kind() == reflect.Pointer {
@@ -131,7 +131,7 @@ func scalar(v reflect.Value) (string, bool) {
 		return strconv.FormatInt(v.Int(), 10), true
 	}
 	if v.CanAddr() {
-		if _, ok := v.Addr().Interface().(json.Marshaler); ok {
+		if _, ok := reflect.TypeAssert[json.Marshaler](v.Addr()); ok {
 			return marshalled(v.Addr())
 		}
 	}

@@ -122,7 +122,7 @@ func (w *world) skips(s plan.Step, rotated bool) bool {
 	return false
 }
 
-func (w *world) execute(s plan.Step) { //nolint:gocyclo // one case a kind
+func (w *world) execute(s plan.Step) {
 	a := w.account(w.in.Subject.ID)
 	switch s.Kind {
 	case plan.Read:

@@ -212,7 +212,7 @@ func update(in *Input, d account.Decision) []Step {
 
 // then is what follows once the account is as given, as far as that can be foreseen.
 func then(after *Input, a account.Account) []Step {
-	// Which account it is is settled by then: a new one has no id that could be compared.
+	// The protocol has nothing more to say: a new account has no id yet that it could go by.
 	d := account.Decision{Step: account.StepNone, Account: &a}
 	for _, c := range account.Diff(after.Schema, after.Subject.Desired, a.State, after.Subject.LastApplied) {
 		kept, vain := after.View.NotKept[c.Field.Path]

@@ -142,7 +142,7 @@ const (
 )
 
 // conditionTexts says of every condition what it is, for people.
-var conditionTexts = map[Condition]string{
+var conditionTexts = map[Condition]string{ //nolint:gosec // texts about passwords, none of them one
 	KeyMissing:            "if the Secret lacks it",
 	NextPasswordStored:    "if the Secret holds two",
 	PasswordNotRemembered: "unless the Secret says that it has it",
