@@ -21,8 +21,8 @@ const module = "cpaas.dev/child-account-operator/"
 
 // pictured are the packages of the picture in docs/design.md: those that the operator is made of.
 var pictured = []string{
-	"api/v1alpha1", "controllers", "internal/account", "internal/attempts", "internal/changeguard", "internal/cli", "internal/conditions",
-	"internal/directory", "internal/engine", "internal/fairqueue", "internal/metrics", "internal/pacing", "internal/plan", "internal/provider",
+	"api/v1alpha1", "controllers", "internal/account", "internal/attempts", "internal/changeguard", "internal/charset", "internal/cli", "internal/conditions",
+	"internal/directory", "internal/engine", "internal/fairqueue", "internal/metrics", "internal/namespacecache", "internal/pacing", "internal/plan", "internal/provider",
 	"internal/readyourwrites", "internal/secrets", "internal/trust", "internal/voximplant",
 }
 

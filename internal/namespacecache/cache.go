@@ -66,12 +66,11 @@ const startPatience = 10 * time.Second
 //     one that was never read nothing. Complete tells whether there is such a one.
 //   - Event handlers get all objects of a namespace whenever it joins, and what was deleted meanwhile as deleted.
 type Cache struct {
+	objects
+
 	options Options
 	config  *rest.Config
-	base    cache.Options
-	scopes  []*scope
 
-	mu       sync.Mutex
 	indexes  map[key][]index
 	handlers []*handler
 	joins    []func(namespace string)
@@ -86,6 +85,16 @@ type Cache struct {
 }
 
 var _ cache.Cache = (*Cache)(nil)
+
+// objects finds where the objects of a namespace and a kind are kept.
+type objects struct {
+	base   cache.Options
+	scopes []*scope
+	// whole is set where the one scope is the whole cluster.
+	whole bool
+	// mu guards what changes, here and in the Cache.
+	mu sync.Mutex
+}
 
 // key tells kinds apart: an object and its metadata are cached separately.
 type key struct {
@@ -115,7 +124,7 @@ func New(config *rest.Config, base cache.Options, o Options) (*Cache, error) {
 	if o.Requested == nil {
 		o.Requested = func(string, string, error) {}
 	}
-	c := &Cache{options: o, config: config, base: base, indexes: map[key][]index{}, changed: make(chan struct{})}
+	c := &Cache{objects: objects{base: base, whole: o.Namespaces == nil}, options: o, config: config, indexes: map[key][]index{}, changed: make(chan struct{})}
 	namespaces := slices.Compact(slices.Sorted(slices.Values(o.Namespaces)))
 	if o.Namespaces == nil {
 		namespaces = []string{metav1.NamespaceAll}
@@ -134,7 +143,7 @@ func New(config *rest.Config, base cache.Options, o Options) (*Cache, error) {
 	return c, nil
 }
 
-func (c *Cache) keyOf(o runtime.Object) (key, error) {
+func (c *objects) keyOf(o runtime.Object) (key, error) {
 	gvk, err := apiutil.GVKForObject(o, c.base.Scheme)
 	if err != nil {
 		return key{}, err
@@ -225,7 +234,7 @@ func (c *Cache) mayStart() bool {
 }
 
 // Synced says whether a namespace can be read at present. "" asks for all of them.
-func (c *Cache) Synced(namespace string) bool {
+func (c *objects) Synced(namespace string) bool {
 	if namespace == metav1.NamespaceAll {
 		return !slices.ContainsFunc(c.scopes, func(s *scope) bool { return !s.joined.Load() })
 	}
@@ -234,7 +243,7 @@ func (c *Cache) Synced(namespace string) bool {
 }
 
 // Complete says whether List over all namespaces returns objects of this kind from each: false while one was never read.
-func (c *Cache) Complete(kind client.Object) bool {
+func (c *objects) Complete(kind client.Object) bool {
 	k, err := c.keyOf(kind)
 	return err == nil && !slices.ContainsFunc(c.scopes, func(s *scope) bool {
 		r := s.reader(k)
@@ -243,8 +252,8 @@ func (c *Cache) Complete(kind client.Object) bool {
 }
 
 // scopeOf is where a namespace is read; nil where it is not.
-func (c *Cache) scopeOf(namespace string) *scope {
-	if c.options.Namespaces == nil {
+func (c *objects) scopeOf(namespace string) *scope {
+	if c.whole {
 		return c.scopes[0]
 	}
 	for _, s := range c.scopes {
@@ -279,7 +288,7 @@ func (c *Cache) List(ctx context.Context, list client.ObjectList, opts ...client
 }
 
 // in is what a kind's objects of one namespace are read from.
-func (c *Cache) in(namespace string, o runtime.Object) (client.Reader, error) {
+func (c *objects) in(namespace string, o runtime.Object) (client.Reader, error) {
 	k, err := c.keyOf(o)
 	if err != nil {
 		return nil, err
@@ -314,7 +323,7 @@ func (c *Cache) IndexField(_ context.Context, o client.Object, field string, ext
 }
 
 // cached is the key of a kind that is cached.
-func (c *Cache) cached(o runtime.Object) (key, error) {
+func (c *objects) cached(o runtime.Object) (key, error) {
 	k, err := c.keyOf(o)
 	if err == nil && c.scopes[0].reader(k) == nil {
 		err = &cache.ErrResourceNotCached{GVK: k.GroupVersionKind}

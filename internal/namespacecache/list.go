@@ -11,7 +11,7 @@ import (
 )
 
 // listAll lists what is known of all namespaces.
-func (c *Cache) listAll(ctx context.Context, list client.ObjectList, o client.ListOptions) error {
+func (c *objects) listAll(ctx context.Context, list client.ObjectList, o client.ListOptions) error {
 	if o.Continue != "" {
 		return errors.New("a cache's list can't be continued")
 	}
@@ -44,7 +44,7 @@ func (c *Cache) listAll(ctx context.Context, list client.ObjectList, o client.Li
 }
 
 // known are the copies of a kind's objects that there are, one for each namespace that was ever read.
-func (c *Cache) known(o runtime.Object) ([]client.Reader, error) {
+func (c *objects) known(o runtime.Object) ([]client.Reader, error) {
 	k, err := c.keyOf(o)
 	if err != nil {
 		return nil, err

@@ -154,7 +154,7 @@ func IgnoreNotSynced(err error) error {
 	return err
 }
 
-func (c *Cache) notSynced(s *scope) error {
+func (c *objects) notSynced(s *scope) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return &NotSyncedError{Namespace: s.namespace, Failed: slices.ContainsFunc(s.readers, func(r *reader) bool { return r.trouble.err != nil })}
