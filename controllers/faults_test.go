@@ -119,7 +119,7 @@ var _ = Describe("A fault of the provider", func() {
 					asked = append(asked, call.Auth)
 				}
 			}
-			Expect(asked).To(Equal(by))
+			Expect(asked).To(Equal(append([]simulator.AuthKind{simulator.AuthPassword}, by...)), "once to see that it is the account's password")
 		},
 		Entry("shown", func(*world) {}, simulator.AuthAPIKey),
 		Entry("not shown", func(w *world) { w.sim.Update(func(s *simulator.Settings) { s.HideChildAPIKeys = true }) }, simulator.AuthAPIKey, simulator.AuthPassword),

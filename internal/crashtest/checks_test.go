@@ -178,7 +178,7 @@ func (w *world) unprepared(name, password string) string {
 		return name + ": there is no finalizer"
 	case c.Annotations[v1alpha1.AnnotationCreateIntent] == "":
 		return name + ": no intent is stored"
-	case err != nil || string(secret.Data[key]) != password || password == "":
+	case err != nil || password == "" || string(secret.Data[key]) != password && string(secret.Data[secrets.KeyPasswordNext]) != password:
 		return name + ": the password is not stored"
 	}
 	return ""

@@ -125,6 +125,31 @@ var scenarios = []scenario{
 		then: want{reason: v1alpha1.ReasonNameTaken, stalled: true},
 	},
 	{
+		name: "create anew", about: "An account that the operator has made is gone at the provider; missingPolicy is Recreate.", again: true,
+		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating) },
+		was:    available, act: vanish,
+		then: available,
+	},
+	{
+		name: "create anew, after an adoption", about: "An adopted account, whose password nobody knew, is gone at the provider; missingPolicy is Recreate.", again: true,
+		before: adopted, was: available.with(lost), act: vanish,
+		then: available,
+	},
+	{
+		name: "create anew what is there", about: "The provider's list is empty twice, wrongly, and so is the look for a created account; missingPolicy is Recreate.",
+		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating) },
+		was:    available,
+		act:    func(w *world) { w.sim.AddFault(simulator.Fault{Kind: simulator.FaultEmptyList, Times: 3}) },
+		then:   available,
+	},
+	{
+		name: "create anew what is there, after an adoption", about: "The provider's list is empty twice, wrongly. The account was adopted, and nobody knows its password; missingPolicy is Recreate.",
+		before: adopted, was: available.with(lost),
+		act:  func(w *world) { w.sim.AddFault(simulator.Fault{Kind: simulator.FaultEmptyList, Times: 2}) },
+		then: available.with(lost),
+		also: func(w *world) { w.Expect(w.sim.CheckPassword(w.taken().ID, firstPassword)).To(BeTrue()) },
+	},
+	{
 		name: "update", about: "spec.email is changed.",
 		before: generated, was: available,
 		act: func(w *world) {
@@ -257,6 +282,33 @@ func field(name string, value any) func(*want) {
 }
 
 func rotating(c *v1alpha1.ChildAccount) { c.Annotations[v1alpha1.AnnotationRotatePassword] = "now" }
+
+func recreating(c *v1alpha1.ChildAccount) { c.Spec.MissingPolicy = ptr.To(v1alpha1.MissingRecreate) }
+
+// readingOften has the list read again soon: an account is missing only after two lists.
+func readingOften(p *v1alpha1.ParentAccount) {
+	p.Spec.ResyncInterval = &metav1.Duration{Duration: 3 * pause}
+}
+
+// adopted is an account that was there before. The parent's own API key finds that of the account.
+func adopted(w *world) {
+	a := w.account(name)
+	a.Fields["account_password"] = firstPassword
+	w.sim.PutAccount(a)
+	w.createParent(w.withAPIKey, readingOften)
+	w.createChild(name, recreating, func(c *v1alpha1.ChildAccount) {
+		c.Spec.AdoptionPolicy, c.Spec.Location = ptr.To(v1alpha1.AdoptAlways), ptr.To("Europe/Berlin")
+	})
+}
+
+// taken is the resource's account at the provider.
+func (w *world) taken() simulator.Account {
+	a, there := w.sim.Account(name)
+	w.Expect(there).To(BeTrue())
+	return a
+}
+
+func vanish(w *world) { w.sim.Remove(w.taken().ID) }
 
 // generated is an account with a generated password.
 func generated(w *world) { w.createParent(); w.createChild(name) }

@@ -28,11 +28,13 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 			Claimed: owner == account.Claim{Installation: e.Installation, Namespace: o.GetNamespace(), Name: o.GetName()},
 		}
 	}
+	self := claimant(s.managed)
+	self.Bound = self.Bound || s.former != nil // as others see it: as long as there is no other account, it has the one that was given up
 	for _, other := range others {
 		d, o := other.Declaration(), other.Object()
 		rival := claimant(other)
 		idle := !rival.Bound && (d.Policy.Observe || d.Suspended && !rival.Claimed) // who once had it, has it
-		if o.GetUID() == s.uid() || idle || !rival.Precedes(claimant(s.managed)) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
+		if o.GetUID() == s.uid() || idle || !rival.Precedes(self) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		stop := &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s belongs to another %s", s.declared.AccountName, d.Kind)}

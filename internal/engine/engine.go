@@ -161,7 +161,6 @@ func (e *Engine) plan(ctx context.Context, s *scope, view *account.View, guard g
 
 // converge carries out plans until there is nothing left to do, or something stands in the way.
 func (e *Engine) converge(ctx context.Context, s *scope, p plan.Plan, view account.View) conditions.Outcome {
-	s.executing = true
 	for range maxRounds {
 		r := e.execute(ctx, s, p, view)
 		if r.outcome != nil {

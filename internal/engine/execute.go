@@ -23,8 +23,8 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// maxRounds bounds one reconcile: read, create, read after a refusal, update, and one to see that it is done.
-const maxRounds = 6
+// maxRounds bounds one reconcile: give up, read, create, read after a refusal, update, and one to see that it is done.
+const maxRounds = 7
 
 // run is the execution of one plan.
 type run struct {
@@ -33,8 +33,9 @@ type run struct {
 	plan plan.Plan
 	// view is what is known of the account.
 	view account.View
-	// password is the one that the account is created with.
+	// password is the one that the account is created with; it is fresh where no call can have had it before.
 	password account.Secret
+	fresh    bool
 	// unclaimed is why the claim could not be written, where that has to be tried again.
 	unclaimed *conditions.Outcome
 	// confirmed is set once the account is known to match the spec.
@@ -63,11 +64,13 @@ func (e *Engine) execute(ctx context.Context, s *scope, p plan.Plan, view accoun
 // executors carry out the steps, each kind its own. An outcome ends the execution: a step did not work, or was the last.
 var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions.Outcome{
 	plan.Read:               read,
+	plan.ReadSuccessor:      readSuccessor,
 	plan.ReadSurroundings:   readSurroundings,
 	plan.AddFinalizer:       addFinalizer,
 	plan.RecordIntent:       recordIntent,
 	plan.PrepareSecret:      prepareSecret,
 	plan.DiscardSecret:      discardSecret,
+	plan.WithdrawPassword:   withdrawPassword,
 	plan.Create:             create,
 	plan.ProveOwnership:     proveOwnership,
 	plan.Bind:               bind,
@@ -76,7 +79,7 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.Update:             update,
 	plan.Claim:              claim,
 	plan.StoreSecret:        storeSecret,
-	plan.SettleRotation:     settleRotation,
+	plan.SettlePassword:     settlePassword,
 	plan.SetPassword:        setPassword,
 	plan.RotatePassword:     rotatePassword,
 	plan.RecoverKey:         recoverKey,
@@ -161,12 +164,19 @@ func (r *run) working() string {
 }
 
 func read(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	r.s.read = true
 	view, err := r.s.dir.Look(ctx, r.s.key())
 	if err != nil {
 		return r.stopped(err)
 	}
 	r.view, r.read, r.again = view, &view, true
 	return nil
+}
+
+// readSuccessor finds out whether another account was created in the place of one that is missing.
+func readSuccessor(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	giveUp(r.s)
+	return read(ctx, r, step)
 }
 
 // stopped is the outcome of a call that failed, nil where it did not.
@@ -229,7 +239,10 @@ func (r *run) mark(ctx context.Context, intent bool) error {
 func prepareSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	var err error
 	if r.password = r.s.password; r.password == "" && directory.CapabilitiesOf(r.s.dir.Directory).Passwords {
-		r.password, err = r.Connections.Prepare(ctx, r.s.connection(), knownValues(r.s))
+		c := r.s.connection()
+		c.Generated = secrets.GeneratePassword()
+		r.password, err = r.Connections.Prepare(ctx, c, knownValues(r.s))
+		r.fresh = r.password == c.Generated
 	} else {
 		err = r.Connections.PrepareDeclared(ctx, r.s.connection(), knownValues(r.s))
 	}
@@ -242,6 +255,9 @@ func prepareSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome
 // create makes the account. Its API key is stored next, before anything else can fail: nobody shows it a second time.
 func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	s := r.s
+	if s.former != nil { // should that be there again, the connection Secret has what is not its
+		r.settledSecrets.Recheck(s.uid())
+	}
 	created, err := s.dir.Create(ctx, provider.NewAccount{
 		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
@@ -266,6 +282,11 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 
 // afterNameTaken reads whose the name is: an earlier attempt may have been carried out without our hearing of it.
 func afterNameTaken(ctx context.Context, r *run, taken error) *conditions.Outcome {
+	if r.fresh { // and no account has got it
+		if err := r.Connections.Withdraw(ctx, r.s.connection(), r.password); err != nil {
+			return brokenSecret(v1alpha1.ReasonCreating, err)
+		}
+	}
 	out := read(ctx, r, plan.Step{})
 	if out == nil && r.view.Account == nil {
 		return r.stopped(taken)
@@ -274,12 +295,24 @@ func afterNameTaken(ctx context.Context, r *run, taken error) *conditions.Outcom
 }
 
 // bind makes an account the resource's that the plan has allowed it.
-func bind(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
-	a, own := *r.view.Account, step.Kind == plan.Bind
+func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	s, a, own := r.s, *r.view.Account, step.Kind == plan.Bind
 	if !own {
-		r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
+		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
+		s.bind(a, false)
+		return nil
 	}
-	r.s.bind(a, own)
+	made, out := false, (*conditions.Outcome)(nil)
+	if s.intends() {
+		if made, out = r.made(ctx, a); out != nil {
+			return out
+		}
+		r.again = !made // the plan was for one that was created for the resource
+	}
+	s.bind(a, made)
+	if s.applied {
+		r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)
+	}
 	return nil
 }
 
@@ -333,7 +366,7 @@ func claim(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 }
 
 func recreate(_ context.Context, r *run, _ plan.Step) *conditions.Outcome {
-	r.s.unbind()
+	giveUp(r.s)
 	r.again = true
 	return nil
 }
@@ -362,6 +395,9 @@ func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Brief: step.Brief, After: step.RetryAfter, Stuck: step.Stalled}
 	if step.Guarded && step.RetryAfter > 0 && r.s.obj.GetDeletionTimestamp().IsZero() {
 		out.Retry = conditions.Every(step.RetryAfter)
+	}
+	if step.Kind == plan.Refuse && r.s.provedOwn { // what was prepared stays, and need not be tried again
+		out.Fingerprint = r.plan.Attempt
 	}
 	return out
 }

@@ -50,7 +50,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 		return in, err
 	}
 	e.observeAccount(s, view, &in)
-	in.ReadRequested = readRequested(s) && !s.executing
+	in.ReadRequested = readRequested(s) && !s.read
 	in.Outage, in.Stale = e.resolver.outage(s), stale(s, in.Now)
 	in.FoundInactive = s.foundInactive || s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
 	e.observeSecret(ctx, s, &in)
@@ -65,6 +65,13 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) {
 	if in.View = s.dir.Observe(s.key()); view != nil {
 		in.View = *view
+	}
+	if recognise(s, in.View.Account) {
+		in.Resource, in.Subject = resourceOf(s), subjectOf(s)
+	}
+	if in.View.Account == nil && s.boundID() != "" && s.declared.Policy.Recreate {
+		successor := s.dir.Observe(directory.Key{Name: s.declared.AccountName})
+		in.Successor = &successor
 	}
 	in.Shared, in.SeesAll = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace
 	in.Password = plan.Password{Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
@@ -81,6 +88,7 @@ func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) 
 	if s.stored != nil {
 		in.Secret.Content = &plan.Content{APIKey: s.stored[secrets.KeyAPIKey] != "", NextPassword: s.stored[secrets.KeyPasswordNext] != ""}
 	}
+	in.Secret.Prepared = (s.boundID() == "" || in.Successor != nil) && s.intends() && e.prepared(ctx, s)
 	in.Secret.Settled = s.boundID() != "" && in.Resource.Finalizer && e.secretSettled(ctx, s)
 }
 
@@ -186,6 +194,12 @@ func stale(s *scope, now time.Time) bool {
 		listed = s.dir.Listings().AskedAt
 	}
 	return conditions.Stale(listed, s.parent.Conditions, s.parent.Resync, now)
+}
+
+// prepared says, without a call, whether the connection Secret holds a password for an account that was to be created.
+func (e *observer) prepared(ctx context.Context, s *scope) bool {
+	key := client.ObjectKey{Namespace: s.obj.GetNamespace(), Name: s.declared.ConnectionSecret.Name}
+	return e.ConnectionSecrets != nil && e.ConnectionSecrets.Prepared(ctx, key)
 }
 
 // secretIntact says, without a call, whether the connection Secret is there with all that its condition speaks of, written

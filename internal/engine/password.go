@@ -61,7 +61,9 @@ func setPassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 // rotatePassword gives the account a new generated password, once for each value of the annotation.
 func rotatePassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	s := r.s
-	next, err := r.Connections.Next(ctx, s.connection(), connectionValues(s))
+	c := s.connection()
+	c.Try = tryOwn(ctx, s)
+	next, err := r.Connections.Next(ctx, c, connectionValues(s))
 	if err != nil {
 		return r.unchanged(brokenSecret(v1alpha1.ReasonUpdating, err))
 	}
@@ -106,10 +108,18 @@ func passwordRefused(err error) bool {
 	return e != nil && !e.Doubt && (e.Class == account.PasswordRejected || e.Class == account.PasswordReused)
 }
 
-// settleRotation finds out what became of a rotation that was interrupted and is not asked for any more.
-func settleRotation(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+// settlePassword finds out what became of a password that the account may have: by a rotation that was interrupted and is not asked
+// for any more, or because the account was to be created anew.
+func settlePassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	rotated, err := r.Connections.Rotated(ctx, r.s.connection())
+	if err != nil {
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	if !rotated { // it is given to the account
+		return nil
+	}
 	next := r.s.stored[secrets.KeyPasswordNext]
-	has, err := r.s.dir.CheckPassword(ctx, r.s.status.AccountID, next)
+	has, err := hasPassword(ctx, r.s, r.s.status.AccountID, next)
 	if err != nil {
 		r.settledSecrets.Unset(r.s.uid())
 		return unsettled(r.stopped(err))
@@ -189,7 +199,7 @@ func proveOwnership(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 		if password == "" {
 			continue
 		}
-		has, err := s.dir.CheckPassword(ctx, a.ID, password)
+		has, err := hasPassword(ctx, s, a.ID, password)
 		switch c := account.ClassOf(err); {
 		case has:
 			return nil

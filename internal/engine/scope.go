@@ -66,8 +66,14 @@ type scope struct {
 	stored secrets.Values
 	// connected is what there is to say of the connection Secret then.
 	connected *conditions.SecretState
-	// executing is set once steps are carried out: what was asked for is being done.
-	executing bool
+	// read is set once the account was to be read: what was asked for is being done.
+	read bool
+	// former is the binding to an account that was given up, as it is missing; nil where there is none, or no more.
+	former *binding
+	// trials are the passwords that were tried in this reconcile.
+	trials map[trial]trialResult
+	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
+	provedOwn bool
 }
 
 func newScope(m Managed, installation string) *scope {
@@ -109,15 +115,15 @@ func (s *scope) intends() bool {
 	return s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == s.target()
 }
 
-// bind notes which account is the resource's from now on.
-// own says that the account was created for it.
-func (s *scope) bind(a account.Account, own bool) {
+// bind notes which account is the resource's from now on; made says that it was created for the resource.
+func (s *scope) bind(a account.Account, made bool) {
 	st := s.status
 	if s.boundID() == a.ID {
 		return
 	}
+	s.former = nil
 	st.AccountID, st.ParentAccountID, st.Origin = a.ID, s.dir.AccountID, v1alpha1.OriginAdopted
-	if own && s.intends() {
+	if made {
 		st.Origin = v1alpha1.OriginCreated
 		return
 	}
@@ -138,11 +144,9 @@ func (s *scope) takesOver(a account.Account) bool {
 	return ok && claim != s.claim && claim.Installation == s.annotation(v1alpha1.AnnotationTakeover)
 }
 
-// unbind gives up an account that is missing.
+// unbind has the resource look for its account anew.
 func (s *scope) unbind() {
-	st := s.status
-	st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied = "", "", "", nil
-	s.managed.SetObserved(nil)
+	binding{}.into(s)
 }
 
 // requested is the value of the annotation that asks for a reconcile now.

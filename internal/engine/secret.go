@@ -26,6 +26,9 @@ func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	held, err := r.writeConnection(ctx, values)
 	if err != nil {
 		r.settledSecrets.Recheck(s.uid())
+		if e, asked := errors.AsType[*account.Error](err); asked { // of the passwords that the Secret holds
+			return unsettled(r.stopped(e))
+		}
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
 	r.settledSecrets.Set(s.uid(), connectionMark(s))
@@ -44,8 +47,10 @@ func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 // writeConnection writes to the connection Secret, and tries again at once where that may help: what is held in memory
 // alone must not be lost to a conflict.
 func (r *run) writeConnection(ctx context.Context, values secrets.Values) (held secrets.Values, err error) {
+	c := r.s.connection()
+	c.Try = tryOwn(ctx, r.s)
 	err = persist(ctx, func(ctx context.Context) error {
-		held, err = r.Connections.Write(ctx, r.s.connection(), values)
+		held, err = r.Connections.Write(ctx, c, values)
 		return err
 	})
 	return held, err
@@ -76,15 +81,9 @@ func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	return &conditions.Outcome{Reason: v1alpha1.ReasonAPIKeyMissing, Message: message, Secret: &conditions.SecretState{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAPIKeyMissing, Message: message}, SecretUnanswered: true}
 }
 
-// discardSecret deletes a connection Secret that was prepared for an account that was never made.
+// discardSecret deletes the connection Secret of a deleted resource that was prepared for an account that was never made.
 func discardSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	s := r.s
-	if s.obj.GetDeletionTimestamp().IsZero() {
-		if err := r.Connections.Discard(ctx, s.connection()); err != nil {
-			return brokenSecret(v1alpha1.ReasonUpdating, err)
-		}
-		return nil
-	}
 	dir := r.Connected.Get(s.declared.Parent)
 	if dir == nil {
 		return nil // nothing can be known of it: it stays

@@ -53,6 +53,7 @@ func (e *reporter) raiseAlarm(s *scope) {
 
 // writeStatus computes the whole status from what happened. It is pure but for the clock.
 func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
+	keepFormer(s)
 	if out.Reason == "" {
 		return
 	}

@@ -136,6 +136,9 @@ func deactivate(in *Input) Plan {
 		return Plan{Attempt: tried, Steps: []Step{{Kind: Read, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}}
 	}
 	a := in.View.Account
+	if a == nil && in.Resource.Origin != "" && in.Subject.Intent { // another may have been created in its place
+		return Plan{Attempt: tried, Steps: []Step{{Kind: ReadSuccessor, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name}}}
+	}
 	if a == nil || in.Schema.IsAnother(*a, in.Subject.ID, in.Subject.Name) || in.Schema.Deactivated(a.State) {
 		return Plan{}
 	}

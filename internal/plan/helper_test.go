@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"slices"
 	"strconv"
 	"time"
 
@@ -58,8 +57,10 @@ type world struct {
 	// settled is set once the Secret was written for the account, passwordOf is the account that has the password.
 	settled    bool
 	passwordOf string
-	fresh      bool
-	released   bool
+	// prepared is set where the Secret holds a password for an account that was to be created.
+	prepared bool
+	fresh    bool
+	released bool
 }
 
 func (w *world) account(id string) *account.Account {
@@ -85,6 +86,17 @@ func (w *world) observe() plan.Input {
 	if w.fresh {
 		in.View.Doubt, in.ReadRequested = false, false
 	}
+	if in.View.Account == nil && in.Subject.ID != "" && in.Subject.Policy.Recreate {
+		successor := in.View
+		successor.Fresh = false
+		if a := w.account(""); a != nil {
+			shown := *a
+			shown.State = w.seen[a.ID]
+			successor.Account = &shown
+		}
+		in.Successor = &successor
+	}
+	in.Secret.Prepared = w.prepared && in.Subject.Intent
 	in.Secret.Settled = w.settled && in.Subject.ID != ""
 	in.Secret.HoldsKey = w.secret != nil && w.secret.APIKey
 	in.Password.Settled = in.Password.Mark != "" && w.passwordOf == in.Subject.ID && in.Subject.ID != ""
@@ -131,6 +143,12 @@ func (w *world) execute(s plan.Step) {
 		if a != nil {
 			w.seen[a.ID] = shownOf(a)
 		}
+	case plan.ReadSuccessor:
+		w.giveUp()
+		w.fresh = true
+		if a = w.account(""); a != nil {
+			w.seen[a.ID] = shownOf(a)
+		}
 	case plan.ReadSurroundings:
 		w.in.Deletion.Surroundings = plan.SurroundingsStay
 	case plan.AddFinalizer:
@@ -143,6 +161,8 @@ func (w *world) execute(s plan.Step) {
 		}
 	case plan.DiscardSecret:
 		w.secret = nil
+	case plan.WithdrawPassword:
+		w.prepared = false
 	case plan.Create:
 		w.create(s)
 	case plan.Bind, plan.Adopt:
@@ -158,21 +178,25 @@ func (w *world) execute(s plan.Step) {
 		if w.secret == nil {
 			w.secret = &plan.Content{}
 		}
-		w.in.Secret.Content, w.in.Secret.Recheck, w.settled = w.secret, false, true
-	case plan.SettleRotation:
+		w.in.Secret.Content, w.in.Secret.Recheck, w.settled, w.prepared = w.secret, false, true, false
+	case plan.SettlePassword:
 		w.secret.NextPassword = false
 	case plan.SetPassword, plan.RotatePassword:
 		w.passwordOf = a.ID
 	case plan.RecoverKey:
 		w.secret.APIKey = true
 	case plan.Recreate:
-		w.in.Subject.ID, w.in.Resource.Origin, w.in.Resource.ObservedID, w.in.Subject.LastApplied = "", "", "", nil
-		w.accounts = slices.DeleteFunc(w.accounts, func(a *account.Account) bool { return a.ID == s.AccountID })
+		w.giveUp()
 	case plan.ReleaseFinalizer:
 		w.in.Resource.Finalizer, w.released = false, true
 	case plan.Confirm:
 		w.in.Subject.LastApplied = schema.Normal(w.in.Subject.Desired)
 	}
+}
+
+// giveUp has the resource look for another account.
+func (w *world) giveUp() {
+	w.in.Subject.ID, w.in.Resource.Origin, w.in.Resource.ObservedID, w.in.Subject.LastApplied = "", "", "", nil
 }
 
 // shownOf is what the provider shows of an account.
@@ -262,7 +286,7 @@ func (w *world) drawAccount(t *rapid.T) {
 	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
 	if flag("secret") {
 		w.secret = &plan.Content{APIKey: flag("key stored"), NextPassword: flag("next password stored")}
-		w.settled = flag("settled")
+		w.settled, w.prepared = flag("settled"), flag("prepared")
 	}
 	if flag("account there") {
 		a := &account.Account{ID: "7", Name: w.in.Subject.Name, State: drawState(t, "account")}
@@ -284,5 +308,13 @@ func (w *world) drawAccount(t *rapid.T) {
 	w.in.View.Listed = true
 	if w.account("7") == nil {
 		w.in.View.Absences = rapid.IntRange(0, 3).Draw(t, "absences")
+		if flag("successor") {
+			a := &account.Account{ID: "9", Name: w.in.Subject.Name, State: drawState(t, "successor")}
+			a.CustomData = rapid.SampledFrom([]string{"", ours.CustomData(), theirs.CustomData()}).Draw(t, "successor's custom data")
+			if w.in.View.Claimless {
+				a.CustomData = ""
+			}
+			w.accounts, w.seen["9"] = append(w.accounts, a), shownOf(a)
+		}
 	}
 }

@@ -17,6 +17,9 @@ type Input struct {
 	// Subject is what the resource declares, View what is known of its account.
 	Subject account.Subject
 	View    account.View
+	// Successor is what is known of an account with the resource's name, where the one that the resource is bound to may be missing;
+	// nil where it is there, or is not to be created anew.
+	Successor *account.View
 	// Stop is why the parent can't be worked with; nil where it can.
 	Stop *Stop
 	// Outage is what is reported while the provider does not answer; nil where it does. Stale is set once what was last seen
@@ -104,6 +107,8 @@ type Secret struct {
 	Settled bool
 	// HoldsKey is set where it is known to hold the account's API key.
 	HoldsKey bool
+	// Prepared is set where it holds a password for an account that was to be created, and tells of no account.
+	Prepared bool
 	// Content is what it holds, once this reconcile has written it.
 	Content *Content
 }
@@ -112,7 +117,8 @@ type Secret struct {
 type Content struct {
 	// APIKey is set where it holds the account's API key.
 	APIKey bool
-	// NextPassword is set where it holds a password of a rotation that did not end.
+	// NextPassword is set where it holds a password that the account may have: of a rotation that did not end, or prepared to create
+	// the account with.
 	NextPassword bool
 }
 

@@ -28,11 +28,12 @@ const (
 	ReasonTakeover            = "Takeover"
 	ReasonNoCustomData        = "NoCustomData"
 	ReasonNoAccountMade       = "NoAccountMade"
+	ReasonNotOurs             = "NotOurs" // an account has the name, and is not the resource's
 	ReasonSpecChanged         = "SpecChanged"
 	ReasonDrift               = "Drift"
 	ReasonPasswordDeclared    = "PasswordDeclared"
 	ReasonRotationRequested   = "RotationRequested"
-	ReasonRotationInterrupted = "RotationInterrupted"
+	ReasonPasswordUncertain   = "PasswordUncertain"
 	ReasonKeyMissing          = "KeyMissing"
 	ReasonAccountMissing      = "AccountMissing"
 	ReasonMatchesSpec         = "MatchesSpec"
@@ -48,7 +49,34 @@ func For(in Input) Plan {
 	if s := gate(&in); s != nil {
 		return Plan{Steps: []Step{*s}}
 	}
-	return forDecision(&in, decide(&in))
+	d := account.Decide(in.Schema, in.Subject, in.View)
+	if d.Step == account.StepRecreate {
+		return recreate(&in)
+	}
+	return forDecision(&in, asRequested(&in, d))
+}
+
+// recreate is for an account that is missing and is to be created anew: it is given up, unless nothing can be done for another one
+// now.
+func recreate(in *Input) Plan {
+	after := givenUp(in)
+	p := forDecision(&after, asRequested(&after, account.Decide(after.Schema, after.Subject, after.View)))
+	if p.Work() {
+		p.Steps = append([]Step{{Kind: Recreate, Reason: ReasonAccountMissing, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}, p.Steps...)
+	}
+	return p
+}
+
+// givenUp is the inputs once the account that the resource is bound to was given up: whether there is another one is known.
+func givenUp(in *Input) Input {
+	after := *in
+	after.Subject.ID, after.Subject.LastApplied = "", nil
+	after.Resource.Origin, after.Resource.ObservedID = "", ""
+	after.Secret.Settled, after.Password.Settled = false, false
+	if after.View, after.Successor = (account.View{Claimless: in.View.Claimless}), nil; in.Successor != nil {
+		after.View = *in.Successor
+	}
+	return after
 }
 
 // gate says why nothing may be done for the resource at all; nil where something may.
@@ -73,9 +101,8 @@ func gate(in *Input) *Step {
 
 func waitFor(s *Stop) *Step { return &Step{Kind: Wait, Reason: s.Reason, Message: s.Message} }
 
-// decide is what the protocol says, but for a read that somebody asks for.
-func decide(in *Input) account.Decision {
-	d := account.Decide(in.Schema, in.Subject, in.View)
+// asRequested is what the protocol says, but for a read that somebody asks for.
+func asRequested(in *Input, d account.Decision) account.Decision {
 	if in.ReadRequested && d.Step != account.StepWait {
 		d = account.Decision{Step: account.StepLook}
 	}
@@ -92,7 +119,7 @@ func forDecision(in *Input, d account.Decision) Plan {
 	case in.Duplicate != nil && !in.Subject.Policy.Observe:
 		return Plan{Steps: []Step{{Kind: Refuse, Reason: in.Duplicate.Reason, Message: in.Duplicate.Message}}}
 	case d.Step == account.StepRefuse:
-		return Plan{Steps: []Step{refused(in, d)}}
+		return refuse(in, d)
 	case in.ownerUnseen():
 		return Plan{Steps: []Step{unseenOwner(in)}}
 	case d.Step == account.StepMissing:
@@ -130,12 +157,6 @@ func work(in *Input, d account.Decision) []Step {
 		return []Step{{Kind: Read, Reason: readReason(in), AccountName: in.Subject.Name, AccountID: in.Subject.ID}}
 	case account.StepCreate:
 		return create(in)
-	case account.StepRecreate: // whether there is another account with the name is seen then
-		steps := []Step{{Kind: Recreate, Reason: ReasonAccountMissing, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}
-		if in.Subject.Intent {
-			steps = append(steps, Step{Kind: Read, Reason: ReasonCreationUnconfirmed, AccountName: in.Subject.Name})
-		}
-		return steps
 	}
 	return update(in, d)
 }
@@ -154,6 +175,21 @@ func readReason(in *Input) string {
 		return ReasonNotListed
 	}
 	return ReasonCreationUnconfirmed
+}
+
+// refuse is for an account that is not the resource's to take. A password that was prepared for it is taken back first.
+func refuse(in *Input, d account.Decision) Plan {
+	end := refused(in, d)
+	if !in.Secret.Prepared {
+		return Plan{Steps: []Step{end}}
+	}
+	tried := attempt(in, d)
+	if s := backoff(in, tried); s != nil {
+		return Plan{Steps: []Step{*s}}
+	}
+	s := step(WithdrawPassword, in, d.Account)
+	s.Secret = in.Secret.Name
+	return Plan{Attempt: tried, Steps: []Step{s, end}}
 }
 
 // create is a new account with all that its creation can set, and what follows.
@@ -246,9 +282,6 @@ func take(in *Input, a *account.Account) []Step {
 		s.Secret = in.Secret.Name
 		steps = append(steps, s)
 	}
-	if !own && in.Attempts.NoAccount && in.Subject.Intent { // its password was made for an account of our own
-		steps = append(steps, Step{Kind: DiscardSecret, Reason: ReasonNoAccountMade, Secret: in.Secret.Name})
-	}
 	switch s := step(Bind, in, a); {
 	case own:
 		return append(steps, s)
@@ -319,7 +352,7 @@ func finish(in *Input, d account.Decision) []Step {
 		s.Reason, s.Secret = storeReason(in), in.Secret.Name
 		steps = append(steps, s)
 	}
-	steps = append(steps, settleRotation(&after, d, content)...)
+	steps = append(steps, settlePassword(&after, d, content)...)
 	password, held := applyPassword(&after, d)
 	steps = append(steps, password...)
 	if held {
@@ -345,12 +378,13 @@ func storeReason(in *Input) string {
 	return ReasonSecretOutdated
 }
 
-// settleRotation is for a rotation that was interrupted and is not asked for any more.
-func settleRotation(in *Input, d account.Decision, content *Content) []Step {
-	if in.NoPasswords || in.Password.Declared || in.Password.Rotation != "" || content != nil && !content.NextPassword {
+// settlePassword is for a password that the account may have: by a rotation that was interrupted and is not asked for any more, or
+// because the account was to be created anew.
+func settlePassword(in *Input, d account.Decision, content *Content) []Step {
+	if in.NoPasswords || in.givesPassword(in.Resource.Origin) || content != nil && !content.NextPassword {
 		return nil
 	}
-	s := step(SettleRotation, in, d.Account)
+	s := step(SettlePassword, in, d.Account)
 	if content == nil {
 		s.If = NextPasswordStored
 	}
@@ -425,10 +459,11 @@ func confirmed(in *Input, d account.Decision) Step {
 // usual is why a step is there most often, and what it depends on.
 var usual = map[Kind]Step{
 	ProveOwnership:     {Reason: ReasonSharedParent},
+	WithdrawPassword:   {Reason: ReasonNotOurs},
 	Bind:               {Reason: ReasonClaimMatches},
 	RecordDeactivation: {Reason: ReasonSpecChanged},
 	Claim:              {Reason: ReasonNoCustomData},
-	SettleRotation:     {Reason: ReasonRotationInterrupted},
+	SettlePassword:     {Reason: ReasonPasswordUncertain},
 	SetPassword:        {Reason: ReasonPasswordDeclared, If: PasswordNotRemembered},
 	RotatePassword:     {Reason: ReasonRotationRequested, If: RotationPending},
 	RecoverKey:         {Reason: ReasonKeyMissing},

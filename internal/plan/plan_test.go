@@ -48,6 +48,27 @@ func found(customData string) *plan.Input {
 	return in
 }
 
+// missing is a resource whose account is gone and is to be created anew; other is another account of the name.
+func missing(other *account.Account) *plan.Input {
+	in := bound()
+	in.View.Account, in.View.Absences, in.Subject.Policy.Recreate = nil, 2, true
+	in.Successor = &account.View{Listed: true, Account: other}
+	return in
+}
+
+// successor is an account of the name with another id.
+func successor(customData string) *account.Account {
+	a := bound().View.Account
+	a.ID, a.CustomData = "9", customData
+	return a
+}
+
+// prepared is a resource that was about to create its account.
+func prepared(in *plan.Input) *plan.Input {
+	in.Subject.Intent, in.Secret.Prepared = true, true
+	return in
+}
+
 func with(in *plan.Input, change func(*plan.Input)) *plan.Input {
 	change(in)
 	return in
@@ -111,6 +132,8 @@ var situations = []struct {
 	{"found, not identical", with(found(""), func(in *plan.Input) {
 		in.Subject.Policy.Adopt, in.View.Account.State["email"] = account.AdoptIfIdentical, "other@acme.example"
 	})},
+	{"found, not allowed, a password prepared", prepared(found(""))},
+	{"found, not allowed, the password is the account's", failedNow(prepared(found("")))},
 	{"found, to be adopted", with(found(""), func(in *plan.Input) { in.Subject.Policy.Adopt = account.AdoptAlways })},
 	{"found, adopted", with(found(""), func(in *plan.Input) {
 		in.Subject.Policy.Adopt, in.View.Fresh = account.AdoptAlways, true
@@ -169,9 +192,12 @@ var situations = []struct {
 	{"nothing to observe", with(fresh(), func(in *plan.Input) { in.Subject.Policy.Observe = true })},
 	{"missing once", with(bound(), func(in *plan.Input) { in.View.Account, in.View.Absences = nil, 1 })},
 	{"missing", with(bound(), func(in *plan.Input) { in.View.Account, in.View.Absences = nil, 2 })},
-	{"missing, recreated", with(bound(), func(in *plan.Input) {
-		in.View.Account, in.View.Absences, in.Subject.Policy.Recreate = nil, 2, true
-	})},
+	{"missing, recreated", missing(nil)},
+	{"missing, adopted, recreated", with(missing(nil), func(in *plan.Input) { in.Resource.Origin, in.Subject.Intent = plan.Adopted, false })},
+	{"missing, recreation not confirmed", missing(successor(ours.CustomData()))},
+	{"missing, its name taken", missing(successor(theirs.CustomData()))},
+	{"missing, recreation failed, backoff", failedNow(missing(nil))},
+	{"missing, recreated, read requested", with(missing(nil), func(in *plan.Input) { in.ReadRequested = true })},
 	{"renamed", with(bound(), func(in *plan.Input) { in.View.Account.Name = "acme-sales" })},
 
 	{"deleted, retained", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Deactivate = false })},
@@ -184,6 +210,7 @@ var situations = []struct {
 	})},
 	{"deleted, to be read", deleted(bound())},
 	{"deleted, read", with(deleted(bound()), func(in *plan.Input) { in.View.Fresh = true })},
+	{"deleted, missing", with(deleted(missing(nil)), func(in *plan.Input) { in.View.Fresh = true })},
 	{"deleted, inactive", with(deleted(bound()), func(in *plan.Input) { in.View.Fresh, in.View.Account.State["active"] = true, "false" })},
 	{"deleted, claimed by another", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh, in.View.Account.CustomData = true, theirs.CustomData()

@@ -59,7 +59,7 @@ func TestPlanConverges(t *testing.T) {
 
 // opens says whether what a step finds decides how to go on.
 func opens(k plan.Kind) bool {
-	return k == plan.Read || k == plan.ReadSurroundings || k == plan.Recreate
+	return k == plan.Read || k == plan.ReadSuccessor || k == plan.ReadSurroundings
 }
 
 // What is planned anew after each round is what the plan has foreseen.

@@ -15,6 +15,8 @@ type Kind string
 const (
 	// Read reads the account.
 	Read Kind = "Read"
+	// ReadSuccessor gives up an account that is missing, and reads whether another one was created in its place.
+	ReadSuccessor Kind = "ReadSuccessor"
 	// ReadSurroundings reads whether the namespace or the CRD is being deleted.
 	ReadSurroundings Kind = "ReadSurroundings"
 	// AddFinalizer adds the operator's finalizer to the resource.
@@ -25,6 +27,8 @@ const (
 	PrepareSecret Kind = "PrepareSecret"
 	// DiscardSecret deletes a connection Secret that says nothing of any account.
 	DiscardSecret Kind = "DiscardSecret"
+	// WithdrawPassword takes a password out of the connection Secret that was prepared for an account that is not the resource's.
+	WithdrawPassword Kind = "WithdrawPassword"
 	// Create creates the account with Changes.
 	Create Kind = "Create"
 	// ProveOwnership tries the password in the connection Secret with the account.
@@ -41,8 +45,8 @@ const (
 	Claim Kind = "Claim"
 	// StoreSecret writes all that is known of the account into the connection Secret.
 	StoreSecret Kind = "StoreSecret"
-	// SettleRotation finds out which of two generated passwords the account has.
-	SettleRotation Kind = "SettleRotation"
+	// SettlePassword finds out which of two generated passwords the account has.
+	SettlePassword Kind = "SettlePassword"
 	// SetPassword gives the account the declared password.
 	SetPassword Kind = "SetPassword"
 	// RotatePassword gives the account a new generated password.
@@ -81,11 +85,13 @@ var kinds = map[Kind]struct {
 	status bool
 }{
 	Read:               {text: "read account %s"},
+	ReadSuccessor:      {text: "read whether there is another account %s"},
 	ReadSurroundings:   {text: "read whether the namespace or the CRD is being deleted"},
 	AddFinalizer:       {text: "add the finalizer"},
 	RecordIntent:       {text: "record the intent to create account %s"},
 	PrepareSecret:      {text: "prepare connection Secret %s"},
 	DiscardSecret:      {text: "delete connection Secret %s"},
+	WithdrawPassword:   {text: "take back what was prepared in connection Secret %s"},
 	Create:             {text: "create account %s"},
 	ProveOwnership:     {text: "prove with the password in connection Secret %s whose the account is"},
 	Bind:               {text: "bind account %s"},
@@ -94,7 +100,7 @@ var kinds = map[Kind]struct {
 	Update:             {text: "update account %s"},
 	Claim:              {text: "write the claim into account %s"},
 	StoreSecret:        {text: "store connection Secret %s"},
-	SettleRotation:     {text: "find out which generated password account %s has"},
+	SettlePassword:     {text: "find out which generated password account %s has"},
 	SetPassword:        {text: "set the declared password of account %s"},
 	RotatePassword:     {text: "rotate the generated password of account %s"},
 	RecoverKey:         {text: "recover the API key of account %s"},
@@ -129,7 +135,7 @@ type Condition string
 const (
 	// KeyMissing: the connection Secret lacks the account's API key.
 	KeyMissing Condition = "KeyMissing"
-	// NextPasswordStored: the connection Secret holds the password of a rotation that did not end.
+	// NextPasswordStored: the connection Secret holds a password that the account may have.
 	NextPasswordStored Condition = "NextPasswordStored"
 	// PasswordNotRemembered: the connection Secret does not say that the account has the declared password.
 	PasswordNotRemembered Condition = "PasswordNotRemembered"
@@ -245,7 +251,7 @@ func (p Plan) Round() []Step {
 		switch p.Steps[i].Kind {
 		case Create:
 			created = true
-		case Read, ReadSurroundings, Update, Recreate:
+		case Read, ReadSuccessor, ReadSurroundings, Update, Recreate:
 			return p.Steps[:i+1]
 		case StoreSecret:
 			if created {

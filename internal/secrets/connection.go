@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,8 +24,11 @@ const (
 	KeyEmail       = "email"
 	KeyEndpoint    = "endpoint"
 	KeyAPIKey      = "apiKey"
-	KeyPassword    = "password"
-	// KeyPasswordNext is there while a generated password is being replaced: the account may have it already.
+	// KeyPassword is the password of the account that KeyAccountID names. Before there is a KeyAccountID it is the one that an
+	// account is about to be created with.
+	KeyPassword = "password"
+	// KeyPasswordNext is a generated password that the account may have already: while the present one is being replaced, or
+	// while an account is created anew that may still be there.
 	KeyPasswordNext = "passwordNext"
 )
 
@@ -39,6 +43,11 @@ type Connection struct {
 	Applied account.Secret
 	// Rotation is the value of the annotation that asks for a new generated password, "" where none does.
 	Rotation string
+	// Generated is the password to prepare where the Secret has none to create an account with; "" generates one.
+	Generated account.Secret
+	// Try tells whether the account that the Secret comes to (KeyAccountID) has a password that the Secret holds for another
+	// account, or for none yet. Nil takes what is held for the account's.
+	Try func(account.Secret) (bool, error)
 	// Latest remembers the Secret as it was last read or written, so that it is read once only; nil remembers nothing.
 	Latest *Latest
 	// Labels and Annotations are those that the resource declares for the Secret.
@@ -85,7 +94,8 @@ func (s Store) Read(ctx context.Context, c Connection) (Values, error) {
 
 // Write makes sure that the connection Secret holds the values, and returns all that it holds afterwards.
 // Where there is none yet, what another connection Secret of the same resource and account holds is taken along,
-// so that a new name loses nothing. What is there is never overwritten with nothing.
+// so that a new name loses nothing. What is there is never overwritten with nothing. Where values name an account that the
+// Secret has told nothing of, a password that it holds is kept as that account's only if it is.
 func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, error) {
 	secret, err := s.get(ctx, c)
 	if err != nil {
@@ -95,33 +105,38 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 		return s.restore(ctx, c, values)
 	}
 	before := secret.DeepCopy()
-	if err := s.catchUp(ctx, secret, c); err != nil {
+	others, err := s.newer(ctx, secret, c, values[KeyAccountID])
+	if err != nil {
+		return nil, err
+	}
+	if err := takeOver(secret, others, c, values); err != nil {
 		return nil, err
 	}
 	return s.patchFrom(ctx, before, secret, c, values)
 }
 
-// catchUp gives the Secret what it has missed while the resource had another one: its name was given, taken away and
+// newer are the other connection Secrets of the resource that know what this one has missed: its name was given, taken away and
 // given again.
-func (s Store) catchUp(ctx context.Context, secret *corev1.Secret, c Connection) error {
+func (s Store) newer(ctx context.Context, secret *corev1.Secret, c Connection, id account.Secret) (newer []corev1.Secret, err error) {
 	if s.Others == nil {
-		return nil
+		return nil, nil
 	}
 	names, err := s.Others(ctx, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var newer []corev1.Secret
 	for _, name := range names {
 		var other corev1.Secret
-		if err := s.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, &other); err == nil && belongs(&other, c) && serial(&other) > serial(secret) {
+		err := s.Live.Get(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name}, &other)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, err
+		}
+		knowsMore := serial(&other) > serial(secret) || tellsOf(&other, id) && !tellsOf(secret, id)
+		if err == nil && belongs(&other, c) && knowsMore {
 			newer = append(newer, other)
-		} else if client.IgnoreNotFound(err) != nil {
-			return err
 		}
 	}
-	inherit(secret, newer)
-	return nil
+	return newer, nil
 }
 
 // patch writes the values into the Secret as it was read; a conflict says that somebody else wrote since.
@@ -144,13 +159,91 @@ func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c C
 	return valuesOf(secret), nil
 }
 
-// Prepare makes sure that the connection Secret exists and holds a password, generated if there was none
-// (whatever values say of it), and returns the password. Only after that may the account be created with it.
+// tellsOf says whether the Secret is about the account with this id.
+func tellsOf(secret *corev1.Secret, id account.Secret) bool {
+	return id != "" && string(secret.Data[KeyAccountID]) == id.Reveal()
+}
+
+// takeOver gives the Secret what others of its resource hold, and settles what it holds of the account that the values name. Where
+// none of them has told anything of that account, their passwords were prepared to create one with, or are those of one that is
+// gone: none is this account's for being there.
+func takeOver(secret *corev1.Secret, others []corev1.Secret, c Connection, values Values) error {
+	id := values[KeyAccountID]
+	if tellsOf(secret, id) {
+		others = slices.DeleteFunc(others, func(o corev1.Secret) bool { return !tellsOf(&o, id) })
+	}
+	open := passwordsOf(secret)
+	for i := range others {
+		open = append(open, passwordsOf(&others[i])...)
+	}
+	inherit(secret, others, id)
+	known := values[KeyPassword] != "" || c.Applied != ""
+	switch {
+	case id == "", tellsOf(secret, id), c.Try == nil && !known:
+		return nil
+	case known:
+		setPasswords(secret, values[KeyPassword], "")
+		return nil
+	}
+	has, unknown, err := tried(open, c.Try)
+	switch len(unknown) {
+	case 0:
+		setPasswords(secret, has, "")
+	case 1: // it may be the only copy
+		setPasswords(secret, has, unknown[0])
+	default:
+		return err
+	}
+	return nil
+}
+
+// setPasswords replaces all that the Secret holds of passwords, by the one that the account has and one that it may have; "" is none.
+func setPasswords(secret *corev1.Secret, has, may account.Secret) {
+	if had := secret.Data[KeyPassword]; has != "" && len(had) > 0 && string(had) != has.Reveal() {
+		countPassword(secret)
+	}
+	delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
+	for key, value := range map[string]account.Secret{KeyPassword: has, KeyPasswordNext: may} {
+		if delete(secret.Data, key); value != "" {
+			secret.Data[key] = []byte(value.Reveal())
+		}
+	}
+}
+
+// tried is the password that the account has, "" for none of them, or else those of which nobody can say, and why.
+func tried(open []account.Secret, try func(account.Secret) (bool, error)) (has account.Secret, unknown []account.Secret, why error) {
+	for i, password := range open {
+		if slices.Contains(open[:i], password) {
+			continue
+		}
+		switch is, err := try(password); {
+		case err != nil:
+			unknown, why = append(unknown, password), err
+		case is:
+			return password, nil, nil
+		}
+	}
+	return "", unknown, why
+}
+
+// passwordsOf are the passwords that a Secret holds.
+func passwordsOf(secret *corev1.Secret) (passwords []account.Secret) {
+	for _, key := range []string{KeyPassword, KeyPasswordNext} {
+		if p := secret.Data[key]; len(p) > 0 {
+			passwords = append(passwords, account.Secret(p))
+		}
+	}
+	return passwords
+}
+
+// Prepare makes sure that the connection Secret exists and holds a password to create an account with, generated if there was
+// none (whatever values say of it), and returns the password. Only after that may the account be created with it. A Secret that
+// tells of an account, which may still be there, gets none beside that account's: it holds a generated one as KeyPasswordNext.
 func (s Store) Prepare(ctx context.Context, c Connection, values Values) (account.Secret, error) {
 	// A new name is the common case: creating first saves the look. And in a namespace that is being deleted the API server
 	// refuses it even where the Secret is there already, so that no account is made for it any more.
 	fresh := maps.Clone(values)
-	fresh[KeyPassword] = GeneratePassword()
+	fresh[KeyPassword] = cmp.Or(c.Generated, GeneratePassword())
 	held, err := s.create(ctx, c, fresh)
 	if !apierrors.IsAlreadyExists(err) {
 		return held[KeyPassword], err
@@ -161,11 +254,39 @@ func (s Store) Prepare(ctx context.Context, c Connection, values Values) (accoun
 		return "", err
 	case secret == nil:
 		return "", fmt.Errorf("secret %s/%s came and went", c.Namespace, c.Name)
-	case len(secret.Data[KeyPassword]) > 0: // never overwritten: an account may already have it
-		return account.Secret(secret.Data[KeyPassword]), nil
+	}
+	if open := passwordsOf(secret); len(open) > 0 { // never overwritten: an account may already have it
+		return open[0], nil
+	}
+	password, key := fresh[KeyPassword], KeyPassword
+	if len(secret.Data[KeyAccountID]) > 0 {
+		delete(fresh, KeyPassword)
+		key = KeyPasswordNext
+		fresh[key] = password
 	}
 	held, err = s.patch(ctx, secret, c, fresh)
-	return held[KeyPassword], err
+	return held[key], err
+}
+
+// Withdraw takes back passwords that were prepared, and that certainly no account was created with; and the Secret with them
+// where it says nothing else of an account.
+func (s Store) Withdraw(ctx context.Context, c Connection, prepared ...account.Secret) error {
+	secret, err := s.get(ctx, c)
+	if err != nil || secret == nil {
+		return client.IgnoreNotFound(err)
+	}
+	before := secret.DeepCopy()
+	for _, key := range []string{KeyPassword, KeyPasswordNext} {
+		anAccounts := key == KeyPassword && len(secret.Data[KeyAccountID]) > 0
+		if !anAccounts && slices.Contains(prepared, account.Secret(secret.Data[key])) {
+			delete(secret.Data, key)
+		}
+	}
+	if len(passwordsOf(secret)) == 0 && len(secret.Data[KeyAccountID]) == 0 && len(secret.Data[KeyAPIKey]) == 0 {
+		return s.Discard(ctx, c)
+	}
+	_, err = s.patchFrom(ctx, before, secret, c, nil)
+	return err
 }
 
 // Discard deletes the connection Secret if it is the resource's own and says nothing of an account.
@@ -215,22 +336,24 @@ func notTheirs(secret *corev1.Secret, c Connection) string {
 // restore makes the Secret anew, with what other connection Secrets of the same resource and account still hold: they had
 // the names that the spec gave before.
 func (s Store) restore(ctx context.Context, c Connection, values Values) (Values, error) {
-	secret, err := s.heir(ctx, c)
+	others, err := s.others(ctx, c)
 	if err != nil {
+		return nil, err
+	}
+	secret := newSecret(c)
+	if err := takeOver(secret, others, c, values); err != nil {
 		return nil, err
 	}
 	return s.createFrom(ctx, secret, c, values)
 }
 
-// heir is a new Secret with what others of the same resource and account hold.
-func (s Store) heir(ctx context.Context, c Connection) (*corev1.Secret, error) {
-	var others corev1.SecretList
-	if err := s.Live.List(ctx, &others, client.InNamespace(c.Namespace), client.MatchingLabels{v1alpha1.LabelConnection: "true"}); err != nil {
+// others are all connection Secrets of the same resource and account.
+func (s Store) others(ctx context.Context, c Connection) ([]corev1.Secret, error) {
+	var all corev1.SecretList
+	if err := s.Live.List(ctx, &all, client.InNamespace(c.Namespace), client.MatchingLabels{v1alpha1.LabelConnection: "true"}); err != nil {
 		return nil, err
 	}
-	secret := newSecret(c)
-	inherit(secret, slices.DeleteFunc(others.Items, func(o corev1.Secret) bool { return !belongs(&o, c) }))
-	return secret, nil
+	return slices.DeleteFunc(all.Items, func(o corev1.Secret) bool { return !belongs(&o, c) }), nil
 }
 
 func (s Store) create(ctx context.Context, c Connection, values Values) (Values, error) {

@@ -43,9 +43,12 @@ func (s Store) Reserve(ctx context.Context, c Connection, values Values) error {
 		return err
 	}
 	if secret == nil {
-		if secret, err = s.heir(ctx, c); err != nil {
+		others, err := s.others(ctx, c)
+		if err != nil {
 			return err
 		}
+		secret = newSecret(c)
+		inherit(secret, others, "")
 		delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
 		if _, err = s.createFrom(ctx, secret, c, values); !apierrors.IsAlreadyExists(err) {
 			return err

@@ -42,6 +42,15 @@ func (s Store) Next(ctx context.Context, c Connection, values Values) (account.S
 	return held[KeyPasswordNext], err
 }
 
+// Rotated says whether the Secret has it that the rotation that c names was done, or none is named.
+func (s Store) Rotated(ctx context.Context, c Connection) (bool, error) {
+	if c.Rotation == "" {
+		return true, nil
+	}
+	secret, err := s.get(ctx, c)
+	return secret != nil && secret.Annotations[v1alpha1.AnnotationPasswordRotated] == c.Rotation, err
+}
+
 // Promote notes that the account has the next password now, and that the rotation that c names is done.
 func (s Store) Promote(ctx context.Context, c Connection, next account.Secret) error {
 	return s.settle(ctx, c, func(secret *corev1.Secret) {
@@ -90,10 +99,18 @@ func serial(secret *corev1.Secret) int {
 }
 
 // inherit gives the Secret what the newest of the others holds, and what else older ones know of the same account. Others
-// are those that the resource had by other names; the newest is the one that was told of the last password.
-func inherit(secret *corev1.Secret, others []corev1.Secret) {
+// are those that the resource had by other names; the newest is the one that was told of the last password, of those that tell
+// of the account with this id where any does.
+func inherit(secret *corev1.Secret, others []corev1.Secret, id account.Secret) {
+	tells := func(s *corev1.Secret) int {
+		if tellsOf(s, id) {
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(others, func(a, b corev1.Secret) int {
 		return cmp.Or(
+			cmp.Compare(tells(&a), tells(&b)),
 			cmp.Compare(serial(&a), serial(&b)),
 			a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 			cmp.Compare(a.Name, b.Name),

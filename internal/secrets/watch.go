@@ -164,17 +164,32 @@ func ownFields(o metav1.Object) map[Field]bool {
 // Intact says, without a call, whether the connection Secret is there with all these fields, written by nobody else, and no
 // password is being replaced.
 func (w *Watched) Intact(ctx context.Context, secret client.ObjectKey, fields []Field) bool {
-	meta := Metadata()
-	if err := w.Cache.Get(ctx, secret, meta, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
+	have := w.fields(ctx, secret)
+	if have == nil {
 		return false
 	}
-	have := ownFields(meta)
 	for _, field := range fields {
 		if !have[field] {
 			return false
 		}
 	}
 	return !have[DataField(KeyPasswordNext)]
+}
+
+// Prepared says, without a call, whether the connection Secret holds a password for an account that was to be created, and tells
+// of none.
+func (w *Watched) Prepared(ctx context.Context, secret client.ObjectKey) bool {
+	have := w.fields(ctx, secret)
+	return !have[DataField(KeyAccountID)] && (have[DataField(KeyPassword)] || have[DataField(KeyPasswordNext)])
+}
+
+// fields are those of a Secret that the operator wrote last; nil where there is no such Secret.
+func (w *Watched) fields(ctx context.Context, secret client.ObjectKey) map[Field]bool {
+	meta := Metadata()
+	if err := w.Cache.Get(ctx, secret, meta, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
+		return nil
+	}
+	return ownFields(meta)
 }
 
 // Others names the connection Secrets that a resource has by other names than the present one.

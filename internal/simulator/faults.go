@@ -39,6 +39,8 @@ const (
 	FaultRepeatRow FaultKind = "repeat-row"
 	// FaultTotal answers on each further page of GetChildrenAccounts a total_count that is one more.
 	FaultTotal FaultKind = "total"
+	// FaultEmptyList answers GetChildrenAccounts as if there were no accounts: a list that is complete, and wrong.
+	FaultEmptyList FaultKind = "empty-list"
 )
 
 // Fault is something that goes wrong. Faults are asked in the order in which they were added: those that delay, store or
@@ -114,7 +116,7 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 // check tells what is missing in a fault.
 func (f Fault) check() error {
 	switch f.Kind {
-	case FaultLoseAnswer, FaultTruncate, FaultReset, FaultHTTP, FaultDown, FaultRepeatRow, FaultTotal:
+	case FaultLoseAnswer, FaultTruncate, FaultReset, FaultHTTP, FaultDown, FaultRepeatRow, FaultTotal, FaultEmptyList:
 		return nil
 	case FaultError:
 		return f.need("code", f.Code != 0)
@@ -140,7 +142,7 @@ func (f Fault) need(name string, given bool) error {
 // decides tells whether the fault takes the place of the answer.
 func (f Fault) decides() bool {
 	switch f.Kind {
-	case FaultSlow, FaultStore, FaultRepeatRow, FaultTotal:
+	case FaultSlow, FaultStore, FaultRepeatRow, FaultTotal, FaultEmptyList:
 		return false
 	}
 	return true
@@ -188,6 +190,7 @@ type faultPlan struct {
 	stores     map[string]string
 	repeatRow  bool
 	shiftTotal bool
+	emptyList  bool
 }
 
 func (p *faultPlan) add(f Fault) {
@@ -200,6 +203,8 @@ func (p *faultPlan) add(f Fault) {
 		p.repeatRow = true
 	case FaultTotal:
 		p.shiftTotal = true
+	case FaultEmptyList:
+		p.emptyList = true
 	default:
 		p.decide = &f
 	}

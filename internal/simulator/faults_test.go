@@ -223,6 +223,22 @@ func TestPagingFaults(t *testing.T) {
 	}
 }
 
+func TestEmptyList(t *testing.T) {
+	f := newFixture(t)
+	one := f.child("acme-one")
+	all := form{"child_account_id": "all"}
+	f.AddFault(Fault{Kind: FaultEmptyList, Match: map[string]string{"child_account_id": "all"}, Times: 1})
+	if r := f.call("GetChildrenAccounts", form{"child_account_name": "acme-one"}); r.TotalCount != 1 || len(r.rows(t)) != 1 {
+		t.Errorf("%s", r.body)
+	}
+	if r := f.call("GetChildrenAccounts", all); r.TotalCount != 0 || len(r.rows(t)) != 0 {
+		t.Errorf("%s", r.body)
+	}
+	if r := f.call("GetChildrenAccounts", all); r.TotalCount != 1 || r.rows(t)[0]["account_id"] != float64(one.ID) {
+		t.Errorf("%s", r.body)
+	}
+}
+
 func TestFaultMatching(t *testing.T) {
 	f := newFixture(t)
 	one, two := f.child("acme-one"), f.child("acme-two")

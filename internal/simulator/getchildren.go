@@ -23,6 +23,9 @@ func (s *Simulator) getChildrenAccounts(c *invocation) (map[string]any, *apiErro
 	if err != nil {
 		return nil, err
 	}
+	if c.plan.emptyList {
+		found = nil
+	}
 	orderChildren(found, c.values.text("order_by"))
 	offset, count := int(c.values.number("offset", 0)), int(c.values.number("count", defaultPage))
 	from := min(offset, len(found))

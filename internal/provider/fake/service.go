@@ -180,6 +180,13 @@ func (s *Service) Remove(id string) {
 	delete(s.accounts, id)
 }
 
+// Hide has the next reads not show an account; 0 shows it again.
+func (s *Service) Hide(id string, reads int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accounts[id].hidden = reads
+}
+
 // Account is an account with all its values, hidden ones too; false where there is none.
 func (s *Service) Account(id string) (account.Account, bool) {
 	s.mu.Lock()

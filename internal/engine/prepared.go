@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// trial is a password that is tried with an account, trialResult what that came to.
+type (
+	trial struct {
+		id       string
+		password account.Secret
+	}
+	trialResult struct {
+		has bool
+		err error
+	}
+)
+
+// hasPassword says whether the account has the password. It is asked once in a reconcile, so it is not for a password that is set in it.
+func hasPassword(ctx context.Context, s *scope, id string, password account.Secret) (bool, error) {
+	t := trial{id, password}
+	result, known := s.trials[t]
+	if !known {
+		result.has, result.err = s.dir.CheckPassword(ctx, id, password)
+		if s.trials == nil {
+			s.trials = map[trial]trialResult{}
+		}
+		s.trials[t] = result
+	}
+	return result.has, result.err
+}
+
+// tryOwn is hasPassword, of the account that is the resource's.
+func tryOwn(ctx context.Context, s *scope) func(account.Secret) (bool, error) {
+	return func(password account.Secret) (bool, error) { return hasPassword(ctx, s, s.status.AccountID, password) }
+}
+
+// made says whether an account that is the resource's own, and that it has the intent to create, was created for it, by a call whose
+// answer was lost. Where the connection Secret has told of it before, it was there before that call, unless all but the status was
+// written after it. A declared password it gets only if it was created with that, or with one in the Secret: it may have been hidden
+// for a while, with the claim of whom the resource comes after.
+func (r *run) made(ctx context.Context, a account.Account) (bool, *conditions.Outcome) {
+	s := r.s
+	held, err := r.Connections.Read(ctx, s.connection())
+	if err != nil {
+		return false, brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	told := held[secrets.KeyAccountID] == account.Secret(a.ID)
+	if s.password == "" { // where there are no passwords, none can be missing
+		return !told || held[secrets.KeyPassword] != "" || !directory.CapabilitiesOf(s.dir.Directory).Passwords, nil
+	}
+	if s.applied, err = r.Connections.Remembers(ctx, s.connection(), s.password); err != nil {
+		return false, brokenSecret(v1alpha1.ReasonUpdating, err)
+	}
+	if !s.applied {
+		s.applied, err = hasPassword(ctx, s, a.ID, s.password)
+	}
+	switch account.ClassOf(err) {
+	case account.Unavailable, account.Throttled, account.PasswordBlocked:
+		return false, r.stopped(err)
+	case account.Invalid: // the provider has no way to say
+		return true, nil
+	}
+	return s.applied || !told && hasAny(ctx, s, a.ID, passwordsIn(held)), nil
+}
+
+// hasAny says whether the account is known to have any of the passwords.
+func hasAny(ctx context.Context, s *scope, id string, passwords []account.Secret) bool {
+	return slices.ContainsFunc(passwords, func(password account.Secret) bool {
+		has, err := hasPassword(ctx, s, id, password)
+		return has && err == nil
+	})
+}
+
+// passwordsIn are the generated passwords that a connection Secret holds.
+func passwordsIn(held secrets.Values) (passwords []account.Secret) {
+	for _, key := range []string{secrets.KeyPassword, secrets.KeyPasswordNext} {
+		if held[key] != "" {
+			passwords = append(passwords, held[key])
+		}
+	}
+	return passwords
+}
+
+// withdrawPassword takes back what was prepared for an account that is not the resource's after all. What can't be tried now stays
+// until the next reconcile.
+func withdrawPassword(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	s := r.s
+	held, err := r.Connections.Read(ctx, s.connection())
+	if _, theirs := errors.AsType[*secrets.Problem](err); theirs || held[secrets.KeyAccountID] != "" {
+		return nil
+	} else if err != nil {
+		return broken(v1alpha1.ReasonCreating, err)
+	}
+	var void []account.Secret
+	for _, password := range passwordsIn(held) {
+		has, err := hasPassword(ctx, s, step.AccountID, password)
+		s.provedOwn = s.provedOwn || has
+		if !has && err == nil {
+			void = append(void, password)
+		}
+	}
+	if err := r.Connections.Withdraw(ctx, s.connection(), void...); err != nil {
+		return broken(v1alpha1.ReasonCreating, err)
+	}
+	return nil
+}
