@@ -145,7 +145,7 @@ func urgency(p plan.Plan) pacing.Priority {
 				return pacing.Edit
 			}
 			return pacing.Creation
-		case plan.Create, plan.Recreate:
+		case plan.Create, plan.Recreate, plan.WithdrawPassword:
 			return pacing.Creation
 		}
 	}

@@ -55,7 +55,7 @@ func TestAnAccountThatIsThereAfterAll(t *testing.T) {
 			eachVariation(t, func(w *world) {
 				w.recreated(adopted)
 				is, secret, was := w.account(), w.secret(name), w.line(name).Status
-				w.service.Hide(is.ID, 1000)
+				fake.Hide(w.service, is.ID, 1000)
 				if lost {
 					w.service.Add(fake.LoseAnswer(fake.MethodCreate))
 				}
@@ -63,7 +63,7 @@ func TestAnAccountThatIsThereAfterAll(t *testing.T) {
 				if st := w.line(name).Status; st.AccountID != was.AccountID || st.Origin != was.Origin {
 					w.Errorf("while it is hidden: bound to %q as %q", st.AccountID, st.Origin)
 				}
-				w.service.Hide(is.ID, 0)
+				fake.Hide(w.service, is.ID, 0)
 				if restarted {
 					w.start()
 				}

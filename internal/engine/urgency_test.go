@@ -27,6 +27,7 @@ func TestUrgency(t *testing.T) {
 		"a new account":                            {steps(plan.Step{Kind: plan.RecordIntent}, plan.Step{Kind: plan.Create}, plan.Step{Kind: plan.StoreSecret}), pacing.Creation},
 		"the read before it":                       {steps(plan.Step{Kind: plan.Read}), pacing.Creation},
 		"one that is recreated":                    {steps(plan.Step{Kind: plan.Recreate}), pacing.Creation},
+		"a prepared password that is withdrawn":    {steps(plan.Step{Kind: plan.WithdrawPassword}, plan.Step{Kind: plan.Refuse}), pacing.Creation},
 		"drift":                                    {update(drift, drift), pacing.Drift},
 		"the deactivation of a deleted resource's": {steps(plan.Step{Kind: plan.RecordDeactivation}, plan.Step{Kind: plan.Deactivate}), pacing.Edit},
 		"the read before that":                     {steps(plan.Step{Kind: plan.Read, Reason: plan.ReasonBeforeDeactivation}), pacing.Edit},

@@ -105,7 +105,7 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 		return s.restore(ctx, c, values)
 	}
 	before := secret.DeepCopy()
-	others, err := s.newer(ctx, secret, c, values[KeyAccountID])
+	others, err := newer(ctx, s, secret, c, values[KeyAccountID])
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 
 // newer are the other connection Secrets of the resource that know what this one has missed: its name was given, taken away and
 // given again.
-func (s Store) newer(ctx context.Context, secret *corev1.Secret, c Connection, id account.Secret) (newer []corev1.Secret, err error) {
+func newer(ctx context.Context, s Store, secret *corev1.Secret, c Connection, id account.Secret) (knowing []corev1.Secret, err error) {
 	if s.Others == nil {
 		return nil, nil
 	}
@@ -133,10 +133,10 @@ func (s Store) newer(ctx context.Context, secret *corev1.Secret, c Connection, i
 		}
 		knowsMore := serial(&other) > serial(secret) || tellsOf(&other, id) && !tellsOf(secret, id)
 		if err == nil && belongs(&other, c) && knowsMore {
-			newer = append(newer, other)
+			knowing = append(knowing, other)
 		}
 	}
-	return newer, nil
+	return knowing, nil
 }
 
 // patch writes the values into the Secret as it was read; a conflict says that somebody else wrote since.

@@ -95,6 +95,22 @@ func TestIntact(t *testing.T) {
 	}
 }
 
+// A password belongs to the account that the Secret tells of, and is only prepared where it tells of none.
+func TestPrepared(t *testing.T) {
+	key := client.ObjectKey{Namespace: "telephony", Name: "a-connection"}
+	for data, want := range map[string]bool{
+		`"f:password":{}`: true, `"f:passwordNext":{},"f:email":{}`: true, `"f:email":{}`: false, `"f:password":{},"f:accountID":{}`: false,
+	} {
+		secret := of("a-connection", "Kind/a", map[string]string{FieldManager: `{"f:data":{` + data + `}}`})
+		if got := (&Watched{Cache: &cached{secrets: []*metav1.PartialObjectMetadata{secret}}}).Prepared(t.Context(), key); got != want {
+			t.Errorf("%s: %v", data, got)
+		}
+	}
+	if (&Watched{Cache: &cached{}}).Prepared(t.Context(), key) {
+		t.Error("one that is missing holds a password")
+	}
+}
+
 // Only what others did to a connection Secret wakes its resource.
 func TestEditsOfOthers(t *testing.T) {
 	before := of("a-connection", "Kind/a", map[string]string{FieldManager: ownData})

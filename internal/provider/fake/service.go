@@ -181,7 +181,7 @@ func (s *Service) Remove(id string) {
 }
 
 // Hide has the next reads not show an account; 0 shows it again.
-func (s *Service) Hide(id string, reads int) {
+func Hide(s *Service, id string, reads int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.accounts[id].hidden = reads
