@@ -34,6 +34,7 @@ const (
 	observe  = "internal/engine/observe.go"
 	counts   = "internal/engine/guard.go"
 	status   = "internal/engine/status.go"
+	store    = "internal/secrets/connection.go"
 
 	crash = "crashtest"
 	chaos = "chaostest"
@@ -65,8 +66,14 @@ var mutants = []mutant{
 		{execute, "if intent && !s.intends() {", "if false && intent {"},
 	}, crash, "TestEveryCrash/of/create$", "no intent is stored"},
 	{"does not store the password before the account has it", []edit{
-		{execute, "		r.password, err = r.Connections.Prepare(ctx, r.s.connection(), knownValues(r.s))\n", "		r.password = secrets.GeneratePassword()\n"},
+		{execute, "		r.password, err = r.Connections.Prepare(ctx, c, knownValues(r.s))\n", "		r.password = c.Generated\n"},
 	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
+	{"presents a password that was prepared as that of an account that is there", []edit{
+		{store, "		key = KeyPasswordNext\n", ""},
+	}, crash, "TestEveryCrash/of/create_anew_what_is_there,_after_an_adoption$", "password"},
+	{"believes that an account has not the password that was prepared for it", []edit{
+		{store, "		case is:\n			return password, nil, nil\n", ""},
+	}, crash, "TestEveryCrash/of/create_anew,_after_an_adoption$/after_AddAccount", "password"},
 	{"does not look for a lost API key", []edit{
 		{steps, "if !in.NoKeys && (content == nil || !content.APIKey) {", "if false {"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "apiKey"},

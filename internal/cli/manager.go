@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -370,15 +371,20 @@ func connectVoximplant(shared *transports, c clock.Clock) provider.Connect {
 	}
 }
 
-// checkAccess refuses a client key without its certificate, or the other way round. client-go leaves out what is alone, and is
-// anonymous then, for which the Kubernetes API would be waited for in vain.
+// checkAccess refuses to talk to a Kubernetes API over TLS without any credentials: that takes the operator for anybody, who is
+// allowed nothing, and the operator would wait for ever. A kubeconfig with a client key alone ends so, too. Over plain HTTP
+// somebody else, like kubectl proxy, has the credentials.
 func checkAccess(config *rest.Config) error {
-	certificate, key := len(config.CertData) > 0 || config.CertFile != "", len(config.KeyData) > 0 || config.KeyFile != ""
-	switch {
-	case key && !certificate:
-		return errors.New("there is a client key without a client certificate")
-	case certificate && !key:
-		return errors.New("there is a client certificate without a client key")
+	tls := config.TLSClientConfig
+	address, _, err := rest.DefaultServerURL(config.Host, config.APIPath, schema.GroupVersion{}, len(tls.CAData) > 0 || tls.CAFile != "" || tls.Insecure)
+	if err != nil {
+		return err
+	}
+	byTLS := len(tls.CertData) > 0 || tls.CertFile != ""
+	byHeader := config.BearerToken != "" || config.BearerTokenFile != "" || config.Username != ""
+	otherwise := config.ExecProvider != nil || config.AuthProvider != nil || config.Transport != nil || config.WrapTransport != nil
+	if address.Scheme == "https" && !byTLS && !byHeader && !otherwise {
+		return errors.New("there are no credentials for it: neither a token nor a client certificate with its key")
 	}
 	return nil
 }

@@ -195,15 +195,35 @@ func TestCheckedOptions(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	for name, config := range map[string]*rest.Config{
-		"without a client certificate": {TLSClientConfig: rest.TLSClientConfig{KeyData: []byte("x")}},
-		"without a client key":         {TLSClientConfig: rest.TLSClientConfig{CertFile: "x"}},
-	} {
-		if err := RunManager(t.Context(), config, ManagerOptions{}); err == nil || !strings.HasSuffix(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 	if o, err := (ManagerOptions{ParentSelector: "a=b"}).checked(); err != nil || o.Clock == nil || o.share.String() != "a=b" {
 		t.Error(fmt.Sprint(o, err))
+	}
+}
+
+// Without credentials a Kubernetes API takes the operator for anybody, which nobody wants to wait for.
+func TestCheckAccess(t *testing.T) {
+	tls := rest.TLSClientConfig{CertData: []byte("x"), KeyData: []byte("y")}
+	for name, test := range map[string]struct {
+		config rest.Config
+		ok     bool
+	}{
+		"nothing":               {rest.Config{Host: "https://127.0.0.1:6443"}, false},
+		"an authority alone":    {rest.Config{Host: "127.0.0.1:6443", TLSClientConfig: rest.TLSClientConfig{CAData: []byte("x")}}, false},
+		"a certificate":         {rest.Config{Host: "https://127.0.0.1:6443", TLSClientConfig: tls}, true},
+		"a token":               {rest.Config{Host: "https://127.0.0.1:6443", BearerToken: "x"}, true},
+		"a ServiceAccount":      {rest.Config{Host: "https://127.0.0.1:6443", BearerTokenFile: "x"}, true},
+		"an own transport":      {rest.Config{Host: "https://127.0.0.1:6443", Transport: http.DefaultTransport}, true},
+		"kubectl proxy":         {rest.Config{Host: "http://127.0.0.1:8001"}, true},
+		"an address that isn't": {rest.Config{Host: "http://127.0.0.1:port"}, false},
+	} {
+		err := checkAccess(&test.config)
+		if (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !test.ok {
+			if err := RunManager(t.Context(), &test.config, ManagerOptions{}); err == nil || !strings.HasPrefix(err.Error(), "no Kubernetes to talk to: ") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }

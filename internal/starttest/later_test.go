@@ -142,8 +142,8 @@ func (c *cluster) testNamespaceCreatedLater(t *testing.T) {
 	w.declareParent(w.a)
 	later := w.b + "-later"
 	o := w.run("--namespaces="+w.a+","+later, "--installation-id=blue")
-	w.serve(w.a, "acme-"+w.a)
 	o.expectReady(http.StatusInternalServerError, line("[+]", "cache/"+w.a, "ok"), line("[-]", "cache/"+later, "namespace NotFound"))
+	w.serve(w.a, "acme-"+w.a)
 	w.Expect(o.metric("cache_synced", `namespace="`+later+`"`)).To(BeZero())
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: later}})
 	w.declareParent(later)

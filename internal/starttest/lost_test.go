@@ -158,8 +158,8 @@ func (c *cluster) testNamespaceRecreated(t *testing.T) {
 	w.Expect(w.k8s.Delete(t.Context(), ns)).To(Succeed())
 	w.gone(ns)
 	o := w.runFor()
-	first := w.serve(w.a, "acme-"+w.a)
 	o.expectReady(http.StatusInternalServerError, line("[-]", "cache/"+w.b, "Forbidden"))
+	first := w.serve(w.a, "acme-"+w.a)
 	for range 2 {
 		w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.b}})
 		w.declareParent(w.b)
