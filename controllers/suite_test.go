@@ -134,17 +134,25 @@ func startWorld(ctx context.Context) *world {
 	return w
 }
 
+// longLease is not lost by a leader that a busy machine keeps from renewing it. Whoever stops in good order gives it back at once.
+const longLease = 2 * time.Minute
+
 // start runs the operator, with the rights of its ServiceAccount and no more; calling it again after w.stop() is a restart.
 func (w *world) start(_ context.Context, otherEndpoints ...string) {
 	w.options.AllowedEndpoints = append([]string{provider.URL}, otherEndpoints...)
 	w.options.MetricsAddress, w.options.ProbeAddress = cmp.Or(w.options.MetricsAddress, "0"), cmp.Or(w.options.ProbeAddress, "0")
 	w.options.SkipNameValidation = true
 	w.options.Clock = w.clock
+	w.options.LeaseDuration = longLease
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		defer GinkgoRecover()
-		done <- cli.RunManager(ctx, w.config, w.options)
+		err := cli.RunManager(ctx, w.config, w.options)
+		if ctx.Err() == nil {
+			GinkgoWriter.Println("the operator has ended by itself:", err)
+		}
+		done <- err
 	}()
 	w.stop = func() {
 		cancel()

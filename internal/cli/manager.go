@@ -55,6 +55,9 @@ type ManagerOptions struct {
 	LeaderElect bool
 	// LeaderElectionNamespace is where they do so; "" is the pod's own namespace.
 	LeaderElectionNamespace string
+	// LeaseDuration is how long a lease is good for that its leader does not renew; 0 is leaseDuration. Tests on busy machines have
+	// more.
+	LeaseDuration time.Duration
 	// Namespaces are those that are looked after; nil: all.
 	Namespaces []string
 	// ParentSelector picks the ParentAccounts that this operator works for by their labels; "" picks all.
@@ -89,6 +92,8 @@ const (
 	gracefulShutdown = 45 * time.Second
 	// unpaced leaves the pacing to the API server's own priority and fairness.
 	unpaced = -1
+	// leaseDuration is controller-runtime's own.
+	leaseDuration = 15 * time.Second
 	// leaseName is the lease by which replicas agree.
 	leaseName = "child-account-operator.cpaas.dev"
 )
@@ -236,6 +241,8 @@ func newOperator(ctx context.Context, config *rest.Config, o ManagerOptions) (*o
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       o.LeaderElectionNamespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 ptr.To(cmp.Or(o.LeaseDuration, leaseDuration)),
+		RenewDeadline:                 ptr.To(cmp.Or(o.LeaseDuration, leaseDuration) * 2 / 3), // before anybody else may take the lease
 		GracefulShutdownTimeout:       ptr.To(gracefulShutdown),
 		Controller:                    ctrlconfig.Controller{SkipNameValidation: &o.SkipNameValidation},
 		NewCache: func(config *rest.Config, base cache.Options) (cache.Cache, error) {
