@@ -51,7 +51,7 @@ func Read(file string) (map[string]Customization, error) {
 		case "actions":
 			err = yaml.UnmarshalStrict([]byte(value), &c)
 		default:
-			err = fmt.Errorf("Argo CD knows no key %s", key)
+			err = fmt.Errorf("no key %s is known to Argo CD", key)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)

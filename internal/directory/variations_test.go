@@ -127,16 +127,16 @@ func TestAConfirmedAccountIsAwaited(t *testing.T) {
 }
 
 func TestAnAwaitedAccountIsFound(t *testing.T) {
-	for name, find := range map[string]func(*fakeWorld, *testing.T){
-		"by a list": func(w *fakeWorld, t *testing.T) { w.refresh(t) },
-		"by a look": func(w *fakeWorld, _ *testing.T) { _, _ = w.Look(background, directory.Key{Name: "acme"}) },
+	for name, find := range map[string]func(*testing.T, *fakeWorld){
+		"by a list": func(t *testing.T, w *fakeWorld) { t.Helper(); w.refresh(t) },
+		"by a look": func(_ *testing.T, w *fakeWorld) { _, _ = w.Look(background, directory.Key{Name: "acme"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newFakeWorld(fake.Options{NoID: true, Hidden: 1})
 			w.refresh(t)
 			_, err := w.Create(background, fakeAccount("acme"))
 			wantError(t, err, account.Incomplete, true)
-			find(w, t)
+			find(t, w)
 			if v := w.Observe(directory.Key{Name: "acme"}); v.Account == nil || v.Awaited {
 				t.Errorf("%+v", v)
 			}

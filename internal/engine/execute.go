@@ -302,8 +302,9 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		s.bind(a, false)
 		return nil
 	}
-	made, out := false, (*conditions.Outcome)(nil)
+	made := false
 	if s.intends() {
+		var out *conditions.Outcome
 		if made, out = r.made(ctx, a); out != nil {
 			return out
 		}

@@ -102,8 +102,14 @@ func known(password account.Secret) func(context.Context) (account.Secret, error
 	return func(context.Context) (account.Secret, error) { return password, nil }
 }
 
-// wantError checks the class and doubt of an error, and that it has no secret.
-func wantError(t *testing.T, h *Harness, err error, doubt bool, classes ...account.Class) *account.Error {
+// wantError checks an error as wantedError does.
+func wantError(t *testing.T, h *Harness, err error, doubt bool, classes ...account.Class) {
+	t.Helper()
+	_ = wantedError(t, h, err, doubt, classes...)
+}
+
+// wantedError checks the class and doubt of an error, and that it has no secret.
+func wantedError(t *testing.T, h *Harness, err error, doubt bool, classes ...account.Class) *account.Error {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error, want %v", classes)
@@ -140,35 +146,55 @@ func testFields(t *testing.T, h *Harness) {
 		if f.Identity {
 			identities++
 		}
-		switch {
-		case f.Path == "":
-			t.Error("a field without a path")
-		case f.Identity && !(f.Settable && f.Readable):
-			t.Errorf("%s can't identify an account", f.Path)
-		case !f.Settable && !f.Updatable && !f.Readable:
-			t.Errorf("%s is of no use", f.Path)
-		case f.CreateDefault != "" && !f.Settable, f.Batchable && !f.Updatable, f.Group != "" && !f.Updatable:
-			t.Errorf("%s contradicts itself: %+v", f.Path, f)
-		case f.Mark == account.MarkActive && (f.Kind != account.KindBool || !f.Readable), f.Mark == account.MarkFrozen && (f.Kind != account.KindBool || !f.ReadOnly()):
-			t.Errorf("%s can't be %s", f.Path, f.Mark)
-		case !f.ReadOnly() && f.Check == nil:
-			t.Errorf("%s accepts anything", f.Path)
-		}
-		if !f.Updatable {
-			continue
-		}
-		values := h.Values(f.Path, 1)
-		if f.Normal(values[0]) == f.Normal(values[1]) {
-			t.Errorf("%s: %v are one value", f.Path, values)
-		}
-		for _, v := range values {
-			if err := f.Check(v); err != nil || f.Normal(f.Normal(v)) != f.Normal(v) {
-				t.Errorf("%s=%q: %v", f.Path, v, err)
-			}
+		testField(t, f)
+		if f.Updatable {
+			testValues(t, f, h.Values(f.Path, 1))
 		}
 	}
 	if identities != 1 {
 		t.Errorf("%d fields identify an account", identities)
+	}
+}
+
+// testField checks that a row of the field table does not contradict itself.
+func testField(t *testing.T, f account.Field) {
+	t.Helper()
+	contradicts := f.CreateDefault != "" && !f.Settable || f.Batchable && !f.Updatable || f.Group != "" && !f.Updatable
+	switch {
+	case f.Path == "":
+		t.Error("a field without a path")
+	case f.Identity && !(f.Settable && f.Readable):
+		t.Errorf("%s can't identify an account", f.Path)
+	case !f.Settable && !f.Updatable && !f.Readable:
+		t.Errorf("%s is of no use", f.Path)
+	case contradicts:
+		t.Errorf("%s contradicts itself: %+v", f.Path, f)
+	case !f.ReadOnly() && f.Check == nil:
+		t.Errorf("%s accepts anything", f.Path)
+	}
+	testMark(t, f)
+}
+
+// testMark checks that a field can be what its mark says.
+func testMark(t *testing.T, f account.Field) {
+	t.Helper()
+	active := f.Kind == account.KindBool && f.Readable
+	frozen := f.Kind == account.KindBool && f.ReadOnly()
+	if f.Mark == account.MarkActive && !active || f.Mark == account.MarkFrozen && !frozen {
+		t.Errorf("%s can't be %s", f.Path, f.Mark)
+	}
+}
+
+// testValues checks that two values of a field are accepted, differ, and have one canonical spelling each.
+func testValues(t *testing.T, f account.Field, values [2]string) {
+	t.Helper()
+	if f.Normal(values[0]) == f.Normal(values[1]) {
+		t.Errorf("%s: %v are one value", f.Path, values)
+	}
+	for _, v := range values {
+		if err := f.Check(v); err != nil || f.Normal(f.Normal(v)) != f.Normal(v) {
+			t.Errorf("%s=%q: %v", f.Path, v, err)
+		}
 	}
 }
 
@@ -327,7 +353,7 @@ func testCreateRefuses(t *testing.T, h *Harness) {
 		n.Desired = n.Desired.With(account.State{f.Path: ""})
 		before := h.Calls()
 		_, err := h.Remote.Create(background, n)
-		if e := wantError(t, h, err, false, account.Invalid); e.Field != f.Path || h.Calls() != before {
+		if e := wantedError(t, h, err, false, account.Invalid); e.Field != f.Path || h.Calls() != before {
 			t.Errorf("%s: %v after %d calls", f.Path, e, h.Calls()-before)
 		}
 	}
@@ -515,7 +541,7 @@ func testClasses(t *testing.T, h *Harness) {
 		"Update": func() error { return h.update(h.target(t, a, 1), f.Path, h.Values(f.Path, 1)[1]) },
 	} {
 		h.Throttle()
-		if e := wantError(t, h, call(), false, account.Throttled); e.RetryAfter <= 0 {
+		if e := wantedError(t, h, call(), false, account.Throttled); e.RetryAfter <= 0 {
 			t.Errorf("%s does not say for how long: %#v", what, e)
 		}
 		h.Outage()
