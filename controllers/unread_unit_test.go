@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -67,6 +68,32 @@ func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
 		t.Errorf("whose it is can't be seen: ours: %v, %v", ours, err)
 	}
 	children.Joined("telephony") // nothing is known, and nothing fails
+}
+
+// goingChild is a cache with a ChildAccount that is being deleted, which always has something to do.
+type goingChild struct{ unreadable }
+
+func (goingChild) List(_ context.Context, list client.ObjectList, _ ...client.ListOption) error {
+	list.(*v1alpha1.ChildAccountList).Items = []v1alpha1.ChildAccount{{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "telephony", Name: "acme-gone", DeletionTimestamp: &metav1.Time{Time: noon}},
+	}}
+	return nil
+}
+
+// Those whose namespace can't be read are not woken by what the provider says.
+func TestResyncedLeavesAloneWhatCantBeRead(t *testing.T) {
+	parent := types.NamespacedName{Namespace: "telephony", Name: "acme"}
+	for _, read := range []Read{nil, unreadable{}} {
+		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[ctrl.Request]())
+		var q workqueue.TypedRateLimitingInterface[ctrl.Request] = queue
+		r := &ChildAccountReconciler{Client: goingChild{}, Read: read}
+		r.queue.Store(&q)
+		r.resynced(t.Context(), parent)
+		if woken := queue.Len() > 0; woken != (read == nil) {
+			t.Errorf("read by %v: woken %v", read, woken)
+		}
+		queue.ShutDown()
+	}
 }
 
 func TestParentUnread(t *testing.T) {

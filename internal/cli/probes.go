@@ -67,7 +67,7 @@ func cacheChecks(statuses []namespacecache.Status, running time.Duration) (ready
 			c.name += "/" + s.Namespace
 		}
 		if !s.Synced {
-			c.mark, c.why = failed, hindered(s.Kind, s.Reason, s.Since)
+			c.mark, c.why = failed, hindered(strings.Join(s.Kinds, ", "), s.Reason, s.Since)
 		}
 		if c.mark == failed && some && (s.Ever || running >= readyPatience) {
 			c.mark = excused

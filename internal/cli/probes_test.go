@@ -24,7 +24,7 @@ func TestCacheChecks(t *testing.T) {
 		return namespacecache.Status{Namespace: ns, Synced: true, Ever: true}
 	}
 	refused := func(ns string) namespacecache.Status {
-		return namespacecache.Status{Namespace: ns, Kind: "childaccounts", Reason: "Forbidden", Since: time.Unix(0, 0)}
+		return namespacecache.Status{Namespace: ns, Kinds: []string{"childaccounts", "input secrets"}, Reason: "Forbidden", Since: time.Unix(0, 0)}
 	}
 	lost := func(ns string) namespacecache.Status {
 		s := refused(ns)
@@ -55,7 +55,7 @@ func TestCacheChecks(t *testing.T) {
 			var marks []string
 			for _, c := range checks {
 				marks = append(marks, string(c.mark)+c.name)
-				if (c.mark == passed) != (c.why == "") || c.mark != passed && c.why != "childaccounts Forbidden since 1970-01-01T00:00:00Z" {
+				if (c.mark == passed) != (c.why == "") || c.mark != passed && c.why != "childaccounts, input secrets Forbidden since 1970-01-01T00:00:00Z" {
 					t.Errorf("%s: %q", c.name, c.why)
 				}
 			}
@@ -98,7 +98,7 @@ func TestProbes(t *testing.T) {
 	_, body := ask(op, "/readyz")
 	for _, has := range []string{
 		"[-]installation-id failed: namespace kube-system Unreachable since ", "[+]leader-election ok\n",
-		"[-]cache/a failed: parentaccounts Reading", "[-]cache/b failed: ", "readyz check failed\n",
+		"[-]cache/a failed: parentaccounts, childaccounts, input secrets, connection secrets Reading", "[-]cache/b failed: ", "readyz check failed\n",
 	} {
 		if !strings.Contains(body, has) {
 			t.Errorf("readyz %s has no %q", body, has)

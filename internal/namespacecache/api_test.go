@@ -47,12 +47,19 @@ type api struct {
 	// refusals are the status codes by "namespace/resource"; silence leaves requests without an answer.
 	refusals map[string]int
 	watchers map[string][]*watcher
-	asked    map[string]int
+	// past are the events so far: a watch begins where a list ended.
+	past  map[string][]event
+	asked map[string]int
 	// lasting are for how many seconds watches were asked.
 	lasting []int
 }
 
 const silence = -1
+
+type event struct {
+	version int
+	line    string
+}
 
 type watcher struct {
 	events chan string
@@ -62,7 +69,7 @@ type watcher struct {
 func newAPI(t *testing.T) *api {
 	a := &api{
 		t: t, objects: map[string]map[string]*metav1.PartialObjectMetadata{}, refusals: map[string]int{},
-		watchers: map[string][]*watcher{}, asked: map[string]int{},
+		watchers: map[string][]*watcher{}, past: map[string][]event{}, asked: map[string]int{},
 	}
 	a.server = httptest.NewServer(a)
 	t.Cleanup(func() {
@@ -103,8 +110,10 @@ func (a *api) remove(where, name string) {
 }
 
 func (a *api) tell(where, kind string, o *metav1.PartialObjectMetadata) {
+	line := fmt.Sprintf(`{"type":%q,"object":%s}`, kind, a.encoded(where, o))
+	a.past[where] = append(a.past[where], event{a.version, line})
 	for _, w := range a.watchers[where] {
-		w.events <- fmt.Sprintf(`{"type":%q,"object":%s}`, kind, a.encoded(where, o))
+		w.events <- line
 	}
 }
 
@@ -169,6 +178,12 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		seconds, _ := strconv.Atoi(query.Get("timeoutSeconds"))
 		a.lasting = append(a.lasting, seconds)
 		one := &watcher{events: make(chan string, 100), end: make(chan struct{})}
+		from, _ := strconv.Atoi(query.Get("resourceVersion"))
+		for _, e := range a.past[where] {
+			if e.version > from {
+				one.events <- e.line
+			}
+		}
 		a.watchers[where] = append(a.watchers[where], one)
 		a.mu.Unlock()
 		one.serve(w, r)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,7 +66,7 @@ func TestANamespaceThatIsRefusedHoldsUpNoOther(t *testing.T) {
 		t.Error("b counts as synced, or a does not")
 	}
 	s := w.Statuses()
-	if !s[0].Synced || s[0].Reason != "" || s[1].Synced || s[1].Ever || s[1].Kind != "configmaps" || s[1].Reason != "Forbidden" || s[1].Since.IsZero() {
+	if !s[0].Synced || s[0].Reason != "" || s[1].Synced || s[1].Ever || s[1].Kinds[0] != "configmaps" || s[1].Reason != "Forbidden" || s[1].Since.IsZero() {
 		t.Errorf("statuses %+v", s)
 	}
 	if log := strings.Join(w.log.all(), "\n"); !strings.Contains(log, `"namespace"="b"`) || !strings.Contains(log, `"reason"="Forbidden"`) {
@@ -173,7 +175,7 @@ func TestTheWholeCluster(t *testing.T) {
 	a.refuse(http.StatusForbidden, "/secrets")
 	w := a.watch(realTime).start()
 	eventually(t, "refused", func() bool { return w.Statuses()[0].Reason == "Forbidden" })
-	if s := w.Statuses()[0]; s.Kind != "secrets" || s.Namespace != "" {
+	if s := w.Statuses()[0]; !slices.Equal(s.Kinds, []string{"secrets"}) || s.Namespace != "" {
 		t.Errorf("status %+v", s)
 	}
 	if err := get(w, "x", "one"); !IsNotSynced(err) || err.Error() != "the cluster can't be read at present" {
@@ -327,7 +329,7 @@ func TestThePaces(t *testing.T) {
 	asked := a.requests("b/configmaps")
 	a.refuse(0, both("b")...)
 	eventually(t, "synced", func() bool {
-		fake.Step(time.Second)
+		fake.Step(200 * time.Millisecond)
 		return w.Synced("b")
 	})
 	if asked <= perTry {
@@ -335,42 +337,50 @@ func TestThePaces(t *testing.T) {
 	}
 }
 
-// A namespace that can't be read is logged when that begins, when the reason changes, and now and then.
+// A namespace that can't be read is logged when that begins, when the reason changes, and now and then; so is one that is worked
+// on as it was read before, once that has lasted.
 func TestTheLog(t *testing.T) {
-	a := newAPI(t)
-	a.refuse(http.StatusForbidden, both("b")...)
 	fake := clocktesting.NewFakeClock(time.Now())
-	w := a.watch(fake, "b").start()
-	lines := func(n int, has string) {
+	w := newAPI(t).watch(fake, "b")
+	readers := w.scopes[0].readers
+	fails := func(err error) {
+		w.update(func() { readers[1].trouble.add(err, fake.Now()) })
+	}
+	lines := func(after time.Duration, want ...string) {
 		t.Helper()
-		eventually(t, has, func() bool {
-			fake.Step(20 * time.Second)
-			return len(w.log.all()) >= n
-		})
-		if log := w.log.take(); len(log) != n || !strings.Contains(log[n-1], has) {
-			t.Errorf("log %v, want %d lines with %s", log, n, has)
+		fake.Step(after)
+		w.update(func() {})
+		got := w.log.take()
+		if len(got) != len(want) {
+			t.Fatalf("log %v, want %v", got, want)
+		}
+		for i := range want {
+			if !strings.Contains(got[i], want[i]) {
+				t.Errorf("log %v, want %v", got, want)
+			}
 		}
 	}
-	eventually(t, "the first line", func() bool { return len(w.log.all()) > 0 })
-	w.log.take()
-	asked := a.requests("b/secrets")
-	fake.Step(time.Second)
-	for end := fake.Now().Add(remindsAfter - time.Minute); fake.Now().Before(end); {
-		fake.Step(20 * time.Second)
-		time.Sleep(2 * time.Millisecond) //nolint:forbidigo // whoever logs at each try would do so meanwhile
-	}
-	eventually(t, "many tries", func() bool {
-		fake.Step(time.Second / 10)
-		return a.requests("b/secrets") >= asked+4
+	forbidden := apierrors.NewForbidden(corev1.Resource("secrets"), "", nil)
+	fails(forbidden)
+	lines(0, `they wait" "error"="secrets is forbidden: <nil>" "namespace"="b" "kinds"="secrets" "reason"="Forbidden"`)
+	fails(forbidden)
+	lines(remindsAfter - time.Second)
+	lines(time.Second, `"reason"="Forbidden"`)
+	fails(apierrors.NewNotFound(corev1.Resource("secrets"), ""))
+	lines(0, `"reason"="NotFound"`)
+	w.update(func() {
+		for _, r := range readers {
+			r.synced, r.trouble = true, trouble{}
+			r.latest.Store(&mirror{informer: toolscache.NewSharedIndexInformer(nil, nil, 0, nil)})
+		}
 	})
-	if log := w.log.take(); len(log) != 0 {
-		t.Errorf("log %v", log)
-	}
-	lines(1, `"reason"="Forbidden"`)
-	a.refuse(http.StatusNotFound, both("b")...)
-	lines(1, `"reason"="NotFound"`)
-	a.refuse(0, both("b")...)
-	lines(1, "are read")
+	lines(0, `"resources are read" "namespace"="b"`)
+	lines(2 * remindsAfter)
+	fails(errors.New("no route to host"))
+	lines(failsAfter - time.Second)
+	lines(time.Second, `works with what it has read before" "error"="no route to host"`)
+	w.update(func() { readers[1].trouble = trouble{} })
+	lines(0, `"resources are read"`)
 }
 
 func TestIndexes(t *testing.T) {
@@ -474,13 +484,13 @@ func TestANamespaceThatDoesNotExist(t *testing.T) {
 		s := w.Statuses()
 		return s[0].Synced && s[1].Reason == "NotFound" && s[2].Synced
 	})
-	if s := w.Statuses(); s[1].Synced || s[1].Ever || s[1].Kind != "namespace" || !s[0].Ever || !s[2].Ever {
+	if s := w.Statuses(); s[1].Synced || s[1].Ever || !slices.Equal(s[1].Kinds, []string{"namespace"}) || !s[0].Ever || !s[2].Ever {
 		t.Errorf("statuses %+v", s)
 	}
 	if !w.Synced("b") || w.names("b") != "" || w.names("") != "a/one" {
 		t.Error("b can't be read, although it is only empty")
 	}
-	if log := strings.Join(w.log.all(), "\n"); !strings.Contains(log, `"namespace"="b" "kind"="namespace" "reason"="NotFound"`) {
+	if log := strings.Join(w.log.all(), "\n"); !strings.Contains(log, `"namespace"="b" "kinds"="namespace" "reason"="NotFound"`) {
 		t.Errorf("log %s", log)
 	}
 	b.Store(1)

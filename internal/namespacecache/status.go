@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,12 +27,13 @@ type Status struct {
 	Synced bool
 	// Ever is set once the namespace was synced.
 	Ever bool
-	// Kind is the first kind that can't be read, and Reason why, in a word: Forbidden, NotFound, Unreachable and so on;
-	// Reading before the first answer, and Waiting, of no kind, while the cache is not open. Both are "" while Synced.
-	Kind, Reason string
+	// Kinds are those that can't be read. Reason is why the first of them can't, in a word: Forbidden, NotFound, Unreachable and
+	// so on; Reading before the first answer, and Waiting, of no kind, while the cache is not open. Empty while Synced.
+	Kinds  []string
+	Reason string
 	// Since is when that began.
 	Since time.Time
-	// Err is the last failure, nil where there was none.
+	// Err is the first kind's last failure, nil where there was none.
 	Err error
 }
 
@@ -53,17 +55,19 @@ func (c *Cache) status(s *scope) Status {
 		is.Reason, is.Since = waiting, c.running
 	}
 	if is.Synced && s.missing.err != nil {
-		is.Synced, is.Kind, is.Reason, is.Since, is.Err = false, "namespace", ReasonOf(s.missing.err), s.missing.since, s.missing.err
+		is.fail("namespace", s.missing)
 	}
+	var unread []string
 	for _, r := range s.readers {
-		failing := r.trouble.err != nil && (!r.synced || c.options.Clock.Since(r.trouble.since) >= failsAfter)
 		switch {
-		case failing:
-			is.Synced, is.Kind, is.Reason, is.Since, is.Err = false, r.kind.Name, ReasonOf(r.trouble.err), r.trouble.since, r.trouble.err
-			return is
-		case !r.synced && is.Kind == "":
-			is.Kind, is.Reason = r.kind.Name, reading
+		case r.trouble.err != nil && (!r.synced || c.options.Clock.Since(r.trouble.since) >= failsAfter):
+			is.fail(r.kind.Name, r.trouble)
+		case !r.synced:
+			unread = append(unread, r.kind.Name)
 		}
+	}
+	if is.Err == nil && len(unread) > 0 {
+		is.Kinds, is.Reason = unread, reading
 	}
 	return is
 }
@@ -92,9 +96,17 @@ func (c *Cache) tell(s *scope) {
 	s.told, s.toldAt = is, now
 }
 
+// fail adds a kind that can't be read.
+func (s *Status) fail(kind string, t trouble) {
+	s.Kinds = append(s.Kinds, kind)
+	if s.Err == nil {
+		s.Synced, s.Reason, s.Since, s.Err = false, ReasonOf(t.err), t.since, t.err
+	}
+}
+
 // fields are those of a line of the log.
 func (s Status) fields() []any {
-	return []any{"kind", s.Kind, "reason", s.Reason, "since", s.Since.UTC().Format(time.RFC3339)}
+	return []any{"kinds", strings.Join(s.Kinds, ", "), "reason", s.Reason, "since", s.Since.UTC().Format(time.RFC3339)}
 }
 
 // trouble is what stands in the way of reading a kind: the last failure, and when the failures in a row began.

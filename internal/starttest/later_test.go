@@ -19,7 +19,7 @@ func (c *cluster) testKindsInstalledLater(t *testing.T) {
 	w.grant("", "manager-cluster-role")
 	o, stopped := w.run(), w.run()
 	for _, o := range []*operator{o, stopped} {
-		o.expectReady(http.StatusInternalServerError, line("[-]", "cache", "parentaccounts NotFound"))
+		o.expectReady(http.StatusInternalServerError, line("[-]", "cache", "parentaccounts, childaccounts NotFound"))
 	}
 	w.Expect(o.metric("cache_synced", `namespace=""`)).To(BeZero())
 	w.Expect(o.output.String()).To(ContainSubstring(`"reason":"NotFound"`))
