@@ -128,7 +128,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "create anew", about: "An account that the operator has made is gone at the provider; missingPolicy is Recreate.", again: true,
-		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating) },
+		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating); w.awaitCounted() },
 		was:    available, act: vanish,
 		then: available,
 	},
@@ -139,7 +139,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "create anew what is there", about: "The provider's list is empty twice, wrongly, and so is the look for a created account; missingPolicy is Recreate.",
-		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating) },
+		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating); w.awaitCounted() },
 		was:    available,
 		act:    func(w *world) { w.hide(3) }, over: (*world).expectShown,
 		then: available,
@@ -300,6 +300,18 @@ func adopted(w *world) {
 	w.createParent(w.withAPIKey, readingOften)
 	w.createChild(name, recreating, func(c *v1alpha1.ChildAccount) {
 		c.Spec.AdoptionPolicy, c.Spec.Location = ptr.To(v1alpha1.AdoptAlways), ptr.To("Europe/Berlin")
+	})
+	w.awaitCounted()
+}
+
+// awaitCounted waits until the ParentAccount's status counts all accounts, so that it changes with the next list in every run.
+func (w *world) awaitCounted() {
+	w.eventually(func(g Gomega) {
+		var p v1alpha1.ParentAccount
+		g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
+		g.Expect(p.Status.ChildAccounts).To(HaveValue(And(
+			HaveField("Total", BeEquivalentTo(len(w.sim.Accounts(w.parent.ID)))), HaveField("Managed", BeEquivalentTo(1)),
+		)))
 	})
 }
 
