@@ -64,6 +64,11 @@ func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
 	}
 }
 
+// build makes what a reconcile works with.
+func (r *ParentAccountReconciler) build() {
+	r.works = fairqueue.New(fairqueue.Limits{PerTenant: parentsPerNamespace}, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) })
+}
+
 // parentScope is what one reconcile of a ParentAccount works with.
 type parentScope struct {
 	parent *v1alpha1.ParentAccount
@@ -181,7 +186,7 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Children.engine.Alarm = r.look
-	r.works = fairqueue.New(fairqueue.Limits{PerTenant: parentsPerNamespace}, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) })
+	r.build()
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil
