@@ -86,9 +86,8 @@ func TestResyncedLeavesAloneWhatCantBeRead(t *testing.T) {
 	parent := types.NamespacedName{Namespace: "telephony", Name: "acme"}
 	for _, read := range []Read{nil, unreadable{}} {
 		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[ctrl.Request]())
-		var q workqueue.TypedRateLimitingInterface[ctrl.Request] = queue
 		r := &ChildAccountReconciler{Client: goingChild{}, Read: read}
-		r.queue.Store(&q)
+		r.queue.Store(&queue)
 		r.resynced(t.Context(), parent)
 		if woken := queue.Len() > 0; woken != (read == nil) {
 			t.Errorf("read by %v: woken %v", read, woken)

@@ -68,9 +68,6 @@ var mutants = []mutant{
 	{"does not store the password before the account has it", []edit{
 		{execute, "		r.password, err = r.Connections.Prepare(ctx, c, knownValues(r.s))\n", "		r.password = c.Generated\n"},
 	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
-	{"presents a password that was prepared as that of an account that is there", []edit{
-		{store, "		key = KeyPasswordNext\n", ""},
-	}, crash, "TestEveryCrash/of/create_anew_what_is_there,_after_an_adoption$", "password"},
 	{"believes that an account has not the password that was prepared for it", []edit{
 		{store, "		case is:\n			return password, nil, nil\n", ""},
 	}, crash, "TestEveryCrash/of/create_anew,_after_an_adoption$/after_AddAccount", "password"},

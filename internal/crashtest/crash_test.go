@@ -188,9 +188,6 @@ func (s scenario) expectEnd(w *world, g Gomega) {
 		connected := slices.ContainsFunc(recovery, func(s step) bool { return s.what == "GetChildrenAccounts: all" })
 		g.Expect(connected).To(BeTrue(), "the new process has not read the list yet")
 	}
-	if s.over != nil {
-		s.over(w, g)
-	}
 	s.expect(w, g, s.then)
 	w.expectParent(g)
 	g.Expect(w.tap.quiet()).To(BeNumerically(">", pause))

@@ -32,8 +32,6 @@ type scenario struct {
 	// act is what gives the operator its work, and then how the resource is in the end.
 	act  func(*world)
 	then want
-	// over says that it has come to its end, where the resource is in between as it is in the end.
-	over func(*world, Gomega)
 	// also is whatever else must hold in the end.
 	also func(*world)
 	// meanwhile is what happens after the crash, before the operator is started again.
@@ -136,20 +134,6 @@ var scenarios = []scenario{
 		name: "create anew, after an adoption", about: "An adopted account, whose password nobody knew, is gone at the provider; missingPolicy is Recreate.", again: true,
 		before: adopted, was: available.with(lost), act: vanish,
 		then: available,
-	},
-	{
-		name: "create anew what is there", about: "The provider's list is empty twice, wrongly, and so is the look for a created account; missingPolicy is Recreate.",
-		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating); w.awaitCounted() },
-		was:    available,
-		act:    func(w *world) { w.hide(3) }, over: (*world).expectShown,
-		then: available,
-	},
-	{
-		name: "create anew what is there, after an adoption", about: "The provider's list is empty twice, wrongly. The account was adopted, and nobody knows its password; missingPolicy is Recreate.",
-		before: adopted, was: available.with(lost),
-		act: func(w *world) { w.hide(2) }, over: (*world).expectShown,
-		then: available.with(lost),
-		also: func(w *world) { w.Expect(w.sim.CheckPassword(w.taken().ID, firstPassword)).To(BeTrue()) },
 	},
 	{
 		name: "update", about: "spec.email is changed.",
@@ -320,17 +304,6 @@ func (w *world) taken() simulator.Account {
 	a, there := w.sim.Account(name)
 	w.Expect(there).To(BeTrue())
 	return a
-}
-
-// hide has the provider answer so many times that there are no accounts.
-func (w *world) hide(times int) {
-	w.hidden = w.sim.Counts()["GetChildrenAccounts"] + times
-	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultEmptyList, Times: times})
-}
-
-// expectShown says that the operator has seen them again.
-func (w *world) expectShown(g Gomega) {
-	g.Expect(w.sim.Counts()["GetChildrenAccounts"]).To(BeNumerically(">", w.hidden))
 }
 
 func vanish(w *world) { w.sim.Remove(w.taken().ID) }

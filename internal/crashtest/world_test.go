@@ -37,8 +37,6 @@ type world struct {
 	tap      *tap
 	// foreign are accounts that the operator must leave alone.
 	foreign []simulator.Account
-	// hidden is how many lists and look-ups there have been once the last wrong one was answered.
-	hidden int
 	// passwordBefore is a generated password that is not to be any more.
 	passwordBefore string
 }
