@@ -64,9 +64,9 @@ func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
 	}
 }
 
-// build makes what a reconcile works with.
-func (r *ParentAccountReconciler) build() {
-	r.works = fairqueue.New(fairqueue.Limits{PerTenant: parentsPerNamespace}, func(req ctrl.Request, _ bool) { r.look(req.NamespacedName) })
+// parentLimiter limits the ParentAccounts of each namespace; those that get a slot are woken.
+func parentLimiter(wake func(types.NamespacedName)) *fairqueue.Limiter {
+	return fairqueue.New(fairqueue.Limits{PerTenant: parentsPerNamespace}, func(req ctrl.Request, _ bool) { wake(req.NamespacedName) })
 }
 
 // parentScope is what one reconcile of a ParentAccount works with.
@@ -186,7 +186,7 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.Children.engine.Alarm = r.look
-	r.build()
+	r.works = parentLimiter(r.look)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil
