@@ -147,7 +147,9 @@ func exercise(t *testing.T, api *cluster, store secrets.Store, c secrets.Connect
 	if err != nil {
 		return
 	}
-	if store.Others == nil && held[secrets.KeyPassword] != password {
+	// What was prepared as the next password stays that until an account is known to have it.
+	candidate := held[secrets.KeyPasswordNext] == password
+	if store.Others == nil && held[secrets.KeyPassword] != password && !candidate {
 		t.Errorf("written: %q was %q", held[secrets.KeyPassword].Reveal(), password.Reveal())
 	}
 	next, err := store.Next(background, c, known())
