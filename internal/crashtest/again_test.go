@@ -34,8 +34,8 @@ func (s scenario) chosen(first boundary, recovery []step) []boundary {
 		return nil
 	}
 	var own []boundary
-	connecting := map[string]bool{"GetAccountInfo": true, "GetChildrenAccounts: all": true, "patch ParentAccount/status": true}
-	for _, b := range boundariesOf(recovery) {
+	connecting := map[string]bool{"GetAccountInfo": true, "GetChildrenAccounts: all": true, counting: true}
+	for _, b := range s.boundariesOf(recovery) {
 		if !connecting[b.what] {
 			own = append(own, b)
 		}

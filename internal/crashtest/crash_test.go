@@ -57,7 +57,7 @@ func TestEveryCrash(t *testing.T) {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
 				steps := s.record(t)
-				boundaries := boundariesOf(steps)
+				boundaries := s.boundariesOf(steps)
 				m.plan(s, boundaries)
 				for _, b := range boundaries {
 					t.Run(b.String(), func(t *testing.T) {
@@ -201,12 +201,19 @@ func (s scenario) expectInvariants(w *world) {
 	}
 }
 
+// counting is the write of how many accounts a parent has. It follows a list at its own pace, so that it comes before, amid or
+// after the work on a resource, or not at all: a boundary is only where it is all the work.
+const counting = "patch ParentAccount/status"
+
 // boundariesOf are the moments before and after each step.
-func boundariesOf(steps []step) (out []boundary) {
+func (s scenario) boundariesOf(steps []step) (out []boundary) {
 	count := map[string]int{}
-	for _, s := range steps {
-		count[s.what]++
-		out = append(out, boundary{s.what, count[s.what], false}, boundary{s.what, count[s.what], true})
+	for _, step := range steps {
+		if step.what == counting && len(s.names()) > 0 {
+			continue
+		}
+		count[step.what]++
+		out = append(out, boundary{step.what, count[step.what], false}, boundary{step.what, count[step.what], true})
 	}
 	return out
 }

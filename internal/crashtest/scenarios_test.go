@@ -288,7 +288,7 @@ func adopted(w *world) {
 	w.awaitCounted()
 }
 
-// awaitCounted waits until the ParentAccount's status counts all accounts, so that it changes with the next list in every run.
+// awaitCounted waits until the ParentAccount's status counts all accounts, so that all is at rest before.
 func (w *world) awaitCounted() {
 	w.eventually(func(g Gomega) {
 		var p v1alpha1.ParentAccount

@@ -19,7 +19,6 @@ import (
 func (w *world) lose(ns string) {
 	w.t.Helper()
 	w.revoke(ns, "manager-role")
-	w.eventually(func(g Gomega) { g.Expect(w.may(ns)).To(BeFalse()) })
 	w.front.cut()
 }
 

@@ -103,11 +103,12 @@ func (w *world) grant(namespace, role string) {
 	w.create(&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, RoleRef: ref, Subjects: w.subject()})
 }
 
-// revoke takes a grant of a namespace away.
+// revoke takes a grant of a namespace away. The Kubernetes API goes by it a moment later; until then a list is answered.
 func (w *world) revoke(namespace, role string) {
 	w.t.Helper()
 	name := strings.ReplaceAll(w.user, ":", ".") + "." + role
 	w.Expect(w.k8s.Delete(w.t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}})).To(Succeed())
+	w.eventually(func(g Gomega) { g.Expect(w.may(namespace)).To(BeFalse()) })
 }
 
 // run starts the operator with more flags than it needs in any case.
