@@ -166,6 +166,41 @@ func TestPassword(t *testing.T) {
 	})
 }
 
+// A declared password that changes while the provider carries out a call is given to the account, whichever call is lost.
+func TestDeclaredPasswordChangesDuringACall(t *testing.T) {
+	t.Parallel()
+	faults := map[string]func(string) fake.Fault{"answer": fake.LoseAnswer, "request": fake.LoseRequest}
+	for _, during := range []string{fake.MethodCreate, fake.MethodGet, fake.MethodUpdate, fake.MethodCheckPassword} {
+		for _, lost := range []string{fake.MethodCreate, fake.MethodSetPassword} {
+			for what, lose := range faults {
+				t.Run(fmt.Sprintf("during %s, %s of %s lost", during, what, lost), func(t *testing.T) {
+					t.Parallel()
+					eachVariation(t, func(w *world) {
+						if w.options.NoPasswords {
+							w.Skip("no password can be declared")
+						}
+						w.password("declared-password-1")
+						w.service.During(during, func() { w.password("declared-password-2") })
+						w.service.Add(lose(lost))
+						l := w.declared(name)
+						l.Spec.Password, l.Spec.Policy.Adopt = "declared", account.AdoptAlways
+						w.apply(l)
+						w.settle(name)
+						w.password("declared-password-2") // not every life has each of the calls
+						for range 2 {
+							w.settle(name)
+							w.expect(name, "True Available")
+							w.expectPassword("declared-password-2")
+							w.expectRest(name)
+							w.start()
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
 func TestDeactivate(t *testing.T) {
 	t.Parallel()
 	eachVariation(t, func(w *world) {

@@ -157,6 +157,9 @@ func (e *observer) readPassword(ctx context.Context, s *scope) (*plan.Stop, erro
 	} else if err != nil {
 		return nil, err
 	}
+	if password != s.password { // it may have changed since the last round, and the account has the one before
+		s.applied = false
+	}
 	s.password, s.passwordMark = password, e.passwords.Mark(password)
 	return nil, nil
 }

@@ -38,6 +38,7 @@ func (s Store) PrepareDeclared(ctx context.Context, c Connection, values Values)
 // Reserve makes sure that the connection Secret exists and remembers no declared password: one is about to be given to
 // the account, and until that is answered nobody knows which one it has. A generated password stays until then.
 func (s Store) Reserve(ctx context.Context, c Connection, values Values) error {
+	c.Applied = "" // whatever the account had until now
 	secret, err := s.get(ctx, c)
 	if err != nil {
 		return err

@@ -107,8 +107,10 @@ func TestReserve(t *testing.T) {
 	if _, err := c.store().Write(background, applied("declared"), nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.store().Reserve(background, connection, nil); err != nil || digestOf(t, c, connection.Name) != "" {
-		t.Errorf("it still remembers, %v", err)
+	for _, in := range []secrets.Connection{connection, applied("declared")} { // the account has it now, and gets another
+		if err := c.store().Reserve(background, in, nil); err != nil || digestOf(t, c, connection.Name) != "" {
+			t.Errorf("it still remembers, %v", err)
+		}
 	}
 	theirs := held(connection, nil)
 	theirs.Labels = nil

@@ -101,6 +101,7 @@ type Service struct {
 	last     int
 	calls    []Call
 	faults   []*Fault
+	during   map[string]func()
 }
 
 // New makes a service without accounts.
@@ -108,7 +109,7 @@ func New(o Options) *Service {
 	if o.PageSize == 0 {
 		o.PageSize = 3
 	}
-	return &Service{options: o, schema: o.schema(), accounts: map[string]*stored{}}
+	return &Service{options: o, schema: o.schema(), accounts: map[string]*stored{}, during: map[string]func(){}}
 }
 
 // Fields is the field table.
@@ -127,6 +128,13 @@ func (s *Service) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
+}
+
+// During has something happen elsewhere while the next call of the method is carried out. It must not call the Service.
+func (s *Service) During(method string, happens func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.during[method] = happens
 }
 
 // Calls are those that came in so far.
@@ -277,6 +285,10 @@ func (s *Service) fault(method string) *Fault {
 func (s *Service) serve(c Call, write bool, do func() *account.Error) *account.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if happens := s.during[c.Method]; happens != nil {
+		delete(s.during, c.Method)
+		happens()
+	}
 	f := s.fault(c.Method)
 	var err *account.Error
 	if f == nil || f.Done {
