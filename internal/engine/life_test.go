@@ -201,6 +201,45 @@ func TestDeclaredPasswordChangesDuringACall(t *testing.T) {
 	}
 }
 
+// A password that the account was given counts, although the connection Secret could not be told of it.
+func TestPasswordThatTheSecretWasNotToldOf(t *testing.T) {
+	t.Parallel()
+	rotate := func(value string) func(*Line) {
+		return func(l *Line) { l.Annotations[v1alpha1.AnnotationRotatePassword] = value }
+	}
+	eachVariation(t, func(w *world) {
+		if w.options.NoPasswords {
+			w.Skip("there are no passwords")
+		}
+		untold := func(change func()) {
+			w.service.During(fake.MethodSetPassword, func() { w.refusing = true })
+			change()
+			w.refusing = false
+		}
+		w.apply(w.declared(name))
+		w.edit(name, rotate("1"))
+		w.settle(name)
+		untold(func() { w.edit(name, rotate("2")) })
+		w.edit(name, rotate("1")) // taken back
+		w.settle(name)
+		w.expectPassword(w.secret(name)[secrets.KeyPassword])
+		w.expectRest(name)
+
+		w.password("declared-password-1")
+		w.edit(name, func(l *Line) { l.Spec.Password = "declared" })
+		w.settle(name)
+		w.password("declared-password-2")
+		untold(func() { w.reconcile(name) })
+		w.expectPassword("declared-password-2")
+		w.password("declared-password-1")
+		w.clock.Step(time.Minute)
+		w.reconcile(name)
+		if w.service.Password(w.account().ID) != "declared-password-1" && w.said(name) == "True Available" {
+			w.Error("the account has another password than the declared one, and nobody says so")
+		}
+	})
+}
+
 func TestDeactivate(t *testing.T) {
 	t.Parallel()
 	eachVariation(t, func(w *world) {

@@ -155,13 +155,14 @@ func givePassword(ctx context.Context, r *run, password account.Secret) error {
 	id := r.s.status.AccountID
 	err := r.s.dir.SetPassword(ctx, r.target(id), password)
 	e := account.AsError(err)
+	if err == nil || e.Doubt || e.Class == account.PasswordReused {
+		r.passwords.Forget(r.s.uid()) // the one before is no longer certain
+	}
 	switch {
 	case err == nil:
 		tellPassword(r)
 		return nil
-	case e.Doubt:
-		r.passwords.Forget(r.s.uid()) // neither the one before is certain
-	case e.Class != account.PasswordReused: // the only refusal that a password in its place can get
+	case !e.Doubt && e.Class != account.PasswordReused: // the only refusal that a password in its place can get
 		return err
 	}
 	has, checked := r.s.dir.CheckPassword(ctx, id, password)

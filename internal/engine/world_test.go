@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -40,6 +41,8 @@ type world struct {
 
 	client  client.WithWatch
 	writes  int
+	// refusing has the Kubernetes API refuse patches of Secrets.
+	refusing bool
 	service *fake.Service
 	options fake.Options
 	clock   *clocktesting.FakeClock
@@ -71,6 +74,9 @@ func newWorld(t testing.TB, o fake.Options) *world {
 		},
 		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
 			w.writes++
+			if _, secret := o.(*corev1.Secret); secret && w.refusing {
+				return errors.New("the Kubernetes API is away")
+			}
 			return c.Patch(ctx, o, p, opts...)
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
