@@ -143,7 +143,7 @@ func (l *life) wrongSecret(r *resource, a simulator.Account) string {
 	case held(secrets.KeyEmail) != r.child.Spec.Email:
 		return "the Secret's e-mail is wrong"
 	case !l.sim.CheckPassword(a.ID, password):
-		return "the password is wrong"
+		return l.wrongPassword(r, a, secret)
 	}
 	return ""
 }
