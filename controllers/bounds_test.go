@@ -77,7 +77,7 @@ var _ = Describe("What must not get out of bounds", func() {
 		Expect(connectionOf(ctx, c)).To(HaveKey("apiKey"))
 	})
 
-	It("a rotation in doubt is settled though it is not asked for any more", func(ctx SpecContext) {
+	It("a rotation whose outcome is unknown is settled though it is not requested any more", func(ctx SpecContext) {
 		w := startWorld(ctx)
 		c := w.applyReady(ctx, "acme-torn2")
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "SetChildAccountInfo", Times: 1})

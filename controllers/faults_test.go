@@ -48,7 +48,7 @@ var _ = Describe("A fault of the provider", func() {
 			w.sim.AddFault(fault)
 			c := w.applyReady(ctx, "acme-fault")
 			Expect(w.sim.Accounts(w.parent.ID)).To(HaveLen(1))
-			Expect(lookedBefore(w.sim.Calls())).To(BeTrue(), "an AddAccount after a doubt without a look")
+			Expect(lookedBefore(w.sim.Calls())).To(BeTrue(), "an AddAccount after an unknown outcome without a read in between")
 			Expect(c.Status.Origin).To(Equal(v1alpha1.OriginCreated))
 			data := connectionOf(ctx, c)
 			account := w.account("acme-fault")

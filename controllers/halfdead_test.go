@@ -46,7 +46,7 @@ var _ = Describe("A half-dead connection to the provider", func() {
 			Eventually(state(ctx, c)).Should(BeAvailable())
 			Eventually(state(ctx, p)).Should(BeAvailable())
 			Expect(w.account("acme-first").Email()).To(Equal("new@acme.example"))
-			Expect(lookedBefore(w.sim.Calls())).To(BeTrue(), "an AddAccount after a doubt without a look")
+			Expect(lookedBefore(w.sim.Calls())).To(BeTrue(), "an AddAccount after an unknown outcome without a read in between")
 		},
 		Entry("with a resync each second", &metav1.Duration{Duration: time.Second}),
 		Entry("with the default resync", nil),

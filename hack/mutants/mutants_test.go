@@ -59,7 +59,7 @@ var mutants = []mutant{
 			"func decideAbsent(s Subject, v View) Decision {\n	switch {\n	case s.ID == \"\" && !s.Policy.Observe:\n		return Decision{Step: StepCreate}\n"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "created again without a look"},
 	{"creates again after a lost answer without a look", []edit{
-		{decide, "case v.Doubt && !v.Fresh:", "case false:"},
+		{decide, "case v.OutcomeUnknown && !v.Fresh:", "case false:"},
 		{decide, "case s.Intent && !v.Fresh:", "case false:"},
 	}, chaos, "TestChaos$", "without a look"},
 	{"stores no intent", []edit{

@@ -141,7 +141,7 @@ func (r *resource) converge(t *rapid.T, p *service) account.Step {
 		d := account.Decide(schema, r.Subject, r.view)
 		var told, wrote bool
 		switch d.Step {
-		case account.StepLook:
+		case account.StepRead:
 			r.read(t, p, true)
 			continue
 		case account.StepCreate:
@@ -166,7 +166,7 @@ func (r *resource) converge(t *rapid.T, p *service) account.Step {
 			r.read(t, p, false)
 		case wrote:
 			r.lost++
-			r.view.Doubt, r.view.Fresh = true, false
+			r.view.OutcomeUnknown, r.view.Fresh = true, false
 		}
 	}
 	t.Fatalf("%s does not come to rest", r.Name)

@@ -47,13 +47,13 @@ type Subject struct {
 type View struct {
 	// Listed is set once a complete list was read that would have had the account.
 	Listed bool
-	// Partial is set where the provider lists only what it is asked for, so that what is new must be looked up.
+	// Partial is set where the provider lists only what it is asked for, so that a new account must be read by itself.
 	Partial bool
 	// Account is the account, nil where it is not known.
 	Account *Account
 	// Absences counts the complete lists in a row that did not have the account.
 	Absences int
-	// Fresh is set where this view was asked for on purpose, after everything that happened before.
+	// Fresh is set where the account was read for this view, after everything that happened before.
 	Fresh bool
 	// NotKept holds values that were written twice and came back different each time.
 	NotKept State
@@ -62,8 +62,8 @@ type View struct {
 	Awaited bool
 	// Claimless is set where the provider's accounts carry no claims.
 	Claimless bool
-	// Doubt is set where a write to the account got no proper answer and nobody has looked since.
-	Doubt bool
+	// OutcomeUnknown is set where a write to the account got no proper answer and the account was not read since.
+	OutcomeUnknown bool
 }
 
 // Step is what to do next for a resource.
@@ -73,8 +73,8 @@ type Step string
 const (
 	// StepWait: no complete list was read yet; nothing can be said.
 	StepWait Step = "Wait"
-	// StepLook: read the account itself before anything else.
-	StepLook Step = "Look"
+	// StepRead: read the account itself before anything else.
+	StepRead Step = "Read"
 	// StepCreate: create the account with everything declared.
 	StepCreate Step = "Create"
 	// StepUpdate: write Changes.
@@ -92,7 +92,7 @@ const (
 // Decision is the plan for one resource.
 type Decision struct {
 	Step Step
-	// Account is the account to act on; nil for Wait, Look, Create, and Missing unless another account has the id.
+	// Account is the account to act on; nil for Wait, Read, Create, and Missing unless another account has the id.
 	Account *Account
 	// Changes are the fields to write with StepUpdate.
 	Changes []Change
@@ -112,8 +112,8 @@ const absencesUntilMissing = 2
 // It is the protocol that never makes two accounts for one resource nor one for two.
 func Decide(schema Schema, s Subject, v View) Decision {
 	switch {
-	case v.Doubt && !v.Fresh:
-		return Decision{Step: StepLook}
+	case v.OutcomeUnknown && !v.Fresh:
+		return Decision{Step: StepRead}
 	case v.Account == nil:
 		return decideAbsent(s, v)
 	case schema.IsAnother(*v.Account, s.ID, s.Name):
@@ -150,7 +150,7 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 	case len(d.Drift) > 0:
 		return &d
 	case !v.Fresh: // the last look before an account changes hands
-		return &Decision{Step: StepLook}
+		return &Decision{Step: StepRead}
 	}
 	return nil
 }
@@ -185,9 +185,9 @@ func decideAbsent(s Subject, v View) Decision {
 	case v.Awaited && v.Fresh: // a second call would make a second account
 		return Decision{Step: StepWait}
 	case v.Awaited:
-		return Decision{Step: StepLook}
+		return Decision{Step: StepRead}
 	case !v.Listed && v.Partial && !v.Fresh:
-		return Decision{Step: StepLook}
+		return Decision{Step: StepRead}
 	case !v.Listed && !v.Fresh:
 		return Decision{Step: StepWait}
 	case s.ID != "" && v.Absences < absencesUntilMissing:
@@ -197,7 +197,7 @@ func decideAbsent(s Subject, v View) Decision {
 	case s.ID != "", s.Policy.Observe:
 		return Decision{Step: StepMissing}
 	case s.Intent && !v.Fresh:
-		return Decision{Step: StepLook}
+		return Decision{Step: StepRead}
 	}
 	return Decision{Step: StepCreate}
 }

@@ -14,7 +14,7 @@ import (
 //
 //	id       new: not bound to an account yet; bound: to the account by its id
 //	intent   an earlier attempt may have created the account
-//	doubt    a write got no proper answer and nobody has looked since
+//	unknown  the outcome of a write is unknown, and the account was not read since
 //	fresh    this view was asked for on purpose
 //	listed   a complete list was read that would have had the account
 //	partial  the provider lists only what it is asked for
@@ -23,25 +23,25 @@ import (
 //	claim    in its custom data: ours, theirs (another installation), sibling (another resource), half, none
 //	values   as declared (same) or not (differ), not as declared but not kept by the provider (vain), or some of each (mixed)
 const decisionTable = `
-id     intent  doubt  fresh  listed  partial  absent  account  claim    values  | step
-*      *       yes    no     *       *        *       *        *        *       | Look     in doubt: look before anything else
+id     intent  unknown  fresh  listed  partial  absent  account  claim    values  | step
+*      *       yes      no     *       *        *       *        *        *       | Read     outcome unknown: read before anything else
 
-*      *       *      *      *       *        *       other    *        *       | Missing  our id now is another account: name it, don't touch it
-bound  *       *      *      *       *        *       exact    *        same    | None
-bound  *       *      *      *       *        *       exact    *        vain    | None     left alone, and said so
-bound  *       *      *      *       *        *       exact    *        *       | Update   once bound, the id says whose it is
-new    *       *      *      *       *        *       exact    ours     same    | None     found again: nothing is created
-new    *       *      *      *       *        *       exact    ours     vain    | None
-new    *       *      *      *       *        *       exact    ours     *       | Update
-new    *       *      *      *       *        *       exact    *        *       | Refuse   there already, and not ours
+*      *       *        *      *       *        *       other    *        *       | Missing  our id now is another account: name it, don't touch it
+bound  *       *        *      *       *        *       exact    *        same    | None
+bound  *       *        *      *       *        *       exact    *        vain    | None     left alone, and said so
+bound  *       *        *      *       *        *       exact    *        *       | Update   once bound, the id says whose it is
+new    *       *        *      *       *        *       exact    ours     same    | None     found again: nothing is created
+new    *       *        *      *       *        *       exact    ours     vain    | None
+new    *       *        *      *       *        *       exact    ours     *       | Update
+new    *       *        *      *       *        *       exact    *        *       | Refuse   there already, and not ours
 
-*      *       *      no     no      yes      *       none     *        *       | Look     the list wasn't asked for it
-*      *       *      no     no      no       *       none     *        *       | Wait     nothing is known yet
-bound  *       *      *      *       *        2       none     *        *       | Missing  two complete lists agree
-bound  *       *      *      *       *        3       none     *        *       | Missing
-bound  *       *      *      *       *        *       none     *        *       | Wait     one list is not believed, nor a look alone
-new    yes     *      no     *       *        *       none     *        *       | Look     it may have been created meanwhile
-new    *       *      *      *       *        *       none     *        *       | Create
+*      *       *        no     no      yes      *       none     *        *       | Read     the list wasn't asked for it
+*      *       *        no     no      no       *       none     *        *       | Wait     nothing is known yet
+bound  *       *        *      *       *        2       none     *        *       | Missing  two complete lists agree
+bound  *       *        *      *       *        3       none     *        *       | Missing
+bound  *       *        *      *       *        *       none     *        *       | Wait     one list is not believed, nor a read alone
+new    yes     *        no     *       *        *       none     *        *       | Read     it may have been created meanwhile
+new    *       *        *      *       *        *       none     *        *       | Create
 `
 
 var decisionInputs = []struct {
@@ -50,7 +50,7 @@ var decisionInputs = []struct {
 }{
 	{"id", []string{"new", "bound"}},
 	{"intent", []string{"no", "yes"}},
-	{"doubt", []string{"no", "yes"}},
+	{"unknown", []string{"no", "yes"}},
 	{"fresh", []string{"no", "yes"}},
 	{"listed", []string{"no", "yes"}},
 	{"partial", []string{"no", "yes"}},
@@ -141,7 +141,7 @@ func subjectAndView(in []string) (account.Subject, account.View) {
 	if in[0] == "bound" {
 		s.ID = "17"
 	}
-	v := account.View{Doubt: in[2] == "yes", Fresh: in[3] == "yes", Listed: in[4] == "yes", Partial: in[5] == "yes"}
+	v := account.View{OutcomeUnknown: in[2] == "yes", Fresh: in[3] == "yes", Listed: in[4] == "yes", Partial: in[5] == "yes"}
 	v.Absences, _ = strconv.Atoi(in[6])
 	if in[7] == "none" {
 		return s, v
@@ -257,10 +257,10 @@ func TestDecideStories(t *testing.T) {
 	}{
 		"a new resource before the first list":               {subject, account.View{}, account.StepWait},
 		"a new resource":                                     {subject, account.View{Listed: true, Absences: 7}, account.StepCreate},
-		"its account was created, the answer got lost":       {intent, account.View{Listed: true, Absences: 7, Doubt: true}, account.StepLook},
+		"its account was created, the answer got lost":       {intent, account.View{Listed: true, Absences: 7, OutcomeUnknown: true}, account.StepRead},
 		"and the look finds it":                              {intent, account.View{Listed: true, Fresh: true, Account: &ours}, account.StepNone},
-		"or does not":                                        {intent, account.View{Listed: true, Fresh: true, Doubt: true}, account.StepCreate},
-		"the operator crashed between intent and call":       {intent, account.View{Listed: true, Absences: 1}, account.StepLook},
+		"or does not":                                        {intent, account.View{Listed: true, Fresh: true, OutcomeUnknown: true}, account.StepCreate},
+		"the operator crashed between intent and call":       {intent, account.View{Listed: true, Absences: 1}, account.StepRead},
 		"a cluster rebuilt with the same installation":       {subject, account.View{Listed: true, Account: &ours}, account.StepNone},
 		"the account is removed, one list after":             {bound, account.View{Listed: true, Absences: 1}, account.StepWait},
 		"the account is removed, two lists after":            {bound, account.View{Listed: true, Absences: 2}, account.StepMissing},
@@ -287,7 +287,7 @@ func TestDecideTakeover(t *testing.T) {
 	}{
 		"not asked for":               {"", theirs, true, account.StepRefuse},
 		"of another installation":     {"others", theirs, true, account.StepRefuse},
-		"of the holder":               {"theirs", theirs, false, account.StepLook},
+		"of the holder":               {"theirs", theirs, false, account.StepRead},
 		"of the holder, looked":       {"theirs", theirs, true, account.StepUpdate},
 		"of a resource of our own":    {ourClaim.Installation, account.Claim{Installation: ourClaim.Installation, Namespace: "telephony", Name: "gone"}, true, account.StepUpdate},
 		"not asked for, of our own":   {"", account.Claim{Installation: ourClaim.Installation, Namespace: "telephony", Name: "gone"}, true, account.StepRefuse},
@@ -311,7 +311,7 @@ func TestDecideWithoutClaims(t *testing.T) {
 		want                           account.Step
 	}{
 		"of our own attempt":                {intent: true, fresh: true, want: account.StepNone},
-		"of our own attempt, before a look": {intent: true, want: account.StepLook},
+		"of our own attempt, before a look": {intent: true, want: account.StepRead},
 		"of nobody's":                       {fresh: true, want: account.StepRefuse},
 		"every attempt was refused":         {intent: true, refused: true, fresh: true, want: account.StepRefuse},
 		"may be adopted":                    {fresh: true, adopt: account.AdoptAlways, want: account.StepNone},
@@ -332,10 +332,10 @@ func TestDecideAwaited(t *testing.T) {
 		v    account.View
 		want account.Step
 	}{
-		"before a look":       {account.View{Listed: true, Awaited: true}, account.StepLook},
-		"in doubt, too":       {account.View{Listed: true, Awaited: true, Doubt: true}, account.StepLook},
-		"a look shows it not": {account.View{Listed: true, Awaited: true, Fresh: true}, account.StepWait},
-		"not awaited":         {account.View{Listed: true, Fresh: true}, account.StepCreate},
+		"before a look":        {account.View{Listed: true, Awaited: true}, account.StepRead},
+		"outcome unknown, too": {account.View{Listed: true, Awaited: true, OutcomeUnknown: true}, account.StepRead},
+		"a look shows it not":  {account.View{Listed: true, Awaited: true, Fresh: true}, account.StepWait},
+		"not awaited":          {account.View{Listed: true, Fresh: true}, account.StepCreate},
 	} {
 		if d := account.Decide(schema, s, c.v); d.Step != c.want {
 			t.Errorf("%s: %s, want %s", name, d.Step, c.want)

@@ -70,8 +70,8 @@ type Error struct {
 	Answered bool
 	// Alone is set where the failure is about one account: it says nothing about calls for others.
 	Alone bool
-	// Doubt is set where the change may have been made although no proper answer came.
-	Doubt bool
+	// OutcomeUnknown is set where the change may have been made although no proper answer came.
+	OutcomeUnknown bool
 }
 
 // Error implements error: method, code, field and text, as far as each is known.
@@ -94,8 +94,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// AsError returns the *Error in err's chain. Any other error counts as Unavailable with Doubt:
-// whoever can't say what happened must look before trying again.
+// AsError returns the *Error in err's chain. Any other error counts as Unavailable with OutcomeUnknown:
+// the account must be read before another attempt.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil
@@ -103,7 +103,7 @@ func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Class: Unavailable, Message: err.Error(), Doubt: true}
+	return &Error{Class: Unavailable, Message: err.Error(), OutcomeUnknown: true}
 }
 
 // ClassOf is the class of err, "" for nil.

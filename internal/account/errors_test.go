@@ -19,7 +19,7 @@ func TestErrorText(t *testing.T) {
 		"AddAccount: NameTaken (code 106)":                     {Class: account.NameTaken, Method: "AddAccount", Code: 106},
 		"spec.notifications.account: must be true or false":    {Class: account.Invalid, Field: "notifications.account", Message: "must be true or false"},
 		"GetChildrenAccounts: slow down":                       {Class: account.Throttled, Method: "GetChildrenAccounts", Message: "slow down", RetryAfter: time.Minute},
-		"SetChildAccountInfo: the connection was closed":       {Class: account.Unavailable, Method: "SetChildAccountInfo", Message: "the connection was closed", Doubt: true},
+		"SetChildAccountInfo: the connection was closed":       {Class: account.Unavailable, Method: "SetChildAccountInfo", Message: "the connection was closed", OutcomeUnknown: true},
 		"SetChildAccountInfo: spec.location: Invalid (code 9)": {Class: account.Invalid, Method: "SetChildAccountInfo", Field: "location", Code: 9},
 	} {
 		if got := e.Error(); got != want {
@@ -38,8 +38,8 @@ func TestAsError(t *testing.T) {
 		"itself":            {own, own},
 		"wrapped":           {fmt.Errorf("creating: %w", own), own},
 		"joined":            {errors.Join(errors.New("other"), own), own},
-		"anything else":     {errors.New("boom"), &account.Error{Class: account.Unavailable, Message: "boom", Doubt: true}},
-		"the context's end": {context.Canceled, &account.Error{Class: account.Unavailable, Message: "context canceled", Doubt: true}},
+		"anything else":     {errors.New("boom"), &account.Error{Class: account.Unavailable, Message: "boom", OutcomeUnknown: true}},
+		"the context's end": {context.Canceled, &account.Error{Class: account.Unavailable, Message: "context canceled", OutcomeUnknown: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := account.AsError(c.err)

@@ -154,7 +154,7 @@ func drawSubject(t *rapid.T) account.Subject {
 func drawView(t *rapid.T) account.View {
 	v := account.View{
 		Listed: rapid.Bool().Draw(t, "listed"), Partial: rapid.Bool().Draw(t, "partial"), Fresh: rapid.Bool().Draw(t, "fresh"),
-		Doubt: rapid.Bool().Draw(t, "doubt"), Absences: rapid.IntRange(0, 5).Draw(t, "absences"),
+		OutcomeUnknown: rapid.Bool().Draw(t, "outcome unknown"), Absences: rapid.IntRange(0, 5).Draw(t, "absences"),
 		NotKept: schema.Normal(drawState(t, "not kept")),
 	}
 	if rapid.Bool().Draw(t, "has account") {
@@ -182,8 +182,8 @@ func TestDecideIsSafe(t *testing.T) {
 				t.Error("creates although the resource is bound")
 			case !v.Listed && !v.Fresh:
 				t.Error("creates in the dark")
-			case (v.Doubt || s.Intent) && !v.Fresh:
-				t.Error("creates in doubt")
+			case (v.OutcomeUnknown || s.Intent) && !v.Fresh:
+				t.Error("creates while the outcome of an earlier write is unknown")
 			}
 		case account.StepUpdate, account.StepNone:
 			claim, _ := v.Account.Claim()
@@ -192,8 +192,8 @@ func TestDecideIsSafe(t *testing.T) {
 				t.Errorf("takes account %s for %s", v.Account.Name, s.Name)
 			case s.ID == "" && claim != s.Claim:
 				t.Errorf("takes an account of %v", claim)
-			case v.Doubt && !v.Fresh:
-				t.Error("believes what is in doubt")
+			case v.OutcomeUnknown && !v.Fresh:
+				t.Error("believes what was known before a write whose outcome is unknown")
 			case (d.Step == account.StepNone) != (len(d.Changes) == 0):
 				t.Errorf("%s with %d changes", d.Step, len(d.Changes))
 			}

@@ -80,7 +80,7 @@ func TestSchemaCheck(t *testing.T) {
 				return
 			}
 			var e *account.Error
-			if !errors.As(err, &e) || e.Class != account.Invalid || e.Field != c.field || e.Message == "" || e.Doubt {
+			if !errors.As(err, &e) || e.Class != account.Invalid || e.Field != c.field || e.Message == "" || e.OutcomeUnknown {
 				t.Fatalf("%#v; want class Invalid, field %s", err, c.field)
 			}
 		})

@@ -161,7 +161,7 @@ func blames(err error) bool {
 		account.BalanceTooLow, account.BlockedVerification, account.BlockedNotEnabled, account.BlockedDailyLimit:
 		return false
 	}
-	return !account.AsError(err).Doubt
+	return !account.AsError(err).OutcomeUnknown
 }
 
 func batchable(changes []account.Change) bool {

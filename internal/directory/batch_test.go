@@ -106,7 +106,7 @@ func TestBatchWithCulprits(t *testing.T) {
 		if got := w.count(change); got > 1+2*2*6 {
 			t.Errorf("%d calls to find two among 64", got)
 		}
-		if !w.Observe(directory.Key{ID: ids[7]}).Doubt || w.Observe(directory.Key{ID: ids[8]}).Doubt {
+		if !w.Observe(directory.Key{ID: ids[7]}).OutcomeUnknown || w.Observe(directory.Key{ID: ids[8]}).OutcomeUnknown {
 			t.Error("whoever is gone is to be looked at, nobody else")
 		}
 	})

@@ -105,10 +105,10 @@ func (d *Directory) Look(ctx context.Context, key Key) (account.View, error) {
 // view is what is known of an account; the caller holds the lock.
 func (d *Directory) view(key Key) account.View {
 	v := account.View{
-		Listed:  d.covers(key.ID, key.Name),
-		Partial: d.listings.Partial,
-		Doubt:   key.ID == "" && d.doubtful[d.identity.Normal(key.Name)] > 0,
-		Awaited: key.ID == "" && d.awaits(key.Name),
+		Listed:         d.covers(key.ID, key.Name),
+		Partial:        d.listings.Partial,
+		OutcomeUnknown: key.ID == "" && d.doubtful[d.identity.Normal(key.Name)] > 0,
+		Awaited:        key.ID == "" && d.awaits(key.Name),
 	}
 	_, claims := d.remote.(provider.Claimer)
 	v.Claimless = !claims
@@ -119,7 +119,7 @@ func (d *Directory) view(key Key) account.View {
 		}
 		return v
 	}
-	v.Doubt = v.Doubt || r.doubt
+	v.OutcomeUnknown = v.OutcomeUnknown || r.doubt
 	v.NotKept = d.notKept(r.account.ID)
 	if v.Absences = d.listings.Complete - r.listing; v.Absences == 0 && !r.hidden {
 		a := r.account

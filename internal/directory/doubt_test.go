@@ -33,7 +33,7 @@ func TestUpdateInDoubt(t *testing.T) {
 				w.sim.AddFault(c.fault)
 				wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.Unavailable, true)
 				for _, key := range []directory.Key{{ID: ids[0]}, {Name: "child-00000"}} {
-					wantView(t, w.Observe(key), ids[0], account.View{Listed: true, Doubt: true})
+					wantView(t, w.Observe(key), ids[0], account.View{Listed: true, OutcomeUnknown: true})
 				}
 				wantView(t, w.Observe(directory.Key{ID: ids[1]}), ids[1], account.View{Listed: true})
 				switch by {
@@ -62,17 +62,17 @@ func TestCreateInDoubt(t *testing.T) {
 			w.sim.AddFault(c.fault)
 			_, err := w.Create(background, newAccount("acme-new"))
 			wantError(t, err, account.Unavailable, true)
-			wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 1, Doubt: true})
+			wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 1, OutcomeUnknown: true})
 			wantView(t, w.Observe(directory.Key{Name: "acme-else"}), "", account.View{Listed: true, Absences: 1})
 
 			v := w.look(t, directory.Key{Name: "acme-new"})
-			if v.Doubt || c.carried != (v.Account != nil) {
+			if v.OutcomeUnknown || c.carried != (v.Account != nil) {
 				t.Errorf("after a look: %+v", v)
 			}
 			if v.Account != nil && v.Account.CustomData != "claim of acme-new" {
 				t.Errorf("custom data %q", v.Account.CustomData)
 			}
-			if w.Observe(directory.Key{Name: "acme-new"}).Doubt {
+			if w.Observe(directory.Key{Name: "acme-new"}).OutcomeUnknown {
 				t.Error("the doubt does not end")
 			}
 		})
@@ -103,7 +103,7 @@ func TestUpdateOfAnUnknownAccount(t *testing.T) {
 	w.refresh(t)
 	w.remove(t, ids[0])
 	wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.NotFound, false)
-	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, Doubt: true})
+	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, OutcomeUnknown: true})
 
 	// The look shows nothing, but only lists decide that it is gone.
 	wantView(t, w.look(t, directory.Key{ID: ids[0]}), "", account.View{Listed: true, Fresh: true})
@@ -126,7 +126,7 @@ func TestFailedLookClearsNoDoubt(t *testing.T) {
 	for _, key := range []directory.Key{{ID: ids[0]}, {Name: "acme-new"}} {
 		_, err := w.Look(background, key)
 		wantError(t, err, account.Unavailable, false)
-		if !w.Observe(key).Doubt {
+		if !w.Observe(key).OutcomeUnknown {
 			t.Errorf("%+v: the doubt is gone", key)
 		}
 	}
@@ -146,7 +146,7 @@ func TestAnOlderReadDoesNotClearADoubt(t *testing.T) {
 				w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: change, Times: 1})
 				wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.Unavailable, true)
 			})
-			wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, Doubt: true})
+			wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, OutcomeUnknown: true})
 		})
 	}
 }
@@ -159,5 +159,5 @@ func TestAnOlderLookDoesNotClearADoubtfulCreation(t *testing.T) {
 		_, err := w.Create(background, newAccount("acme-new"))
 		wantError(t, err, account.Unavailable, true)
 	})
-	wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 1, Doubt: true})
+	wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 1, OutcomeUnknown: true})
 }

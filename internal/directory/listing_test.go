@@ -116,7 +116,7 @@ func TestIncompleteListConcludesNothing(t *testing.T) {
 				// One more on the first page keeps the second one from being empty.
 				w.child(fmt.Sprintf("another-%d", w.count(list)))
 				err := w.Refresh(background, directory.Known{IDs: ids})
-				if err == nil || account.AsError(err).Doubt {
+				if err == nil || account.AsError(err).OutcomeUnknown {
 					t.Fatalf("error %v", err)
 				}
 			}
@@ -181,7 +181,7 @@ func TestPartialLists(t *testing.T) {
 	id := w.child(stranger.Name)
 	v := w.Observe(stranger)
 	wantView(t, v, "", account.View{Partial: true})
-	if step := account.Decide(w.Fields(), account.Subject{Name: stranger.Name}, v).Step; step != account.StepLook {
+	if step := account.Decide(w.Fields(), account.Subject{Name: stranger.Name}, v).Step; step != account.StepRead {
 		t.Errorf("%s, want a look", step)
 	}
 	v = w.look(t, stranger)

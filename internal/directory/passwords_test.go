@@ -33,17 +33,17 @@ func TestPasswords(t *testing.T) {
 		t.Errorf("checked: %v, %v", got, err)
 	}
 	wantError(t, w.SetPassword(background, provider.Target{ID: id}, "weak"), account.PasswordRejected, false)
-	if w.Observe(directory.Key{ID: id}).Doubt {
+	if w.Observe(directory.Key{ID: id}).OutcomeUnknown {
 		t.Error("a refused password casts doubt on the account")
 	}
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: change, Times: 1})
 	wantError(t, w.SetPassword(background, provider.Target{ID: id}, password), account.Unavailable, true)
-	if w.Observe(directory.Key{ID: id}).Doubt {
+	if w.Observe(directory.Key{ID: id}).OutcomeUnknown {
 		t.Error("a doubt about the password casts doubt on what is known of the account")
 	}
 	w.sim.Remove(w.sim.Accounts(w.parent.ID)[0].ID)
 	wantError(t, w.SetPassword(background, provider.Target{ID: id}, other), account.NotFound, false)
-	if !w.Observe(directory.Key{ID: id}).Doubt {
+	if !w.Observe(directory.Key{ID: id}).OutcomeUnknown {
 		t.Error("an account that the provider does not know is in no doubt")
 	}
 }

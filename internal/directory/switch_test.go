@@ -26,7 +26,7 @@ func TestSwitchKeepsWhatIsKnown(t *testing.T) {
 		return http.DefaultTransport.RoundTrip(r)
 	})))
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
-	if v := w.Observe(directory.Key{Name: "acme-new"}); !v.Doubt {
+	if v := w.Observe(directory.Key{Name: "acme-new"}); !v.OutcomeUnknown {
 		t.Errorf("the doubt is gone: %+v", v)
 	}
 	was.Complete, was.Total = was.Complete+1, 2
@@ -70,7 +70,7 @@ func TestSwitchUnderWay(t *testing.T) {
 	w.during(t, add, func() error { _, err := w.Create(background, newAccount("acme-new")); return err }, func() {
 		w.change(t, w.remote(t, http.DefaultTransport))
 	})
-	if v := w.Observe(directory.Key{Name: "acme-new"}); v.Account == nil || v.Doubt {
+	if v := w.Observe(directory.Key{Name: "acme-new"}); v.Account == nil || v.OutcomeUnknown {
 		t.Errorf("the account is not known: %+v", v)
 	}
 	if n := w.sim.Counts()[add]; n != 1 {

@@ -65,10 +65,10 @@ func TestCreateWithoutAnID(t *testing.T) {
 		t.Errorf("calls %+v", w.service.Calls())
 	}
 	v := w.Observe(directory.Key{ID: id})
-	if v.Account == nil || v.Doubt || v.Account.State[fake.PathLogin] != "login of acme" || v.Account.State[fake.PathOpened] == "" {
+	if v.Account == nil || v.OutcomeUnknown || v.Account.State[fake.PathLogin] != "login of acme" || v.Account.State[fake.PathOpened] == "" {
 		t.Errorf("observed %+v", v)
 	}
-	if v := w.Observe(directory.Key{Name: "acme"}); v.Account == nil || v.Doubt || v.Awaited {
+	if v := w.Observe(directory.Key{Name: "acme"}); v.Account == nil || v.OutcomeUnknown || v.Awaited {
 		t.Errorf("by name %+v", v)
 	}
 }
@@ -79,7 +79,7 @@ func TestCreateWithoutAnIDAndWithoutALook(t *testing.T) {
 	w.service.Add(fake.Refuse(fake.MethodGet, account.Unavailable))
 	_, err := w.Create(background, fakeAccount("acme"))
 	wantError(t, err, account.Unavailable, true)
-	if v := w.Observe(directory.Key{Name: "acme"}); !v.Doubt || !v.Awaited {
+	if v := w.Observe(directory.Key{Name: "acme"}); !v.OutcomeUnknown || !v.Awaited {
 		t.Errorf("%+v", v)
 	}
 	w.service.Add(fake.Refuse(fake.MethodGet, account.Unavailable))
@@ -90,7 +90,7 @@ func TestCreateWithoutAnIDAndWithoutALook(t *testing.T) {
 	if n := w.service.Count(fake.MethodCreate); n != 1 {
 		t.Errorf("created %d times", n)
 	}
-	if v := w.Observe(directory.Key{Name: "acme"}); v.Account == nil || v.Doubt || v.Awaited {
+	if v := w.Observe(directory.Key{Name: "acme"}); v.Account == nil || v.OutcomeUnknown || v.Awaited {
 		t.Errorf("after a look %+v", v)
 	}
 }
@@ -107,7 +107,7 @@ func TestAConfirmedAccountIsAwaited(t *testing.T) {
 		if d := account.Decide(w.Fields(), subject, view); err != nil || d.Step != account.StepWait {
 			t.Fatalf("after %d lists: %s, %v", list, d.Step, err)
 		}
-		if d := account.Decide(w.Fields(), subject, w.Observe(directory.Key{Name: "acme"})); d.Step != account.StepLook {
+		if d := account.Decide(w.Fields(), subject, w.Observe(directory.Key{Name: "acme"})); d.Step != account.StepRead {
 			t.Fatalf("after %d lists, from memory: %s", list, d.Step)
 		}
 		_, err = w.Create(background, fakeAccount("acme"))
@@ -118,7 +118,7 @@ func TestAConfirmedAccountIsAwaited(t *testing.T) {
 		t.Errorf("created %d times", n)
 	}
 	w.service.Remove(w.service.Accounts()[0])
-	if view, err := w.Look(background, directory.Key{Name: "acme"}); err != nil || view.Awaited || view.Doubt {
+	if view, err := w.Look(background, directory.Key{Name: "acme"}); err != nil || view.Awaited || view.OutcomeUnknown {
 		t.Errorf("after three lists without it: %+v, %v", view, err)
 	}
 	if _, err := w.Create(background, fakeAccount("acme")); account.ClassOf(err) != account.Incomplete || w.service.Count(fake.MethodCreate) != 2 {

@@ -274,14 +274,14 @@ func newAccount(name string) provider.NewAccount {
 	return provider.NewAccount{Name: name, Password: password, CustomData: "claim of " + name, Desired: account.State{"email": name + "@acme.example"}}
 }
 
-// wantError checks class and doubt.
-func wantError(t *testing.T, err error, class account.Class, doubt bool) {
+// wantError checks class and OutcomeUnknown.
+func wantError(t *testing.T, err error, class account.Class, outcomeUnknown bool) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error; want %s", class)
 	}
-	if e := account.AsError(err); e.Class != class || e.Doubt != doubt {
-		t.Fatalf("error %#v; want class %s, doubt %v", e, class, doubt)
+	if e := account.AsError(err); e.Class != class || e.OutcomeUnknown != outcomeUnknown {
+		t.Fatalf("error %#v; want class %s, outcomeUnknown %v", e, class, outcomeUnknown)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
-// Create makes an account and remembers it. After an error with Doubt the name is in doubt until somebody looks. Where the
-// provider's answer has no id, the account is looked for at once; one that is not shown yet is an error with Doubt, and is
+// Create makes an account and remembers it. After an error with OutcomeUnknown the name is in doubt until somebody looks. Where the
+// provider's answer has no id, the account is looked for at once; one that is not shown yet is an error with OutcomeUnknown, and is
 // awaited. A name that may have an account by an earlier call is looked up first: no call is repeated without a look between.
 func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
 	if err := d.lookBeforeRepeating(ctx, n.Name); err != nil {
@@ -17,7 +17,7 @@ func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider
 	remote := d.current()
 	created, err := remote.Create(ctx, n)
 	if err != nil {
-		if account.AsError(err).Doubt {
+		if account.AsError(err).OutcomeUnknown {
 			d.doubt(n.Name, false)
 		}
 		return provider.Created{}, err
@@ -88,7 +88,7 @@ func (d *Directory) findCreated(ctx context.Context, name string, created provid
 	switch {
 	case err != nil:
 		failed := *account.AsError(err)
-		failed.Doubt = true
+		failed.OutcomeUnknown = true
 		return provider.Created{}, &failed
 	case view.Account == nil:
 		return provider.Created{}, notShownYet()
@@ -105,7 +105,7 @@ func (d *Directory) findCreated(ctx context.Context, name string, created provid
 }
 
 func notShownYet() error {
-	return &account.Error{Class: account.Incomplete, Message: "the account was created, and the provider does not show it yet", Doubt: true}
+	return &account.Error{Class: account.Incomplete, Message: "the account was created, and the provider does not show it yet", OutcomeUnknown: true}
 }
 
 // SetMaxBatch changes for how many accounts one write is at most; 1 writes each for itself.
@@ -117,7 +117,7 @@ func (d *Directory) SetMaxBatch(n int) {
 
 // Update writes the changes to the target, of which the directory adds what was observed, and remembers them: one call for
 // each Group of changes. Equal changes of batchable fields that come within a short time share a call; where that is refused,
-// only those accounts fail that are to blame. After an error with Doubt, or where the provider does not know the account, it
+// only those accounts fail that are to blame. After an error with OutcomeUnknown, or where the provider does not know the account, it
 // is in doubt until somebody looks; Groups before the one that failed are written.
 func (d *Directory) Update(ctx context.Context, t provider.Target, changes []account.Change) error {
 	for _, group := range groups(changes) {
@@ -166,7 +166,7 @@ func (d *Directory) wrote(id string, changes []account.Change, err error) {
 	}
 	d.now++
 	if err != nil {
-		if account.AsError(err).Doubt || account.ClassOf(err) == account.NotFound {
+		if account.AsError(err).OutcomeUnknown || account.ClassOf(err) == account.NotFound {
 			r.doubt, r.asOf = true, d.now
 		}
 		return
@@ -202,7 +202,7 @@ func (d *Directory) Claim(ctx context.Context, id, customData string) error {
 	switch {
 	case err == nil:
 		r.account.CustomData = customData
-	case account.AsError(err).Doubt:
+	case account.AsError(err).OutcomeUnknown:
 		r.doubt = true
 	}
 	return err

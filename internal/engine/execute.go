@@ -261,7 +261,7 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	created, err := s.dir.Create(ctx, provider.NewAccount{
 		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
-	if err == nil || account.AsError(err).Doubt {
+	if err == nil || account.AsError(err).OutcomeUnknown {
 		r.attempts.SetUncreated(s.uid(), false)
 	}
 	if account.ClassOf(err) == account.NameTaken {

@@ -37,7 +37,7 @@ func (e *changeGuard) admit(ctx context.Context, s *scope, in plan.Input, p plan
 		return e.ask(ctx, s, step.Change, deactivates(in.Schema, step), e.changes.Admit)
 	}
 	switch last := p.Last(); {
-	case p.Begins(plan.Read), last.Backoff && (in.ReadRequested || in.View.Doubt): // what it leads to is not known yet
+	case p.Begins(plan.Read), last.Backoff && (in.ReadRequested || in.View.OutcomeUnknown): // what it leads to is not known yet
 	case in.Duplicate != nil && !s.declared.Policy.Observe:
 	case last.Guarded: // it was tried in vain and is not tried now: nothing to count, nothing to approve
 		e.changes.Withdraw(s.uid())
@@ -96,4 +96,4 @@ func (e *changeGuard) note(ctx context.Context, s *scope) error {
 }
 
 // refused says whether a change ended without having been made, for certain.
-func refused(err error) bool { return err != nil && !account.AsError(err).Doubt }
+func refused(err error) bool { return err != nil && !account.AsError(err).OutcomeUnknown }

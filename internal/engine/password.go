@@ -105,7 +105,7 @@ func giveNext(ctx context.Context, r *run, next account.Secret) *conditions.Outc
 // passwordRefused says whether the account can't have the password, whatever is done.
 func passwordRefused(err error) bool {
 	e := account.AsError(err)
-	return e != nil && !e.Doubt && (e.Class == account.PasswordRejected || e.Class == account.PasswordReused)
+	return e != nil && !e.OutcomeUnknown && (e.Class == account.PasswordRejected || e.Class == account.PasswordReused)
 }
 
 // settlePassword finds out what became of a password that the account may have: by a rotation that was interrupted and is not asked
@@ -155,24 +155,24 @@ func givePassword(ctx context.Context, r *run, password account.Secret) error {
 	id := r.s.status.AccountID
 	err := r.s.dir.SetPassword(ctx, r.target(id), password)
 	e := account.AsError(err)
-	if err == nil || e.Doubt || e.Class == account.PasswordReused {
+	if err == nil || e.OutcomeUnknown || e.Class == account.PasswordReused {
 		r.passwords.Forget(r.s.uid()) // the one before is no longer certain
 	}
 	switch {
 	case err == nil:
 		tellPassword(r)
 		return nil
-	case !e.Doubt && e.Class != account.PasswordReused: // the only refusal that a password in its place can get
+	case !e.OutcomeUnknown && e.Class != account.PasswordReused: // the only refusal that a password in its place can get
 		return err
 	}
 	has, checked := r.s.dir.CheckPassword(ctx, id, password)
 	switch c := account.ClassOf(checked); {
-	case has && e.Doubt:
+	case has && e.OutcomeUnknown:
 		tellPassword(r)
 		return nil
 	case has:
 		return nil
-	case !e.Doubt && (c == account.Unavailable || c == account.Throttled):
+	case !e.OutcomeUnknown && (c == account.Unavailable || c == account.Throttled):
 		return checked
 	}
 	return err

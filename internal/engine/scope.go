@@ -107,7 +107,7 @@ func (s *scope) boundID() string {
 	return s.status.AccountID
 }
 
-// target names the account beyond doubt: "<parent account id>/<account name>".
+// target names the account unambiguously: "<parent account id>/<account name>".
 func (s *scope) target() string { return s.dir.AccountID + "/" + s.declared.AccountName }
 
 // intends says whether an earlier attempt may have created the account.

@@ -304,7 +304,7 @@ func TestBudgetBreaks(t *testing.T) {
 		if down, _ := b.Unavailable(); !down || !patient.done() || account.ClassOf(*patient.err.Load()) != account.Unavailable {
 			t.Fatal("three calls without an answer, and it goes on")
 		}
-		if _, err := b.Acquire(context.Background()); err == nil || err.Error() != "HTTP 503" || account.AsError(err).Doubt || account.AsError(err).RetryAfter == 0 {
+		if _, err := b.Acquire(context.Background()); err == nil || err.Error() != "HTTP 503" || account.AsError(err).OutcomeUnknown || account.AsError(err).RetryAfter == 0 {
 			t.Errorf("%v, want the cause at once, and when to come back", err)
 		}
 		for pause := time.Second; pause < 2*time.Minute; pause *= 2 {

@@ -12,7 +12,7 @@ import (
 // write, the password included.
 func attempt(in *Input, d account.Decision) string {
 	s := d.Step
-	if s == account.StepLook && in.Subject.ID == "" {
+	if s == account.StepRead && in.Subject.ID == "" {
 		s = account.StepCreate // the read that an intent asks for is a part of creating
 	}
 	h := sha256.New()

@@ -84,7 +84,7 @@ func (w *world) observe() plan.Input {
 	}
 	in.View.Fresh = w.fresh
 	if w.fresh {
-		in.View.Doubt, in.ReadRequested = false, false
+		in.View.OutcomeUnknown, in.ReadRequested = false, false
 	}
 	if in.View.Account == nil && in.Subject.ID != "" && in.Subject.Policy.Recreate {
 		successor := in.View
@@ -139,7 +139,7 @@ func (w *world) execute(s plan.Step) {
 	switch s.Kind {
 	case plan.Read:
 		w.fresh, w.in.View.Listed = true, true
-		w.in.View.Doubt, w.in.ReadRequested = false, false
+		w.in.View.OutcomeUnknown, w.in.ReadRequested = false, false
 		if a != nil {
 			w.seen[a.ID] = shownOf(a)
 		}
@@ -264,7 +264,7 @@ func drawWorld(t *rapid.T) *world {
 				Observe: flag("observe"), ReportDrift: flag("report drift"), Recreate: flag("recreate"),
 			},
 		},
-		View:   account.View{Listed: flag("listed"), Partial: flag("partial"), Doubt: flag("doubt")},
+		View:   account.View{Listed: flag("listed"), Partial: flag("partial"), OutcomeUnknown: flag("outcome unknown")},
 		Secret: plan.Secret{Name: "acme-support-connection", Recheck: flag("recheck")},
 	}
 	w.in.View.Claimless, w.in.NoKeys, w.in.NoPasswords = flag("claimless"), flag("no keys"), flag("no passwords")

@@ -104,7 +104,7 @@ func waitFor(s *Stop) *Step { return &Step{Kind: Wait, Reason: s.Reason, Message
 // asRequested is what the protocol says, but for a read that somebody asks for.
 func asRequested(in *Input, d account.Decision) account.Decision {
 	if in.ReadRequested && d.Step != account.StepWait {
-		d = account.Decision{Step: account.StepLook}
+		d = account.Decision{Step: account.StepRead}
 	}
 	return d
 }
@@ -153,7 +153,7 @@ func forDecision(in *Input, d account.Decision) Plan {
 // work is the steps that a decision to read or to write the account leads to.
 func work(in *Input, d account.Decision) []Step {
 	switch d.Step {
-	case account.StepLook:
+	case account.StepRead:
 		return []Step{{Kind: Read, Reason: readReason(in), AccountName: in.Subject.Name, AccountID: in.Subject.ID}}
 	case account.StepCreate:
 		return create(in)
@@ -165,7 +165,7 @@ func readReason(in *Input) string {
 	switch {
 	case in.ReadRequested:
 		return ReasonReadRequested
-	case in.View.Doubt:
+	case in.View.OutcomeUnknown:
 		return ReasonOutcomeUnknown
 	case in.View.Account != nil:
 		return ReasonBeforeAdoption

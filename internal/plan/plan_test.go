@@ -145,7 +145,7 @@ var situations = []struct {
 	{"frozen", with(bound(), func(in *plan.Input) { in.View.Account.State["frozen"] = "true" })},
 	{"inactive", with(bound(), func(in *plan.Input) { in.View.Account.State["active"] = "false" })},
 	{"read requested", with(bound(), func(in *plan.Input) { in.ReadRequested = true })},
-	{"doubt", with(bound(), func(in *plan.Input) { in.View.Doubt = true })},
+	{"outcome unknown", with(bound(), func(in *plan.Input) { in.View.OutcomeUnknown = true })},
 	{"edited", with(bound(), func(in *plan.Input) { in.Subject.Desired["minBalanceToNotify"] = "5.0" })},
 	{"edited by many", with(bound(), func(in *plan.Input) {
 		in.Subject.Desired["email"] = "new@acme.example"

@@ -117,7 +117,7 @@ func TestPlanKeepsTheProtocol(t *testing.T) {
 			return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == k })
 		}
 		a := in.View.Account
-		if has(plan.Create) && (a != nil || in.Subject.ID != "" || in.View.Doubt || in.Subject.Intent && !in.View.Fresh || in.Subject.Policy.Observe) {
+		if has(plan.Create) && (a != nil || in.Subject.ID != "" || in.View.OutcomeUnknown || in.Subject.Intent && !in.View.Fresh || in.Subject.Policy.Observe) {
 			t.Fatalf("creates a second account: %s", p)
 		}
 		if a == nil {

@@ -11,7 +11,7 @@ import (
 
 // steps are the steps of the protocol that can be left out.
 type steps struct {
-	noIntent, noLookAfterDoubt, noClaimCheck, noLock bool
+	noIntent, noReadAfterUnknownOutcome, noClaimCheck, noLock bool
 }
 
 // leader is a process that takes itself for the leader: what it has in memory.
@@ -65,8 +65,8 @@ func desired(o object) account.State { return account.State{"email": o.accountNa
 
 // asSeen is the view, spoilt where the step that would have cared is left out.
 func (l *leader) asSeen(o object, view account.View) account.View {
-	if l.without.noLookAfterDoubt { // neither after a lost answer nor because of an intent
-		view.Doubt, view.Fresh = false, view.Fresh || view.Listed
+	if l.without.noReadAfterUnknownOutcome { // neither after a lost answer nor because of an intent
+		view.OutcomeUnknown, view.Fresh = false, view.Fresh || view.Listed
 	}
 	if l.without.noClaimCheck && view.Account != nil {
 		a := *view.Account
@@ -79,7 +79,7 @@ func (l *leader) asSeen(o object, view account.View) account.View {
 // carryOut carries out a decision.
 func (l *leader) carryOut(o *object, d account.Decision) (view account.View, goesOn bool) {
 	switch d.Step {
-	case account.StepLook:
+	case account.StepRead:
 		return l.look(*o)
 	case account.StepCreate:
 		return l.create(o)

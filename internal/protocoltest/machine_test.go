@@ -236,10 +236,10 @@ func TestOneAccountForOneResource(t *testing.T) {
 // (-v) has the shortest one that was found.
 func TestEachStepIsNeeded(t *testing.T) {
 	for name, without := range map[string]steps{
-		"intent":           {noIntent: true},
-		"look after doubt": {noLookAfterDoubt: true},
-		"claim check":      {noClaimCheck: true},
-		"optimistic lock":  {noLock: true},
+		"intent":                        {noIntent: true},
+		"read after an unknown outcome": {noReadAfterUnknownOutcome: true},
+		"claim check":                   {noClaimCheck: true},
+		"optimistic lock":               {noLock: true},
 	} {
 		t.Run("without "+name, func(t *testing.T) {
 			found := &finding{TB: t}

@@ -30,13 +30,13 @@ type Remote interface {
 	// whole, in the canonical spelling of the Identity field, whatever the provider's own filter does.
 	Get(ctx context.Context, sel Selector) ([]account.Account, error)
 
-	// Create makes one account. It is never sent twice by itself: an error with Doubt says that the account may exist. Success
+	// Create makes one account. It is never sent twice by itself: an error with OutcomeUnknown says that the account may exist. Success
 	// without an id says that the account exists and has to be found by its name.
 	// Class NameTaken: another account has the value of the Identity field.
 	Create(ctx context.Context, n NewAccount) (Created, error)
 
 	// Update writes the changes to all targets, in one call. It may be repeated. Fields that are not among the changes keep
-	// their values, whatever the API wants to be sent. An error with Doubt says that some of it may have been written.
+	// their values, whatever the API wants to be sent. An error with OutcomeUnknown says that some of it may have been written.
 	// Class NotFound: there is no such account any more. Class Invalid, before any call: the changes can't be written to
 	// several accounts, or at all, or a value is needed for the call and not known; the message says which.
 	Update(ctx context.Context, u Update) error
@@ -61,9 +61,9 @@ type KeyRecoverer interface {
 type PasswordSetter interface {
 	// SetPassword gives one account a new password. It is never sent together with anything else.
 	// Class PasswordRejected: the message names the rule that the password breaks. PasswordBlocked, and Throttled with its
-	// RetryAfter: not now. An error with Doubt says that the password may be the new one; it may be repeated. A provider
+	// RetryAfter: not now. An error with OutcomeUnknown says that the password may be the new one; it may be repeated. A provider
 	// may refuse a password that the account has had before (PasswordReused), and so the repetition of what was done:
-	// PasswordChecker settles that, as it does any doubt.
+	// PasswordChecker settles that, as it does any unknown outcome.
 	SetPassword(ctx context.Context, t Target, password account.Secret) error
 }
 
@@ -80,7 +80,7 @@ type PasswordChecker interface {
 // Accounts of a Remote that is no Claimer show none and are recognised by the stored intent to create them alone.
 type Claimer interface {
 	// SetCustomData replaces the account's custom data, whatever it is: the caller has looked at it. It can't be emptied.
-	// It may be repeated. An error with Doubt says that it may have been written.
+	// It may be repeated. An error with OutcomeUnknown says that it may have been written.
 	// Class RoleMissing: this capability is not granted; nothing follows for the other methods or the credentials.
 	SetCustomData(ctx context.Context, id, customData string) error
 }

@@ -35,7 +35,7 @@ func (w *world) serveTLS(t *testing.T) (server *simulator.Server, trusting *http
 	return server, trusting
 }
 
-// A call that meets a certificate that is not trusted says what to do, and leaves no doubt: nothing was sent.
+// A call that meets a certificate that is not trusted says what to do, and its outcome is known: nothing was sent.
 func TestCertificateNotTrusted(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	server, trusting := w.serveTLS(t)

@@ -61,7 +61,7 @@ func (c *Client) Format(f fmt.State, _ rune) {
 type call struct {
 	method string
 	params url.Values
-	// write is set where the call changes something, so that a lost answer leaves a doubt.
+	// write is set where the call changes something, so that a lost answer leaves the outcome unknown.
 	write bool
 	// issuer is the account that the token is for; "" sends no token, the parameters identify the caller.
 	issuer  string
@@ -157,7 +157,7 @@ func (c *Client) send(ctx context.Context, call call, token account.Secret, reda
 	broken := func(message string) *account.Error {
 		return &account.Error{
 			Class: account.Unavailable, Method: call.method,
-			Message: redact.clean(message), Doubt: call.write && connected.Load(),
+			Message: redact.clean(message), OutcomeUnknown: call.write && connected.Load(),
 		}
 	}
 	req, err := c.request(ctx, call, token)
@@ -240,7 +240,7 @@ func (c *Client) read(call call, resp *http.Response, a *answer, err error, reda
 		f := a.failure()
 		code, _ := f.Code.integer()
 		e := refusal(call.method, call.write, code, redact.clean(f.Msg))
-		e.Doubt = e.Doubt || call.write && status >= 500
+		e.OutcomeUnknown = e.OutcomeUnknown || call.write && status >= 500
 		return nil, e
 	case err == nil && status < 300:
 		return a, nil

@@ -33,9 +33,9 @@ func both(r *Remote) (read, write error) {
 
 func TestMalformedAnswers(t *testing.T) {
 	type result struct {
-		class account.Class
-		doubt bool // of a write
-		says  string
+		class          account.Class
+		outcomeUnknown bool // of a write
+		says           string
 	}
 	lost := func(says string) result { return result{account.Unavailable, true, says} }
 	const badGateway = "<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -76,7 +76,7 @@ func TestMalformedAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			read, write := both(stub(t, test.handler))
 			wantError(t, read, test.want.class, false)
-			if e := wantError(t, write, test.want.class, test.want.doubt); !strings.Contains(e.Error(), test.want.says) {
+			if e := wantError(t, write, test.want.class, test.want.outcomeUnknown); !strings.Contains(e.Error(), test.want.says) {
 				t.Errorf("%v; want %q in it", e, test.want.says)
 			}
 		})
@@ -269,7 +269,7 @@ func TestGivingUp(t *testing.T) {
 	wantError(t, err, account.Unavailable, false)
 }
 
-func TestNothingSentLeavesNoDoubt(t *testing.T) {
+func TestNothingSentHasAKnownOutcome(t *testing.T) {
 	closed := httptest.NewServer(nil)
 	closed.Close()
 	tls := httptest.NewUnstartedServer(respond(200, "application/json", emptyPage))
@@ -315,7 +315,7 @@ func TestGateAndObserve(t *testing.T) {
 		c.Gate = func(context.Context) (func(), error) { return nil, fmt.Errorf("gate: %w", own) }
 	})
 	_, err := r.Self(context.Background())
-	if e := account.AsError(err); e.Class != own.Class || e.RetryAfter != own.RetryAfter || e.Doubt || e.Method != "GetAccountInfo" {
+	if e := account.AsError(err); e.Class != own.Class || e.RetryAfter != own.RetryAfter || e.OutcomeUnknown || e.Method != "GetAccountInfo" {
 		t.Error(err)
 	}
 }

@@ -94,10 +94,10 @@ func TestActingAsChildIsNotGranted(t *testing.T) {
 
 func TestSetCustomDataIsRefused(t *testing.T) {
 	for _, test := range []struct {
-		code  int
-		class account.Class
-		field string
-		doubt bool
+		code           int
+		class          account.Class
+		field          string
+		outcomeUnknown bool
 	}{
 		{code: 100, class: account.RoleMissing},
 		{code: 104, class: account.RoleMissing},
@@ -106,12 +106,12 @@ func TestSetCustomDataIsRefused(t *testing.T) {
 		{code: 340, class: account.Throttled},
 		{code: 456, class: account.Unauthorized}, // the clock
 		{code: 527, class: account.Unauthorized},
-		{code: 2, class: account.Unavailable, doubt: true},
+		{code: 2, class: account.Unavailable, outcomeUnknown: true},
 	} {
 		w := newWorld(t, simulator.Settings{})
 		id := w.children(1)[0]
 		w.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: test.code})
-		e := wantError(t, w.SetCustomData(background, id, "claim"), test.class, test.doubt)
+		e := wantError(t, w.SetCustomData(background, id, "claim"), test.class, test.outcomeUnknown)
 		if e.Field != test.field || e.Code != test.code {
 			t.Errorf("%#v", e)
 		}
@@ -124,7 +124,7 @@ func TestSetCustomDataIsRefused(t *testing.T) {
 	wantError(t, w.SetCustomData(background, "424242", "claim"), account.RoleMissing, false)
 }
 
-func TestCustomDataInDoubt(t *testing.T) {
+func TestCustomDataWithUnknownOutcome(t *testing.T) {
 	for _, test := range lostAnswers {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.AfterChange), func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer, c.MaxList = 1<<20, 1<<20 })

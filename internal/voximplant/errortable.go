@@ -11,8 +11,8 @@ type errorRow struct {
 	// text stands in for the service's own where that doesn't say what to do. The rules for passwords are those of
 	// AddAccount's and SetChildAccountInfo's documents, of which the service's texts name a part each.
 	text string
-	// doubt is set where a write may have been carried out all the same; every other code is a definite refusal.
-	doubt bool
+	// outcomeUnknown is set where a write may have been carried out all the same; every other code is a definite refusal.
+	outcomeUnknown bool
 	// alone is set where it is about the one account or request, so that other calls need not wait.
 	alone bool
 	// resign is set where the token itself was refused for its times: a new one is signed and the call repeated once.
@@ -31,14 +31,14 @@ const (
 // errorTable has every documented code that a call of an account method can be answered with.
 var errorTable = []errorRow{
 	// The service is unwell. It may have failed after the work was done (9: the account stands, its mail was not sent).
-	{code: 1, class: account.Unavailable, doubt: true},
-	{code: 2, class: account.Unavailable, doubt: true},
-	{code: 4, class: account.Unavailable, doubt: true},
-	{code: 5, class: account.Unavailable, doubt: true},
-	{code: 6, class: account.Unavailable, doubt: true},
-	{code: 9, class: account.Unavailable, doubt: true},
-	{code: 10, class: account.Unavailable, doubt: true},
-	{code: 13, class: account.Unavailable, doubt: true},
+	{code: 1, class: account.Unavailable, outcomeUnknown: true},
+	{code: 2, class: account.Unavailable, outcomeUnknown: true},
+	{code: 4, class: account.Unavailable, outcomeUnknown: true},
+	{code: 5, class: account.Unavailable, outcomeUnknown: true},
+	{code: 6, class: account.Unavailable, outcomeUnknown: true},
+	{code: 9, class: account.Unavailable, outcomeUnknown: true},
+	{code: 10, class: account.Unavailable, outcomeUnknown: true},
+	{code: 13, class: account.Unavailable, outcomeUnknown: true},
 	{code: 516, class: account.Unavailable}, // payment in progress
 
 	// Too many calls.
@@ -47,9 +47,9 @@ var errorTable = []errorRow{
 	{code: 416, class: account.Throttled}, // its text says for how long
 	{code: 512, class: account.Throttled, alone: true},
 	// These three say that the same was asked for before: that earlier request may have been carried out.
-	{code: 484, class: account.Throttled, doubt: true, alone: true},
-	{code: 514, class: account.Throttled, doubt: true, alone: true},
-	{code: 515, class: account.Throttled, doubt: true, alone: true},
+	{code: 484, class: account.Throttled, outcomeUnknown: true, alone: true},
+	{code: 514, class: account.Throttled, outcomeUnknown: true, alone: true},
+	{code: 515, class: account.Throttled, outcomeUnknown: true, alone: true},
 
 	// The parent's credentials. 100 and 104 mean something else in places: see evidence.refine.
 	{code: codeAuthorizationFailed, class: account.Unauthorized},

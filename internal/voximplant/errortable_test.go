@@ -53,14 +53,14 @@ func TestFieldsOfDocumentedTexts(t *testing.T) {
 
 func TestRefusal(t *testing.T) {
 	for _, test := range []struct {
-		code  int
-		msg   string
-		class account.Class
-		field string
-		doubt bool
-		wait  time.Duration
+		code           int
+		msg            string
+		class          account.Class
+		field          string
+		outcomeUnknown bool
+		wait           time.Duration
 	}{
-		{code: 2, msg: "Internal error", class: account.Unavailable, doubt: true},
+		{code: 2, msg: "Internal error", class: account.Unavailable, outcomeUnknown: true},
 		{code: 106, class: account.NameTaken, field: "accountName"},
 		{code: 128, class: account.EmailTaken, field: "email"},
 		{code: 201, class: account.Invalid, field: "email"},
@@ -70,8 +70,8 @@ func TestRefusal(t *testing.T) {
 		{code: 416, msg: "Repeat after N seconds", class: account.Throttled},
 		{code: 416, msg: "Repeat after 999999999 seconds", class: account.Throttled, wait: longestWait},
 		{code: 416, msg: "Repeat after 99999999999999999999 seconds", class: account.Throttled, wait: longestWait},
-		{code: 484, class: account.Throttled, doubt: true},
-		{code: 514, class: account.Throttled, doubt: true},
+		{code: 484, class: account.Throttled, outcomeUnknown: true},
+		{code: 514, class: account.Throttled, outcomeUnknown: true},
 		{code: 397, class: account.BlockedDailyLimit},
 		{code: 493, msg: "The 'account_name' is not unique.", class: account.NameTaken, field: "accountName"},
 		{code: 493, msg: "The 'new_child_account_email' is not unique.", class: account.EmailTaken, field: "email"},
@@ -85,7 +85,7 @@ func TestRefusal(t *testing.T) {
 	} {
 		for _, write := range []bool{true, false} {
 			e := refusal("M", write, test.code, test.msg)
-			if e.Class != test.class || e.Field != test.field || e.Doubt != (test.doubt && write) || e.RetryAfter != test.wait {
+			if e.Class != test.class || e.Field != test.field || e.OutcomeUnknown != (test.outcomeUnknown && write) || e.RetryAfter != test.wait {
 				t.Errorf("%d %q: %#v", test.code, test.msg, e)
 			}
 		}

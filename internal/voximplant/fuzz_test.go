@@ -108,7 +108,7 @@ func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // FuzzAnswers has every call answered with anything at all: whatever comes, it is an answer that makes sense, or an error
-// of the table that shows nothing secret and owns up to its doubts.
+// of the table that shows nothing secret and says where an outcome is unknown.
 func FuzzAnswers(f *testing.F) {
 	for _, seed := range []canned{
 		{200, "application/json", "", "", page},
@@ -183,8 +183,8 @@ func sensible(t *testing.T, status int, write bool, err error, good bool) {
 	if !errors.As(err, &e) || e.Class == "" || e.RetryAfter < 0 || e.RetryAfter > longestWait {
 		t.Fatalf("%#v", err)
 	}
-	if write && e.Code == 0 && status != http.StatusTooManyRequests && !e.Doubt {
-		t.Errorf("no doubt after %v", err)
+	if write && e.Code == 0 && status != http.StatusTooManyRequests && !e.OutcomeUnknown {
+		t.Errorf("OutcomeUnknown is not set after %v", err)
 	}
 	noSecrets(t, fmt.Sprintf("%v %+v %#v", err, err, err), []string{goodPassword.Reveal(), testAPIKey.Reveal(), "canary-token-of-"})
 }

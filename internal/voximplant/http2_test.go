@@ -40,14 +40,14 @@ func mustAnswer(t *testing.T, r *Remote) {
 }
 
 // wantLost expects the error of a call whose connection has stopped answering.
-func wantLost(t *testing.T, err error, doubt bool) {
+func wantLost(t *testing.T, err error, outcomeUnknown bool) {
 	t.Helper()
-	if e := wantError(t, err, account.Unavailable, doubt); e.Message != stoppedAnswering {
+	if e := wantError(t, err, account.Unavailable, outcomeUnknown); e.Message != stoppedAnswering {
 		t.Errorf("%v; want %q", e, stoppedAnswering)
 	}
 }
 
-// A write that was carried out, and whose answer the connection swallowed, leaves a doubt; what became of it is found out over
+// A write that was carried out, and whose answer the connection swallowed, has an unknown outcome; what became of it is found out over
 // a new connection.
 func TestHalfDeadConnectionUnderAWrite(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
@@ -142,8 +142,8 @@ func inBubble(t *testing.T, test func(*testing.T, *simulator.Simulator, *simulat
 // whatever the call's own time-out is; the next call gets a new connection.
 func TestHalfDeadConnection(t *testing.T) {
 	for name, test := range map[string]struct {
-		call  func(*Remote) error
-		doubt bool
+		call           func(*Remote) error
+		outcomeUnknown bool
 	}{
 		"a read": {func(r *Remote) error {
 			_, err := r.Get(context.Background(), provider.Selector{IDs: []string{"5"}})
@@ -159,7 +159,7 @@ func TestHalfDeadConnection(t *testing.T) {
 					t.Fatalf("%d connections; want the one of HTTP/2", n)
 				}
 				began := time.Now()
-				wantLost(t, test.call(r), test.doubt)
+				wantLost(t, test.call(r), test.outcomeUnknown)
 				if took := time.Since(began); took != 25*time.Second {
 					t.Errorf("took %v", took)
 				}
@@ -260,8 +260,8 @@ func TestHTTP2Problems(t *testing.T) {
 			}
 			for range 2 {
 				read, write := both(test.remote)
-				for err, doubt := range map[error]bool{read: false, write: true} {
-					if e := wantError(t, err, account.Unavailable, doubt); e.Message != test.says {
+				for err, outcomeUnknown := range map[error]bool{read: false, write: true} {
+					if e := wantError(t, err, account.Unavailable, outcomeUnknown); e.Message != test.says {
 						t.Errorf("%q; want %q", e.Message, test.says)
 					}
 				}

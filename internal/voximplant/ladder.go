@@ -121,5 +121,5 @@ func (r *Remote) listKnown(ctx context.Context, known provider.Known, yield func
 // refusesRequest tells a refusal of the way of asking from one of the caller or the moment.
 func refusesRequest(err error) bool {
 	e := account.AsError(err)
-	return e.Answered && !e.Doubt && (e.Class == account.Invalid || e.Class == account.NotFound)
+	return e.Answered && !e.OutcomeUnknown && (e.Class == account.Invalid || e.Class == account.NotFound)
 }

@@ -108,8 +108,8 @@ func TestPasswordRules(t *testing.T) {
 	wantError(t, w.SetPassword(background, provider.Target{ID: "424242"}, otherPassword), account.NotFound, false)
 }
 
-// Whether a doubtful change was made shows in CheckPassword, also where the repetition is refused for it.
-func TestPasswordInDoubt(t *testing.T) {
+// Whether a change whose outcome is unknown was made shows in CheckPassword, also where the repetition is refused for it.
+func TestPasswordWithUnknownOutcome(t *testing.T) {
 	for _, test := range lostAnswers {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.AfterChange), func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer, c.MaxList = 1<<20, 1<<20 })

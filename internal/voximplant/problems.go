@@ -8,7 +8,7 @@ import (
 
 // improper is the error for an answer that is JSON but not what the method answers.
 func improper(method string, write bool, message string) *account.Error {
-	return &account.Error{Class: account.Unavailable, Method: method, Message: message, Doubt: write}
+	return &account.Error{Class: account.Unavailable, Method: method, Message: message, OutcomeUnknown: write}
 }
 
 // contradiction is the error for a list that can't be complete.

@@ -55,7 +55,7 @@ func quotedParameter(msg string) string {
 // refusal makes the error of a code that the service answered with; msg must be free of secrets already.
 func refusal(method string, write bool, code int, msg string) *account.Error {
 	row := rowOf(code)
-	e := &account.Error{Class: row.class, Method: method, Code: code, Answered: true, Field: row.field, Message: cmp.Or(row.text, msg), Doubt: row.doubt && write, Alone: row.alone}
+	e := &account.Error{Class: row.class, Method: method, Code: code, Answered: true, Field: row.field, Message: cmp.Or(row.text, msg), OutcomeUnknown: row.outcomeUnknown && write, Alone: row.alone}
 	parameter := quotedParameter(msg)
 	if e.Field == "" && (row.class == account.Invalid || row.class == account.Unknown || row.class == account.Throttled) {
 		e.Field = pathByParameter[parameter]

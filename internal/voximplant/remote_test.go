@@ -269,7 +269,7 @@ var lostAnswers = []struct {
 	{simulator.Fault{Kind: simulator.FaultRedirect, URL: "http://127.0.0.1:1/", AfterChange: true}, true},
 }
 
-func TestLostAnswersLeaveDoubt(t *testing.T) {
+func TestLostAnswersLeaveTheOutcomeUnknown(t *testing.T) {
 	for _, test := range lostAnswers {
 		t.Run(fmt.Sprint(test.fault.Kind, test.fault.AfterChange), func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{}, func(c *Config) { c.MaxAnswer, c.MaxList = 1<<20, 1<<20 })

@@ -136,15 +136,15 @@ func list(r *Remote, known provider.Known) (accounts []account.Account, pages []
 	return accounts, pages, err
 }
 
-// wantError checks class and doubt, and returns the error.
-func wantError(t testing.TB, err error, class account.Class, doubt bool) *account.Error {
+// wantError checks class and OutcomeUnknown, and returns the error.
+func wantError(t testing.TB, err error, class account.Class, outcomeUnknown bool) *account.Error {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error; want %s", class)
 	}
 	e := account.AsError(err)
-	if e.Class != class || e.Doubt != doubt {
-		t.Fatalf("error %#v; want class %s, doubt %v", e, class, doubt)
+	if e.Class != class || e.OutcomeUnknown != outcomeUnknown {
+		t.Fatalf("error %#v; want class %s, outcomeUnknown %v", e, class, outcomeUnknown)
 	}
 	return e
 }

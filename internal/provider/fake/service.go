@@ -68,7 +68,7 @@ type Fault struct {
 
 // LoseAnswer carries the next call of the method out and loses its answer.
 func LoseAnswer(method string) Fault {
-	return Fault{Method: method, Done: true, Error: account.Error{Class: account.Unavailable, Message: "no answer in time", Doubt: true}}
+	return Fault{Method: method, Done: true, Error: account.Error{Class: account.Unavailable, Message: "no answer in time", OutcomeUnknown: true}}
 }
 
 // LoseRequest loses the next call of the method on its way: the caller can't tell that from a lost answer.
@@ -296,7 +296,7 @@ func (s *Service) serve(c Call, write bool, do func() *account.Error) *account.E
 	}
 	if f != nil && err == nil {
 		failed := f.Error
-		failed.Doubt = failed.Doubt && write
+		failed.OutcomeUnknown = failed.OutcomeUnknown && write
 		err = &failed
 	}
 	if err != nil {

@@ -57,11 +57,11 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"Get":                                testGet,
 		"Create":                             testCreate,
 		"Create refuses without a call":      testCreateRefuses,
-		"Create in doubt":                    testCreateInDoubt,
+		"Create with unknown outcome":        testCreateWithUnknownOutcome,
 		"Update changes what it is told":     testUpdate,
 		"Update writes to several":           testUpdateSeveral,
 		"Update refuses without a call":      testUpdateRefuses,
-		"Update in doubt":                    testUpdateInDoubt,
+		"Update with unknown outcome":        testUpdateWithUnknownOutcome,
 		"Update of what is gone":             testUpdateGone,
 		"Errors have their class":            testClasses,
 		"Claimer":                            testClaims,
@@ -103,20 +103,20 @@ func known(password account.Secret) func(context.Context) (account.Secret, error
 }
 
 // wantError checks an error as wantedError does.
-func wantError(t *testing.T, h *Harness, err error, doubt bool, classes ...account.Class) {
+func wantError(t *testing.T, h *Harness, err error, outcomeUnknown bool, classes ...account.Class) {
 	t.Helper()
-	_ = wantedError(t, h, err, doubt, classes...)
+	_ = wantedError(t, h, err, outcomeUnknown, classes...)
 }
 
-// wantedError checks the class and doubt of an error, and that it has no secret.
-func wantedError(t *testing.T, h *Harness, err error, doubt bool, classes ...account.Class) *account.Error {
+// wantedError checks the class and OutcomeUnknown of an error, and that it has no secret.
+func wantedError(t *testing.T, h *Harness, err error, outcomeUnknown bool, classes ...account.Class) *account.Error {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error, want %v", classes)
 	}
 	e := account.AsError(err)
-	if !slices.Contains(classes, e.Class) || e.Doubt != doubt || e.Message == "" {
-		t.Errorf("%#v; want class %v, doubt %v", e, classes, doubt)
+	if !slices.Contains(classes, e.Class) || e.OutcomeUnknown != outcomeUnknown || e.Message == "" {
+		t.Errorf("%#v; want class %v, outcomeUnknown %v", e, classes, outcomeUnknown)
 	}
 	for _, secret := range []account.Secret{h.NewAccount(1).Password, h.NextPassword} {
 		if secret != "" && strings.Contains(fmt.Sprintf("%+v", e), secret.Reveal()) {
@@ -360,7 +360,7 @@ func testCreateRefuses(t *testing.T, h *Harness) {
 }
 
 // After a lost answer the account may be there, nothing is sent again, and a look says which.
-func testCreateInDoubt(t *testing.T, h *Harness) {
+func testCreateWithUnknownOutcome(t *testing.T, h *Harness) {
 	n := h.NewAccount(1)
 	h.LoseAnswer()
 	before := h.Calls()
@@ -491,7 +491,7 @@ func testUpdateRefuses(t *testing.T, h *Harness) {
 	}
 }
 
-func testUpdateInDoubt(t *testing.T, h *Harness) {
+func testUpdateWithUnknownOutcome(t *testing.T, h *Harness) {
 	a := h.create(t, 1)
 	f := h.changeable(t)
 	to := h.Values(f.Path, 1)[1]
@@ -545,7 +545,7 @@ func testClasses(t *testing.T, h *Harness) {
 			t.Errorf("%s does not say for how long: %#v", what, e)
 		}
 		h.Outage()
-		if e := account.AsError(call()); e == nil || e.Class != account.Unavailable || e.Doubt && what != "Create" && what != "Update" {
+		if e := account.AsError(call()); e == nil || e.Class != account.Unavailable || e.OutcomeUnknown && what != "Create" && what != "Update" {
 			t.Errorf("%s during an outage: %#v", what, e)
 		}
 	}
