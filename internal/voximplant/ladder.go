@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
-// rung is a way to ask GetChildrenAccounts for everything. Which one the service accepts is not certain: the documents
-// want an id, a name or an e-mail, and mention "all" only elsewhere. So they are tried in this order, once.
+// rung is a way to request everything from GetChildrenAccounts. Which one the service accepts is not certain: the documents
+// want an id, a name or an e-mail, and mention "all" only elsewhere. So the lister tries them in this order, once.
 type rung int
 
 const (
@@ -24,50 +25,62 @@ func (g rung) String() string {
 	return map[rung]string{rungAll: "all", rungUnfiltered: "unfiltered", rungKnown: "known"}[g]
 }
 
+// lister reads the whole list, and remembers by which way the service gives it. It is safe for concurrent use: mu guards the
+// rung and proven, and no call is made while it is held.
+type lister struct {
+	reader reader
+
+	mu   sync.Mutex
+	rung rung
+	// proven is set once the rung has listed an account.
+	proven bool
+}
+
 // ListMethod implements provider.ListMethoder: "all", "unfiltered" or "known". It starts with the first and only goes on to the next.
-func (r *Remote) ListMethod() string {
-	at, _ := r.where()
+func (l *lister) ListMethod() string {
+	at, _ := l.currentRung()
 	return at.String()
 }
 
-func (r *Remote) where() (at rung, proven bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.rung, r.proven
+// currentRung is the rung to begin with, and whether it has listed an account before.
+func (l *lister) currentRung() (at rung, proven bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rung, l.proven
 }
 
 // settle keeps the rung for the next list. It never goes back up: a service that has refused a way once is not asked again.
-func (r *Remote) settle(at rung, proven bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if at > r.rung {
-		r.rung, r.proven = at, proven
-	} else if at == r.rung {
-		r.proven = r.proven || proven
+func (l *lister) settle(at rung, proven bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at > l.rung {
+		l.rung, l.proven = at, proven
+	} else if at == l.rung {
+		l.proven = l.proven || proven
 	}
 }
 
 // List implements provider.Remote by GetChildrenAccounts. Pages are marked Partial where only known accounts can be listed.
-func (r *Remote) List(ctx context.Context, known provider.Known, yield func(provider.Page)) error {
-	at, proven := r.where()
-	doubtful := false
+func (l *lister) List(ctx context.Context, known provider.Known, yield func(provider.Page)) error {
+	at, proven := l.currentRung()
+	emptyBefore := false // a way that never listed an account has listed none
 	for ; at < rungKnown; at, proven = at+1, false {
-		found, err := r.listAll(ctx, at, yield, !proven && (known.More || len(known.IDs) > 0))
+		found, err := l.listAll(ctx, at, yield, !proven && (known.More || len(known.IDs) > 0))
 		switch {
 		case err == nil:
-			r.settle(at, found)
+			l.settle(at, found)
 			return nil
 		case errors.Is(err, errEmpty):
-			doubtful = true // nothing is learnt: perhaps there are no accounts any more
+			emptyBefore = true // no reason to leave the rung: perhaps there are no accounts any more
 		case found || !refusesRequest(err):
 			return err
-		case !doubtful:
-			r.settle(at+1, false)
+		case !emptyBefore:
+			l.settle(at+1, false)
 		}
 	}
-	found, err := r.listKnown(ctx, known, yield)
+	found, err := l.listKnown(ctx, known, yield)
 	if err == nil && found {
-		r.settle(rungKnown, true)
+		l.settle(rungKnown, true)
 	}
 	return err
 }
@@ -77,8 +90,8 @@ func (r *Remote) List(ctx context.Context, known provider.Known, yield func(prov
 var errEmpty = &account.Error{Class: account.Incomplete, Method: methodGetChildrenAccounts, Message: "the list is empty"}
 
 // listAll lists by one of the ways that show everything; found tells whether any page was handed on.
-func (r *Remote) listAll(ctx context.Context, at rung, yield func(provider.Page), distrustEmpty bool) (found bool, err error) {
-	err = r.pages(ctx, GetChildrenAccountsParams{All: at == rungAll}, func(page []account.Account) error {
+func (l *lister) listAll(ctx context.Context, at rung, yield func(provider.Page), distrustEmpty bool) (found bool, err error) {
+	err = l.reader.pages(ctx, GetChildrenAccountsParams{All: at == rungAll}, func(page []account.Account) error {
 		if len(page) == 0 && distrustEmpty {
 			return errEmpty
 		}
@@ -90,7 +103,7 @@ func (r *Remote) listAll(ctx context.Context, at rung, yield func(provider.Page)
 }
 
 // listKnown asks for what the caller knows of. What can't be an id or a name is not there. There is a page in any case.
-func (r *Remote) listKnown(ctx context.Context, known provider.Known, yield func(provider.Page)) (found bool, err error) {
+func (l *lister) listKnown(ctx context.Context, known provider.Known, yield func(provider.Page)) (found bool, err error) {
 	hand := func(page []account.Account) error {
 		found = found || len(page) > 0
 		yield(provider.Page{Accounts: page, Partial: true})
@@ -98,7 +111,7 @@ func (r *Remote) listKnown(ctx context.Context, known provider.Known, yield func
 	}
 	ids := slices.DeleteFunc(distinct(known.IDs), func(id string) bool { return !validID(id) })
 	for chunk := range slices.Chunk(ids, maxPage) {
-		if err := r.byID(ctx, chunk, hand); err != nil {
+		if err := l.reader.byID(ctx, chunk, hand); err != nil {
 			return found, err
 		}
 	}
@@ -107,7 +120,7 @@ func (r *Remote) listKnown(ctx context.Context, known provider.Known, yield func
 		if !safeName(name) {
 			continue
 		}
-		a, err := r.byName(ctx, name)
+		a, err := l.reader.byName(ctx, name)
 		if err != nil {
 			return found, err
 		}
@@ -118,7 +131,7 @@ func (r *Remote) listKnown(ctx context.Context, known provider.Known, yield func
 	return found, hand(named)
 }
 
-// refusesRequest tells a refusal of the way of asking from one of the caller or the moment.
+// refusesRequest says whether the service refused the parameters, not the caller, and not for now.
 func refusesRequest(err error) bool {
 	e := account.AsError(err)
 	return e.Answered && !e.OutcomeUnknown && (e.Class == account.Invalid || e.Class == account.NotFound)

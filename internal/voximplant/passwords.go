@@ -7,23 +7,26 @@ import (
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
+// passwords sets and checks the passwords of child accounts. It has no state of its own.
+type passwords struct{ client *Client }
+
 // SetPassword implements provider.PasswordSetter by SetChildAccountInfo. That refuses a password that the account has had
 // before (535), the present one too.
-func (r *Remote) SetPassword(ctx context.Context, t provider.Target, password account.Secret) error {
+func (p passwords) SetPassword(ctx context.Context, t provider.Target, password account.Secret) error {
 	if password == "" {
 		return &account.Error{Class: account.PasswordRejected, Method: methodSetChildAccountInfo, Message: "the password must not be empty"}
 	}
-	return r.client.SetChildPassword(ctx, t.ID, password)
+	return p.client.SetChildPassword(ctx, t.ID, password)
 }
 
 // CheckPassword implements provider.PasswordChecker by GetAccountInfo with the account's id and password.
 // Guess: 100 is how a wrong password is answered. The other codes that have to do with authorization are about tokens,
 // sessions or addresses, so that nothing follows from them for the password.
-func (r *Remote) CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error) {
+func (p passwords) CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error) {
 	if password == "" {
 		return false, &account.Error{Class: account.Invalid, Method: methodGetAccountInfo, Message: "there is no password to check"}
 	}
-	info, err := r.client.GetAccountInfoAs(ctx, id, password)
+	info, err := p.client.GetAccountInfoAs(ctx, id, password)
 	switch {
 	case err != nil && isWrongPassword(account.AsError(err)):
 		return false, nil
@@ -35,7 +38,7 @@ func (r *Remote) CheckPassword(ctx context.Context, id string, password account.
 	return true, nil
 }
 
-// isWrongPassword tells a definite refusal from one of the moment: HTTP 429 may carry any code.
+// isWrongPassword says whether the error is a definite refusal of the password. HTTP 429 may carry any code, so the class counts too.
 func isWrongPassword(e *account.Error) bool {
 	return e.Class == account.Unauthorized && e.Code == codeAuthorizationFailed
 }

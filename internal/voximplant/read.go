@@ -9,8 +9,11 @@ import (
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
+// reader reads child accounts by GetChildrenAccounts. It has no state of its own.
+type reader struct{ client *Client }
+
 // Get implements provider.Remote by GetChildrenAccounts: one call for each 1,000 ids, and one or more for each name.
-func (r *Remote) Get(ctx context.Context, sel provider.Selector) ([]account.Account, error) {
+func (r reader) Get(ctx context.Context, sel provider.Selector) ([]account.Account, error) {
 	var found []account.Account
 	add := func(page []account.Account) error {
 		found = append(found, page...)
@@ -40,14 +43,14 @@ func (r *Remote) Get(ctx context.Context, sel provider.Selector) ([]account.Acco
 
 // byID reads at most maxPage accounts. The ids of no child are left out, also where the service refuses them in spite of
 // ignore_invalid_accounts: then it is asked for each half, until the refusal is about one.
-func (r *Remote) byID(ctx context.Context, ids []string, add func([]account.Account) error) error {
-	asked := make(map[string]bool, len(ids))
+func (r reader) byID(ctx context.Context, ids []string, add func([]account.Account) error) error {
+	requested := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		asked[id] = true
+		requested[id] = true
 	}
 	err := r.pages(ctx, GetChildrenAccountsParams{IDs: ids}, func(page []account.Account) error {
 		for _, a := range page {
-			if !asked[a.ID] {
+			if !requested[a.ID] {
 				return contradiction("it has account %s, which was not asked for", a.ID)
 			}
 		}
@@ -68,7 +71,7 @@ func (r *Remote) byID(ctx context.Context, ids []string, add func([]account.Acco
 
 // byName finds the account with exactly this name; nil if there is none. The service matches parts of names,
 // so that it may be on any page.
-func (r *Remote) byName(ctx context.Context, name string) (*account.Account, error) {
+func (r reader) byName(ctx context.Context, name string) (*account.Account, error) {
 	if !safeName(name) {
 		return nil, badName()
 	}
@@ -96,7 +99,7 @@ var errEnough = &account.Error{Message: "enough"}
 // pages reads a list page by page and hands each to yield before it asks for the next. It returns nil only if the pages
 // are the whole list and nothing was added, removed or moved meanwhile: total_count is the same on each, the ids ascend
 // over all of them, and there are as many as total_count says.
-func (r *Remote) pages(ctx context.Context, params GetChildrenAccountsParams, yield func([]account.Account) error) error {
+func (r reader) pages(ctx context.Context, params GetChildrenAccountsParams, yield func([]account.Account) error) error {
 	check := listCheck{}
 	for {
 		params.Offset = check.seen

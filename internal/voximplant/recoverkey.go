@@ -6,22 +6,25 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
+// keyRecoverer finds the API key of a child account again. It has no state of its own.
+type keyRecoverer struct{ client *Client }
+
 // RecoverKey implements provider.KeyRecoverer. AccountInfo shows the API key only to callers that prove themselves by API
 // key or password: to the parent's API key in GetChildrenAccounts, to the child's own password in GetAccountInfo.
-func (r *Remote) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
+func (k keyRecoverer) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
 	if !validID(id) {
 		return "", badID(methodGetChildrenAccounts)
 	}
-	key, refused := r.keyByParent(ctx, id)
+	key, refused := k.byParentKey(ctx, id)
 	switch {
 	case key != "":
 		return key, nil
-	case refused != nil && (password == "" || isPassing(refused)):
+	case refused != nil && (password == "" || isTransient(refused)):
 		return "", refused
 	case password == "":
-		return "", r.nothingToAskWith()
+		return "", k.noCredentials()
 	}
-	key, err := r.keyByPassword(ctx, id, password)
+	key, err := k.byPassword(ctx, id, password)
 	switch {
 	case err == nil:
 		return key, nil
@@ -31,12 +34,12 @@ func (r *Remote) RecoverKey(ctx context.Context, id string, password account.Sec
 	return "", err
 }
 
-// keyByParent asks with the parent's API key, where there is one; "" where that shows none.
-func (r *Remote) keyByParent(ctx context.Context, id string) (account.Secret, *account.Error) {
-	if r.client.config.ParentAPIKey == "" {
+// byParentKey asks with the parent's API key, where there is one; "" where that shows none.
+func (k keyRecoverer) byParentKey(ctx context.Context, id string) (account.Secret, *account.Error) {
+	if k.client.config.ParentAPIKey == "" {
 		return "", nil
 	}
-	page, err := r.client.GetChildrenAccountsByKey(ctx, GetChildrenAccountsParams{IDs: []string{id}})
+	page, err := k.client.GetChildrenAccountsByKey(ctx, GetChildrenAccountsParams{IDs: []string{id}})
 	if err != nil {
 		e := account.AsError(err)
 		if e.Code == codeAuthorizationFailed {
@@ -52,9 +55,9 @@ func (r *Remote) keyByParent(ctx context.Context, id string) (account.Secret, *a
 	return "", nil
 }
 
-// keyByPassword asks with the account's own password.
-func (r *Remote) keyByPassword(ctx context.Context, id string, password account.Secret) (account.Secret, *account.Error) {
-	info, err := r.client.GetAccountInfoAs(ctx, id, password)
+// byPassword asks with the account's own password.
+func (k keyRecoverer) byPassword(ctx context.Context, id string, password account.Secret) (account.Secret, *account.Error) {
+	info, err := k.client.GetAccountInfoAs(ctx, id, password)
 	switch {
 	case err != nil:
 		return "", account.AsError(err)
@@ -66,20 +69,20 @@ func (r *Remote) keyByPassword(ctx context.Context, id string, password account.
 	return info.Account.APIKey, nil
 }
 
-// nothingToAskWith says how to go on where neither the parent's API key nor the account's password is known, or only the
+// noCredentials says how to go on where neither the parent's API key nor the account's password is known, or only the
 // former, which has not shown the account's.
-func (r *Remote) nothingToAskWith() *account.Error {
+func (k keyRecoverer) noCredentials() *account.Error {
 	e := &account.Error{
 		Class: account.Invalid, Method: methodGetChildrenAccounts,
 		Message: "an account's API key is shown only to the parent's API key and to the account's own password: set apiKeySecretRef, or give the password",
 	}
-	if r.client.config.ParentAPIKey != "" {
+	if k.client.config.ParentAPIKey != "" {
 		e.Message = "the parent's API key is not shown the account's API key; it is shown to the account's own password, too: give the password"
 	}
 	return e
 }
 
-// isPassing tells a failure of the moment from a refusal.
-func isPassing(e *account.Error) bool {
+// isTransient says whether the failure is temporary, not a refusal.
+func isTransient(e *account.Error) bool {
 	return e.Class == account.Unavailable || e.Class == account.Throttled || e.Class == account.Incomplete
 }

@@ -3,23 +3,22 @@ package voximplant
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
-	"sync"
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
-// Remote is the child accounts of one parent account at Voximplant.
+// Remote is the child accounts of one parent account at Voximplant. The embedded types implement the reads and the optional
+// interfaces; each of them knows nothing of the others.
 type Remote struct {
 	client *Client
 
-	// mu guards the rung; see ladder.go.
-	mu   sync.Mutex
-	rung rung
-	// proven is set once the rung has listed an account.
-	proven bool
+	reader
+	lister
+	passwords
+	keyRecoverer
+	claimer
 }
 
 var (
@@ -37,7 +36,15 @@ func New(config Config) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Remote{client: client, rung: rungAll}, nil
+	read := reader{client}
+	return &Remote{
+		client:       client,
+		reader:       read,
+		lister:       lister{reader: read, rung: rungAll},
+		passwords:    passwords{client},
+		keyRecoverer: keyRecoverer{client},
+		claimer:      claimer{client},
+	}, nil
 }
 
 // Client returns the typed client that the Remote uses.
@@ -103,16 +110,8 @@ func creation(desired account.State) (parameters map[string]string, sent account
 	return parameters, sent
 }
 
-// SetCustomData implements provider.Claimer by SetAccountInfo, which runs as the child.
-func (r *Remote) SetCustomData(ctx context.Context, id, customData string) error {
-	if customData == "" { // whether an empty value empties the field is open
-		return &account.Error{Class: account.Invalid, Method: methodSetAccountInfo, Message: "custom data can't be emptied"}
-	}
-	return r.client.SetAccountInfo(ctx, id, url.Values{"account_custom_data": {customData}})
-}
-
 // Update implements provider.Remote by SetChildAccountInfo, so far the only method of the table.
-// What it is not sent stays as it is, so that the targets' ids are all it needs.
+// A field that is not sent keeps its value, so Update needs nothing of the targets but their ids.
 func (r *Remote) Update(ctx context.Context, u provider.Update) error {
 	ids := make([]string, len(u.Targets))
 	for i, t := range u.Targets {
