@@ -93,7 +93,7 @@ func (g *Gauges) collectParents(put func(d metrics.Definition, value float64, la
 			put(metrics.ListMethod, 1, key.Namespace, key.Name, method)
 		}
 		if l := p.Listings(); l.Complete > 0 {
-			put(metrics.SnapshotAge, g.Clock.Since(l.AskedAt).Seconds(), key.Namespace, key.Name)
+			put(metrics.SnapshotAge, g.Clock.Since(l.CompleteAt).Seconds(), key.Namespace, key.Name)
 			put(metrics.SnapshotAccounts, float64(l.Total), key.Namespace, key.Name)
 		}
 	}

@@ -137,7 +137,7 @@ func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.O
 	out := conditions.Parents.Failed(err)
 	var listed time.Time
 	if dir := r.Parents.Get(s.key()); dir != nil {
-		listed = dir.Listings().AskedAt
+		listed = dir.Listings().CompleteAt
 	}
 	out.PastGrace = conditions.Stale(listed, s.parent.Status.Conditions, s.parent.ResyncInterval(), r.Clock.Now())
 	return out

@@ -37,14 +37,14 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listings) time.Duration {
 	now := r.Clock.Now()
 	switch {
-	case l.TriedAt.IsZero():
+	case l.AttemptedAt.IsZero():
 		return 0
 	case l.Err == nil:
-		return nextResync(l.TriedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
+		return nextResync(l.AttemptedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
 	}
 	out := conditions.Parents.Failed(l.Err)
-	since := r.troubledSince(out, s.parent.Status.Conditions, l.TriedAt)
-	return l.TriedAt.Add(conditions.Parents.Pause(out, since, l.TriedAt)).Sub(now)
+	since := r.troubledSince(out, s.parent.Status.Conditions, l.AttemptedAt)
+	return l.AttemptedAt.Add(conditions.Parents.Pause(out, since, l.AttemptedAt)).Sub(now)
 }
 
 // troubledSince is when the trouble began that the pauses grow with. What passes by itself is tried anew by every process as

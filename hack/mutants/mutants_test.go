@@ -26,7 +26,7 @@ type edit struct{ file, right, wrong string }
 
 const (
 	decide   = "internal/account/decide.go"
-	listing  = "internal/directory/listing.go"
+	lists    = "internal/directory/list_reader.go"
 	budget   = "internal/pacing/budget.go"
 	steps    = "internal/plan/plan.go"
 	deletion = "internal/plan/deletion.go"
@@ -54,7 +54,7 @@ var mutants = []mutant{
 				"	err := s.dir.Update(ctx, r.target(step.AccountID), changes)\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "which is not ours"},
 	{"creates before it has looked", []edit{
-		{listing, "return d.list(ctx, d.current(), known, false)", "return nil"},
+		{lists, "func (l *listReader) refresh(ctx context.Context, known Known) error {\n", "func (l *listReader) refresh(ctx context.Context, known Known) error {\n	return nil\n"},
 		{decide, "func decideAbsent(s Subject, v View) Decision {\n	switch {\n",
 			"func decideAbsent(s Subject, v View) Decision {\n	switch {\n	case s.ID == \"\" && !s.Policy.Observe:\n		return Decision{Step: StepCreate}\n"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "created again without a look"},

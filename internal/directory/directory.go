@@ -1,9 +1,7 @@
 package directory
 
 import (
-	"cmp"
 	"context"
-	"sync"
 
 	"k8s.io/utils/clock"
 
@@ -16,206 +14,161 @@ type Key struct {
 	ID, Name string
 }
 
-// moment orders what was asked and what was answered. It is a count, not a time: no clock is fine enough.
-type moment uint64
+// Known is what the caller of Refresh already knows of.
+type Known = provider.Known
 
-// record is what is known of one account.
-type record struct {
-	// account is what is known of it, but for its State.
-	account account.Account
-	state   packed
-	// asOf is the moment when the read that this comes from was asked for, or when the write was answered.
-	asOf moment
-	// listing is the number of the last complete list that had the account, or that a later read or write stands for.
-	listing int
-	// doubt is set where a write got no proper answer.
-	doubt bool
-	// hidden is set where a look-up did not find the account. Only lists decide whether it is gone.
-	hidden bool
-}
-
-// Directory knows the child accounts of one parent account. It is safe for concurrent use.
+// Directory knows the child accounts of one parent account. It has no state of its own and is safe for concurrent use.
 type Directory struct {
-	clock  clock.Clock
-	looks  *gatherer
-	writes *batcher
-
-	mu     sync.Mutex
-	now    moment
-	remote provider.Remote
-	byID   map[string]*record
-	byName map[string]*record
-	// efforts remember, by id and path, values that were written and have not come back yet.
-	efforts map[string]map[string]*effort
-	// doubtful holds the names whose creation got no proper answer, or none that has the id, and when.
-	doubtful map[string]moment
-	// awaited holds the names whose creation was confirmed without an id, until the account is seen: each with how many
-	// complete lists there had been.
-	awaited map[string]int
-	// identity is the field that the names are values of. Names stand in maps in its canonical spelling.
-	identity account.Field
-	listings Listings
-	// asked holds the ids and names that the last complete list was asked for, each with how many complete lists there had
-	// been before the first of those in a row that asked for it; nil unless the list is partial.
-	asked map[string]int
+	connection *connection
+	cache      *accountCache
+	reader     *accountReader
+	lists      *listReader
+	creations  *creator
+	updates    *batcher
 }
 
 // New makes an empty directory on top of remote.
 func New(remote provider.Remote, c clock.Clock) *Directory {
-	d := &Directory{
-		clock:    c,
-		remote:   remote,
-		byID:     map[string]*record{},
-		byName:   map[string]*record{},
-		efforts:  map[string]map[string]*effort{},
-		doubtful: map[string]moment{},
-		awaited:  map[string]int{},
-		identity: remote.Fields().Identity(),
+	conn := &connection{remote: remote}
+	cache := newAccountCache(remote.Fields())
+	reader := newAccountReader(conn, cache)
+	return &Directory{
+		connection: conn,
+		cache:      cache,
+		reader:     reader,
+		lists:      &listReader{clock: c, connection: conn, cache: cache},
+		creations:  &creator{connection: conn, cache: cache, reader: reader},
+		updates: newBatcher(func(ctx context.Context, u provider.Update) error {
+			return conn.current().Update(ctx, u)
+		}),
 	}
-	d.looks = &gatherer{read: d.read}
-	d.writes = &batcher{most: defaultMaxBatch, open: map[string]*batch{}, write: func(ctx context.Context, u provider.Update) error {
-		return d.current().Update(ctx, u)
-	}}
-	return d
 }
 
 // Fields is the provider's field table.
-func (d *Directory) Fields() account.Schema { return d.current().Fields() }
+func (d *Directory) Fields() account.Schema { return d.connection.current().Fields() }
 
-// Observe says what is known of an account, without a call.
+// Observe returns what is known of an account, without a call.
 func (d *Directory) Observe(key Key) account.View {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.view(key)
+	view := d.cache.view(key)
+	view.Claimless = !d.connection.hasClaims()
+	return view
 }
 
-// Look reads an account anew; look-ups by id that come within a few milliseconds share a call.
-// Its view is Fresh: asked for after Look was called.
-func (d *Directory) Look(ctx context.Context, key Key) (account.View, error) {
-	if err := d.looks.look(ctx, key); err != nil {
+// Read reads an account from the provider; reads by id that come within a few milliseconds share a call.
+// Its view is Fresh: requested after Read was called.
+func (d *Directory) Read(ctx context.Context, key Key) (account.View, error) {
+	if err := d.reader.read(ctx, key); err != nil {
 		return account.View{}, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	view := d.view(key)
+	view := d.Observe(key)
 	view.Fresh = true
 	return view, nil
 }
 
-// view is what is known of an account; the caller holds the lock.
-func (d *Directory) view(key Key) account.View {
-	v := account.View{
-		Listed:         d.covers(key.ID, key.Name),
-		Partial:        d.listings.Partial,
-		OutcomeUnknown: key.ID == "" && d.doubtful[d.identity.Normal(key.Name)] > 0,
-		Awaited:        key.ID == "" && d.awaits(key.Name),
-	}
-	_, claims := d.remote.(provider.Claimer)
-	v.Claimless = !claims
-	r := d.find(key)
-	if r == nil {
-		if v.Listed {
-			v.Absences = d.listings.Complete - d.asked[cmp.Or(key.ID, d.identity.Normal(key.Name))]
-		}
-		return v
-	}
-	v.OutcomeUnknown = v.OutcomeUnknown || r.doubt
-	v.NotKept = d.notKept(r.account.ID)
-	if v.Absences = d.listings.Complete - r.listing; v.Absences == 0 && !r.hidden {
-		a := r.account
-		a.State = r.state.unpack(d.remote.Fields())
-		v.Account = &a
-	}
-	return v
+// Listings returns how reading the whole list went so far.
+func (d *Directory) Listings() Listings { return d.cache.listings() }
+
+// ListMethod is the method by which the provider is asked for the whole list, "" where it has one method only.
+func (d *Directory) ListMethod() string { return d.connection.listMethod() }
+
+// Refresh reads the whole list. Each row counts as soon as it arrives; the absence of an account counts only if the list was
+// complete.
+func (d *Directory) Refresh(ctx context.Context, known Known) error {
+	return d.lists.refresh(ctx, known)
 }
 
-func (d *Directory) find(key Key) *record {
-	if key.ID != "" {
-		return d.byID[key.ID]
-	}
-	return d.byName[d.identity.Normal(key.Name)]
+// Switch changes to another connection to the same parent account, once that connection has read the whole list as Refresh
+// does. What is known stays, and calls that are under way end on the former connection. After an error the former connection
+// stays in use, and Listings returns what it returned before.
+func (d *Directory) Switch(ctx context.Context, remote provider.Remote, known Known) error {
+	return d.lists.switchTo(ctx, remote, known)
 }
 
-// read is one call of the gatherer: it asks for several accounts at once.
-func (d *Directory) read(ctx context.Context, keys []Key) error {
-	asked := d.tick()
-	sel := provider.Selector{}
-	for _, k := range keys {
-		if k.ID != "" {
-			sel.IDs = append(sel.IDs, k.ID)
-		} else {
-			sel.Names = append(sel.Names, k.Name)
-		}
-	}
-	accounts, err := d.current().Get(ctx, sel)
-	if err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, a := range accounts {
-		d.merge(a, asked)
-	}
-	for _, k := range keys {
-		if name := d.identity.Normal(k.Name); k.ID == "" && d.doubtful[name] < asked {
-			delete(d.doubtful, name)
-		}
-		if r := d.find(k); r != nil && r.asOf <= asked {
-			r.doubt = false
-			r.hidden = r.asOf < asked // asked for, and not shown
+// Create creates an account and remembers it. After an error with OutcomeUnknown the account has to be read before anything
+// else. Where the provider's answer has no id, Create reads the account at once; an account that is not returned yet is an
+// error with OutcomeUnknown, and is awaited. A name that may have an account by an earlier call is read first: no creation is
+// repeated without a read in between.
+func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
+	return d.creations.create(ctx, n)
+}
+
+// SetMaxBatch changes for how many accounts one update is at most; 1 makes a call for each account.
+func (d *Directory) SetMaxBatch(n int) { d.updates.setMaxSize(n) }
+
+// Update writes the changes to the target, of which the directory adds what was observed, and remembers them: one call for
+// each Group of changes. Equal changes of batchable fields that come within a short time share a call; where that is refused,
+// only those accounts fail that the refusal is about. After an error with OutcomeUnknown, or where the provider does not know
+// the account, the account has to be read before anything else; Groups before the one that failed are written.
+func (d *Directory) Update(ctx context.Context, t provider.Target, changes []account.Change) error {
+	for _, group := range changesByGroup(changes) {
+		t.Observed = d.cache.observed(t.ID)
+		err := d.updates.update(ctx, t, group)
+		d.cache.updated(t.ID, group, err)
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// merge takes over a row that was asked for at asked, unless we wrote to the account since.
-func (d *Directory) merge(a account.Account, asked moment) {
-	if r, ok := d.byID[a.ID]; ok && r.asOf > asked {
-		return
+// changesByGroup are the changes that can share a call each, in the order of the first of each.
+func changesByGroup(changes []account.Change) [][]account.Change {
+	var out [][]account.Change
+	at := map[string]int{}
+	for _, c := range changes {
+		i, known := at[c.Field.Group]
+		if !known {
+			i = len(out)
+			at[c.Field.Group], out = i, append(out, nil)
+		}
+		out[i] = append(out[i], c)
 	}
-	d.keep(a, asked)
-	d.judgeEfforts(a)
+	return out
 }
 
-// keep replaces whatever was known of the account, doubts included.
-func (d *Directory) keep(a account.Account, asOf moment) {
-	if old, ok := d.byID[a.ID]; ok {
-		d.forget(old)
+// Claim writes custom data into an account that has none, and remembers it. Class RoleMissing or Invalid: the provider, or
+// these credentials, can't; the owner of the account is then only in the resource's status.
+func (d *Directory) Claim(ctx context.Context, id, customData string) error {
+	remote, err := d.connection.claimer()
+	if err != nil {
+		return err
 	}
-	r := &record{account: a, state: pack(d.remote.Fields(), a.State), asOf: asOf, listing: d.listings.Complete}
-	r.account.State = nil
-	d.byID[a.ID] = r
-	d.name(r)
+	err = remote.SetCustomData(ctx, id, customData)
+	d.cache.customDataWritten(id, customData, err)
+	return err
 }
 
-// name has the record found by its account's name.
-func (d *Directory) name(r *record) {
-	name := d.identity.Normal(r.account.Name)
-	d.byName[name] = r
-	delete(d.awaited, name)
-}
-
-// unname undoes name, unless another account has the name by now.
-func (d *Directory) unname(r *record) {
-	if name := d.identity.Normal(r.account.Name); d.byName[name] == r {
-		delete(d.byName, name)
+// SetPassword gives an account a new password. Where the provider does not know the account, the account has to be read before
+// anything else. Whether the password was set after an error with OutcomeUnknown is the caller's to find out, by CheckPassword.
+// Class Invalid: the provider's passwords can't be set.
+func (d *Directory) SetPassword(ctx context.Context, t provider.Target, password account.Secret) error {
+	remote, err := d.connection.passwordSetter()
+	if err != nil {
+		return err
 	}
+	t.Observed = d.cache.observed(t.ID)
+	err = remote.SetPassword(ctx, t, password)
+	if account.ClassOf(err) == account.NotFound {
+		d.cache.outcomeUnknown(t.ID)
+	}
+	return err
 }
 
-func (d *Directory) forget(r *record) {
-	delete(d.byID, r.account.ID)
-	d.unname(r)
+// CheckPassword says whether this is the account's password. Class Invalid: the provider's passwords can't be checked.
+func (d *Directory) CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error) {
+	remote, err := d.connection.passwordChecker()
+	if err != nil {
+		return false, err
+	}
+	return remote.CheckPassword(ctx, id, password)
 }
 
-func (d *Directory) tick() moment {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.now++
-	return d.now
-}
-
-func (d *Directory) current() provider.Remote {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.remote
+// RecoverKey reads the API key of an account again, with the account's password.
+// Class Invalid: the provider returns a key only once.
+func (d *Directory) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
+	remote, err := d.connection.keyRecoverer()
+	if err != nil {
+		return "", err
+	}
+	return remote.RecoverKey(ctx, id, password)
 }

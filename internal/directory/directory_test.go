@@ -90,7 +90,7 @@ func TestLookAskedForBeforeAWrite(t *testing.T) {
 	w.refresh(t)
 	for _, key := range []directory.Key{{ID: ids[0]}, {Name: "child-00000"}} {
 		w.write(t, ids[0], "languageCode", "en")
-		w.during(t, list, func() error { _, err := w.Look(background, key); return err }, func() {
+		w.during(t, list, func() error { _, err := w.Read(background, key); return err }, func() {
 			w.write(t, ids[0], "languageCode", "de")
 		})
 		if got := w.value(ids[0], "languageCode"); got != "de" {
@@ -147,11 +147,11 @@ func TestLookThatDoesNotFind(t *testing.T) {
 	w.refresh(t)
 	w.remove(t, ids[0])
 	for _, key := range []directory.Key{{ID: ids[0]}, {Name: "child-00000"}} {
-		wantView(t, w.look(t, key), "", account.View{Listed: true, Fresh: true})
+		wantView(t, w.read(t, key), "", account.View{Listed: true, Fresh: true})
 		wantView(t, w.Observe(key), "", account.View{Listed: true})
 	}
 	w.sim.PutAccount(simulator.Account{ID: number(t, ids[0]), ParentID: w.parent.ID, Fields: simulator.Fields{"account_name": "child-00000", "account_email": "c@acme.example"}})
-	wantView(t, w.look(t, directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, Fresh: true})
+	wantView(t, w.read(t, directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, Fresh: true})
 	wantView(t, w.Observe(directory.Key{Name: "child-00000"}), ids[0], account.View{Listed: true})
 }
 
@@ -162,7 +162,7 @@ func TestLookEndsWithItsContext(t *testing.T) {
 	g := w.hold(list)
 	ctx, cancel := context.WithCancel(background)
 	done := make(chan error, 2)
-	go func() { _, err := w.Look(ctx, directory.Key{ID: ids[0]}); done <- err }()
+	go func() { _, err := w.Read(ctx, directory.Key{ID: ids[0]}); done <- err }()
 	<-g.answered
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -172,7 +172,7 @@ func TestLookEndsWithItsContext(t *testing.T) {
 
 	canceled, cancel := context.WithCancel(background)
 	cancel()
-	if _, err := w.Look(canceled, directory.Key{Name: "child-00000"}); err == nil {
+	if _, err := w.Read(canceled, directory.Key{Name: "child-00000"}); err == nil {
 		t.Error("a look by name goes on after its context")
 	}
 }
@@ -224,7 +224,7 @@ func TestConcurrentUse(t *testing.T) {
 				if got := w.value(id, "languageCode"); got != language {
 					t.Errorf("wrote %s, and then knows %s", language, got)
 				}
-				if v, err := w.Look(background, directory.Key{ID: id}); err != nil || v.Account == nil || v.Account.State["languageCode"] != language {
+				if v, err := w.Read(background, directory.Key{ID: id}); err != nil || v.Account == nil || v.Account.State["languageCode"] != language {
 					t.Errorf("look: %+v, %v", v, err)
 				}
 			}

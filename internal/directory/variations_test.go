@@ -103,7 +103,7 @@ func TestAConfirmedAccountIsAwaited(t *testing.T) {
 	wantError(t, err, account.Incomplete, true)
 	subject := account.Subject{Name: "acme", Intent: true}
 	for list := range 3 {
-		view, err := w.Look(background, directory.Key{Name: "acme"})
+		view, err := w.Read(background, directory.Key{Name: "acme"})
 		if d := account.Decide(w.Fields(), subject, view); err != nil || d.Step != account.StepWait {
 			t.Fatalf("after %d lists: %s, %v", list, d.Step, err)
 		}
@@ -118,7 +118,7 @@ func TestAConfirmedAccountIsAwaited(t *testing.T) {
 		t.Errorf("created %d times", n)
 	}
 	w.service.Remove(w.service.Accounts()[0])
-	if view, err := w.Look(background, directory.Key{Name: "acme"}); err != nil || view.Awaited || view.OutcomeUnknown {
+	if view, err := w.Read(background, directory.Key{Name: "acme"}); err != nil || view.Awaited || view.OutcomeUnknown {
 		t.Errorf("after three lists without it: %+v, %v", view, err)
 	}
 	if _, err := w.Create(background, fakeAccount("acme")); account.ClassOf(err) != account.Incomplete || w.service.Count(fake.MethodCreate) != 2 {
@@ -129,7 +129,7 @@ func TestAConfirmedAccountIsAwaited(t *testing.T) {
 func TestAnAwaitedAccountIsFound(t *testing.T) {
 	for name, find := range map[string]func(*testing.T, *fakeWorld){
 		"by a list": func(t *testing.T, w *fakeWorld) { t.Helper(); w.refresh(t) },
-		"by a look": func(_ *testing.T, w *fakeWorld) { _, _ = w.Look(background, directory.Key{Name: "acme"}) },
+		"by a look": func(_ *testing.T, w *fakeWorld) { _, _ = w.Read(background, directory.Key{Name: "acme"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newFakeWorld(fake.Options{NoID: true, Hidden: 1})
@@ -179,7 +179,7 @@ func TestClaimless(t *testing.T) {
 		t.Fatalf("%+v, %v", created, err)
 	}
 	wantError(t, w.Claim(background, created.Account.ID, "claim"), account.Invalid, false)
-	view, err := w.Look(background, directory.Key{Name: "acme"})
+	view, err := w.Read(background, directory.Key{Name: "acme"})
 	if err != nil || !view.Claimless {
 		t.Fatalf("%+v, %v", view, err)
 	}

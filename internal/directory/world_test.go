@@ -229,9 +229,9 @@ func (w *world) change(t *testing.T, remote provider.Remote, known ...directory.
 }
 
 // look reads one account, which must work.
-func (w *world) look(t *testing.T, key directory.Key) account.View {
+func (w *world) read(t *testing.T, key directory.Key) account.View {
 	t.Helper()
-	v, err := w.Look(background, key)
+	v, err := w.Read(background, key)
 	if err != nil {
 		t.Fatal(err)
 	}

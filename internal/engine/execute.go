@@ -165,7 +165,7 @@ func (r *run) working() string {
 
 func read(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	r.s.read = true
-	view, err := r.s.dir.Look(ctx, r.s.key())
+	view, err := r.s.dir.Read(ctx, r.s.key())
 	if err != nil {
 		return r.stopped(err)
 	}

@@ -194,7 +194,7 @@ func pastGrace(s *scope, now time.Time) bool {
 func stale(s *scope, now time.Time) bool {
 	var listed time.Time
 	if s.dir != nil {
-		listed = s.dir.Listings().AskedAt
+		listed = s.dir.Listings().CompleteAt
 	}
 	return conditions.Stale(listed, s.parent.Conditions, s.parent.Resync, now)
 }

@@ -92,7 +92,7 @@ func (l *leader) carryOut(o *object, d account.Decision) (view account.View, goe
 }
 
 func (l *leader) look(o object) (account.View, bool) {
-	view, err := l.dir.Look(context.Background(), key(o))
+	view, err := l.dir.Read(context.Background(), key(o))
 	return view, err == nil
 }
 

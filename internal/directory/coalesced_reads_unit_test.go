@@ -16,14 +16,14 @@ func TestSharedLookIsAsUrgentAsTheMostUrgentAsker(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			most := pacing.Snapshot
 			var got []pacing.Priority
-			g := gatherer{read: func(ctx context.Context, _ []Key) error {
+			c := readCoalescer{call: func(ctx context.Context, _ []Key) error {
 				got = append(got, pacing.PriorityOf(ctx))
 				return nil
 			}}
 			var all sync.WaitGroup
 			for i, p := range askers {
 				most = max(most, p)
-				all.Go(func() { _ = g.look(pacing.WithPriority(t.Context(), p), Key{ID: strconv.Itoa(i + 1)}) })
+				all.Go(func() { _ = c.read(pacing.WithPriority(t.Context(), p), Key{ID: strconv.Itoa(i + 1)}) })
 				synctest.Wait() // it has asked before the next one does
 			}
 			all.Wait()

@@ -30,12 +30,12 @@ func TestSwitchKeepsWhatIsKnown(t *testing.T) {
 		t.Errorf("the doubt is gone: %+v", v)
 	}
 	was.Complete, was.Total = was.Complete+1, 2
-	was.AskedAt, was.TriedAt = w.clock.Now(), w.clock.Now()
+	was.CompleteAt, was.AttemptedAt = w.clock.Now(), w.clock.Now()
 	if w.Listings() != was {
 		t.Errorf("listings %+v, want %+v", w.Listings(), was)
 	}
 	before := used.Load()
-	w.look(t, directory.Key{ID: ids[0]})
+	w.read(t, directory.Key{ID: ids[0]})
 	if used.Load() != before+1 {
 		t.Error("the new connection is not used")
 	}

@@ -32,7 +32,7 @@ func TestLooksByIDThatComeTogetherShareACall(t *testing.T) {
 		for i := range 3 * len(ids) {
 			id := ids[i%len(ids)]
 			all.Go(func() {
-				v, err := w.Look(background, directory.Key{ID: id})
+				v, err := w.Read(background, directory.Key{ID: id})
 				if err != nil || v.Account == nil || v.Account.ID != id || !v.Fresh {
 					t.Errorf("look at %s: %+v, %v", id, v, err)
 				}
@@ -61,7 +61,7 @@ func TestTooManyLooksForOneCall(t *testing.T) {
 		var all sync.WaitGroup
 		for _, id := range ids {
 			all.Go(func() {
-				if v, err := w.Look(background, directory.Key{ID: id}); err != nil || v.Account == nil {
+				if v, err := w.Read(background, directory.Key{ID: id}); err != nil || v.Account == nil {
 					t.Errorf("look at %s: %+v, %v", id, v, err)
 				}
 			})
@@ -80,11 +80,11 @@ func TestLookNeverJoinsACallUnderWay(t *testing.T) {
 		ids := w.children(1)
 		g := w.hold(list)
 		first := make(chan account.View, 1)
-		go func() { v, _ := w.Look(background, directory.Key{ID: ids[0]}); first <- v }()
+		go func() { v, _ := w.Read(background, directory.Key{ID: ids[0]}); first <- v }()
 		<-g.answered
 		w.set(t, ids[0], "language_code", "de")
 		second := make(chan account.View, 1)
-		go func() { v, _ := w.Look(background, directory.Key{ID: ids[0]}); second <- v }()
+		go func() { v, _ := w.Read(background, directory.Key{ID: ids[0]}); second <- v }()
 		if v := <-second; v.Account == nil || v.Account.State["languageCode"] != "de" {
 			t.Errorf("the second look does not see what was there before it: %+v", v.Account)
 		}
@@ -103,9 +103,9 @@ func TestTheOlderOfTwoLooksDoesNotWin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		ids := w.children(1)
-		w.during(t, list, func() error { _, err := w.Look(background, directory.Key{ID: ids[0]}); return err }, func() {
+		w.during(t, list, func() error { _, err := w.Read(background, directory.Key{ID: ids[0]}); return err }, func() {
 			w.set(t, ids[0], "language_code", "de")
-			w.look(t, directory.Key{ID: ids[0]})
+			w.read(t, directory.Key{ID: ids[0]})
 		})
 		if got := w.value(ids[0], "languageCode"); got != "de" {
 			t.Errorf("known of it: %q", got)
@@ -122,14 +122,14 @@ func TestSharedFailure(t *testing.T) {
 		var all sync.WaitGroup
 		for _, id := range ids {
 			all.Go(func() {
-				_, err := w.Look(background, directory.Key{ID: id})
+				_, err := w.Read(background, directory.Key{ID: id})
 				if account.ClassOf(err) != account.Unavailable {
 					t.Errorf("error %v", err)
 				}
 			})
 		}
 		all.Wait()
-		w.look(t, directory.Key{ID: ids[0]})
+		w.read(t, directory.Key{ID: ids[0]})
 		if n := w.count(list); n != 2 {
 			t.Errorf("%d calls, want 2", n)
 		}
@@ -143,10 +143,10 @@ func TestFirstAskerGoes(t *testing.T) {
 		ids := w.children(2)
 		ctx, cancel := context.WithCancel(background)
 		first := make(chan error, 1)
-		go func() { _, err := w.Look(ctx, directory.Key{ID: ids[0]}); first <- err }()
+		go func() { _, err := w.Read(ctx, directory.Key{ID: ids[0]}); first <- err }()
 		synctest.Wait() // it has asked
 		second := make(chan account.View, 1)
-		go func() { v, _ := w.Look(background, directory.Key{ID: ids[1]}); second <- v }()
+		go func() { v, _ := w.Read(background, directory.Key{ID: ids[1]}); second <- v }()
 		synctest.Wait() // so has this one
 		cancel()
 		if err := <-first; !errors.Is(err, context.Canceled) {
@@ -170,7 +170,7 @@ func TestLooksByNameShareNothing(t *testing.T) {
 		for i := range 5 {
 			all.Go(func() {
 				name := fmt.Sprintf("child-%05d", i)
-				if v, err := w.Look(background, directory.Key{Name: name}); err != nil || v.Account == nil || v.Account.Name != name {
+				if v, err := w.Read(background, directory.Key{Name: name}); err != nil || v.Account == nil || v.Account.Name != name {
 					t.Errorf("look at %s: %+v, %v", name, v, err)
 				}
 			})

@@ -36,7 +36,7 @@ func TestNotKeptAfterTwoWrites(t *testing.T) {
 				if by == "list" {
 					w.refresh(t)
 				} else {
-					w.look(t, directory.Key{ID: ids[0]})
+					w.read(t, directory.Key{ID: ids[0]})
 				}
 			}
 			w.write(t, ids[0], "languageCode", "de")

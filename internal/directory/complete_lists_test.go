@@ -21,14 +21,14 @@ func TestListings(t *testing.T) {
 	w.clock.Step(time.Minute)
 	w.refresh(t)
 	first := begin.Add(time.Minute)
-	if l = w.Listings(); l != (directory.Listings{Complete: 1, AskedAt: first, TriedAt: first, Total: 2}) {
+	if l = w.Listings(); l != (directory.Listings{Complete: 1, CompleteAt: first, AttemptedAt: first, Total: 2}) {
 		t.Errorf("after a list: %+v", l)
 	}
 	w.clock.Step(time.Minute)
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultDown, Status: http.StatusServiceUnavailable})
 	wantError(t, w.Refresh(background, directory.Known{}), account.Unavailable, false)
 	l = w.Listings()
-	if l.Complete != 1 || !l.AskedAt.Equal(first) || !l.TriedAt.Equal(first.Add(time.Minute)) || account.ClassOf(l.Err) != account.Unavailable || l.Total != 2 {
+	if l.Complete != 1 || !l.CompleteAt.Equal(first) || !l.AttemptedAt.Equal(first.Add(time.Minute)) || account.ClassOf(l.Err) != account.Unavailable || l.Total != 2 {
 		t.Errorf("after a failure: %+v", l)
 	}
 	w.sim.ClearFaults()
@@ -184,9 +184,9 @@ func TestPartialLists(t *testing.T) {
 	if step := account.Decide(w.Fields(), account.Subject{Name: stranger.Name}, v).Step; step != account.StepRead {
 		t.Errorf("%s, want a look", step)
 	}
-	v = w.look(t, stranger)
+	v = w.read(t, stranger)
 	wantView(t, v, id, account.View{Partial: true, Fresh: true})
-	v = w.look(t, directory.Key{Name: "acme-other"})
+	v = w.read(t, directory.Key{Name: "acme-other"})
 	wantView(t, v, "", account.View{Partial: true, Fresh: true})
 	if step := account.Decide(w.Fields(), account.Subject{Name: "acme-other"}, v).Step; step != account.StepCreate {
 		t.Errorf("%s, want a creation", step)

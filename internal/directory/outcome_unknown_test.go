@@ -38,9 +38,9 @@ func TestUpdateInDoubt(t *testing.T) {
 				wantView(t, w.Observe(directory.Key{ID: ids[1]}), ids[1], account.View{Listed: true})
 				switch by {
 				case "id":
-					w.look(t, directory.Key{ID: ids[0], Name: "child-00000"})
+					w.read(t, directory.Key{ID: ids[0], Name: "child-00000"})
 				case "name":
-					w.look(t, directory.Key{Name: "child-00000"})
+					w.read(t, directory.Key{Name: "child-00000"})
 				default:
 					w.refresh(t)
 				}
@@ -65,7 +65,7 @@ func TestCreateInDoubt(t *testing.T) {
 			wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 1, OutcomeUnknown: true})
 			wantView(t, w.Observe(directory.Key{Name: "acme-else"}), "", account.View{Listed: true, Absences: 1})
 
-			v := w.look(t, directory.Key{Name: "acme-new"})
+			v := w.read(t, directory.Key{Name: "acme-new"})
 			if v.OutcomeUnknown || c.carried != (v.Account != nil) {
 				t.Errorf("after a look: %+v", v)
 			}
@@ -106,7 +106,7 @@ func TestUpdateOfAnUnknownAccount(t *testing.T) {
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, OutcomeUnknown: true})
 
 	// The look shows nothing, but only lists decide that it is gone.
-	wantView(t, w.look(t, directory.Key{ID: ids[0]}), "", account.View{Listed: true, Fresh: true})
+	wantView(t, w.read(t, directory.Key{ID: ids[0]}), "", account.View{Listed: true, Fresh: true})
 	for absences := 1; absences <= 2; absences++ {
 		w.refresh(t)
 		wantView(t, w.Observe(directory.Key{ID: ids[0]}), "", account.View{Listed: true, Absences: absences})
@@ -124,7 +124,7 @@ func TestFailedLookClearsNoDoubt(t *testing.T) {
 	_, _ = w.Create(background, newAccount("acme-new"))
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Method: list})
 	for _, key := range []directory.Key{{ID: ids[0]}, {Name: "acme-new"}} {
-		_, err := w.Look(background, key)
+		_, err := w.Read(background, key)
 		wantError(t, err, account.Unavailable, false)
 		if !w.Observe(key).OutcomeUnknown {
 			t.Errorf("%+v: the doubt is gone", key)
@@ -136,7 +136,7 @@ func TestFailedLookClearsNoDoubt(t *testing.T) {
 func TestAnOlderReadDoesNotClearADoubt(t *testing.T) {
 	for name, read := range map[string]func(*world, string) error{
 		"list": func(w *world, _ string) error { return w.Refresh(background, directory.Known{}) },
-		"look": func(w *world, id string) error { _, err := w.Look(background, directory.Key{ID: id}); return err },
+		"look": func(w *world, id string) error { _, err := w.Read(background, directory.Key{ID: id}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{})
@@ -154,7 +154,7 @@ func TestAnOlderReadDoesNotClearADoubt(t *testing.T) {
 func TestAnOlderLookDoesNotClearADoubtfulCreation(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	w.refresh(t)
-	w.during(t, list, func() error { _, err := w.Look(background, directory.Key{Name: "acme-new"}); return err }, func() {
+	w.during(t, list, func() error { _, err := w.Read(background, directory.Key{Name: "acme-new"}); return err }, func() {
 		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: add, Times: 1})
 		_, err := w.Create(background, newAccount("acme-new"))
 		wantError(t, err, account.Unavailable, true)

@@ -1,0 +1,81 @@
+package directory
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
+
+// Listings is how reading the whole list went so far.
+type Listings struct {
+	// Complete counts the complete lists since the directory was made.
+	Complete int
+	// CompleteAt is when the last complete list was requested, AttemptedAt when a list was last requested; zero before that.
+	CompleteAt, AttemptedAt time.Time
+	// Err is how the last attempt failed, nil if it did not.
+	Err *account.Error
+	// Total is how many accounts the last complete list had.
+	Total int
+	// Partial is set where the provider returns only accounts that it is asked for.
+	Partial bool
+}
+
+// completeLists has how many complete lists there were, and which accounts the last one would have had. It is not safe for
+// concurrent use: accountCache has the lock.
+type completeLists struct {
+	Listings
+	// identity is the field whose values the names are.
+	identity account.Field
+	// requested holds the ids and names (in canonical spelling) that the last complete list was asked for, each with how many
+	// complete lists there had been before the first of those in a row that asked for it; nil unless the list is partial.
+	requested map[string]int
+}
+
+// fail records an attempt that failed. It changes nothing of what the last complete list has shown.
+func (l *completeLists) fail(started time.Time, err error) {
+	l.AttemptedAt, l.Err = started, account.AsError(err)
+}
+
+// complete records a complete list of so many accounts, for which the provider was asked by what was known.
+func (l *completeLists) complete(started time.Time, total int, partial bool, known Known) {
+	l.requested = l.requestedBy(known, partial)
+	l.Listings = Listings{Complete: l.Complete + 1, CompleteAt: started, AttemptedAt: started, Total: total, Partial: partial}
+}
+
+// requestedBy is the new value of requested, before the list is counted.
+func (l *completeLists) requestedBy(known Known, partial bool) map[string]int {
+	if !partial {
+		return nil
+	}
+	out := make(map[string]int, len(known.IDs)+len(known.Names))
+	names := make([]string, len(known.Names))
+	for i, name := range known.Names {
+		names[i] = l.identity.Normal(name)
+	}
+	for _, key := range slices.Concat(known.IDs, names) {
+		before, inARow := l.requested[key]
+		if !inARow {
+			before = l.Complete
+		}
+		out[key] = before
+	}
+	return out
+}
+
+// covers says whether the last complete list would have had the account.
+func (l *completeLists) covers(key Key) bool {
+	if l.requested == nil {
+		return l.Complete > 0
+	}
+	_, byID := l.requested[key.ID]
+	_, byName := l.requested[l.identity.Normal(key.Name)]
+	return byID || byName
+}
+
+// absences counts the complete lists in a row that would have had the account, where none of them had it and nothing else is
+// known of it.
+func (l *completeLists) absences(key Key) int {
+	return l.Complete - l.requested[cmp.Or(key.ID, l.identity.Normal(key.Name))]
+}

@@ -1,0 +1,84 @@
+package directory
+
+import (
+	"sync"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+)
+
+// connection is the Remote that calls go to. It is safe for concurrent use; its lock is held only to read or replace the
+// Remote, so a call ends on the Remote that it began on.
+type connection struct {
+	mu     sync.Mutex
+	remote provider.Remote
+}
+
+// current is the Remote for the next call.
+func (c *connection) current() provider.Remote {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.remote
+}
+
+// replace has later calls go to another Remote of the same parent account.
+func (c *connection) replace(remote provider.Remote) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remote = remote
+}
+
+// listMethod is the method of listing in use, "" where the provider has only one.
+func (c *connection) listMethod() string {
+	if remote, ok := c.current().(provider.ListMethoder); ok {
+		return remote.ListMethod()
+	}
+	return ""
+}
+
+// hasClaims says whether the provider's accounts carry claims.
+func (c *connection) hasClaims() bool {
+	_, ok := c.current().(provider.Claimer)
+	return ok
+}
+
+// claimer is the Remote where it can write claims, else an error of class Invalid; so with the methods below.
+func (c *connection) claimer() (provider.Claimer, error) {
+	return capability[provider.Claimer](c, account.Error{Message: "this provider keeps no custom data"})
+}
+
+func (c *connection) passwordSetter() (provider.PasswordSetter, error) {
+	return capability[provider.PasswordSetter](c, account.Error{Field: "passwordSecretRef", Message: "this provider's passwords can't be set"})
+}
+
+func (c *connection) passwordChecker() (provider.PasswordChecker, error) {
+	return capability[provider.PasswordChecker](c, account.Error{Field: "passwordSecretRef", Message: "this provider's passwords can't be checked"})
+}
+
+func (c *connection) keyRecoverer() (provider.KeyRecoverer, error) {
+	return capability[provider.KeyRecoverer](c, account.Error{Message: "this provider never shows an API key again"})
+}
+
+// capability is the Remote as an optional interface; where the Remote does not implement the interface, missing as an error.
+func capability[T any](c *connection, missing account.Error) (T, error) {
+	remote, ok := c.current().(T)
+	if !ok {
+		missing.Class = account.Invalid
+		return remote, &missing
+	}
+	return remote, nil
+}
+
+// Capabilities are what the provider has beyond what every provider has to have.
+type Capabilities struct {
+	// Passwords: its accounts have passwords that can be set. Keys: they have API keys, which can be read again.
+	Passwords, Keys bool
+}
+
+// CapabilitiesOf returns what the provider of a directory has.
+func CapabilitiesOf(d *Directory) Capabilities {
+	remote := d.connection.current()
+	_, passwords := remote.(provider.PasswordSetter)
+	_, keys := remote.(provider.KeyRecoverer)
+	return Capabilities{Passwords: passwords, Keys: keys}
+}

@@ -1,0 +1,86 @@
+package directory
+
+import (
+	"context"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider"
+)
+
+// creator creates accounts, and never repeats a creation without a read in between. It has no state of its own.
+type creator struct {
+	connection *connection
+	cache      *accountCache
+	reader     *accountReader
+}
+
+// create is Directory.Create.
+func (c *creator) create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
+	if err := c.readBeforeRepeating(ctx, n.Name); err != nil {
+		return provider.Created{}, err
+	}
+	remote := c.connection.current()
+	created, err := remote.Create(ctx, n)
+	if err != nil {
+		if account.AsError(err).OutcomeUnknown {
+			c.cache.creationPending(n.Name, false)
+		}
+		return provider.Created{}, err
+	}
+	if created.Account.ID == "" {
+		c.cache.creationPending(n.Name, true)
+		return c.readCreated(ctx, n.Name, created)
+	}
+	if _, claims := remote.(provider.Claimer); claims {
+		created.Account.CustomData = n.CustomData
+	}
+	c.cache.created(created.Account)
+	return created, nil
+}
+
+// readBeforeRepeating returns why an account may not be created (yet) because of an earlier call.
+func (c *creator) readBeforeRepeating(ctx context.Context, name string) error {
+	if !c.cache.mayExist(name) {
+		return nil
+	}
+	view, err := c.readByName(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case view.Account != nil:
+		return &account.Error{Class: account.NameTaken, Message: "an earlier call has created the account"}
+	case view.Awaited:
+		return notReturnedYet()
+	}
+	return nil
+}
+
+// readCreated completes what a creation has answered without an id, by a read of the account.
+func (c *creator) readCreated(ctx context.Context, name string, created provider.Created) (provider.Created, error) {
+	view, err := c.readByName(ctx, name)
+	switch {
+	case err != nil:
+		failed := *account.AsError(err)
+		failed.OutcomeUnknown = true
+		return provider.Created{}, &failed
+	case view.Account == nil:
+		return provider.Created{}, notReturnedYet()
+	}
+	sent := created.Account.State
+	c.cache.sentAtCreation(view.Account.ID, sent)
+	created.Account = *view.Account
+	created.Account.State = sent.With(view.Account.State)
+	return created, nil
+}
+
+func (c *creator) readByName(ctx context.Context, name string) (account.View, error) {
+	key := Key{Name: name}
+	if err := c.reader.read(ctx, key); err != nil {
+		return account.View{}, err
+	}
+	return c.cache.view(key), nil
+}
+
+func notReturnedYet() error {
+	return &account.Error{Class: account.Incomplete, Message: "the account was created, and the provider does not show it yet", OutcomeUnknown: true}
+}

@@ -1,0 +1,65 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"cpaas.dev/child-account-operator/internal/provider"
+)
+
+// listReader reads the whole list into the cache. It has no state of its own.
+type listReader struct {
+	clock      clock.Clock
+	connection *connection
+	cache      *accountCache
+}
+
+// readList is a list that was read, as far as it came.
+type readList struct {
+	known Known
+	// startedAt and startedRevision are when the first page was requested.
+	startedAt       time.Time
+	startedRevision revision
+	// ids are those of the accounts that it has.
+	ids map[string]bool
+	// partial is set where the provider returned only accounts that it was asked for.
+	partial bool
+}
+
+// refresh is Directory.Refresh.
+func (l *listReader) refresh(ctx context.Context, known Known) error {
+	list, err := l.read(ctx, l.connection.current(), known)
+	if err != nil {
+		l.cache.listFailed(list.startedAt, err)
+		return err
+	}
+	l.cache.listCompleted(list)
+	return nil
+}
+
+// switchTo is Directory.Switch.
+func (l *listReader) switchTo(ctx context.Context, remote provider.Remote, known Known) error {
+	list, err := l.read(ctx, remote, known)
+	if err != nil {
+		return err
+	}
+	l.connection.replace(remote)
+	l.cache.listCompleted(list)
+	return nil
+}
+
+// read reads a list page by page and hands each to the cache. The list is complete where there is no error.
+func (l *listReader) read(ctx context.Context, remote provider.Remote, known Known) (readList, error) {
+	list := readList{known: known, startedAt: l.clock.Now(), startedRevision: l.cache.nextRevision(), ids: map[string]bool{}}
+	requested := list.startedRevision
+	err := remote.List(ctx, known, func(p provider.Page) {
+		list.partial = list.partial || p.Partial
+		for _, a := range p.Accounts {
+			list.ids[a.ID] = true
+		}
+		requested = l.cache.mergePage(p.Accounts, requested)
+	})
+	return list, err
+}
