@@ -7,8 +7,8 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
-// accountCache is what is known of the accounts: it brings together what its parts know. It is safe for concurrent use: mu guards
-// all of its parts, so a view is of one revision. No method makes a call to the provider.
+// accountCache has what is known of the accounts. Its parts own their rules; accountCache has the lock that guards all of them, so
+// that a view is of one revision. It is safe for concurrent use. No method makes a call to the provider.
 type accountCache struct {
 	mu        sync.Mutex
 	revisions revisions
@@ -98,7 +98,7 @@ func (c *accountCache) mergeRead(keys []Key, accounts []account.Account, request
 }
 
 // mergePage takes over a page of a list, requested at a revision. It returns the revision of the next page's request, which comes
-// after this page was handed over.
+// after this page was merged.
 func (c *accountCache) mergePage(accounts []account.Account, requested revision) revision {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,7 +108,7 @@ func (c *accountCache) mergePage(accounts []account.Account, requested revision)
 	return c.revisions.next()
 }
 
-// listings is how reading the whole list went so far.
+// listings is the state of reading the whole list.
 func (c *accountCache) listings() Listings {
 	c.mu.Lock()
 	defer c.mu.Unlock()

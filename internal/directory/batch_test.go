@@ -1,21 +1,26 @@
 package directory_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	clocktesting "k8s.io/utils/clock/testing"
+
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
-// many makes n accounts and has them listed.
-func (w *world) many(t *testing.T, n int) []string {
+// listedChildren makes n accounts and has the directory list them.
+func (w *world) listedChildren(t *testing.T, n int) []string {
 	t.Helper()
 	ids := w.children(n)
 	w.refresh(t)
@@ -44,7 +49,7 @@ func (w *world) updateAll(ids []string, changes []account.Change) map[string]err
 func TestBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
-		ids := w.many(t, 250)
+		ids := w.listedChildren(t, 250)
 		changes := w.changes("languageCode", "de")
 		if failed := w.updateAll(ids, changes); len(failed) > 0 {
 			t.Fatal(failed)
@@ -65,11 +70,11 @@ func TestBatches(t *testing.T) {
 	})
 }
 
-// Different changes, and those that must be unique, are calls of their own; a lone one does not wait long.
-func TestWhatIsNotBatched(t *testing.T) {
+// Different changes, and those that must be unique, are calls of their own; a single change does not wait long.
+func TestChangesThatDoNotShareACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
-		ids := w.many(t, 3)
+		ids := w.listedChildren(t, 3)
 		start := time.Now()
 		var all sync.WaitGroup
 		for i, changes := range [][]account.Change{
@@ -86,18 +91,18 @@ func TestWhatIsNotBatched(t *testing.T) {
 			t.Errorf("%d calls, want 3", got)
 		}
 		if took := time.Since(start); took > 100*time.Millisecond {
-			t.Errorf("a lone change took %v", took)
+			t.Errorf("a single change took %v", took)
 		}
 	})
 }
 
-// Where a batch is refused, halves find the accounts that are to blame, and only those fail.
-func TestBatchWithCulprits(t *testing.T) {
+// Where a batch is refused, it is written in halves until only those accounts fail that the refusal is about.
+func TestRefusedBatchIsHalved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
-		ids := w.many(t, 64)
-		for _, gone := range []string{ids[7], ids[40]} {
-			w.remove(t, gone)
+		ids := w.listedChildren(t, 64)
+		for _, id := range []string{ids[7], ids[40]} {
+			w.remove(t, id)
 		}
 		failed := w.updateAll(ids, w.changes("languageCode", "de"))
 		if len(failed) != 2 || failed[ids[7]] == nil || failed[ids[40]] == nil {
@@ -107,19 +112,19 @@ func TestBatchWithCulprits(t *testing.T) {
 			t.Errorf("%d calls to find two among 64", got)
 		}
 		if !w.Observe(directory.Key{ID: ids[7]}).OutcomeUnknown || w.Observe(directory.Key{ID: ids[8]}).OutcomeUnknown {
-			t.Error("whoever is gone is to be looked at, nobody else")
+			t.Error("only the missing account has to be read")
 		}
 	})
 }
 
-// Trouble that is nobody's fault fails all of them, with one call.
-func TestBatchThatNobodyIsToBlameFor(t *testing.T) {
+// A failure that is about no account in particular fails all of them, with one call.
+func TestBatchWhoseFailureIsAboutNoAccount(t *testing.T) {
 	for _, fault := range []simulator.Fault{
 		{Kind: simulator.FaultHTTP, Status: 503}, {Kind: simulator.FaultHTTP, Status: 429}, {Kind: simulator.FaultLoseAnswer}, {Kind: simulator.FaultError, Code: 340},
 	} {
 		t.Run(strings.TrimSpace(fmt.Sprint(fault.Kind, fault.Status, fault.Code)), func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{})
-			ids := w.many(t, 20)
+			ids := w.listedChildren(t, 20)
 			fault.Method = change
 			w.sim.AddFault(fault)
 			if failed := w.updateAll(ids, w.changes("languageCode", "de")); len(failed) != 20 {
@@ -132,12 +137,12 @@ func TestBatchThatNobodyIsToBlameFor(t *testing.T) {
 	}
 }
 
-// A mass change that comes in slowly, and by fits and starts because the API server has to write down what the last batch
-// did, is still no more calls than batches can be full.
-func TestBatchesOfWhatComesByFitsAndStarts(t *testing.T) {
+// A mass change that arrives slowly and irregularly, as the Kubernetes API is busy with the status writes of the last batch, still
+// takes no more calls than full batches.
+func TestBatchesOfIrregularArrivals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
-		ids := w.many(t, 500)
+		ids := w.listedChildren(t, 500)
 		changes := w.changes("languageCode", "de")
 		var all sync.WaitGroup
 		for i, id := range ids {
@@ -156,4 +161,50 @@ func TestBatchesOfWhatComesByFitsAndStarts(t *testing.T) {
 			t.Errorf("%d calls for 500 accounts, want 5", got)
 		}
 	})
+}
+
+// Each account of a batch is a target with what is known of it.
+func TestBatchHasATargetForEachAccount(t *testing.T) {
+	s := fake.New(fake.Options{})
+	spy := &updates{Parent: s.Remote()}
+	d := directory.New(spy, clocktesting.NewFakeClock(begin))
+	w := &fakeWorld{d, s}
+	var ids []string
+	for _, name := range []string{"one", "two", "three"} {
+		ids = append(ids, s.Put(name, account.State{fake.PathNickname: "nick of " + name}, ""))
+	}
+	w.refresh(t)
+	var all sync.WaitGroup
+	for _, id := range ids {
+		all.Go(func() {
+			if err := w.Update(background, provider.Target{ID: id, Desired: account.State{fake.PathLogin: "login of " + id}}, w.changes(t, account.State{fake.PathTongue: "he"})); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	seen := map[string]string{}
+	for _, u := range spy.seen {
+		for _, target := range u.Targets {
+			seen[target.ID] = target.Observed[fake.PathNickname] + ", " + target.Desired[fake.PathLogin]
+		}
+	}
+	want := map[string]string{ids[0]: "nick of one, login of 1", ids[1]: "nick of two, login of 2", ids[2]: "nick of three, login of 3"}
+	if !maps.Equal(seen, want) {
+		t.Errorf("%v, want %v", seen, want)
+	}
+}
+
+// updates is a Remote that remembers what it was to write.
+type updates struct {
+	provider.Parent
+	mu   sync.Mutex
+	seen []provider.Update
+}
+
+func (u *updates) Update(ctx context.Context, update provider.Update) error {
+	u.mu.Lock()
+	u.seen = append(u.seen, update)
+	u.mu.Unlock()
+	return u.Parent.Update(ctx, update)
 }

@@ -14,17 +14,10 @@ import (
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
-// In these tests time stands still while anybody has something to do: whatever comes "together" does so for certain.
+// requestedIDs are the ids of a call.
+func requestedIDs(c simulator.Call) []string { return strings.Split(c.Params["child_account_id"], ";") }
 
-func TestMain(m *testing.M) {
-	simulator.SharedKey() // before any bubble: what is made in one belongs to it
-	m.Run()
-}
-
-// askedFor are the ids of a call.
-func askedFor(c simulator.Call) []string { return strings.Split(c.Params["child_account_id"], ";") }
-
-func TestLooksByIDThatComeTogetherShareACall(t *testing.T) {
+func TestSimultaneousReadsByIDShareACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		ids := w.children(100)
@@ -34,27 +27,27 @@ func TestLooksByIDThatComeTogetherShareACall(t *testing.T) {
 			all.Go(func() {
 				v, err := w.Read(background, directory.Key{ID: id})
 				if err != nil || v.Account == nil || v.Account.ID != id || !v.Fresh {
-					t.Errorf("look at %s: %+v, %v", id, v, err)
+					t.Errorf("read of %s: %+v, %v", id, v, err)
 				}
 			})
 		}
 		all.Wait()
 		calls := w.sim.Calls()
 		if len(calls) != 1 {
-			t.Fatalf("%d calls for %d looks", len(calls), 3*len(ids))
+			t.Fatalf("%d calls for %d reads", len(calls), 3*len(ids))
 		}
-		asked := map[string]bool{}
-		for _, id := range askedFor(calls[0]) {
-			asked[id] = true
+		requested := map[string]bool{}
+		for _, id := range requestedIDs(calls[0]) {
+			requested[id] = true
 		}
-		if len(asked) != len(ids) {
-			t.Errorf("asked for %d accounts, want %d", len(asked), len(ids))
+		if len(requested) != len(ids) {
+			t.Errorf("%d accounts requested, want %d", len(requested), len(ids))
 		}
 	})
 }
 
-// One call asks for as many as the provider takes at once.
-func TestTooManyLooksForOneCall(t *testing.T) {
+// One call requests as many accounts as the provider takes at once.
+func TestMoreReadsThanOneCallTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{RefuseLongLists: true})
 		ids := w.children(pageSize + 500)
@@ -62,7 +55,7 @@ func TestTooManyLooksForOneCall(t *testing.T) {
 		for _, id := range ids {
 			all.Go(func() {
 				if v, err := w.Read(background, directory.Key{ID: id}); err != nil || v.Account == nil {
-					t.Errorf("look at %s: %+v, %v", id, v, err)
+					t.Errorf("read of %s: %+v, %v", id, v, err)
 				}
 			})
 		}
@@ -73,8 +66,8 @@ func TestTooManyLooksForOneCall(t *testing.T) {
 	})
 }
 
-// The answer of a call that is under way may be older than the question.
-func TestLookNeverJoinsACallUnderWay(t *testing.T) {
+// The answer of a call that is under way may be older than the read.
+func TestReadNeverJoinsACallUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		ids := w.children(1)
@@ -86,20 +79,20 @@ func TestLookNeverJoinsACallUnderWay(t *testing.T) {
 		second := make(chan account.View, 1)
 		go func() { v, _ := w.Read(background, directory.Key{ID: ids[0]}); second <- v }()
 		if v := <-second; v.Account == nil || v.Account.State["languageCode"] != "de" {
-			t.Errorf("the second look does not see what was there before it: %+v", v.Account)
+			t.Errorf("the second read does not return what was there before it: %+v", v.Account)
 		}
 		if n := w.count(list); n != 2 {
 			t.Errorf("%d calls, want 2", n)
 		}
 		close(g.release)
 		if v := <-first; v.Account == nil {
-			t.Errorf("the first look: %+v", v)
+			t.Errorf("the first read: %+v", v)
 		}
 	})
 }
 
 // The older answer comes last, and yet does not replace the newer one.
-func TestTheOlderOfTwoLooksDoesNotWin(t *testing.T) {
+func TestTheOlderOfTwoReadsDoesNotOverrideTheNewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		ids := w.children(1)
@@ -113,8 +106,8 @@ func TestTheOlderOfTwoLooksDoesNotWin(t *testing.T) {
 	})
 }
 
-// A failure is everybody's who shared the call, and nobody else's.
-func TestSharedFailure(t *testing.T) {
+// A failure is returned to all reads that shared the call, and to no other.
+func TestReadsThatShareACallShareItsFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		ids := w.children(10)
@@ -136,24 +129,24 @@ func TestSharedFailure(t *testing.T) {
 	})
 }
 
-// The one who asked first goes; the others still get their answer.
-func TestFirstAskerGoes(t *testing.T) {
+// The first read is cancelled; the others that share its call still get their answer.
+func TestSharedReadOutlivesTheContextOfTheFirstRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		ids := w.children(2)
 		ctx, cancel := context.WithCancel(background)
 		first := make(chan error, 1)
 		go func() { _, err := w.Read(ctx, directory.Key{ID: ids[0]}); first <- err }()
-		synctest.Wait() // it has asked
+		synctest.Wait() // it waits for the shared call
 		second := make(chan account.View, 1)
 		go func() { v, _ := w.Read(background, directory.Key{ID: ids[1]}); second <- v }()
-		synctest.Wait() // so has this one
+		synctest.Wait() // so does this one
 		cancel()
 		if err := <-first; !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 		if v := <-second; v.Account == nil || v.Account.ID != ids[1] {
-			t.Errorf("the other look: %+v", v)
+			t.Errorf("the other read: %+v", v)
 		}
 		if n := w.count(list); n != 1 {
 			t.Errorf("%d calls, want 1", n)
@@ -161,8 +154,8 @@ func TestFirstAskerGoes(t *testing.T) {
 	})
 }
 
-// A provider looks for one name at a time.
-func TestLooksByNameShareNothing(t *testing.T) {
+// A provider looks up one name at a time.
+func TestReadsByNameDoNotShareACall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBubbleWorld(t, simulator.Settings{})
 		w.children(5)
@@ -171,7 +164,7 @@ func TestLooksByNameShareNothing(t *testing.T) {
 			all.Go(func() {
 				name := fmt.Sprintf("child-%05d", i)
 				if v, err := w.Read(background, directory.Key{Name: name}); err != nil || v.Account == nil || v.Account.Name != name {
-					t.Errorf("look at %s: %+v, %v", name, v, err)
+					t.Errorf("read of %s: %+v, %v", name, v, err)
 				}
 			})
 		}
@@ -180,4 +173,26 @@ func TestLooksByNameShareNothing(t *testing.T) {
 			t.Errorf("%d calls, want 5", n)
 		}
 	})
+}
+
+// The end of the context ends the waiting, not the call that others share.
+func TestReadEndsWithItsContext(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	ids := w.children(1)
+	g := w.hold(list)
+	ctx, cancel := context.WithCancel(background)
+	done := make(chan error, 2)
+	go func() { _, err := w.Read(ctx, directory.Key{ID: ids[0]}); done <- err }()
+	<-g.answered
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	close(g.release)
+
+	canceled, cancel := context.WithCancel(background)
+	cancel()
+	if _, err := w.Read(canceled, directory.Key{Name: "child-00000"}); err == nil {
+		t.Error("a read by name continues after its context")
+	}
 }

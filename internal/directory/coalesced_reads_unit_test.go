@@ -10,9 +10,9 @@ import (
 	"cpaas.dev/child-account-operator/internal/pacing"
 )
 
-// A look that is shared is as urgent as the most urgent of those who ask, whoever came first.
-func TestSharedLookIsAsUrgentAsTheMostUrgentAsker(t *testing.T) {
-	for _, askers := range [][]pacing.Priority{{pacing.Drift, pacing.Edit, pacing.Creation}, {pacing.Edit, pacing.Snapshot}, {pacing.Snapshot, pacing.Edit}, {pacing.Drift}} {
+// A shared read has the highest priority of the reads that share it, whichever came first.
+func TestSharedReadHasTheHighestPriority(t *testing.T) {
+	for _, reads := range [][]pacing.Priority{{pacing.Drift, pacing.Edit, pacing.Creation}, {pacing.Edit, pacing.Snapshot}, {pacing.Snapshot, pacing.Edit}, {pacing.Drift}} {
 		synctest.Test(t, func(t *testing.T) {
 			most := pacing.Snapshot
 			var got []pacing.Priority
@@ -21,14 +21,14 @@ func TestSharedLookIsAsUrgentAsTheMostUrgentAsker(t *testing.T) {
 				return nil
 			}}
 			var all sync.WaitGroup
-			for i, p := range askers {
+			for i, p := range reads {
 				most = max(most, p)
 				all.Go(func() { _ = c.read(pacing.WithPriority(t.Context(), p), Key{ID: strconv.Itoa(i + 1)}) })
-				synctest.Wait() // it has asked before the next one does
+				synctest.Wait() // it waits for the shared call before the next one comes
 			}
 			all.Wait()
 			if len(got) != 1 || got[0] != most {
-				t.Errorf("askers %v: calls of priority %v, want one of %v", askers, got, most)
+				t.Errorf("reads of priorities %v: calls of priority %v, want one of %v", reads, got, most)
 			}
 		})
 	}

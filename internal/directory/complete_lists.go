@@ -8,7 +8,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
-// Listings is how reading the whole list went so far.
+// Listings is the state of reading the whole list: how many lists were complete, and how the last attempt ended.
 type Listings struct {
 	// Complete counts the complete lists since the directory was made.
 	Complete int
@@ -18,7 +18,7 @@ type Listings struct {
 	Err *account.Error
 	// Total is how many accounts the last complete list had.
 	Total int
-	// Partial is set where the provider returns only accounts that it is asked for.
+	// Partial is set where the provider lists only accounts whose ids or names are requested.
 	Partial bool
 }
 
@@ -28,17 +28,17 @@ type completeLists struct {
 	Listings
 	// identity is the field whose values the names are.
 	identity account.Field
-	// requested holds the ids and names (in canonical spelling) that the last complete list was asked for, each with how many
-	// complete lists there had been before the first of those in a row that asked for it; nil unless the list is partial.
+	// requested holds the ids and names (in canonical spelling) that the last complete list requested, each with how many
+	// complete lists there had been before the first of those in a row that requested it; nil unless the list is partial.
 	requested map[string]int
 }
 
-// fail records an attempt that failed. It changes nothing of what the last complete list has shown.
+// fail records an attempt that failed. What the last complete list had stays.
 func (l *completeLists) fail(started time.Time, err error) {
 	l.AttemptedAt, l.Err = started, account.AsError(err)
 }
 
-// complete records a complete list of so many accounts, for which the provider was asked by what was known.
+// complete records a complete list of so many accounts, which requested what was known.
 func (l *completeLists) complete(started time.Time, total int, partial bool, known Known) {
 	l.requested = l.requestedBy(known, partial)
 	l.Listings = Listings{Complete: l.Complete + 1, CompleteAt: started, AttemptedAt: started, Total: total, Partial: partial}

@@ -34,25 +34,25 @@ func TestListings(t *testing.T) {
 	w.sim.ClearFaults()
 	w.refresh(t)
 	if l = w.Listings(); l.Err != nil || l.Complete != 2 {
-		t.Errorf("after it went well again: %+v", l)
+		t.Errorf("after the next success: %+v", l)
 	}
 }
 
 func TestAbsentOnlyAfterTwoCompleteLists(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(3)
-	gone := directory.Key{ID: ids[1], Name: "child-00001"}
+	missing := directory.Key{ID: ids[1], Name: "child-00001"}
 	w.refresh(t)
 	w.remove(t, ids[1])
-	wantView(t, w.Observe(gone), ids[1], account.View{Listed: true})
+	wantView(t, w.Observe(missing), ids[1], account.View{Listed: true})
 	for absences := 1; absences <= 8; absences++ { // longer than it is remembered
 		w.refresh(t)
-		for _, key := range []directory.Key{gone, {Name: gone.Name}} {
+		for _, key := range []directory.Key{missing, {Name: missing.Name}} {
 			v := w.Observe(key)
 			if v.Account != nil || v.Absences < absences {
 				t.Errorf("after %d lists without it: %+v", absences, v)
 			}
-			step := account.Decide(w.Fields(), account.Subject{ID: key.ID, Name: gone.Name}, v).Step
+			step := account.Decide(w.Fields(), account.Subject{ID: key.ID, Name: missing.Name}, v).Step
 			if want := map[bool]account.Step{true: account.StepMissing, false: account.StepWait}[absences >= 2]; key.ID != "" && step != want {
 				t.Errorf("after %d lists without it: %s, want %s", absences, step, want)
 			}
@@ -61,9 +61,9 @@ func TestAbsentOnlyAfterTwoCompleteLists(t *testing.T) {
 	}
 	w.sim.PutAccount(simulator.Account{ID: number(t, ids[1]), ParentID: w.parent.ID, Fields: simulator.Fields{"account_name": "child-00001", "account_email": "back@acme.example"}})
 	w.refresh(t)
-	wantView(t, w.Observe(gone), ids[1], account.View{Listed: true})
+	wantView(t, w.Observe(missing), ids[1], account.View{Listed: true})
 	if w.value(ids[1], "email") != "back@acme.example" {
-		t.Error("what was known before it went is shown")
+		t.Error("what was known before it was missing is returned")
 	}
 }
 
@@ -82,20 +82,7 @@ func TestAbsencesAreInARow(t *testing.T) {
 	}
 }
 
-func TestRenamedAccount(t *testing.T) {
-	w := newWorld(t, simulator.Settings{})
-	ids := w.children(2)
-	w.refresh(t)
-	w.set(t, ids[0], "account_name", "child-new")
-	w.refresh(t)
-	wantView(t, w.Observe(directory.Key{Name: "child-00000"}), "", account.View{Listed: true, Absences: 2})
-	wantView(t, w.Observe(directory.Key{Name: "child-new"}), ids[0], account.View{Listed: true})
-	if v := w.Observe(directory.Key{ID: ids[0], Name: "child-00000"}); v.Account == nil || v.Account.Name != "child-new" {
-		t.Errorf("by its id: %+v", v)
-	}
-}
-
-// From a list that contradicts itself or breaks off nothing is concluded, but what it showed counts.
+// From a list that contradicts itself or breaks off nothing is concluded, but the rows that it returned count.
 func TestIncompleteListConcludesNothing(t *testing.T) {
 	for name, f := range map[string]simulator.Fault{
 		"total_count changes":            {Kind: simulator.FaultTotal, Method: list},
@@ -134,7 +121,7 @@ func TestIncompleteListConcludesNothing(t *testing.T) {
 	}
 }
 
-// A first list that fails leaves everything open.
+// A first list that fails leaves everything unknown.
 func TestNothingIsListedBeforeTheFirstCompleteList(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(pageSize + 1)
@@ -147,8 +134,8 @@ func TestNothingIsListedBeforeTheFirstCompleteList(t *testing.T) {
 	wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 1})
 }
 
-// Each page counts from when it was asked for itself, not the list as a whole.
-func TestPagesCountOneByOne(t *testing.T) {
+// Each page counts from when the page was requested, not from when the list was.
+func TestEachPageHasItsOwnRevision(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(pageSize + 1)
 	w.refresh(t)
@@ -156,15 +143,15 @@ func TestPagesCountOneByOne(t *testing.T) {
 	w.during(t, list, func() error { return w.Refresh(background, directory.Known{}) }, func() {
 		for _, id := range []string{first, last} {
 			w.write(t, id, "languageCode", "de")
-			w.set(t, id, "language_code", "it") // after our write: whoever asks from now on sees it
+			w.set(t, id, "language_code", "it") // after our write: requests from now on return it
 		}
 	})
 	if got := [2]string{w.value(first, "languageCode"), w.value(last, "languageCode")}; got != [2]string{"de", "it"} {
-		t.Errorf("first and second page show %v; want our write, and what the second page saw", got)
+		t.Errorf("first and second page have %v; want our write, and what the second page returned", got)
 	}
 }
 
-// Where the provider lists only what it is asked for, a name that it wasn't asked for must be looked up.
+// Where the provider lists only what it is asked for, a name that the list did not request must be read by itself.
 func TestPartialLists(t *testing.T) {
 	w := newWorld(t, simulator.Settings{RefuseAll: true, RefuseUnfiltered: true})
 	ids := w.children(3)
@@ -182,7 +169,7 @@ func TestPartialLists(t *testing.T) {
 	v := w.Observe(stranger)
 	wantView(t, v, "", account.View{Partial: true})
 	if step := account.Decide(w.Fields(), account.Subject{Name: stranger.Name}, v).Step; step != account.StepRead {
-		t.Errorf("%s, want a look", step)
+		t.Errorf("%s, want a read", step)
 	}
 	v = w.read(t, stranger)
 	wantView(t, v, id, account.View{Partial: true, Fresh: true})
@@ -193,8 +180,8 @@ func TestPartialLists(t *testing.T) {
 	}
 }
 
-// A partial list says nothing of what it wasn't asked for.
-func TestPartialListsConcludeOnlyWhatTheyWereAskedFor(t *testing.T) {
+// From a partial list nothing follows for accounts that it did not request.
+func TestPartialListsConcludeOnlyWhatTheyRequested(t *testing.T) {
 	w := newWorld(t, simulator.Settings{RefuseAll: true, RefuseUnfiltered: true})
 	ids := w.children(3)
 	w.refresh(t, directory.Known{IDs: ids})
@@ -208,7 +195,7 @@ func TestPartialListsConcludeOnlyWhatTheyWereAskedFor(t *testing.T) {
 	}
 }
 
-func TestPartialAbsencesCountOnlyListsThatAsked(t *testing.T) {
+func TestPartialAbsencesCountOnlyListsThatRequestedTheAccount(t *testing.T) {
 	w := newWorld(t, simulator.Settings{RefuseAll: true, RefuseUnfiltered: true})
 	ids := w.children(1)
 	for range 3 {
@@ -218,13 +205,13 @@ func TestPartialAbsencesCountOnlyListsThatAsked(t *testing.T) {
 	wantView(t, w.Observe(directory.Key{ID: "999"}), "", account.View{Listed: true, Partial: true, Absences: 1})
 }
 
-// The way of listing changes at the provider: partial lists become whole ones.
-func TestFromPartialToWhole(t *testing.T) {
+// The provider accepts another way of listing: partial lists become complete ones.
+func TestFromPartialToCompleteLists(t *testing.T) {
 	w := newWorld(t, simulator.Settings{RefuseAll: true, RefuseUnfiltered: true})
 	ids := w.children(2)
 	w.refresh(t, directory.Known{IDs: ids[:1]})
 	w.sim.Update(func(s *simulator.Settings) { s.RefuseAll, s.RefuseUnfiltered = false, false })
-	w.change(t, w.remote(t, http.DefaultTransport), directory.Known{IDs: ids[:1]}) // a new connection tries the better way again
+	w.change(t, w.remote(t, http.DefaultTransport), directory.Known{IDs: ids[:1]}) // a new connection begins with the first way again
 	wantView(t, w.Observe(directory.Key{ID: ids[1]}), ids[1], account.View{Listed: true})
 	wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 2})
 }

@@ -14,7 +14,7 @@ type Key struct {
 	ID, Name string
 }
 
-// Known is what the caller of Refresh already knows of.
+// Known are the ids and names that the caller of Refresh has.
 type Known = provider.Known
 
 // Directory knows the child accounts of one parent account. It has no state of its own and is safe for concurrent use.
@@ -65,10 +65,10 @@ func (d *Directory) Read(ctx context.Context, key Key) (account.View, error) {
 	return view, nil
 }
 
-// Listings returns how reading the whole list went so far.
+// Listings returns the state of reading the whole list.
 func (d *Directory) Listings() Listings { return d.cache.listings() }
 
-// ListMethod is the method by which the provider is asked for the whole list, "" where it has one method only.
+// ListMethod is the method by which the whole list is read, "" where the provider has one method only.
 func (d *Directory) ListMethod() string { return d.connection.listMethod() }
 
 // Refresh reads the whole list. Each row counts as soon as it arrives; the absence of an account counts only if the list was
@@ -139,7 +139,7 @@ func (d *Directory) Claim(ctx context.Context, id, customData string) error {
 }
 
 // SetPassword gives an account a new password. Where the provider does not know the account, the account has to be read before
-// anything else. Whether the password was set after an error with OutcomeUnknown is the caller's to find out, by CheckPassword.
+// anything else. Whether the password was set after an error with OutcomeUnknown is for the caller to find out, by CheckPassword.
 // Class Invalid: the provider's passwords can't be set.
 func (d *Directory) SetPassword(ctx context.Context, t provider.Target, password account.Secret) error {
 	remote, err := d.connection.passwordSetter()

@@ -16,7 +16,7 @@ type listReader struct {
 	cache      *accountCache
 }
 
-// readList is a list that was read, as far as it came.
+// readList is a list that was read, or the part of it that was read before an error.
 type readList struct {
 	known Known
 	// startedAt and startedRevision are when the first page was requested.
@@ -24,7 +24,7 @@ type readList struct {
 	startedRevision revision
 	// ids are those of the accounts that it has.
 	ids map[string]bool
-	// partial is set where the provider returned only accounts that it was asked for.
+	// partial is set where the provider listed only accounts whose ids or names were requested.
 	partial bool
 }
 
@@ -50,7 +50,7 @@ func (l *listReader) switchTo(ctx context.Context, remote provider.Remote, known
 	return nil
 }
 
-// read reads a list page by page and hands each to the cache. The list is complete where there is no error.
+// read reads a list page by page and merges each page into the cache. The list is complete where there is no error.
 func (l *listReader) read(ctx context.Context, remote provider.Remote, known Known) (readList, error) {
 	list := readList{known: known, startedAt: l.clock.Now(), startedRevision: l.cache.nextRevision(), ids: map[string]bool{}}
 	requested := list.startedRevision

@@ -99,7 +99,7 @@ func (p *page) Read(b []byte) (int, error) {
 	return p.rest.Read(b)
 }
 
-// row is an account as the service shows it.
+// row is an account as the service returns it.
 func row(i int) string {
 	return fmt.Sprintf(`{"account_id": %d, "account_name": "child-%05d", "account_email": "child-%05d@acme.example",
 		"account_first_name": "Acme", "account_last_name": "Telephony", "created": "2026-01-02 03:04:05", "language_code": "en",

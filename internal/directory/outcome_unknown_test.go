@@ -22,10 +22,10 @@ var lost = map[string]struct {
 	"gateway, undone": {simulator.Fault{Kind: simulator.FaultHTTP, Times: 1}, false},
 }
 
-func TestUpdateInDoubt(t *testing.T) {
+func TestUpdateWithUnknownOutcome(t *testing.T) {
 	for name, c := range lost {
 		for _, by := range []string{"id", "name", "list"} {
-			t.Run(name+", cleared by "+by, func(t *testing.T) {
+			t.Run(name+", settled by "+by, func(t *testing.T) {
 				w := newWorld(t, simulator.Settings{})
 				ids := w.children(2)
 				w.refresh(t)
@@ -53,7 +53,7 @@ func TestUpdateInDoubt(t *testing.T) {
 	}
 }
 
-func TestCreateInDoubt(t *testing.T) {
+func TestCreateWithUnknownOutcome(t *testing.T) {
 	for name, c := range lost {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{})
@@ -67,20 +67,20 @@ func TestCreateInDoubt(t *testing.T) {
 
 			v := w.read(t, directory.Key{Name: "acme-new"})
 			if v.OutcomeUnknown || c.carried != (v.Account != nil) {
-				t.Errorf("after a look: %+v", v)
+				t.Errorf("after a read: %+v", v)
 			}
 			if v.Account != nil && v.Account.CustomData != "claim of acme-new" {
 				t.Errorf("custom data %q", v.Account.CustomData)
 			}
 			if w.Observe(directory.Key{Name: "acme-new"}).OutcomeUnknown {
-				t.Error("the doubt does not end")
+				t.Error("the outcome is still unknown after a read")
 			}
 		})
 	}
 }
 
-// A refused write leaves no doubt: nothing was done.
-func TestRefusedWritesLeaveNoDoubt(t *testing.T) {
+// The outcome of a refused write is known: nothing was done.
+func TestOutcomeOfRefusedWritesIsKnown(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
@@ -92,11 +92,11 @@ func TestRefusedWritesLeaveNoDoubt(t *testing.T) {
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
 	wantView(t, w.Observe(directory.Key{Name: "acme-new"}), "", account.View{Listed: true, Absences: 1})
 	if got := w.value(ids[0], "languageCode"); got != "en" {
-		t.Errorf("believes in a write that was refused: %q", got)
+		t.Errorf("a write that was refused is remembered: %q", got)
 	}
 }
 
-// The provider does not know the account: perhaps it is gone, so it is looked at before anything else.
+// The provider does not know the account: perhaps it is missing, so it is read before anything else.
 func TestUpdateOfAnUnknownAccount(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
@@ -105,7 +105,7 @@ func TestUpdateOfAnUnknownAccount(t *testing.T) {
 	wantError(t, w.Update(background, provider.Target{ID: ids[0]}, w.changes("languageCode", "de")), account.NotFound, false)
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true, OutcomeUnknown: true})
 
-	// The look shows nothing, but only lists decide that it is gone.
+	// The read does not return it, but only lists decide that it is missing.
 	wantView(t, w.read(t, directory.Key{ID: ids[0]}), "", account.View{Listed: true, Fresh: true})
 	for absences := 1; absences <= 2; absences++ {
 		w.refresh(t)
@@ -113,8 +113,8 @@ func TestUpdateOfAnUnknownAccount(t *testing.T) {
 	}
 }
 
-// A look that fails clears nothing.
-func TestFailedLookClearsNoDoubt(t *testing.T) {
+// A read that fails settles nothing.
+func TestFailedReadSettlesNoOutcome(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
@@ -127,16 +127,16 @@ func TestFailedLookClearsNoDoubt(t *testing.T) {
 		_, err := w.Read(background, key)
 		wantError(t, err, account.Unavailable, false)
 		if !w.Observe(key).OutcomeUnknown {
-			t.Errorf("%+v: the doubt is gone", key)
+			t.Errorf("%+v: the outcome counts as known", key)
 		}
 	}
 }
 
-// What was asked for before the doubtful write was given up does not clear the doubt.
-func TestAnOlderReadDoesNotClearADoubt(t *testing.T) {
+// A read or list that was requested before the write was given up does not settle its outcome.
+func TestAnOlderReadDoesNotSettleAnUpdate(t *testing.T) {
 	for name, read := range map[string]func(*world, string) error{
 		"list": func(w *world, _ string) error { return w.Refresh(background, directory.Known{}) },
-		"look": func(w *world, id string) error { _, err := w.Read(background, directory.Key{ID: id}); return err },
+		"read": func(w *world, id string) error { _, err := w.Read(background, directory.Key{ID: id}); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{})
@@ -151,7 +151,7 @@ func TestAnOlderReadDoesNotClearADoubt(t *testing.T) {
 	}
 }
 
-func TestAnOlderLookDoesNotClearADoubtfulCreation(t *testing.T) {
+func TestAnOlderReadDoesNotSettleACreation(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	w.refresh(t)
 	w.during(t, list, func() error { _, err := w.Read(background, directory.Key{Name: "acme-new"}); return err }, func() {

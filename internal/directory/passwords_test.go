@@ -34,21 +34,21 @@ func TestPasswords(t *testing.T) {
 	}
 	wantError(t, w.SetPassword(background, provider.Target{ID: id}, "weak"), account.PasswordRejected, false)
 	if w.Observe(directory.Key{ID: id}).OutcomeUnknown {
-		t.Error("a refused password casts doubt on the account")
+		t.Error("a refused password makes the outcome unknown")
 	}
 	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: change, Times: 1})
 	wantError(t, w.SetPassword(background, provider.Target{ID: id}, password), account.Unavailable, true)
 	if w.Observe(directory.Key{ID: id}).OutcomeUnknown {
-		t.Error("a doubt about the password casts doubt on what is known of the account")
+		t.Error("an unknown outcome for the password is one for the account")
 	}
 	w.sim.Remove(w.sim.Accounts(w.parent.ID)[0].ID)
 	wantError(t, w.SetPassword(background, provider.Target{ID: id}, other), account.NotFound, false)
 	if !w.Observe(directory.Key{ID: id}).OutcomeUnknown {
-		t.Error("an account that the provider does not know is in no doubt")
+		t.Error("an account that the provider does not know need not be read")
 	}
 }
 
-func TestPasswordsOfAProviderWithout(t *testing.T) {
+func TestProviderWithoutPasswords(t *testing.T) {
 	d := directory.New(fake.New(fake.Options{NoPasswords: true}).Remote(), nil)
 	wantError(t, d.SetPassword(background, provider.Target{ID: "5"}, password), account.Invalid, false)
 	has, err := d.CheckPassword(background, "5", password)

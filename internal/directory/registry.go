@@ -11,7 +11,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/pacing"
 )
 
-// Parent is a parent account that can be worked with: who it is, and its directory.
+// Parent is a usable parent account: its identity, and its directory.
 type Parent struct {
 	*Directory
 	// Budget bounds its calls. ParentAccounts of one account share it.
@@ -20,52 +20,52 @@ type Parent struct {
 	AccountID, AccountName string
 	// Endpoint is the API's address.
 	Endpoint string
-	// Connection tells one connection from the next: it changes with credentials, endpoint and authorities.
+	// Connection identifies the connection: it changes with credentials, endpoint and authorities.
 	Connection string
-	// Target says where the connection leads, whatever its credentials: the resource, the endpoint and the authorities.
+	// Target identifies where the connection leads, whatever its credentials: the resource, the endpoint and the authorities.
 	Target string
-	// APIKey tells the parent account's own API key from another, without giving it away.
+	// APIKey is a fingerprint of the parent account's own API key.
 	APIKey string
 	// Verified names the state of the resource that the connection was last found good for: its UID and generation.
 	Verified string
-	// Requested is the last request for a look (the annotation reconcile-requested-at) that was acted on.
+	// Requested is the last requested reconcile (the annotation reconcile-requested-at) that was acted on.
 	Requested string
-	// Refused is the last connection to the same target that did not come about, while this one goes on; nil where none is.
+	// Refused is the last connection to the same target that the provider refused, while this one stays in use; nil where none is.
 	Refused *Refusal
 }
 
-// Refusal is a connection that did not come about.
+// Refusal is a connection that the provider refused.
 type Refusal struct {
 	// Connection is what Parent.Connection would have been.
 	Connection string
-	// At is when it was tried, Err how the provider refused it.
+	// At is when the connection was attempted, Err is how the provider refused it.
 	At  time.Time
 	Err error
 }
 
-// Registry holds the parents that can be worked with, by the name of their resource.
+// Registry holds the usable parents by the name of their resource. It is safe for concurrent use.
 type Registry struct {
 	mu      sync.RWMutex
 	parents map[types.NamespacedName]*Parent
-	// budgets are those in use: one goes with the last parent or call that has it.
+	// budgets are those in use: a budget is collected with the last parent or call that has it.
 	budgets map[string]weak.Pointer[pacing.Budget]
 }
 
-// Get returns the parent, nil where it can't be worked with (yet, or any more).
+// Get returns the parent, nil where it is not usable (yet, or any more).
 func (r *Registry) Get(key types.NamespacedName) *Parent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.parents[key]
 }
 
-// All are the parents that can be worked with.
+// All are the usable parents.
 func (r *Registry) All() map[types.NamespacedName]*Parent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return maps.Clone(r.parents)
 }
 
-// Put makes the parent known, nil takes it away.
+// Put stores the parent, nil removes it.
 func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,7 +82,7 @@ func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 	r.parents[key] = p
 }
 
-// Budget returns the budget of a provider's account, which all ParentAccounts that lead there share; made is taken where
+// Budget returns the budget of a provider's account, which all ParentAccounts that lead there share; made is used where
 // there is none yet.
 func (r *Registry) Budget(endpoint, accountID string, made *pacing.Budget) *pacing.Budget {
 	r.mu.Lock()

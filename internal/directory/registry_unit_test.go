@@ -72,12 +72,12 @@ func TestParentsOfOneAccountKeepToOneRate(t *testing.T) {
 		}
 		disconnect(&r, "slow")
 		if d := took(101, fast); d != time.Second {
-			t.Errorf("101 calls of a parent of 100 a second took %v once the slower one is gone", d)
+			t.Errorf("101 calls of a parent of 100 a second took %v once the slower one is removed", d)
 		}
 	})
 }
 
-// Nothing of an account stays once its parents are gone, and their bounds do not bind those that come later.
+// Nothing of an account stays once its parents are removed, and their bounds do not bind those that come later.
 func TestRegistryForgetsBudgets(t *testing.T) {
 	var r Registry
 	for i := range 100 {
@@ -100,7 +100,7 @@ func TestBoundsOfTheLastParentGoWithIt(t *testing.T) {
 	underWay := connect(&r, "slow", "1", 1) // a call of its still holds the budget
 	disconnect(&r, "slow")
 	if underWay.Rate() != 1 {
-		t.Errorf("a call after the last parent went has a rate of %v", underWay.Rate())
+		t.Errorf("a call after the last parent was removed has a rate of %v", underWay.Rate())
 	}
 	next := connect(&r, "fast", "1", 100)
 	if next != underWay || next.Rate() != 100 {

@@ -17,9 +17,15 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
+
+func TestMain(m *testing.M) {
+	simulator.SharedKey() // before any bubble: what is made in one belongs to it
+	m.Run()
+}
 
 const (
 	list   = "GetChildrenAccounts"
@@ -187,7 +193,7 @@ func (w *world) child(name string) string {
 	return strconv.FormatInt(a.ID, 10)
 }
 
-// set changes a value behind everybody's back.
+// set changes a value without the directory.
 func (w *world) set(t *testing.T, id, wireName string, value any) {
 	t.Helper()
 	if err := w.sim.SetField(number(t, id), wireName, value); err != nil {
@@ -195,7 +201,7 @@ func (w *world) set(t *testing.T, id, wireName string, value any) {
 	}
 }
 
-// remove makes an account go behind everybody's back.
+// remove deletes an account without the directory.
 func (w *world) remove(t *testing.T, id string) {
 	t.Helper()
 	if !w.sim.Remove(number(t, id)) {
@@ -228,7 +234,7 @@ func (w *world) change(t *testing.T, remote provider.Remote, known ...directory.
 	}
 }
 
-// look reads one account, which must work.
+// read reads one account, which must work.
 func (w *world) read(t *testing.T, key directory.Key) account.View {
 	t.Helper()
 	v, err := w.Read(background, key)
@@ -236,7 +242,7 @@ func (w *world) read(t *testing.T, key directory.Key) account.View {
 		t.Fatal(err)
 	}
 	if !v.Fresh {
-		t.Error("a look is not fresh")
+		t.Error("a read is not fresh")
 	}
 	return v
 }
@@ -295,5 +301,40 @@ func wantView(t *testing.T, got account.View, id string, want account.View) {
 	got.Account = nil
 	if !reflect.DeepEqual(got, want) || seen != id {
 		t.Errorf("account %q, %+v; want %q, %+v", seen, got, id, want)
+	}
+}
+
+// fakeWorld is a directory on top of a provider in memory, as its options vary it.
+type fakeWorld struct {
+	*directory.Directory
+	service *fake.Service
+}
+
+func newFakeWorld(o fake.Options) *fakeWorld {
+	s := fake.New(o)
+	return &fakeWorld{directory.New(s.Remote(), clocktesting.NewFakeClock(begin)), s}
+}
+
+func fakeAccount(name string) provider.NewAccount {
+	return provider.NewAccount{Name: name, Password: password, CustomData: "claim of " + name, Desired: account.State{
+		fake.PathName: name, fake.PathLogin: "login of " + name, fake.PathContact: name + "@acme.example", fake.PathTongue: "de",
+	}}
+}
+
+func (w *fakeWorld) changes(t *testing.T, values account.State) []account.Change {
+	t.Helper()
+	var out []account.Change
+	for _, f := range w.Fields() {
+		if to, ok := values[f.Path]; ok {
+			out = append(out, account.Change{Field: f, To: to, Origin: account.FromSpec})
+		}
+	}
+	return out
+}
+
+func (w *fakeWorld) refresh(t *testing.T) {
+	t.Helper()
+	if err := w.Directory.Refresh(background, directory.Known{}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
-// notKept is what the directory says that the provider does not keep of an account.
+// notKept are the values of an account that the provider does not keep, as the directory observes them.
 func (w *world) notKept(id string) account.State { return w.Observe(directory.Key{ID: id}).NotKept }
 
 // overrule lets the service store another language than it is sent.
@@ -26,7 +26,7 @@ func wantNotKept(t *testing.T, w *world, id, when string, want account.State) {
 }
 
 func TestNotKeptAfterTwoWrites(t *testing.T) {
-	for _, by := range []string{"list", "look"} {
+	for _, by := range []string{"list", "read"} {
 		t.Run(by, func(t *testing.T) {
 			w := newWorld(t, simulator.Settings{})
 			ids := w.children(2)
@@ -54,7 +54,7 @@ func TestNotKeptAfterTwoWrites(t *testing.T) {
 }
 
 // How often a value is read back does not matter, only how often it was written.
-func TestReadingBackIsNoTry(t *testing.T) {
+func TestReadsDoNotCountAsWrites(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
@@ -66,8 +66,8 @@ func TestReadingBackIsNoTry(t *testing.T) {
 	}
 }
 
-func TestNotKeptIsTriedAgain(t *testing.T) {
-	vain := func(t *testing.T) (w *world, id string, fault int) {
+func TestNotKeptIsWrittenAgain(t *testing.T) {
+	notKeptTwice := func(t *testing.T) (w *world, id string, fault int) {
 		w = newWorld(t, simulator.Settings{})
 		id = w.children(1)[0]
 		w.refresh(t)
@@ -80,7 +80,7 @@ func TestNotKeptIsTriedAgain(t *testing.T) {
 		return w, id, fault
 	}
 	t.Run("when somebody changes it at the provider", func(t *testing.T) {
-		w, id, fault := vain(t)
+		w, id, fault := notKeptTwice(t)
 		w.set(t, id, "language_code", "it")
 		w.refresh(t)
 		wantNotKept(t, w, id, "changed by somebody", nil)
@@ -89,11 +89,11 @@ func TestNotKeptIsTriedAgain(t *testing.T) {
 		for _, want := range []account.State{nil, {"languageCode": "de"}} {
 			w.write(t, id, "languageCode", "de")
 			w.refresh(t)
-			wantNotKept(t, w, id, "written again in vain", want)
+			wantNotKept(t, w, id, "written again and not kept", want)
 		}
 	})
 	t.Run("when it arrives after all", func(t *testing.T) {
-		w, id, _ := vain(t)
+		w, id, _ := notKeptTwice(t)
 		w.set(t, id, "language_code", "de")
 		w.refresh(t)
 		wantNotKept(t, w, id, "arrived", nil)
@@ -102,7 +102,7 @@ func TestNotKeptIsTriedAgain(t *testing.T) {
 		wantNotKept(t, w, id, "drifted later", nil)
 	})
 	t.Run("when another value is written, which is kept", func(t *testing.T) {
-		w, id, fault := vain(t)
+		w, id, fault := notKeptTwice(t)
 		w.sim.RemoveFault(fault)
 		w.write(t, id, "languageCode", "it")
 		wantNotKept(t, w, id, "another value", nil)
@@ -113,14 +113,14 @@ func TestNotKeptIsTriedAgain(t *testing.T) {
 		wantNotKept(t, w, id, "the old one again", nil)
 	})
 	t.Run("not when only the connection changes", func(t *testing.T) {
-		w, id, _ := vain(t)
+		w, id, _ := notKeptTwice(t)
 		w.change(t, w.remote(t, nil))
 		wantNotKept(t, w, id, "a new connection", account.State{"languageCode": "de"})
 	})
 }
 
-// Only writes that went well are tries; those in doubt are not.
-func TestFailedWritesAreNoTries(t *testing.T) {
+// Only successful writes count; those with an unknown outcome do not.
+func TestFailedWritesDoNotCount(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
@@ -132,8 +132,8 @@ func TestFailedWritesAreNoTries(t *testing.T) {
 	}
 }
 
-// A row that is older than the write says nothing about whether it was kept.
-func TestOlderRowsDoNotJudge(t *testing.T) {
+// From a row that is older than the write nothing follows for whether the value was kept.
+func TestRowsOlderThanTheWriteAreNotCompared(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
@@ -141,14 +141,14 @@ func TestOlderRowsDoNotJudge(t *testing.T) {
 		w.during(t, list, func() error { return w.Refresh(background, directory.Known{}) }, func() {
 			w.write(t, ids[0], "languageCode", "de")
 		})
-		wantNotKept(t, w, ids[0], "judged by an older row", nil)
+		wantNotKept(t, w, ids[0], "compared with an older row", nil)
 	}
 	w.refresh(t)
 	wantNotKept(t, w, ids[0], "kept", nil)
 }
 
-// A write-only value is never shown; that is not the same as not kept.
-func TestWriteOnlyIsNotJudged(t *testing.T) {
+// A write-only value is never returned; that does not make it one that is not kept.
+func TestWriteOnlyIsNotCompared(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
@@ -159,8 +159,8 @@ func TestWriteOnlyIsNotJudged(t *testing.T) {
 	}
 }
 
-// A value that the service takes and then shows nothing of is not kept either: it must not be written with each list.
-func TestNeverShownIsNotKept(t *testing.T) {
+// A value that the service accepts and then never returns is not kept either: it must not be written after each list.
+func TestNeverReturnedIsNotKept(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	id := w.children(1)[0]
 	w.set(t, id, "location", nil)

@@ -8,10 +8,12 @@ import (
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
-func TestSwitchKeepsWhatIsKnown(t *testing.T) {
+func TestSwitchKeepsTheCache(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	ids := w.children(1)
 	w.refresh(t)
@@ -27,7 +29,7 @@ func TestSwitchKeepsWhatIsKnown(t *testing.T) {
 	})))
 	wantView(t, w.Observe(directory.Key{ID: ids[0]}), ids[0], account.View{Listed: true})
 	if v := w.Observe(directory.Key{Name: "acme-new"}); !v.OutcomeUnknown {
-		t.Errorf("the doubt is gone: %+v", v)
+		t.Errorf("the outcome counts as known: %+v", v)
 	}
 	was.Complete, was.Total = was.Complete+1, 2
 	was.CompleteAt, was.AttemptedAt = w.clock.Now(), w.clock.Now()
@@ -64,7 +66,7 @@ func TestSwitchRefused(t *testing.T) {
 }
 
 // A call that is under way ends on the connection that it began on, and its answer counts.
-func TestSwitchUnderWay(t *testing.T) {
+func TestSwitchDuringACall(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
 	w.refresh(t)
 	w.during(t, add, func() error { _, err := w.Create(background, newAccount("acme-new")); return err }, func() {
@@ -81,3 +83,38 @@ func TestSwitchUnderWay(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Views of a provider without claims are Claimless.
+func TestClaimless(t *testing.T) {
+	w := newFakeWorld(fake.Options{NoClaims: true})
+	created, err := w.Create(background, fakeAccount("acme"))
+	if err != nil || created.Account.CustomData != "" {
+		t.Fatalf("%+v, %v", created, err)
+	}
+	wantError(t, w.Claim(background, created.Account.ID, "claim"), account.Invalid, false)
+	view, err := w.Read(background, directory.Key{Name: "acme"})
+	if err != nil || !view.Claimless {
+		t.Fatalf("%+v, %v", view, err)
+	}
+	if v := newFakeWorld(fake.Options{}).Observe(directory.Key{Name: "acme"}); v.Claimless {
+		t.Error("a provider with claims has none")
+	}
+}
+
+func TestRecoverKey(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	created, err := w.Create(background, newAccount("acme-new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := w.RecoverKey(background, created.Account.ID, password)
+	if err != nil || key.Reveal() != created.APIKey.Reveal() {
+		t.Errorf("not the account's key, %v", err)
+	}
+	if key, err = w.RecoverKey(background, created.Account.ID, "Another-Pa55word!"); err == nil || key != "" {
+		t.Error("a wrong password finds the key")
+	}
+	w.change(t, struct{ provider.Remote }{w.remote(t, http.DefaultTransport)})
+	_, err = w.RecoverKey(background, created.Account.ID, password)
+	wantError(t, err, account.Invalid, false)
+}
