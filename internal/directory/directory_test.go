@@ -1,10 +1,13 @@
 package directory_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/directory"
@@ -70,4 +73,88 @@ func TestConcurrentUse(t *testing.T) {
 			t.Errorf("created, and then not known: %+v", v)
 		}
 	}
+}
+
+// While any call is under way, every other method can be used: no lock is held during a call.
+func TestNoLockIsHeldDuringACall(t *testing.T) {
+	w := makeWorld(simulator.Settings{})
+	w.url = "http://simulator.test"
+	transport := &probing{next: inProcess{w.handler()}}
+	w.Directory = directory.New(w.remote(t, transport), w.clock)
+	created, err := w.Create(background, newAccount("acme-probed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := created.Account.ID
+	probed := context.WithValue(background, probedKey{}, true)
+	calls := map[string]func(context.Context) error{
+		"Refresh": func(ctx context.Context) error { return w.Refresh(ctx, directory.Known{}) },
+		"Switch": func(ctx context.Context) error {
+			return w.Switch(ctx, w.remote(t, transport), directory.Known{})
+		},
+		"Read by id":   func(ctx context.Context) error { _, err := w.Read(ctx, directory.Key{ID: id}); return err },
+		"Read by name": func(ctx context.Context) error { _, err := w.Read(ctx, directory.Key{Name: "acme-probed"}); return err },
+		"Create": func(ctx context.Context) error {
+			_, err := w.Create(ctx, newAccount(fmt.Sprintf("acme-%d", len(w.sim.Calls()))))
+			return err
+		},
+		"Update": func(ctx context.Context) error {
+			return w.Update(ctx, provider.Target{ID: id}, w.changes("languageCode", "de"))
+		},
+		"Claim":         func(ctx context.Context) error { return w.Claim(ctx, id, "claim") },
+		"CheckPassword": func(ctx context.Context) error { _, err := w.CheckPassword(ctx, id, password); return err },
+		"RecoverKey":    func(ctx context.Context) error { _, err := w.RecoverKey(ctx, id, password); return err },
+		"SetPassword": func(ctx context.Context) error {
+			err := w.SetPassword(ctx, provider.Target{ID: id}, password)
+			if account.ClassOf(err) == account.PasswordReused { // it is the present one; the call was made
+				return nil
+			}
+			return err
+		},
+	}
+	for name, call := range calls {
+		transport.during = func() {
+			for other, call := range calls {
+				if err := call(background); err != nil {
+					t.Errorf("%s during %s: %v", other, name, err)
+				}
+			}
+			w.Observe(directory.Key{ID: id})
+			w.Listings()
+			w.ListMethod()
+			w.Fields()
+			w.SetMaxBatch(100)
+			directory.CapabilitiesOf(w.Directory)
+		}
+		before := transport.ran
+		if err := call(probed); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if transport.ran == before {
+			t.Fatalf("during %s the other methods did not return: a lock is held, or no call was made", name)
+		}
+	}
+}
+
+// probedKey marks the context of calls that probing interrupts.
+type probedKey struct{}
+
+// probing runs something during each marked call, and counts how often that returned in time.
+type probing struct {
+	next   http.RoundTripper
+	during func()
+	ran    int
+}
+
+func (p *probing) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Context().Value(probedKey{}) != nil {
+		done := make(chan struct{})
+		go func() { p.during(); close(done) }()
+		select {
+		case <-done:
+			p.ran++
+		case <-time.After(10 * time.Second):
+		}
+	}
+	return p.next.RoundTrip(r)
 }

@@ -67,7 +67,7 @@ func TestReadsDoNotCountAsWrites(t *testing.T) {
 }
 
 func TestNotKeptIsWrittenAgain(t *testing.T) {
-	notKeptTwice := func(t *testing.T) (w *world, id string, fault int) {
+	writtenTwice := func(t *testing.T) (w *world, id string, fault int) {
 		w = newWorld(t, simulator.Settings{})
 		id = w.children(1)[0]
 		w.refresh(t)
@@ -80,7 +80,7 @@ func TestNotKeptIsWrittenAgain(t *testing.T) {
 		return w, id, fault
 	}
 	t.Run("when somebody changes it at the provider", func(t *testing.T) {
-		w, id, fault := notKeptTwice(t)
+		w, id, fault := writtenTwice(t)
 		w.set(t, id, "language_code", "it")
 		w.refresh(t)
 		wantNotKept(t, w, id, "changed by somebody", nil)
@@ -93,7 +93,7 @@ func TestNotKeptIsWrittenAgain(t *testing.T) {
 		}
 	})
 	t.Run("when it arrives after all", func(t *testing.T) {
-		w, id, _ := notKeptTwice(t)
+		w, id, _ := writtenTwice(t)
 		w.set(t, id, "language_code", "de")
 		w.refresh(t)
 		wantNotKept(t, w, id, "arrived", nil)
@@ -102,7 +102,7 @@ func TestNotKeptIsWrittenAgain(t *testing.T) {
 		wantNotKept(t, w, id, "drifted later", nil)
 	})
 	t.Run("when another value is written, which is kept", func(t *testing.T) {
-		w, id, fault := notKeptTwice(t)
+		w, id, fault := writtenTwice(t)
 		w.sim.RemoveFault(fault)
 		w.write(t, id, "languageCode", "it")
 		wantNotKept(t, w, id, "another value", nil)
@@ -113,7 +113,7 @@ func TestNotKeptIsWrittenAgain(t *testing.T) {
 		wantNotKept(t, w, id, "the old one again", nil)
 	})
 	t.Run("not when only the connection changes", func(t *testing.T) {
-		w, id, _ := notKeptTwice(t)
+		w, id, _ := writtenTwice(t)
 		w.change(t, w.remote(t, nil))
 		wantNotKept(t, w, id, "a new connection", account.State{"languageCode": "de"})
 	})
