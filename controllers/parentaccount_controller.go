@@ -47,8 +47,8 @@ type ParentAccountReconciler struct {
 	// Concurrency is how many ParentAccounts are reconciled at one time.
 	Concurrency int
 
-	// began is when this process first looked at any.
-	began moment
+	// began is when this process first reconciled a ParentAccount.
+	began firstTime
 	// works limits the ParentAccounts of each namespace that are worked on at one time.
 	works *fairqueue.Limiter
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]

@@ -52,21 +52,21 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listin
 // in vain, up to a minute, and so would all the children.
 func (r *ParentAccountReconciler) troubledSince(out conditions.Outcome, was []metav1.Condition, now time.Time) time.Time {
 	since := conditions.TroubledSince(was, now)
-	if began := r.began.at(now); conditions.Parents.PassesByItself(out) && since.Before(began) {
+	if began := r.began.orNow(now); conditions.Parents.PassesByItself(out) && since.Before(began) {
 		return began
 	}
 	return since
 }
 
-// moment is the first one that it was asked for.
-type moment struct {
+// firstTime keeps the time of its first call. It is safe for concurrent use.
+type firstTime struct {
 	once sync.Once
 	time time.Time
 }
 
-func (m *moment) at(now time.Time) time.Time {
-	m.once.Do(func() { m.time = now })
-	return m.time
+func (f *firstTime) orNow(now time.Time) time.Time {
+	f.once.Do(func() { f.time = now })
+	return f.time
 }
 
 // nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
