@@ -85,7 +85,7 @@ func (r *ParentAccountReconciler) refusedBefore(s *parentScope, old *directory.P
 	return &out
 }
 
-// connect makes a new connection, asks whose it is before anything else is done with it, and has it take the old one's place
+// connect makes a new connection, reads which account it is of before any other call, and has it take the old one's place
 // where that leads to the same account.
 func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c provider.Connection, old *directory.Parent) (*directory.Parent, *conditions.Outcome) {
 	own := pacing.NewBudget(s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
@@ -99,7 +99,7 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 		Budget: own, Endpoint: c.Endpoint, Requested: s.requested(),
 		Connection: c.Fingerprint(), Target: c.TargetFor(string(s.parent.UID)), APIKey: c.KeyFingerprint(),
 	}
-	if err := r.introduce(ctx, s, gate, dir, remote); err != nil {
+	if err := r.identify(ctx, s, gate, dir, remote); err != nil {
 		if old != nil {
 			old.Refused = &directory.Refusal{Connection: dir.Connection, At: r.Clock.Now(), Err: err}
 		}
@@ -117,10 +117,10 @@ func lacksKey(c *v1alpha1.ChildAccount) bool {
 	return conditions.HadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted)
 }
 
-// introduce asks whose the connection is, and has it share that account's budget. In the place of another connection to the
+// identify reads which account the connection is of, and has it share that account's budget. In the place of another connection to the
 // same account it has to show first that it may list; else the first resync finds out.
-func (r *ParentAccountReconciler) introduce(ctx context.Context, s *parentScope, gate *pacing.Gate, dir *directory.Parent, remote provider.Parent) error {
-	s.asked = true
+func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, gate *pacing.Gate, dir *directory.Parent, remote provider.Parent) error {
+	s.called = true
 	self, err := remote.Self(ctx)
 	if err != nil {
 		return err

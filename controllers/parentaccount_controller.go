@@ -57,8 +57,8 @@ type ParentAccountReconciler struct {
 // parentsPerNamespace is how many ParentAccounts of one namespace are reconciled at one time: a quarter of the workers.
 const parentsPerNamespace = 8
 
-// look wakes a ParentAccount whose children find that the provider does not answer, or for which a slot is free.
-func (r *ParentAccountReconciler) look(parent types.NamespacedName) {
+// enqueue has a ParentAccount reconciled whose children find that the provider does not answer, or for which a slot is free.
+func (r *ParentAccountReconciler) enqueue(parent types.NamespacedName) {
 	if queue := r.queue.Load(); queue != nil {
 		(*queue).Add(ctrl.Request{NamespacedName: parent})
 	}
@@ -77,13 +77,13 @@ type parentScope struct {
 	children v1alpha1.ChildAccountList
 	// refused is why the present credentials can't be used, where former ones go on meanwhile.
 	refused *conditions.Outcome
-	// asked is set where the provider was asked for something, whether it answered or not.
-	asked bool
+	// called is set once a call to the provider was made, whether it was answered or not.
+	called bool
 }
 
 func (s *parentScope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.parent) }
 
-// requested is the value of the annotation that asks for a look now.
+// requested is the value of the annotation that requests a reconcile now.
 func (s *parentScope) requested() string {
 	return s.parent.Annotations[v1alpha1.AnnotationReconcileRequestedAt]
 }
@@ -112,7 +112,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 
 func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope) conditions.Outcome {
 	if s.parent.Suspended() {
-		r.Parents.Put(s.key(), nil) // whoever goes on looks at the provider first
+		r.Parents.Put(s.key(), nil) // after the suspension the connection is verified first
 		return conditions.Outcome{Reason: v1alpha1.ReasonSuspended, Message: "spec.suspend is true"}
 	}
 	if out := checkSelector(s.parent); out != nil {
@@ -177,7 +177,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 
 // wake tells the children what the provider answered, or that it did not.
 func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
-	if s.asked {
+	if s.called {
 		s.children.Items = nil // there may be thousands, and they are read anew
 		r.Children.resynced(ctx, s.key())
 	}
@@ -185,8 +185,8 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.Children.engine.Alarm = r.look
-	r.works = parentLimiter(r.look)
+	r.Children.engine.Alarm = r.enqueue
+	r.works = parentLimiter(r.enqueue)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil

@@ -47,7 +47,7 @@ func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
 	known := &directory.Parent{Endpoint: "https://provider.example"}
 	registry.Put(req.NamespacedName, known)
 	parents := &ParentAccountReconciler{Client: unreadable{}, Children: children, Parents: registry}
-	parents.works = parentLimiter(parents.look)
+	parents.works = parentLimiter(parents.enqueue)
 	if result, err := parents.Reconcile(t.Context(), req); err != nil || result != (ctrl.Result{}) {
 		t.Errorf("a ParentAccount: %v, %v", result, err)
 	}

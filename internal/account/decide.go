@@ -47,7 +47,7 @@ type Subject struct {
 type View struct {
 	// Listed is set once a complete list was read that would have had the account.
 	Listed bool
-	// Partial is set where the provider lists only what it is asked for, so that a new account must be read by itself.
+	// Partial is set where the provider lists only the accounts that are requested, so that a new account must be read by itself.
 	Partial bool
 	// Account is the account, nil where it is not known.
 	Account *Account
@@ -149,7 +149,7 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 	switch {
 	case len(d.Drift) > 0:
 		return &d
-	case !v.Fresh: // the last look before an account changes hands
+	case !v.Fresh: // the last read before an account changes hands
 		return &Decision{Step: StepRead}
 	}
 	return nil

@@ -153,7 +153,7 @@ func (p *probing) RoundTrip(r *http.Request) (*http.Response, error) {
 		select {
 		case <-done:
 			p.ran++
-		case <-time.After(10 * time.Second):
+		case <-time.After(30 * time.Second):
 		}
 	}
 	return p.next.RoundTrip(r)

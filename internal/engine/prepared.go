@@ -54,9 +54,9 @@ func (r *run) made(ctx context.Context, a account.Account) (bool, *conditions.Ou
 	if err != nil {
 		return false, brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
-	told := held[secrets.KeyAccountID] == account.Secret(a.ID)
+	namesAccount := held[secrets.KeyAccountID] == account.Secret(a.ID)
 	if s.password == "" { // where there are no passwords, none can be missing
-		return !told || held[secrets.KeyPassword] != "" || !directory.CapabilitiesOf(s.dir.Directory).Passwords, nil
+		return !namesAccount || held[secrets.KeyPassword] != "" || !directory.CapabilitiesOf(s.dir.Directory).Passwords, nil
 	}
 	if s.applied, err = r.Connections.Remembers(ctx, s.connection(), s.password); err != nil {
 		return false, brokenSecret(v1alpha1.ReasonUpdating, err)
@@ -70,7 +70,7 @@ func (r *run) made(ctx context.Context, a account.Account) (bool, *conditions.Ou
 	case account.Invalid: // the provider has no way to say
 		return true, nil
 	}
-	return s.applied || !told && hasAny(ctx, s, a.ID, passwordsIn(held)), nil
+	return s.applied || !namesAccount && hasAny(ctx, s, a.ID, passwordsIn(held)), nil
 }
 
 // hasAny says whether the account is known to have any of the passwords.

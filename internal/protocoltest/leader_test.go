@@ -80,7 +80,7 @@ func (l *leader) asSeen(o object, view account.View) account.View {
 func (l *leader) carryOut(o *object, d account.Decision) (view account.View, goesOn bool) {
 	switch d.Step {
 	case account.StepRead:
-		return l.look(*o)
+		return l.read(*o)
 	case account.StepCreate:
 		return l.create(o)
 	case account.StepNone, account.StepUpdate:
@@ -91,7 +91,7 @@ func (l *leader) carryOut(o *object, d account.Decision) (view account.View, goe
 	return account.View{}, false
 }
 
-func (l *leader) look(o object) (account.View, bool) {
+func (l *leader) read(o object) (account.View, bool) {
 	view, err := l.dir.Read(context.Background(), key(o))
 	return view, err == nil
 }
@@ -109,7 +109,7 @@ func (l *leader) create(o *object) (account.View, bool) {
 	})
 	switch {
 	case account.ClassOf(err) == account.NameTaken:
-		return l.look(*o)
+		return l.read(*o)
 	case err != nil:
 		return account.View{}, false
 	}

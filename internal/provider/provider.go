@@ -19,11 +19,11 @@ type Remote interface {
 	// are its values, and so are the names in Known and Selector.
 	Fields() account.Schema
 
-	// List reads every child account, page by page, and hands each page to yield before it asks for the next. The accounts
+	// List reads every child account, page by page, and hands each page to yield before it requests the next. The accounts
 	// come in the order of ids over all pages that are not Partial; Partial ones have no order. It returns nil only if the
 	// pages together are the complete list; where they contradict each other the error is of class Incomplete.
-	// known is what the caller knows, for providers that list only what they are asked for.
-	// Whoever wants no more pages cancels ctx, from within yield too: then no further one is asked for.
+	// known is what the caller knows, for providers that list only the accounts that are requested.
+	// A caller that wants no more pages cancels ctx, from within yield too: then no further page is requested.
 	List(ctx context.Context, known Known, yield func(Page)) error
 
 	// Get reads the selected accounts anew. Those that don't exist are left out; that is no error. Names are matched as a
@@ -79,19 +79,19 @@ type PasswordChecker interface {
 // belongs to: it keeps NewAccount.CustomData from creation on, shows it in Account.CustomData, and can replace it.
 // Accounts of a Remote that is no Claimer show none and are recognised by the stored intent to create them alone.
 type Claimer interface {
-	// SetCustomData replaces the account's custom data, whatever it is: the caller has looked at it. It can't be emptied.
+	// SetCustomData replaces the account's custom data, whatever it is: the caller has read it. It can't be emptied.
 	// It may be repeated. An error with OutcomeUnknown says that it may have been written.
 	// Class RoleMissing: this capability is not granted; nothing follows for the other methods or the credentials.
 	SetCustomData(ctx context.Context, id, customData string) error
 }
 
-// ListMethoder is implemented by a Remote that has several methods to ask for the whole list.
+// ListMethoder is implemented by a Remote that has several methods of reading the whole list.
 type ListMethoder interface {
 	// ListMethod is the method in use at present, a word for a metric's label.
 	ListMethod() string
 }
 
-// Known is what a directory already knows of: ids of accounts, and names that it looks for without knowing an id.
+// Known is what a directory already knows of: ids of accounts, and names whose id it does not know.
 type Known struct {
 	IDs, Names []string
 	// More is set where there may be accounts of ours that neither names: not all resources can be read.
@@ -101,7 +101,7 @@ type Known struct {
 // Page is a part of a list.
 type Page struct {
 	Accounts []account.Account
-	// Partial is set where the provider showed only what was asked for by Known, not everything it has.
+	// Partial is set where the provider listed only the accounts that Known has, not all of its accounts.
 	Partial bool
 }
 

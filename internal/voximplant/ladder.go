@@ -17,7 +17,7 @@ type rung int
 const (
 	rungAll        rung = iota + 1 // child_account_id=all
 	rungUnfiltered                 // no selection at all
-	rungKnown                      // only what we know of: ids, and names looked for
+	rungKnown                      // only known ids and names
 )
 
 // String is the rung's name, as for a metric's label.
@@ -49,7 +49,7 @@ func (l *lister) currentRung() (at rung, proven bool) {
 	return l.rung, l.proven
 }
 
-// settle keeps the rung for the next list. It never goes back up: a service that has refused a way once is not asked again.
+// settle keeps the rung for the next list. It never goes back up: a way that the service has refused once is not used again.
 func (l *lister) settle(at rung, proven bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,10 +86,10 @@ func (l *lister) List(ctx context.Context, known provider.Known, yield func(prov
 }
 
 // errEmpty says that a way which has never listed an account has listed none, although some are known or may be. An empty list is
-// no proof that the service understood the question, and would make every account of ours look gone.
+// no proof that the service understood the request, and would make every account of ours count as missing.
 var errEmpty = &account.Error{Class: account.Incomplete, Method: methodGetChildrenAccounts, Message: "the list is empty"}
 
-// listAll lists by one of the ways that show everything; found tells whether any page was handed on.
+// listAll lists by one of the ways that return everything; found says whether any page had accounts.
 func (l *lister) listAll(ctx context.Context, at rung, yield func(provider.Page), distrustEmpty bool) (found bool, err error) {
 	err = l.reader.pages(ctx, GetChildrenAccountsParams{All: at == rungAll}, func(page []account.Account) error {
 		if len(page) == 0 && distrustEmpty {
@@ -102,16 +102,16 @@ func (l *lister) listAll(ctx context.Context, at rung, yield func(provider.Page)
 	return found, err
 }
 
-// listKnown asks for what the caller knows of. What can't be an id or a name is not there. There is a page in any case.
+// listKnown requests the accounts that the caller knows of. A text that can't be an id or a name is no account's. There is a page in any case.
 func (l *lister) listKnown(ctx context.Context, known provider.Known, yield func(provider.Page)) (found bool, err error) {
-	hand := func(page []account.Account) error {
+	yieldPartial := func(page []account.Account) error {
 		found = found || len(page) > 0
 		yield(provider.Page{Accounts: page, Partial: true})
 		return nil
 	}
 	ids := slices.DeleteFunc(distinct(known.IDs), func(id string) bool { return !validID(id) })
 	for chunk := range slices.Chunk(ids, maxPage) {
-		if err := l.reader.byID(ctx, chunk, hand); err != nil {
+		if err := l.reader.byID(ctx, chunk, yieldPartial); err != nil {
 			return found, err
 		}
 	}
@@ -128,7 +128,7 @@ func (l *lister) listKnown(ctx context.Context, known provider.Known, yield func
 			named = append(named, *a)
 		}
 	}
-	return found, hand(named)
+	return found, yieldPartial(named)
 }
 
 // refusesRequest says whether the service refused the parameters, not the caller, and not for now.

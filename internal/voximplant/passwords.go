@@ -43,7 +43,7 @@ func isWrongPassword(e *account.Error) bool {
 	return e.Class == account.Unauthorized && e.Code == codeAuthorizationFailed
 }
 
-// otherAccount is the error for a GetAccountInfo that is not about the account it was asked for.
+// otherAccount is the error for a GetAccountInfo that is not about the requested account.
 func otherAccount() *account.Error {
 	return improper(methodGetAccountInfo, false, "the answer is about another account")
 }

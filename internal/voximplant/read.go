@@ -42,7 +42,7 @@ func (r reader) Get(ctx context.Context, sel provider.Selector) ([]account.Accou
 }
 
 // byID reads at most maxPage accounts. The ids of no child are left out, also where the service refuses them in spite of
-// ignore_invalid_accounts: then it is asked for each half, until the refusal is about one.
+// ignore_invalid_accounts: then each half is read by itself, until the refusal is about one id.
 func (r reader) byID(ctx context.Context, ids []string, add func([]account.Account) error) error {
 	requested := make(map[string]bool, len(ids))
 	for _, id := range ids {

@@ -9,7 +9,7 @@ import (
 // keyRecoverer finds the API key of a child account again. It has no state of its own.
 type keyRecoverer struct{ client *Client }
 
-// RecoverKey implements provider.KeyRecoverer. AccountInfo shows the API key only to callers that prove themselves by API
+// RecoverKey implements provider.KeyRecoverer. AccountInfo has the API key only for callers that authenticate by API
 // key or password: to the parent's API key in GetChildrenAccounts, to the child's own password in GetAccountInfo.
 func (k keyRecoverer) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {
 	if !validID(id) {
@@ -34,7 +34,7 @@ func (k keyRecoverer) RecoverKey(ctx context.Context, id string, password accoun
 	return "", err
 }
 
-// byParentKey asks with the parent's API key, where there is one; "" where that shows none.
+// byParentKey reads the key with the parent's API key, where there is one; "" where the answer has none.
 func (k keyRecoverer) byParentKey(ctx context.Context, id string) (account.Secret, *account.Error) {
 	if k.client.config.ParentAPIKey == "" {
 		return "", nil
@@ -55,7 +55,7 @@ func (k keyRecoverer) byParentKey(ctx context.Context, id string) (account.Secre
 	return "", nil
 }
 
-// byPassword asks with the account's own password.
+// byPassword reads the key with the account's own password.
 func (k keyRecoverer) byPassword(ctx context.Context, id string, password account.Secret) (account.Secret, *account.Error) {
 	info, err := k.client.GetAccountInfoAs(ctx, id, password)
 	switch {
