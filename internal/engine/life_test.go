@@ -201,6 +201,33 @@ func TestDeclaredPasswordChangesDuringACall(t *testing.T) {
 	}
 }
 
+// The same where the former process stored the connection Secret and not the status: the next one takes the password from there.
+func TestDeclaredPasswordChangesAfterACrash(t *testing.T) {
+	t.Parallel()
+	eachVariation(t, func(w *world) {
+		if w.options.NoPasswords {
+			w.Skip("no password can be declared")
+		}
+		w.password("declared-password-1")
+		l := w.declared(name)
+		l.Spec.Password, l.Spec.Policy.Adopt = "declared", account.AdoptAlways
+		w.apply(l)
+		w.settle(name)
+		stored := w.line(name)
+		stored.Status = LineStatus{}
+		if err := w.client.Status().Update(w.Context(), stored); err != nil {
+			w.Fatal(err)
+		}
+		w.start()
+		w.service.During(fake.MethodUpdate, func() { w.password("declared-password-2") })
+		w.edit(name, func(l *Line) { l.Spec.Contact = "new@acme.example" })
+		w.settle(name)
+		w.expect(name, "True Available")
+		w.expectPassword("declared-password-2")
+		w.expectRest(name)
+	})
+}
+
 // A password that the account was given counts, although the connection Secret could not be told of it.
 func TestPasswordThatTheSecretWasNotToldOf(t *testing.T) {
 	t.Parallel()
