@@ -254,12 +254,13 @@ func (r *remote) send(ctx context.Context, c Call, t provider.Target, changes []
 				delete(a.State, f.Path)
 			}
 		}
-		r.service.setPassword(a, password)
+		a.setPassword(password)
 		return nil
 	})
 }
 
-func (s *Service) setPassword(a *stored, password account.Secret) {
+// setPassword changes the password and remembers the former one; the caller holds the lock of the Service.
+func (a *stored) setPassword(password account.Secret) {
 	if a.password != password {
 		a.former, a.password = append(a.former, a.password), password
 	}
@@ -301,7 +302,7 @@ func (p passworder) SetPassword(ctx context.Context, t provider.Target, password
 		case a.password == password || slices.Contains(a.former, password):
 			return &account.Error{Class: account.PasswordReused, Message: "the account has had the password before", Answered: true}
 		}
-		s.setPassword(a, password)
+		a.setPassword(password)
 		return nil
 	})
 }
