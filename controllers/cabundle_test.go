@@ -2,7 +2,6 @@ package controllers_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -13,10 +12,10 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 // authority is a certificate for the tests' servers, and its authority as PEM.
@@ -38,8 +37,8 @@ type secured struct {
 	present atomic.Pointer[authority]
 }
 
-func (w *world) secure(a *authority) *secured {
-	s := &secured{Server: httptest.NewUnstartedServer(w.sim.Handler())}
+func secure(w *testenv.World, a *authority) *secured {
+	s := &secured{Server: httptest.NewUnstartedServer(w.Sim.Handler())}
 	s.present.Store(a)
 	s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return simulator.TLSConfig(s.present.Load().certificate), nil
@@ -58,166 +57,148 @@ func (s *secured) trusting(bundle []byte) func(*v1alpha1.ParentAccount) {
 	}
 }
 
-// stopped expects that the parent is stalled, and its child because of it.
-func stopped(ctx context.Context, p *v1alpha1.ParentAccount, c *v1alpha1.ChildAccount, reason string) {
-	GinkgoHelper()
-	Eventually(state(ctx, p)).Should(BeStalledAs(reason))
-	Eventually(func(g Gomega) {
-		s := state(ctx, c)(g)
-		g.Expect(s).To(BeStalledAs(v1alpha1.ReasonParentNotReady))
-		g.Expect(s.message).To(ContainSubstring(reason))
-	}).Should(Succeed())
-}
-
-// version is the resource's version.
-func version(ctx context.Context, o client.Object) string {
-	GinkgoHelper()
-	Expect(k8s.Get(ctx, clientKey(o), o)).To(Succeed())
-	return o.GetResourceVersion()
-}
-
 var _ = Describe("A private certificate authority", func() {
 	const untrusted = "of an authority that is not trusted"
 
 	It("is trusted for the parent that has it in its caBundle", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		a := newAuthority()
-		server := w.secure(a)
-		p := w.applyParent(ctx, server.trusting(a.pem))
-		w.start(ctx, server.URL)
-		c := w.applyReady(ctx, "acme-secure")
-		Eventually(state(ctx, p)).Should(BeAvailable())
-		Expect(connectionOf(ctx, c)).To(HaveKeyWithValue("endpoint", server.URL))
+		server := secure(w, a)
+		p := w.ApplyParent(ctx, server.trusting(a.pem))
+		w.Start(ctx, server.URL)
+		c := w.ApplyReady(ctx, "acme-secure")
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
+		Expect(testenv.ConnectionOf(ctx, c)).To(HaveKeyWithValue("endpoint", server.URL))
 	})
 
 	It("is trusted with the byte order marks of the files that the bundle was put together from", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		a := newAuthority()
-		server := w.secure(a)
-		p := w.applyParent(ctx, server.trusting(fmt.Appendf(nil, "\ufeff%s\ufeff%s", newAuthority().pem, a.pem)))
-		w.start(ctx, server.URL)
-		Eventually(state(ctx, p)).Should(BeAvailable())
+		server := secure(w, a)
+		p := w.ApplyParent(ctx, server.trusting(fmt.Appendf(nil, "\ufeff%s\ufeff%s", newAuthority().pem, a.pem)))
+		w.Start(ctx, server.URL)
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
 	})
 
 	It("is not trusted without, which the message tells how to change", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		a := newAuthority()
-		server := w.secure(a)
-		p := w.applyParent(ctx, server.trusting(nil))
-		c := w.apply(ctx, "acme-secure")
-		w.start(ctx, server.URL)
-		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
-		Expect(state(ctx, p)(Default).message).To(And(ContainSubstring(untrusted), ContainSubstring("caBundle")))
-		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
-		Expect(w.sim.Calls()).To(BeEmpty())
+		server := secure(w, a)
+		p := w.ApplyParent(ctx, server.trusting(nil))
+		c := w.Apply(ctx, "acme-secure")
+		w.Start(ctx, server.URL)
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+		Expect(testenv.StateOf(ctx, p)(Default).Message).To(And(ContainSubstring(untrusted), ContainSubstring("caBundle")))
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "Unknown/APIUnavailable"))
+		Expect(w.Sim.Calls()).To(BeEmpty())
 
-		edit(ctx, p, server.trusting(a.pem))
-		Eventually(state(ctx, p)).Should(BeAvailable())
-		Eventually(state(ctx, c)).Should(BeAvailable())
+		testenv.Edit(ctx, p, server.trusting(a.pem))
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 	})
 
 	It("is nobody else's: another bundle stops everything at once", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		a := newAuthority()
-		server := w.secure(a)
-		p := w.applyParent(ctx, server.trusting(a.pem))
-		w.start(ctx, server.URL)
-		c := w.applyReady(ctx, "acme-secure")
-		edit(ctx, p, server.trusting(newAuthority().pem))
-		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
-		Expect(state(ctx, p)(Default).message).To(ContainSubstring(untrusted))
-		calls := len(w.sim.Calls())
-		edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "new@acme.example" })
-		Eventually(state(ctx, c)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
-		Expect(w.sim.Calls()).To(HaveLen(calls))
+		server := secure(w, a)
+		p := w.ApplyParent(ctx, server.trusting(a.pem))
+		w.Start(ctx, server.URL)
+		c := w.ApplyReady(ctx, "acme-secure")
+		testenv.Edit(ctx, p, server.trusting(newAuthority().pem))
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		Expect(testenv.StateOf(ctx, p)(Default).Message).To(ContainSubstring(untrusted))
+		calls := len(w.Sim.Calls())
+		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "new@acme.example" })
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		Expect(w.Sim.Calls()).To(HaveLen(calls))
 
-		edit(ctx, p, server.trusting(a.pem))
-		Eventually(state(ctx, c)).Should(BeAvailable())
-		Expect(w.account("acme-secure").Fields).To(HaveKeyWithValue("account_email", "new@acme.example"))
+		testenv.Edit(ctx, p, server.trusting(a.pem))
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+		Expect(w.Account("acme-secure").Fields).To(HaveKeyWithValue("account_email", "new@acme.example"))
 	})
 
 	It("is replaced by way of a bundle with both, and nothing is lost or written", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		before, after := newAuthority(), newAuthority()
-		server := w.secure(before)
-		p := w.applyParent(ctx, server.trusting(before.pem))
-		w.start(ctx, server.URL)
-		c := w.applyReady(ctx, "acme-secure")
-		was := version(ctx, c)
+		server := secure(w, before)
+		p := w.ApplyParent(ctx, server.trusting(before.pem))
+		w.Start(ctx, server.URL)
+		c := w.ApplyReady(ctx, "acme-secure")
+		was := testenv.ResourceVersion(ctx, c)
 
 		By("trusting both")
-		edit(ctx, p, server.trusting(bytes.Join([][]byte{before.pem, after.pem}, nil)))
-		Eventually(eventsOf(ctx, p)).Should(ContainElement(HavePrefix("Reconnected: ")))
-		Eventually(state(ctx, p)).Should(BeAvailable())
+		testenv.Edit(ctx, p, server.trusting(bytes.Join([][]byte{before.pem, after.pem}, nil)))
+		Eventually(testenv.EventsOf(ctx, p)).Should(ContainElement(HavePrefix("Reconnected: ")))
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
 
 		By("changing the server's certificate")
 		server.present.Store(after)
 		server.CloseClientConnections()
-		w.awaitLists(2)
-		Eventually(state(ctx, p)).Should(BeAvailable())
+		w.AwaitLists(2)
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
 
 		By("trusting the new one alone")
-		edit(ctx, p, server.trusting(after.pem))
-		Eventually(state(ctx, p)).Should(BeAvailable())
-		w.awaitLists(2)
-		Expect(state(ctx, c)(Default)).To(BeAvailable())
+		testenv.Edit(ctx, p, server.trusting(after.pem))
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
+		w.AwaitLists(2)
+		Expect(testenv.StateOf(ctx, c)(Default)).To(testenv.BeAvailable())
 		Expect(c.ResourceVersion).To(Equal(was))
-		Expect(w.count("AddAccount") + w.count("SetChildAccountInfo")).To(Equal(1))
+		Expect(w.Count("AddAccount") + w.Count("SetChildAccountInfo")).To(Equal(1))
 
 		By("which no longer takes the former one")
 		server.present.Store(before)
 		server.CloseClientConnections()
-		Eventually(state(ctx, p)).Should(BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
 	})
 
 	It("makes no difference at a plain http endpoint", func(ctx SpecContext) {
-		w := newWorld(ctx)
-		p := w.applyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.Voximplant.CABundle = newAuthority().pem })
-		w.start(ctx)
-		Eventually(state(ctx, p)).Should(BeAvailable())
+		w := testenv.NewWorld(ctx)
+		p := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.Voximplant.CABundle = newAuthority().pem })
+		w.Start(ctx)
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
 	})
 
 	DescribeTable("CABundleInvalid: no call is made, and nothing of it is repeated",
 		func(ctx SpecContext, spoil func([]byte) string, says string) {
-			w := newWorld(ctx)
+			w := testenv.NewWorld(ctx)
 			a := newAuthority()
-			server := w.secure(a)
-			p := w.applyParent(ctx, server.trusting([]byte(spoil(a.pem))))
-			c := w.apply(ctx, "acme-secure")
-			w.start(ctx, server.URL)
-			stopped(ctx, p, c, v1alpha1.ReasonCABundleInvalid)
-			Expect(state(ctx, p)(Default).message).To(And(HavePrefix("spec.voximplant.caBundle has "), ContainSubstring(says)))
-			Expect(w.sim.Calls()).To(BeEmpty())
-			Eventually(eventsOf(ctx, p)).Should(ContainElement(HavePrefix("CABundleInvalid: ")))
-			places := logs.String() + state(ctx, p)(Default).String() + state(ctx, c)(Default).String()
-			for _, e := range append(eventsOf(ctx, p)(Default), eventsOf(ctx, c)(Default)...) {
+			server := secure(w, a)
+			p := w.ApplyParent(ctx, server.trusting([]byte(spoil(a.pem))))
+			c := w.Apply(ctx, "acme-secure")
+			w.Start(ctx, server.URL)
+			testenv.ExpectStopped(ctx, p, c, v1alpha1.ReasonCABundleInvalid)
+			Expect(testenv.StateOf(ctx, p)(Default).Message).To(And(HavePrefix("spec.voximplant.caBundle has "), ContainSubstring(says)))
+			Expect(w.Sim.Calls()).To(BeEmpty())
+			Eventually(testenv.EventsOf(ctx, p)).Should(ContainElement(HavePrefix("CABundleInvalid: ")))
+			places := testenv.Logs.String() + testenv.StateOf(ctx, p)(Default).String() + testenv.StateOf(ctx, c)(Default).String()
+			for _, e := range append(testenv.EventsOf(ctx, p)(Default), testenv.EventsOf(ctx, c)(Default)...) {
 				places += e
 			}
 			Expect(places).NotTo(ContainSubstring("hunter2"))
 
 			By("and goes on with a good one")
-			edit(ctx, p, server.trusting(a.pem))
-			Eventually(state(ctx, p)).Should(BeAvailable())
-			Eventually(state(ctx, c)).Should(BeAvailable())
+			testenv.Edit(ctx, p, server.trusting(a.pem))
+			Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
+			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		},
 		Entry("garbage", func([]byte) string { return "hunter2" }, "no certificate in it"),
 		Entry("a private key beside it", func(pem []byte) string {
 			return string(pem) + "-----BEGIN PRIVATE KEY-----\nhunter2hunter2==\n-----END PRIVATE KEY-----\n"
 		}, "leave certificates only"),
-		Entry("UTF-16", func(pem []byte) string { return string(inUTF16("\ufeff" + string(pem))) }, "its text in UTF-16: save the file as UTF-8"),
+		Entry("UTF-16", func(pem []byte) string { return string(testenv.InUTF16("\ufeff" + string(pem))) }, "its text in UTF-16: save the file as UTF-8"),
 		Entry("junk behind it", func(pem []byte) string { return string(pem) + "hunter2" }, "behind its last certificate"),
 	)
 
 	It("CABundleInvalid: one that is spoilt later stops what went on before", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		a := newAuthority()
-		server := w.secure(a)
-		p := w.applyParent(ctx, server.trusting(a.pem))
-		w.start(ctx, server.URL)
-		c := w.applyReady(ctx, "acme-secure")
-		edit(ctx, p, server.trusting([]byte("hunter2")))
-		stopped(ctx, p, c, v1alpha1.ReasonCABundleInvalid)
-		calls := len(w.sim.Calls())
-		Consistently(func() int { return len(w.sim.Calls()) }, "2s").Should(Equal(calls))
+		server := secure(w, a)
+		p := w.ApplyParent(ctx, server.trusting(a.pem))
+		w.Start(ctx, server.URL)
+		c := w.ApplyReady(ctx, "acme-secure")
+		testenv.Edit(ctx, p, server.trusting([]byte("hunter2")))
+		testenv.ExpectStopped(ctx, p, c, v1alpha1.ReasonCABundleInvalid)
+		calls := len(w.Sim.Calls())
+		Consistently(func() int { return len(w.Sim.Calls()) }, "2s").Should(Equal(calls))
 	})
 })

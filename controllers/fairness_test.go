@@ -13,30 +13,31 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 var _ = Describe("Many slow ParentAccounts of one namespace", func() {
 	It("don't keep a stranger's waiting", func(ctx SpecContext) {
 		const many = 100 // three times as many as there are workers
-		w := newWorld(ctx)
-		slow := w.sim.AddParent(simulator.Parent{Name: "slow-telephony", Email: "slow@acme.example"})
+		w := testenv.NewWorld(ctx)
+		slow := w.Sim.AddParent(simulator.Parent{Name: "slow-telephony", Email: "slow@acme.example"})
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "slow-"}}
-		Expect(k8s.Create(ctx, ns)).To(Succeed())
-		DeferCleanup(func(ctx SpecContext) { w.sweep(ctx, ns.Name) })
-		secret := w.credentials()
-		secret.Namespace, secret.Data["credentials.json"] = ns.Name, w.sim.Credentials(slow.ID, simulator.RoleOwner)
-		Expect(k8s.Create(ctx, secret)).To(Succeed())
-		inParallel(many, func(i int) error {
-			p := w.parentAccount()
+		Expect(testenv.K8s.Create(ctx, ns)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { w.Sweep(ctx, ns.Name) })
+		secret := w.Credentials()
+		secret.Namespace, secret.Data["credentials.json"] = ns.Name, w.Sim.Credentials(slow.ID, simulator.RoleOwner)
+		Expect(testenv.K8s.Create(ctx, secret)).To(Succeed())
+		testenv.InParallel(many, func(i int) error {
+			p := w.ParentAccount()
 			p.Namespace, p.Name = ns.Name, fmt.Sprint("slow", i)
 			p.Spec.Limits = &v1alpha1.Limits{RequestsPerSecond: ptr.To[int32](1), MaxInFlight: ptr.To[int32](1)}
-			return k8s.Create(ctx, p)
+			return testenv.K8s.Create(ctx, p)
 		})
-		w.start(ctx)
+		w.Start(ctx)
 		// looked are those that were looked at to the end.
 		looked := func(g Gomega) (n int) {
 			var list v1alpha1.ParentAccountList
-			g.Expect(k8s.List(ctx, &list, client.InNamespace(ns.Name))).To(Succeed())
+			g.Expect(testenv.K8s.List(ctx, &list, client.InNamespace(ns.Name))).To(Succeed())
 			for _, p := range list.Items {
 				if p.Status.ObservedGeneration != 0 {
 					n++
@@ -46,9 +47,9 @@ var _ = Describe("Many slow ParentAccounts of one namespace", func() {
 		}
 		Eventually(looked).Should(Equal(many))
 
-		before := w.count("GetChildrenAccounts")
-		p := w.applyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval.Duration = time.Hour })
-		Eventually(state(ctx, p)).Should(BeAvailable())
-		Expect(w.count("GetChildrenAccounts")-before).To(BeNumerically("<", many/4), "lists meanwhile")
+		before := w.Count("GetChildrenAccounts")
+		p := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval.Duration = time.Hour })
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
+		Expect(w.Count("GetChildrenAccounts")-before).To(BeNumerically("<", many/4), "lists meanwhile")
 	})
 })

@@ -17,15 +17,16 @@ import (
 	"cpaas.dev/child-account-operator/internal/cli"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 var _ = Describe("A resource that goes without being let go", func() {
 	// reconciling runs the controller of children alone, so that it can be looked into.
-	reconciling := func(ctx context.Context, w *world) *controllers.ChildAccountReconciler {
+	reconciling := func(ctx context.Context, w *testenv.World) *controllers.ChildAccountReconciler {
 		GinkgoHelper()
-		mgr, err := ctrl.NewManager(config, ctrl.Options{
+		mgr, err := ctrl.NewManager(testenv.Config, ctrl.Options{
 			Scheme: cli.NewScheme(), Metrics: metricsserver.Options{BindAddress: "0"},
-			Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.ns: {}}},
+			Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.NS: {}}},
 			Controller: ctrlconfig.Controller{SkipNameValidation: ptr.To(true)},
 		})
 		Expect(err).NotTo(HaveOccurred())
@@ -45,15 +46,15 @@ var _ = Describe("A resource that goes without being let go", func() {
 	}
 
 	It("is forgotten", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		r := reconciling(ctx, w)
-		c, stays := w.apply(ctx, "acme-stripped"), w.apply(ctx, "acme-stays")
+		c, stays := w.Apply(ctx, "acme-stripped"), w.Apply(ctx, "acme-stays")
 		for _, one := range []*v1alpha1.ChildAccount{c, stays} {
-			Eventually(state(ctx, one)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
+			Eventually(testenv.StateOf(ctx, one)).Should(testenv.BeStalledAs(v1alpha1.ReasonParentNotFound))
 			r.Remember(one)
 			Expect(r.Remembered(one)).To(ContainElement("recheck"))
 		}
-		Expect(k8s.Delete(ctx, c)).To(Succeed())
+		Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 		Eventually(func() []string { return r.Remembered(c) }).Should(BeEmpty())
 		Expect(r.Remembered(stays)).NotTo(BeEmpty())
 	})

@@ -1,39 +1,29 @@
 package controllers_test
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/utils/ptr"
-	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
-
-// scrape is what Prometheus would read.
-func scrape() string {
-	recorder := httptest.NewRecorder()
-	promhttp.HandlerFor(ctrlmetrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	return recorder.Body.String()
-}
 
 var _ = Describe("The metrics", func() {
 	It("say what the operator does and knows, each of those that are documented", func(ctx SpecContext) {
-		w := startWorld(ctx)
-		c := w.applyReady(ctx, "acme-counted")
-		reporting := w.applyReady(ctx, "acme-report", func(c *v1alpha1.ChildAccount) { c.Spec.DriftPolicy = ptr.To(v1alpha1.DriftReport) })
-		Expect(w.sim.SetField(w.account("acme-counted").ID, "account_email", "drift@else.example")).To(Succeed())
-		Expect(w.sim.SetField(w.account("acme-report").ID, "account_email", "else@else.example")).To(Succeed())
-		Eventually(state(ctx, reporting)).Should(HaveSecond("False/DriftDetected"))
-		Eventually(func() any { return w.account("acme-counted").Fields["account_email"] }).Should(Equal(c.Spec.Email))
-		labels := `namespace="` + w.ns + `",parent="acme"`
-		Eventually(scrape).Should(And(
+		w := testenv.StartWorld(ctx)
+		c := w.ApplyReady(ctx, "acme-counted")
+		reporting := w.ApplyReady(ctx, "acme-report", func(c *v1alpha1.ChildAccount) { c.Spec.DriftPolicy = ptr.To(v1alpha1.DriftReport) })
+		Expect(w.Sim.SetField(w.Account("acme-counted").ID, "account_email", "drift@else.example")).To(Succeed())
+		Expect(w.Sim.SetField(w.Account("acme-report").ID, "account_email", "else@else.example")).To(Succeed())
+		Eventually(testenv.StateOf(ctx, reporting)).Should(testenv.HaveSecond("False/DriftDetected"))
+		Eventually(func() any { return w.Account("acme-counted").Fields["account_email"] }).Should(Equal(c.Spec.Email))
+		labels := `namespace="` + w.NS + `",parent="acme"`
+		Eventually(testenv.Scrape).Should(And(
 			ContainSubstring(`child_account_operator_api_calls_total{class="OK",method="AddAccount"}`),
 			ContainSubstring(`child_account_operator_api_call_duration_seconds_count{method="GetChildrenAccounts"}`),
 			ContainSubstring(`child_account_operator_api_rate{`+labels+`} 500`),
@@ -46,7 +36,7 @@ var _ = Describe("The metrics", func() {
 			ContainSubstring(`child_account_operator_drift_fields{field="email"} 1`),
 			ContainSubstring(`child_account_operator_drift_corrected_total{field="email"}`),
 		))
-		text := scrape()
+		text := testenv.Scrape()
 		for _, d := range metrics.Definitions {
 			Expect(text).To(ContainSubstring("# TYPE "+metrics.Prefix+d.Name+" "+d.Kind), d.Name)
 		}
@@ -56,7 +46,7 @@ var _ = Describe("The metrics", func() {
 			}
 		}
 
-		w.sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: 429, Times: 1})
-		Eventually(scrape).Should(ContainSubstring(`child_account_operator_api_calls_total{class="Throttled"`))
+		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: 429, Times: 1})
+		Eventually(testenv.Scrape).Should(ContainSubstring(`child_account_operator_api_calls_total{class="Throttled"`))
 	})
 })

@@ -10,37 +10,38 @@ import (
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 var _ = Describe("A replica that stands by", func() {
 	It("has seen all, and makes no call and no write before it leads", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.NewWorld(ctx)
 		now := metav1.NewMicroTime(time.Now())
-		lease := leaseOf(operatorNamespace)
+		lease := testenv.LeaseOf(testenv.OperatorNamespace)
 		lease.Spec = coordinationv1.LeaseSpec{
 			HolderIdentity: ptr.To("another replica"), LeaseDurationSeconds: ptr.To[int32](3600), AcquireTime: &now, RenewTime: &now,
 		}
-		freeLease(ctx, operatorNamespace)
-		Expect(k8s.Create(ctx, lease)).To(Succeed())
-		w.options.LeaderElect, w.options.LeaderElectionNamespace = true, operatorNamespace
-		p, c := w.applyParent(ctx), w.apply(ctx, "acme-waiting", deactivating)
-		orphan := w.apply(ctx, "acme-lost", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "nowhere" })
-		scribe := w.noted()
-		w.start(ctx)
-		Eventually(scribe.watched).Should(And(HaveKey("watch childaccounts"), HaveKey("watch parentaccounts"), HaveKey("watch secrets"), HaveKey("watch namespaces")))
+		testenv.FreeLease(ctx, testenv.OperatorNamespace)
+		Expect(testenv.K8s.Create(ctx, lease)).To(Succeed())
+		w.Options.LeaderElect, w.Options.LeaderElectionNamespace = true, testenv.OperatorNamespace
+		p, c := w.ApplyParent(ctx), w.Apply(ctx, "acme-waiting", testenv.Deactivating)
+		orphan := w.Apply(ctx, "acme-lost", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "nowhere" })
+		scribe := w.RecordRequests()
+		w.Start(ctx)
+		Eventually(scribe.Watched).Should(And(HaveKey("watch childaccounts"), HaveKey("watch parentaccounts"), HaveKey("watch secrets"), HaveKey("watch namespaces")))
 		Consistently(func(g Gomega) {
-			g.Expect(w.sim.Calls()).To(BeEmpty())
-			g.Expect(scribe.written()).To(BeEmpty())
+			g.Expect(w.Sim.Calls()).To(BeEmpty())
+			g.Expect(scribe.Written()).To(BeEmpty())
 		}).WithTimeout(3 * time.Second).Should(Succeed()) // it asks for the lease every two
-		seen := scribe.watched()
+		seen := scribe.Watched()
 
-		Expect(k8s.Get(ctx, clientKey(lease), lease)).To(Succeed())
+		Expect(testenv.K8s.Get(ctx, testenv.KeyOf(lease), lease)).To(Succeed())
 		Expect(*lease.Spec.HolderIdentity).To(Equal("another replica"))
-		edit(ctx, lease, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("") })
-		Eventually(state(ctx, c)).Should(BeAvailable())
-		Eventually(state(ctx, p)).Should(BeAvailable())
-		Eventually(state(ctx, orphan)).Should(BeStalledAs(v1alpha1.ReasonParentNotFound))
-		Expect(scribe.watched()).To(Equal(seen), "nothing had to be read first")
-		Expect(of(scribe.written(), "acme-waiting")).NotTo(BeZero(), "the scribe is awake")
+		testenv.Edit(ctx, lease, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = ptr.To("") })
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
+		Eventually(testenv.StateOf(ctx, orphan)).Should(testenv.BeStalledAs(v1alpha1.ReasonParentNotFound))
+		Expect(scribe.Watched()).To(Equal(seen), "nothing had to be read first")
+		Expect(testenv.WrittenTo(scribe.Written(), "acme-waiting")).NotTo(BeZero(), "the scribe is awake")
 	})
 })

@@ -23,6 +23,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/cli"
 	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 const (
@@ -37,29 +38,29 @@ const (
 )
 
 // upgradeWorld is the world of a fixture, in a namespace that is named after it, and the file that its simulator keeps.
-func upgradeWorld(ctx context.Context, fixture, stateFile string) *world {
+func upgradeWorld(ctx context.Context, fixture, stateFile string) *testenv.World {
 	GinkgoHelper()
-	w := &world{ns: "upgrade-" + fixture, clock: clock.RealClock{}, config: operatorConfig(), options: cli.ManagerOptions{InstallationID: upgradeInstallation}}
+	w := &testenv.World{NS: "upgrade-" + fixture, Clock: clock.RealClock{}, Config: testenv.OperatorConfig(), Options: cli.ManagerOptions{InstallationID: upgradeInstallation}}
 	var err error
-	w.sim, err = simulator.Open(simulator.Options{Key: key, StateFile: stateFile, Clock: func() time.Time { return w.clock.Now() }})
+	w.Sim, err = simulator.Open(simulator.Options{Key: testenv.SigningKey, StateFile: stateFile, Clock: func() time.Time { return w.Clock.Now() }})
 	Expect(err).NotTo(HaveOccurred())
-	handler := w.sim.Handler()
-	simulated.Store(&handler)
-	Expect(k8s.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}})).To(Succeed())
-	DeferCleanup(w.cleanUp)
+	handler := w.Sim.Handler()
+	testenv.ProviderHandler.Store(&handler)
+	Expect(testenv.K8s.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.NS}})).To(Succeed())
+	DeferCleanup(w.CleanUp)
 	return w
 }
 
 // everyState is one resource of each state that needs no call to stay as it is; resources are never edited, so that they
 // are of the first generation when they are made anew, too.
-func (w *world) everyState(ctx context.Context) {
+func everyState(ctx context.Context, w *testenv.World) {
 	GinkgoHelper()
-	w.applyPassword(ctx, "own-password", firstPassword)
+	testenv.ApplyPassword(ctx, w, "own-password", testenv.FirstPassword)
 	for _, name := range []string{"acme-adopted", "acme-observed", "acme-refused"} {
-		w.sim.PutAccount(simulatorChild(w, name, name+"@acme.example"))
+		w.Sim.PutAccount(testenv.SimulatorChild(w, name, name+"@acme.example"))
 	}
-	w.apply(ctx, "acme-plain")
-	w.apply(ctx, "acme-full", func(c *v1alpha1.ChildAccount) {
+	w.Apply(ctx, "acme-plain")
+	w.Apply(ctx, "acme-full", func(c *v1alpha1.ChildAccount) {
 		c.Spec.LanguageCode, c.Spec.Location = ptr.To("he"), ptr.To("Europe/Kyiv")
 		c.Spec.Notifications = &v1alpha1.Notifications{Account: ptr.To(true), TariffChanges: ptr.To(false), News: ptr.To(true)}
 		c.Spec.MinBalanceToNotify = ptr.To(intstr.FromString("5.00"))
@@ -70,16 +71,16 @@ func (w *world) everyState(ctx context.Context) {
 			Name: ptr.To("full-login"), Labels: map[string]v1alpha1.LabelValue{"team": "voice"}, Annotations: map[string]v1alpha1.AnnotationValue{"note": "of mine"},
 		}
 	})
-	w.apply(ctx, "acme-declared", withPassword("own-password"))
-	w.apply(ctx, "acme-rotated", rotating("at first"))
-	w.apply(ctx, "acme-adopted", func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
-	w.apply(ctx, "acme-observed", func(c *v1alpha1.ChildAccount) { c.Spec.ManagementPolicy = ptr.To(v1alpha1.ManagementObserve) })
-	w.apply(ctx, "acme-refused")
-	w.apply(ctx, "acme-off", func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(false) })
-	w.apply(ctx, "acme-drifted", func(c *v1alpha1.ChildAccount) { c.Spec.DriftPolicy = ptr.To(v1alpha1.DriftReport) })
-	w.apply(ctx, "acme-frozen")
-	w.apply(ctx, "acme-resting", func(c *v1alpha1.ChildAccount) { c.Spec.Suspend = ptr.To(true) })
-	w.apply(ctx, "acme-orphan", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "nobody" })
+	w.Apply(ctx, "acme-declared", testenv.WithPassword("own-password"))
+	w.Apply(ctx, "acme-rotated", testenv.Rotating("at first"))
+	w.Apply(ctx, "acme-adopted", func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
+	w.Apply(ctx, "acme-observed", func(c *v1alpha1.ChildAccount) { c.Spec.ManagementPolicy = ptr.To(v1alpha1.ManagementObserve) })
+	w.Apply(ctx, "acme-refused")
+	w.Apply(ctx, "acme-off", func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(false) })
+	w.Apply(ctx, "acme-drifted", func(c *v1alpha1.ChildAccount) { c.Spec.DriftPolicy = ptr.To(v1alpha1.DriftReport) })
+	w.Apply(ctx, "acme-frozen")
+	w.Apply(ctx, "acme-resting", func(c *v1alpha1.ChildAccount) { c.Spec.Suspend = ptr.To(true) })
+	w.Apply(ctx, "acme-orphan", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "nobody" })
 }
 
 // upgradeStates are the reasons that the resources come to.
@@ -92,11 +93,11 @@ var upgradeStates = map[string]string{
 }
 
 // inStates says whether each resource has the condition beside Ready, or Ready itself, for the reason that is listed.
-func (w *world) inStates(ctx context.Context) func(Gomega) {
+func inStates(ctx context.Context, w *testenv.World) func(Gomega) {
 	return func(g Gomega) {
 		for name, reason := range upgradeStates {
-			c := w.child(name)
-			g.Expect(k8s.Get(ctx, clientKey(c), c)).To(Succeed())
+			c := w.Child(name)
+			g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(c), c)).To(Succeed())
 			reasons := map[string]bool{}
 			for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionSynced} {
 				if cond := meta.FindStatusCondition(c.Status.Conditions, kind); cond != nil {
@@ -117,63 +118,63 @@ var _ = Describe("A fixture of upgrades", func() {
 		}
 		stateFile := filepath.Join(GinkgoT().TempDir(), simulatorFile)
 		w := upgradeWorld(ctx, fixture, stateFile)
-		w.parent = w.sim.AddParent(simulator.Parent{Name: "acme-telephony", Email: "owner@acme.example"})
-		Expect(k8s.Create(ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "parent-key", Labels: map[string]string{v1alpha1.LabelInput: "true"}},
-			Data:       map[string][]byte{"api-key": []byte(w.parent.APIKey)},
+		w.Parent = w.Sim.AddParent(simulator.Parent{Name: "acme-telephony", Email: "owner@acme.example"})
+		Expect(testenv.K8s.Create(ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "parent-key", Labels: map[string]string{v1alpha1.LabelInput: "true"}},
+			Data:       map[string][]byte{"api-key": []byte(w.Parent.APIKey)},
 		})).To(Succeed())
-		parent := w.applyParent(ctx, func(p *v1alpha1.ParentAccount) {
+		parent := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) {
 			p.Spec.Voximplant.APIKeySecretRef = &v1alpha1.SecretKeyReference{Name: "parent-key"}
 		})
-		w.everyState(ctx)
-		w.start(ctx)
-		drifted, frozen := w.child("acme-drifted"), w.child("acme-frozen")
-		Eventually(state(ctx, drifted)).Should(BeAvailable())
-		Eventually(state(ctx, frozen)).Should(BeAvailable())
-		Expect(w.sim.SetField(w.account("acme-drifted").ID, "account_email", "changed@else.example")).To(Succeed())
-		Expect(w.sim.Freeze(w.account("acme-frozen").ID)).To(Succeed())
-		rotated := w.child("acme-rotated")
-		Eventually(state(ctx, rotated)).Should(BeAvailable())
-		first := connectionOf(ctx, rotated)["password"]
-		rotate(ctx, rotated, "once more")
-		w.rotated(ctx, rotated, first)
-		Eventually(w.inStates(ctx)).Should(Succeed())
+		everyState(ctx, w)
+		w.Start(ctx)
+		drifted, frozen := w.Child("acme-drifted"), w.Child("acme-frozen")
+		Eventually(testenv.StateOf(ctx, drifted)).Should(testenv.BeAvailable())
+		Eventually(testenv.StateOf(ctx, frozen)).Should(testenv.BeAvailable())
+		Expect(w.Sim.SetField(w.Account("acme-drifted").ID, "account_email", "changed@else.example")).To(Succeed())
+		Expect(w.Sim.Freeze(w.Account("acme-frozen").ID)).To(Succeed())
+		rotated := w.Child("acme-rotated")
+		Eventually(testenv.StateOf(ctx, rotated)).Should(testenv.BeAvailable())
+		first := testenv.ConnectionOf(ctx, rotated)["password"]
+		testenv.Rotate(ctx, rotated, "once more")
+		testenv.Rotated(ctx, w, rotated, first)
+		Eventually(inStates(ctx, w)).Should(Succeed())
 
 		By("and has come to rest: what is filled in late is there")
-		w.stop()
-		w.clock = ahead{clock.RealClock{}, 2 * time.Hour}
-		w.start(ctx)
-		w.awaitLists(3)
-		Eventually(state(ctx, parent)).Should(BeAvailable())
-		Eventually(w.inStates(ctx)).Should(Succeed())
-		w.stop()
-		w.record(ctx, filepath.Join(upgradeFixtures, fixture), stateFile)
+		w.Stop()
+		w.Clock = testenv.Ahead{Clock: clock.RealClock{}, By: 2 * time.Hour}
+		w.Start(ctx)
+		w.AwaitLists(3)
+		Eventually(testenv.StateOf(ctx, parent)).Should(testenv.BeAvailable())
+		Eventually(inStates(ctx, w)).Should(Succeed())
+		w.Stop()
+		record(ctx, w, filepath.Join(upgradeFixtures, fixture), stateFile)
 	})
 })
 
 // record writes the fixture.
-func (w *world) record(ctx context.Context, dir, stateFile string) {
+func record(ctx context.Context, w *testenv.World, dir, stateFile string) {
 	GinkgoHelper()
 	crds := filepath.Join(dir, crdsFolder)
 	Expect(os.RemoveAll(dir)).To(Succeed())
 	Expect(os.MkdirAll(crds, 0o755)).To(Succeed())
 	Expect(os.CopyFS(crds, os.DirFS("../config/crd/bases"))).To(Succeed())
-	w.recordObjects(ctx, filepath.Join(dir, objectsFile))
-	w.recordSimulator(stateFile, filepath.Join(dir, simulatorFile))
+	recordObjects(ctx, w, filepath.Join(dir, objectsFile))
+	recordSimulator(w, stateFile, filepath.Join(dir, simulatorFile))
 }
 
 // recordObjects writes the resources and Secrets, but for the key of the service account, which is made anew each time.
-func (w *world) recordObjects(ctx context.Context, file string) {
+func recordObjects(ctx context.Context, w *testenv.World, file string) {
 	GinkgoHelper()
 	var documents [][]byte
 	for _, list := range []client.ObjectList{&corev1.SecretList{}, &v1alpha1.ParentAccountList{}, &v1alpha1.ChildAccountList{}} {
-		Expect(k8s.List(ctx, list, client.InNamespace(w.ns))).To(Succeed())
+		Expect(testenv.K8s.List(ctx, list, client.InNamespace(w.NS))).To(Succeed())
 		Expect(meta.EachListItem(list, func(item runtime.Object) error {
 			o := item.(client.Object)
-			if _, secret := o.(*corev1.Secret); secret && o.GetName() == w.credentials().Name {
+			if _, secret := o.(*corev1.Secret); secret && o.GetName() == w.Credentials().Name {
 				return nil
 			}
-			documents = append(documents, w.document(o))
+			documents = append(documents, document(w, o))
 			return nil
 		})).To(Succeed())
 	}
@@ -181,9 +182,9 @@ func (w *world) recordObjects(ctx context.Context, file string) {
 }
 
 // document is an object as it is made anew: without what the API server gives it, and the provider's address.
-func (w *world) document(o client.Object) []byte {
+func document(w *testenv.World, o client.Object) []byte {
 	GinkgoHelper()
-	kinds, _, err := k8s.Scheme().ObjectKinds(o)
+	kinds, _, err := testenv.K8s.Scheme().ObjectKinds(o)
 	Expect(err).NotTo(HaveOccurred())
 	o.GetObjectKind().SetGroupVersionKind(kinds[0])
 	if kinds[0].Kind != "Secret" {
@@ -203,11 +204,11 @@ func (w *world) document(o client.Object) []byte {
 	}
 	text, err := json.MarshalIndent(o, "", " ")
 	Expect(err).NotTo(HaveOccurred())
-	return []byte("\n" + strings.NewReplacer(provider.URL, theProvider, strings.TrimPrefix(provider.URL, "http://"), strings.TrimPrefix(theProvider, "http://")).Replace(string(text)))
+	return []byte("\n" + strings.NewReplacer(testenv.ProviderServer.URL, theProvider, strings.TrimPrefix(testenv.ProviderServer.URL, "http://"), strings.TrimPrefix(theProvider, "http://")).Replace(string(text)))
 }
 
 // recordSimulator writes the provider's accounts, and no keys.
-func (w *world) recordSimulator(stateFile, file string) {
+func recordSimulator(w *testenv.World, stateFile, file string) {
 	GinkgoHelper()
 	text, err := os.ReadFile(stateFile)
 	Expect(err).NotTo(HaveOccurred())

@@ -17,6 +17,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 // manifestsIn are the objects of YAML files, after a change of their text.
@@ -47,7 +48,7 @@ func installCRDs(ctx context.Context, dir string) {
 	GinkgoHelper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	Expect(err).NotTo(HaveOccurred())
-	install(ctx, manifestsIn(unchanged, files...))
+	testenv.Install(ctx, manifestsIn(unchanged, files...))
 }
 
 // restore makes the objects of a fixture as the operator of that time left them, status included.
@@ -55,23 +56,23 @@ func restore(ctx context.Context, objects []*unstructured.Unstructured) {
 	GinkgoHelper()
 	for _, u := range objects {
 		status, ok := u.Object["status"]
-		Expect(k8s.Create(ctx, u, client.FieldOwner(secrets.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
+		Expect(testenv.K8s.Create(ctx, u, client.FieldOwner(secrets.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
 		if ok {
 			u.Object["status"] = status
-			Expect(k8s.Status().Update(ctx, u, client.FieldOwner(secrets.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
+			Expect(testenv.K8s.Status().Update(ctx, u, client.FieldOwner(secrets.FieldManager))).To(Succeed(), "%s %s", u.GetKind(), u.GetName())
 		}
 	}
 }
 
 // versions are the resource versions of everything in the namespace, Secrets included.
-func (w *world) versions(ctx context.Context) map[string]string {
+func versions(ctx context.Context, w *testenv.World) map[string]string {
 	GinkgoHelper()
 	out := map[string]string{}
 	var parents v1alpha1.ParentAccountList
 	var children v1alpha1.ChildAccountList
 	var secrets corev1.SecretList
 	for _, list := range []client.ObjectList{&parents, &children, &secrets} {
-		Expect(k8s.List(ctx, list, client.InNamespace(w.ns))).To(Succeed())
+		Expect(testenv.K8s.List(ctx, list, client.InNamespace(w.NS))).To(Succeed())
 	}
 	for i := range parents.Items {
 		out["ParentAccount "+parents.Items[i].Name] = parents.Items[i].ResourceVersion
@@ -94,40 +95,40 @@ var _ = DescribeTable("After an upgrade everything goes on without a write, from
 		Expect(err).NotTo(HaveOccurred())
 		Expect(os.WriteFile(stateFile, bytes.TrimSpace(accounts), 0o600)).To(Succeed())
 		w := upgradeWorld(ctx, filepath.Base(dir), stateFile)
-		parent, ok := w.sim.Account("acme-telephony")
+		parent, ok := w.Sim.Account("acme-telephony")
 		Expect(ok).To(BeTrue())
-		w.parent.ID = parent.ID
-		Expect(k8s.Create(ctx, w.credentials())).To(Succeed())
-		here := strings.NewReplacer(theProvider, provider.URL, strings.TrimPrefix(theProvider, "http://"), strings.TrimPrefix(provider.URL, "http://"))
+		w.Parent.ID = parent.ID
+		Expect(testenv.K8s.Create(ctx, w.Credentials())).To(Succeed())
+		here := strings.NewReplacer(theProvider, testenv.ProviderServer.URL, strings.TrimPrefix(theProvider, "http://"), strings.TrimPrefix(testenv.ProviderServer.URL, "http://"))
 		restore(ctx, manifestsIn(here.Replace, filepath.Join(dir, objectsFile)))
-		w.inStates(ctx)(Default)
+		inStates(ctx, w)(Default)
 
 		installCRDs(ctx, "../config/crd/bases")
-		meter := &requestMeter{counts: costs{}}
-		w.config = meter.on(w.config)
-		before := w.versions(ctx)
-		w.start(ctx)
-		w.awaitLists(3)
-		spent := meter.costs(w)
-		Expect(spent[writes]).To(BeZero(), "%v", spent)
-		Expect(spent[apiWrites]).To(BeZero(), "%v", spent)
+		meter := &testenv.RequestMeter{Counts: testenv.Costs{}}
+		w.Config = meter.On(w.Config)
+		before := versions(ctx, w)
+		w.Start(ctx)
+		w.AwaitLists(3)
+		spent := meter.Costs(w)
+		Expect(spent[testenv.WriteRequests]).To(BeZero(), "%v", spent)
+		Expect(spent[testenv.APIWrites]).To(BeZero(), "%v", spent)
 		Expect(spent["GetAccountInfo"]).To(Equal(1), "no password is tried, no key is recovered")
-		Expect(w.versions(ctx)).To(Equal(before))
+		Expect(versions(ctx, w)).To(Equal(before))
 		var events corev1.EventList
-		Expect(k8s.List(ctx, &events, client.InNamespace(w.ns))).To(Succeed())
+		Expect(testenv.K8s.List(ctx, &events, client.InNamespace(w.NS))).To(Succeed())
 		Expect(events.Items).To(BeEmpty())
-		w.inStates(ctx)(Default)
+		inStates(ctx, w)(Default)
 
 		By("and is looked after")
-		Expect(w.sim.SetField(w.account("acme-full").ID, "location", "Asia/Tokyo")).To(Succeed())
-		plain, declared := w.child("acme-plain"), w.child("acme-declared")
-		edit(ctx, plain, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "new@acme.example" })
-		changePassword(ctx, w.password("own-password", ""), secondPassword)
-		Eventually(func() any { return w.account("acme-plain").Fields["account_email"] }).Should(Equal("new@acme.example"))
-		Eventually(func() any { return w.account("acme-full").Fields["location"] }).Should(Equal("Europe/Kyiv"))
-		Eventually(w.has("acme-declared", secondPassword)).Should(BeTrue())
-		Eventually(state(ctx, plain)).Should(BeAvailable())
-		Eventually(state(ctx, declared)).Should(BeAvailable())
+		Expect(w.Sim.SetField(w.Account("acme-full").ID, "location", "Asia/Tokyo")).To(Succeed())
+		plain, declared := w.Child("acme-plain"), w.Child("acme-declared")
+		testenv.Edit(ctx, plain, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "new@acme.example" })
+		testenv.ChangePassword(ctx, testenv.PasswordSecret(w, "own-password", ""), testenv.SecondPassword)
+		Eventually(func() any { return w.Account("acme-plain").Fields["account_email"] }).Should(Equal("new@acme.example"))
+		Eventually(func() any { return w.Account("acme-full").Fields["location"] }).Should(Equal("Europe/Kyiv"))
+		Eventually(testenv.HasPassword(w, "acme-declared", testenv.SecondPassword)).Should(BeTrue())
+		Eventually(testenv.StateOf(ctx, plain)).Should(testenv.BeAvailable())
+		Eventually(testenv.StateOf(ctx, declared)).Should(testenv.BeAvailable())
 	}, fixturesOfUpgrades())
 
 func fixturesOfUpgrades() []TableEntry {

@@ -1,0 +1,13 @@
+package v1alpha1_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"cpaas.dev/child-account-operator/internal/testenv"
+)
+
+func TestSchema(t *testing.T) { testenv.RunSuite(t, "Schema") }
+
+var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

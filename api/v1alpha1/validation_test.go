@@ -1,0 +1,153 @@
+package v1alpha1_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/ptr"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/testenv"
+)
+
+var _ = DescribeTable("kubectl apply refuses a ChildAccount and names the field",
+	func(ctx SpecContext, name, spec, field, text string) {
+		err := testenv.DryApply(ctx, testenv.Manifest("ChildAccount", "default", name, spec))
+		Expect(apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
+	},
+	Entry("a name that can't serve as the account name", "ab", `{"parentRef":{"name":"acme"},"email":"a@b.example"}`, "spec.accountName", "set spec.accountName"),
+	Entry("a name with a dot", "acme.support", `{"parentRef":{"name":"acme"},"email":"a@b.example"}`, "spec.accountName", "set spec.accountName"),
+	Entry("a name that is too long", "acme-support-department", `{"parentRef":{"name":"acme"},"email":"a@b.example"}`, "spec.accountName", "set spec.accountName"),
+	Entry("an account name in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"Acme-support"}`, "spec.accountName", "a letter first"),
+	Entry("an account name of a list", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"aaaaa;bbbbb"}`, "spec.accountName", "a letter first"),
+	Entry("an account name with a newline", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"aaaaa\n"}`, "spec.accountName", "a letter first"),
+	Entry("an account name that begins with a digit", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"1acme"}`, "spec.accountName", "a letter first"),
+	Entry("an account name of four characters", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"acme"}`, "spec.accountName", "at least 5"),
+	Entry("an account name of 21 characters", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"abcdefghijklmnopqrstu"}`, "spec.accountName", "than 20"),
+	Entry("no e-mail", "acme-ok", `{"parentRef":{"name":"acme"}}`, "spec.email", "Required"),
+	Entry("an e-mail without @", "acme-ok", `{"parentRef":{"name":"acme"},"email":"acme.example"}`, "spec.email", "one e-mail address"),
+	Entry("an e-mail without a domain", "acme-ok", `{"parentRef":{"name":"acme"},"email":"acme@localhost"}`, "spec.email", "one e-mail address"),
+	Entry("two e-mails", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example;c@d.example"}`, "spec.email", "one e-mail address"),
+	Entry("an e-mail with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a b@c.example"}`, "spec.email", "one e-mail address"),
+	Entry("a label of the operator's own", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"labels":{"accounts.cpaas.dev/input":"true"}}}`, "spec.connectionSecret.labels", "the operator's own"),
+	Entry("an annotation of the operator's own", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"annotations":{"accounts.cpaas.dev/account":"1/x"}}}`, "spec.connectionSecret.annotations", "the operator's own"),
+	Entry("a label with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"labels":{"a b":"x"}}}`, "spec.connectionSecret.labels", "a label's key"),
+	Entry("a label's value that is none", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"labels":{"team":"a b"}}}`, "spec.connectionSecret.labels", "should match"),
+	Entry("a parent's namespace that is none", "acme-ok", `{"parentRef":{"name":"acme","namespace":"A/b"},"email":"a@b.example"}`, "spec.parentRef.namespace", "should match"),
+	Entry("no parent", "acme-ok", `{"email":"a@b.example"}`, "spec.parentRef", "Required"),
+	Entry("an empty parent", "acme-ok", `{"parentRef":{"name":""},"email":"a@b.example"}`, "spec.parentRef.name", "at least 1"),
+	Entry("an unknown language", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","languageCode":"xx"}`, "spec.languageCode", "Unsupported value"),
+	Entry("Norwegian without quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","languageCode":false}`, "spec.languageCode", "must be of type string"),
+	Entry("a location with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","location":"New York"}`, "spec.location", "IANA"),
+	Entry("an endless location", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","location":"`+strings.Repeat("A", 65)+`"}`, "spec.location", "than 64"),
+	Entry("a balance with a sign", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"-5"}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a negative balance", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":-5}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a balance with an exponent", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"1e3"}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a balance with a comma", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"5,00"}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a balance with a fraction as a number", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":5.5}`, "spec.minBalanceToNotify", "must be of type"),
+	Entry("a balance that is too large", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":1000000000}`, "spec.minBalanceToNotify", "decimal"),
+	Entry("a boolean in quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","active":"true"}`, "spec.active", "boolean"),
+	Entry("a field that does not exist", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","currency":"USD"}`, "spec.currency", "unknown field"),
+	Entry("a Secret name with two dots in a row", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"a..b"}}`, "spec.connectionSecret.name", "should match"),
+	Entry("a name too long for its Secret", strings.Repeat("a", 243), `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"acme-long"}`, "spec.connectionSecret", "too long"),
+	Entry("a Secret name in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"Login"}}`, "spec.connectionSecret.name", "should match"),
+)
+
+var _ = DescribeTable("kubectl apply refuses a ParentAccount and names the field",
+	func(ctx SpecContext, spec, field, text string) {
+		err := testenv.DryApply(ctx, testenv.Manifest("ParentAccount", "default", "acme", spec))
+		Expect(apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)).To(BeTrue(), "%v", err)
+		Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
+	},
+	Entry("no provider", `{}`, "spec.voximplant", "Required"),
+	Entry("a selector that nobody asks", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"selector":{"matchLabels":{"a":"b"}}}}`, "spec.allowedNamespaces", "from: Selector"),
+	Entry("Selector without one", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"from":"Selector"}}`, "spec.allowedNamespaces", "needs a selector"),
+	Entry("an unknown grant", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"from":"All","grants":["Everything"]}}`, "spec.allowedNamespaces.grants", "Unsupported value"),
+	Entry("no credentials", `{"voximplant":{}}`, "spec.voximplant.credentialsSecretRef", "Required"),
+	Entry("a path in the endpoint", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"https://api.example/platform_api"}}`, "spec.voximplant.endpoint", "scheme and host"),
+	Entry("an endpoint of another scheme", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"file:///etc/passwd"}}`, "spec.voximplant.endpoint", "scheme and host"),
+	Entry("a user in the endpoint", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"endpoint":"https://user@api.example"}}`, "spec.voximplant.endpoint", "scheme and host"),
+	Entry("an interval that is too short", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"resyncInterval":"500ms"}`, "spec.resyncInterval", "from 1s"),
+	Entry("an interval without a unit", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"resyncInterval":"300"}`, "spec.resyncInterval", "should match"),
+	Entry("a rate of nothing", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"requestsPerSecond":0}}`, "spec.limits.requestsPerSecond", "greater than or equal to 1"),
+	Entry("nothing in flight", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"limits":{"maxInFlight":0}}`, "spec.limits.maxInFlight", "greater than or equal to 1"),
+	Entry("a caBundle that is not base64", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"caBundle":"-----BEGIN CERTIFICATE-----"}}`, "spec.voximplant.caBundle", "PEM in base64"),
+	Entry("a caBundle that lost its end", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"caBundle":"LS0tL"}}`, "spec.voximplant.caBundle", "PEM in base64"),
+	Entry("an endless caBundle", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"},"caBundle":"`+strings.Repeat("LS0t", 1<<16+1)+`"}}`, "spec.voximplant.caBundle", "than 262144"),
+)
+
+var _ = Describe("What can't be changed", func() {
+	DescribeTable("is refused, effective values compared",
+		func(ctx SpecContext, before, after *string, allowed bool) {
+			w := testenv.NewWorld(ctx)
+			c := w.Child("acme-fixed", func(c *v1alpha1.ChildAccount) { c.Spec.AccountName = before })
+			Expect(testenv.K8s.Create(ctx, c)).To(Succeed())
+			c.Spec.AccountName = after
+			err := testenv.K8s.Update(ctx, c)
+			if allowed {
+				Expect(err).NotTo(HaveOccurred())
+			} else {
+				Expect(err).To(MatchError(And(ContainSubstring("spec.accountName"), ContainSubstring("can't be changed"))))
+			}
+		},
+		Entry("another name", ptr.To("acme-one"), ptr.To("acme-two"), false),
+		Entry("a name added", nil, ptr.To("acme-two"), false),
+		Entry("a name removed", ptr.To("acme-one"), nil, false),
+		Entry("the same name added", nil, ptr.To("acme-fixed"), true),
+		Entry("the same name removed", ptr.To("acme-fixed"), nil, true),
+	)
+
+	It("the parent", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		c := w.Apply(ctx, "acme-fixed")
+		c.Spec.ParentRef.Name = "other"
+		Expect(testenv.K8s.Update(ctx, c)).To(MatchError(And(ContainSubstring("spec.parentRef"), ContainSubstring("can't be changed"))))
+	})
+
+	It("accepts every documented spelling of good values", func(ctx SpecContext) {
+		for _, spec := range []string{
+			`{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":5}`,
+			`{"parentRef":{"name":"acme"},"email":"a@b.example","minBalanceToNotify":"999999999.9999"}`,
+			`{"parentRef":{"name":"acme"},"email":"First.Last+tag@sub.acme-telephony.example","languageCode":"no","location":"Etc/GMT+10"}`,
+		} {
+			Expect(testenv.DryApply(ctx, testenv.Manifest("ChildAccount", "default", "acme-ok", spec))).To(Succeed())
+		}
+	})
+
+	It("takes every caBundle that can be read, and repeats none that can't", func(ctx SpecContext) {
+		apply := func(bundle string) (*v1alpha1.ParentAccount, error) {
+			spec, err := json.Marshal(map[string]any{"voximplant": map[string]any{"credentialsSecretRef": map[string]any{"name": "voximplant"}, "caBundle": bundle}})
+			Expect(err).NotTo(HaveOccurred())
+			u := testenv.Manifest("ParentAccount", "default", "acme-ok", string(spec))
+			if err := testenv.DryApply(ctx, u); err != nil {
+				return nil, err
+			}
+			text, err := json.Marshal(u)
+			Expect(err).NotTo(HaveOccurred())
+			p := &v1alpha1.ParentAccount{}
+			return p, json.Unmarshal(text, p) // as the operator's cache does
+		}
+		for _, n := range []int{0, 1, 2, 3, 100, 196000} {
+			text := strings.Repeat("-", n)
+			whole := base64.StdEncoding.EncodeToString([]byte(text))
+			for _, bundle := range []string{whole, whole + "\n", strings.Join(strings.Split(whole, ""), "\n")} {
+				if len(bundle) > 262144 {
+					continue
+				}
+				p, err := apply(bundle)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(string(p.Spec.Voximplant.CABundle)).To(Equal(text))
+			}
+		}
+		for _, bundle := range []string{"hunter2!", "hunter2==", "hunter2=x", "hunter2\t", "=hunter2", "hunter_-", strings.Repeat("hunter22", 1<<15+1)} {
+			_, err := apply(bundle)
+			Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%q: %v", bundle, err)
+			Expect(err).NotTo(MatchError(ContainSubstring("hunter")))
+		}
+	})
+})

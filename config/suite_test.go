@@ -1,0 +1,13 @@
+package config_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"cpaas.dev/child-account-operator/internal/testenv"
+)
+
+func TestConfig(t *testing.T) { testenv.RunSuite(t, "Configuration") }
+
+var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

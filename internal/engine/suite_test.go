@@ -1,0 +1,13 @@
+package engine_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"cpaas.dev/child-account-operator/internal/testenv"
+)
+
+func TestEngine(t *testing.T) { testenv.RunSuite(t, "Engine") }
+
+var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

@@ -1,0 +1,109 @@
+package testenv
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// OperatorNamespace and operatorAccount are where and who the operator is, as config/default has them.
+	OperatorNamespace = "child-account-operator-system"
+	OperatorAccount   = "child-account-operator-controller-manager"
+)
+
+// OperatorConfig talks to the API server as the operator's ServiceAccount.
+func OperatorConfig() *rest.Config { return ConfigOf(OperatorUser) }
+
+// ConfigOf talks to the API server as a ServiceAccount.
+func ConfigOf(user string) *rest.Config {
+	c := rest.CopyConfig(Config)
+	c.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: ServiceAccountGroups(strings.Split(user, ":")[2])}
+	c.Wrap(used.recording)
+	return c
+}
+
+// LeaseOf is the lease of the operators in a namespace.
+func LeaseOf(namespace string) *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "child-account-operator.cpaas.dev"}}
+}
+
+// FreeLease takes the lease from whoever has it, as an operator of another spec may that could not give it back.
+func FreeLease(ctx context.Context, namespace string) {
+	GinkgoHelper()
+	Expect(client.IgnoreNotFound(K8s.Delete(ctx, LeaseOf(namespace)))).To(Succeed())
+}
+
+const OperatorUser = "system:serviceaccount:" + OperatorNamespace + ":" + OperatorAccount
+
+func ServiceAccountGroups(namespace string) []string {
+	return []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}
+}
+
+// IsAllowed asks the API server whether a ServiceAccount may do something.
+func IsAllowed(ctx context.Context, user string, what authorizationv1.SubjectAccessReviewSpec) bool {
+	what.User = user
+	what.Groups = ServiceAccountGroups(strings.Split(user, ":")[2])
+	review := &authorizationv1.SubjectAccessReview{Spec: what}
+	Expect(K8s.Create(ctx, review)).To(Succeed())
+	return review.Status.Allowed
+}
+
+// QualifiedResource is a resource as the table has it: name.group/subresource. RBAC's rules have the subresource in the name.
+func QualifiedResource(group, resource string) string {
+	resource, sub, _ := strings.Cut(resource, "/")
+	if group != "" {
+		resource += "." + group
+	}
+	if sub != "" {
+		resource += "/" + sub
+	}
+	return resource
+}
+
+// rightsUsed is what the operator has asked of the API server and was let do, as "verb resource".
+type rightsUsed struct {
+	mu  sync.Mutex
+	set map[string]bool
+}
+
+var used = &rightsUsed{set: map[string]bool{}}
+
+type RoundTripperFunc func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f RoundTripperFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// recording notes what goes through a transport.
+func (u *rightsUsed) recording(next http.RoundTripper) http.RoundTripper {
+	paths := &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+	return RoundTripperFunc(func(r *http.Request) (*http.Response, error) {
+		response, err := next.RoundTrip(r)
+		if info, wrong := paths.NewRequestInfo(r); err == nil && wrong == nil && info.IsResourceRequest && response.StatusCode != http.StatusForbidden {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			u.set[info.Verb+" "+QualifiedResource(info.APIGroup, info.Resource+"/"+info.Subresource)] = true
+		}
+		return response, err
+	})
+}
+
+// UsedRights are the rights that the operators of this process have used so far.
+func UsedRights() []string {
+	used.mu.Lock()
+	defer used.mu.Unlock()
+	return slices.Sorted(maps.Keys(used.set))
+}

@@ -1,0 +1,94 @@
+package testenv
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"cpaas.dev/child-account-operator/internal/cli"
+)
+
+// TakesLong has a spec run before others, so that no process is left with it at the end.
+const TakesLong = SpecPriority(1)
+
+var (
+	Config *rest.Config
+	// Kubeconfig is for processes beside the operator.
+	Kubeconfig []byte
+	K8s        client.Client
+	SigningKey *rsa.PrivateKey
+	// ProviderServer is the address of whichever simulator the running spec has.
+	ProviderServer  *httptest.Server
+	ProviderHandler atomic.Pointer[http.Handler]
+	// Logs is everything that the operator has logged so far, at the debug level.
+	Logs = &SyncBuffer{}
+)
+
+// SuiteTimeout is how long StartSuite may take.
+const SuiteTimeout = NodeTimeout(3 * time.Minute)
+
+// RunSuite runs the specs of the package under test.
+func RunSuite(t *testing.T, name string) {
+	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(time.Minute) // a machine may have much else to do
+	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	SetDefaultConsistentlyDuration(500 * time.Millisecond)
+	RunSpecs(t, name)
+}
+
+// StartSuite starts a control plane with what config/default has in it, and a provider. Specs may run in several processes at
+// one time (make test has them so): each process has its own, they share nothing.
+func StartSuite(ctx SpecContext) {
+	ctrl.SetLogger(zap.New(zap.WriteTo(Logs), zap.UseDevMode(false), zap.Level(zapDebug)))
+	startControlPlane()
+	DeployDefault(ctx)
+
+	var err error
+	SigningKey, err = rsa.GenerateKey(rand.Reader, 2048)
+	Expect(err).NotTo(HaveOccurred())
+	ProviderServer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*ProviderHandler.Load()).ServeHTTP(w, r)
+	}))
+	DeferCleanup(ProviderServer.Close)
+}
+
+// startControlPlane starts an etcd and a kube-apiserver with our CRDs, until the clean-up, for all that follows.
+func startControlPlane() {
+	GinkgoHelper()
+	control := &envtest.Environment{
+		CRDDirectoryPaths:        []string{inTree("config/crd/bases")},
+		ErrorIfCRDPathMissing:    true,
+		ControlPlaneStartTimeout: controlPlanePatience,
+		ControlPlaneStopTimeout:  controlPlanePatience,
+	}
+	DeferCleanup(control.Stop)
+	started, err := control.Start()
+	Expect(err).NotTo(HaveOccurred())
+	Config, Kubeconfig = started, control.KubeConfig
+	Config.QPS, Config.Burst = 1000, 2000
+	K8s, err = client.New(Config, client.Options{Scheme: cli.NewScheme()})
+	Expect(err).NotTo(HaveOccurred())
+}
+
+// StartOwnControlPlane is for specs that change what is the whole cluster's. The suite's control plane is back after them.
+func StartOwnControlPlane() {
+	GinkgoHelper()
+	suiteConfig, suiteKubeconfig, suiteClient := Config, Kubeconfig, K8s
+	DeferCleanup(func() { Config, Kubeconfig, K8s = suiteConfig, suiteKubeconfig, suiteClient })
+	startControlPlane()
+}
+
+// controlPlanePatience is how long a control plane may take to start or stop on a machine that has much else to do.
+const controlPlanePatience = 2 * time.Minute
