@@ -9,7 +9,7 @@ KUBECTL ?= kubectl
 # What test looks at, and how: make test PKG=./internal/account/... TESTFLAGS='-run TestDiff -v'
 PKG       ?= ./...
 TESTFLAGS ?=
-# In how many processes the specs of controllers run at one time, each with a control plane of its own: twice the cores unless said.
+# In how many processes the specs of a suite run at one time, each with a control plane of its own: twice the cores unless said.
 PROCS     ?=
 
 # With how many inputs make fuzz runs each target; a time such as 1m does too.
@@ -143,7 +143,7 @@ upgrade-fixture: ## record what this commit's operator leaves behind, from which
 	@git diff --quiet HEAD -- api config controllers internal || { echo 'make: commit first: a fixture is named after its commit' >&2; exit 1; }
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to record with: see above' >&2; exit 1; }; \
 	UPGRADE_FIXTURE=v1alpha1-$$(git rev-parse --short=7 HEAD) KUBEBUILDER_ASSETS="$$assets" \
-	  $(GO) test ./controllers -count=1 -run TestControllers -ginkgo.focus 'A fixture of upgrades' $(TESTFLAGS)
+	  $(GO) test ./controllers -count=1 -run TestSpecs -ginkgo.focus 'A fixture of upgrades' $(TESTFLAGS)
 
 .PHONY: test-interop
 test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)

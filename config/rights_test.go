@@ -133,7 +133,7 @@ func rightsTable() string {
 	var b strings.Builder
 	b.WriteString(`# What the operator may do
 
-Every rule of its roles (config/rbac), and what it is for; made from the table in controllers/rights_test.go, against which the roles are
+Every rule of its roles (config/rbac), and what it is for; made from the table in config/rights_test.go, against which the roles are
 checked. The tests run the operator with these rights and no others, and look that it uses each.
 
 RBAC knows no labels: a right to read some Secrets of a namespace is one to read them all. The operator asks only for those

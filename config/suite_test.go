@@ -8,6 +8,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-func TestConfig(t *testing.T) { testenv.RunSuite(t, "Configuration") }
+func TestSpecs(t *testing.T) { testenv.RunSuite(t, "Configuration") }
 
 var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

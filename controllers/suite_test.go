@@ -8,6 +8,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-func TestControllers(t *testing.T) { testenv.RunSuite(t, "Controllers") }
+func TestSpecs(t *testing.T) { testenv.RunSuite(t, "Controllers") }
 
 var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

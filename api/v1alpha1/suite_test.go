@@ -8,6 +8,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-func TestSchema(t *testing.T) { testenv.RunSuite(t, "Schema") }
+func TestSpecs(t *testing.T) { testenv.RunSuite(t, "Schema") }
 
 var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

@@ -90,10 +90,10 @@ func TestAFieldIsARowAndItsType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(tree, "controllers", "newfield_test.go"), spec)
+	write(t, filepath.Join(tree, "internal", "engine", "newfield_test.go"), spec)
 	run(t, tree, "go", "test", "./internal/account", "./internal/voximplant", "./internal/simulator", "./internal/docs")
 	test := append([]string{"test"}, strings.Fields(run(t, tree, "hack/race"))...) // compiled with these already, but for our own
-	out := run(t, tree, "go", append(test, "./controllers", "-run", "^TestControllers$", "-v", "-timeout", "10m", "-ginkgo.no-color", "-ginkgo.focus", "A field that was just added")...)
+	out := run(t, tree, "go", append(test, "./internal/engine", "-run", "^TestSpecs$", "-v", "-timeout", "10m", "-ginkgo.no-color", "-ginkgo.focus", "A field that was just added")...)
 	if !strings.Contains(out, "\nRan 1 of ") {
 		t.Errorf("the field was not looked at:\n%s", out)
 	}

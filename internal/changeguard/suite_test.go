@@ -8,6 +8,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-func TestChangeguard(t *testing.T) { testenv.RunSuite(t, "Changeguard") }
+func TestSpecs(t *testing.T) { testenv.RunSuite(t, "Changeguard") }
 
 var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

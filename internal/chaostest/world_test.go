@@ -21,6 +21,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/cli"
 	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 const (
@@ -73,10 +74,8 @@ func newWorld(t *testing.T) *world {
 // startControlPlane starts etcd and an API server that can be restarted: its certificates outlive it.
 func (w *world) startControlPlane() {
 	g := NewWithT(w.t)
-	w.control = &envtest.Environment{
-		CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true,
-		ControlPlaneStartTimeout: time.Minute, ControlPlaneStopTimeout: time.Second, // the server's own are set to these
-	}
+	w.control = testenv.ControlPlane()
+	w.control.ControlPlaneStartTimeout, w.control.ControlPlaneStopTimeout = time.Minute, time.Second // the server's own are set to these
 	w.control.ControlPlane.GetAPIServer().CertDir = w.t.TempDir()
 	config, err := w.control.Start()
 	g.Expect(err).NotTo(HaveOccurred())

@@ -12,9 +12,9 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"cpaas.dev/child-account-operator/internal/cli"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 var (
@@ -83,13 +83,10 @@ func TestEveryCrash(t *testing.T) {
 // setUp starts an API server that all worlds share.
 func setUp(t *testing.T) {
 	g := NewWithT(t)
-	control := &envtest.Environment{CRDDirectoryPaths: []string{"../../config/crd/bases"}, ErrorIfCRDPathMissing: true}
-	var err error
-	config, err = control.Start()
-	g.Expect(err).NotTo(HaveOccurred())
+	control := testenv.ControlPlane()
 	t.Cleanup(func() { _ = control.Stop() })
-	config.QPS, config.Burst = 1000, 2000
-	k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
+	var err error
+	config, k8s, err = testenv.StartControlPlane(control)
 	g.Expect(err).NotTo(HaveOccurred())
 	key, err = rsa.GenerateKey(rand.Reader, 2048)
 	g.Expect(err).NotTo(HaveOccurred())

@@ -299,7 +299,7 @@ func owner(o client.Object, kind schema.GroupVersionKind) metav1.OwnerReference 
 }
 
 // kinds are what `kubectl apply -k config/crd` installs.
-var kinds = envtest.CRDInstallOptions{Paths: []string{"../../config/crd/bases"}, ErrorIfPathMissing: true}
+var kinds = envtest.CRDInstallOptions{Paths: []string{testenv.InTree("config/crd/bases")}, ErrorIfPathMissing: true}
 
 // installKinds makes sure that the kinds are there, once none is going any more.
 func installKinds(ctx context.Context) {

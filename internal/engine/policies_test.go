@@ -161,7 +161,7 @@ func policyPage(ctx context.Context, w *testenv.World, runs []*policyRun) string
 	b.WriteString(`# Policies
 
 What each value of each policy does, in each situation that a ChildAccount may meet. This table is made from runs against the
-simulator (controllers/policies_test.go); each cell has the reason of Ready and what became of the account.
+simulator (internal/engine/policies_test.go); each cell has the reason of Ready and what became of the account.
 
 The account is declared with an e-mail and a location. "Present" accounts were there before the resource and nobody has
 claimed them; the different one has another location. All rows but those of adoptionPolicy declare adoptionPolicy: Always,

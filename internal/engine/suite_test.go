@@ -8,6 +8,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-func TestEngine(t *testing.T) { testenv.RunSuite(t, "Engine") }
+func TestSpecs(t *testing.T) { testenv.RunSuite(t, "Engine") }
 
 var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

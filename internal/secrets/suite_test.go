@@ -8,6 +8,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-func TestSecrets(t *testing.T) { testenv.RunSuite(t, "Secrets") }
+func TestSpecs(t *testing.T) { testenv.RunSuite(t, "Secrets") }
 
 var _ = BeforeSuite(testenv.StartSuite, testenv.SuiteTimeout)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"cpaas.dev/child-account-operator/internal/cli"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 const (
@@ -82,14 +82,12 @@ type cluster struct {
 // startCluster starts one without the operator's kinds.
 func startCluster(t *testing.T) *cluster {
 	g := NewWithT(t)
-	c := &cluster{control: &envtest.Environment{ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Second}}
+	c := &cluster{control: testenv.ControlPlane()}
+	c.control.CRDDirectoryPaths, c.control.ControlPlaneStopTimeout = nil, time.Second
 	c.control.ControlPlane.GetAPIServer().CertDir = t.TempDir() // it outlives a restart
-	var err error
-	c.config, err = c.control.Start()
-	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() { _ = c.control.Stop() })
-	c.config.QPS, c.config.Burst = 500, 1000
-	c.k8s, err = client.New(c.config, client.Options{Scheme: cli.NewScheme()})
+	var err error
+	c.config, c.k8s, err = testenv.StartControlPlane(c.control)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(c.k8s.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}})).To(Succeed())
 	c.installRoles(t)
@@ -98,7 +96,7 @@ func startCluster(t *testing.T) *cluster {
 
 // installKinds installs the operator's CRDs.
 func (c *cluster) installKinds(t *testing.T) {
-	_, err := envtest.InstallCRDs(c.config, envtest.CRDInstallOptions{Paths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfPathMissing: true})
+	_, err := envtest.InstallCRDs(c.config, envtest.CRDInstallOptions{Paths: []string{testenv.InTree("config/crd/bases")}, ErrorIfPathMissing: true})
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
 }
 

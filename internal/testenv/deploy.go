@@ -27,7 +27,7 @@ import (
 func RunInTree(name string, args ...string) []byte {
 	GinkgoHelper()
 	command := exec.Command(name, args...)
-	command.Dir, command.Env = inTree("."), append(os.Environ(), "GOWORK=off")
+	command.Dir, command.Env = InTree("."), append(os.Environ(), "GOWORK=off")
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.Output()
@@ -134,8 +134,8 @@ func attributesOf(rule rbacv1.PolicyRule, namespace string) (all []authorization
 	return all
 }
 
-// inTree is the path of what lies in the tree under this name, wherever the package under test lies.
-func inTree(name string) string {
+// InTree is the path of what lies in the tree under this name, wherever the package under test lies.
+func InTree(name string) string {
 	dir := "."
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {

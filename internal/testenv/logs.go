@@ -15,6 +15,7 @@ type SyncBuffer struct {
 	b  bytes.Buffer
 }
 
+// Write implements io.Writer.
 func (b *SyncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

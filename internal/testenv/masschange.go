@@ -19,6 +19,7 @@ func AwaitingApproval() types.GomegaMatcher {
 	})
 }
 
+// Approval finds the hash in the message of what waits for an approval.
 var Approval = regexp.MustCompile(`approve-mass-change=([0-9a-f]{32})$`)
 
 // ApprovalHash is the hash that the resource's message names.

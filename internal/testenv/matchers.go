@@ -19,6 +19,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
+// BeNotFound is an error of the Kubernetes API that says so.
 func BeNotFound() types.GomegaMatcher {
 	return Satisfy(apierrors.IsNotFound)
 }
@@ -50,6 +51,7 @@ func StateOf[T conditioned](ctx context.Context, o T) func(Gomega) State {
 	}
 }
 
+// Summarize sums a resource up as it was read.
 func Summarize(g Gomega, o conditioned) State {
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -120,6 +122,7 @@ func expectInvariants(c *v1alpha1.ChildAccount) {
 	}
 }
 
+// KeyOf is an object's namespace and name.
 func KeyOf(o client.Object) client.ObjectKey { return client.ObjectKeyFromObject(o) }
 
 // HaveSecond looks at Synced or APIAvailable, as "Unknown/Suspended".

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// OperatorNamespace and operatorAccount are where and who the operator is, as config/default has them.
+	// OperatorNamespace and OperatorAccount are where and who the operator is, as config/default has them.
 	OperatorNamespace = "child-account-operator-system"
 	OperatorAccount   = "child-account-operator-controller-manager"
 )
@@ -47,8 +47,10 @@ func FreeLease(ctx context.Context, namespace string) {
 	Expect(client.IgnoreNotFound(K8s.Delete(ctx, LeaseOf(namespace)))).To(Succeed())
 }
 
+// OperatorUser is the user of the operator's ServiceAccount.
 const OperatorUser = "system:serviceaccount:" + OperatorNamespace + ":" + OperatorAccount
 
+// ServiceAccountGroups are the groups of a ServiceAccount of the namespace.
 func ServiceAccountGroups(namespace string) []string {
 	return []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}
 }
@@ -82,6 +84,7 @@ type rightsUsed struct {
 
 var used = &rightsUsed{set: map[string]bool{}}
 
+// RoundTripperFunc is a function as an http.RoundTripper.
 type RoundTripperFunc func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.

@@ -33,6 +33,7 @@ func PasswordSecret(w *World, name, password string) *corev1.Secret {
 	}
 }
 
+// ApplyPassword creates a PasswordSecret.
 func ApplyPassword(ctx context.Context, w *World, name, password string) *corev1.Secret {
 	GinkgoHelper()
 	secret := PasswordSecret(w, name, password)
@@ -40,6 +41,7 @@ func ApplyPassword(ctx context.Context, w *World, name, password string) *corev1
 	return secret
 }
 
+// ChangePassword changes the password in the Secret as a person would.
 func ChangePassword(ctx context.Context, secret *corev1.Secret, password string) {
 	GinkgoHelper()
 	Edit(ctx, secret, func(s *corev1.Secret) { s.Data["password"] = []byte(password) })
@@ -50,11 +52,13 @@ func HasPassword(w *World, name, password string) func() bool {
 	return func() bool { return w.Sim.CheckPassword(w.Account(name).ID, password) }
 }
 
+// Rotate asks for another password with a token.
 func Rotate(ctx context.Context, c *v1alpha1.ChildAccount, token string) {
 	GinkgoHelper()
 	Edit(ctx, c, Rotating(token))
 }
 
+// Rotating is a change that asks for another password with a token.
 func Rotating(token string) func(*v1alpha1.ChildAccount) {
 	return func(c *v1alpha1.ChildAccount) {
 		if c.Annotations == nil {

@@ -14,22 +14,21 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
-
-	"cpaas.dev/child-account-operator/internal/cli"
 )
 
 // TakesLong has a spec run before others, so that no process is left with it at the end.
 const TakesLong = SpecPriority(1)
 
 var (
+	// Config is an admin's, of the control plane that the running spec has; K8s is a client with it.
 	Config *rest.Config
 	// Kubeconfig is for processes beside the operator.
 	Kubeconfig []byte
 	K8s        client.Client
+	// SigningKey is the key of the service accounts of all simulators.
 	SigningKey *rsa.PrivateKey
-	// ProviderServer is the address of whichever simulator the running spec has.
+	// ProviderServer is the address of whichever simulator the running spec has; ProviderHandler answers there.
 	ProviderServer  *httptest.Server
 	ProviderHandler atomic.Pointer[http.Handler]
 	// Logs is everything that the operator has logged so far, at the debug level.
@@ -64,22 +63,15 @@ func StartSuite(ctx SpecContext) {
 	DeferCleanup(ProviderServer.Close)
 }
 
-// startControlPlane starts an etcd and a kube-apiserver with our CRDs, until the clean-up, for all that follows.
+// startControlPlane starts a control plane until the clean-up, for all that follows.
 func startControlPlane() {
 	GinkgoHelper()
-	control := &envtest.Environment{
-		CRDDirectoryPaths:        []string{inTree("config/crd/bases")},
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: controlPlanePatience,
-		ControlPlaneStopTimeout:  controlPlanePatience,
-	}
+	control := ControlPlane()
 	DeferCleanup(control.Stop)
-	started, err := control.Start()
+	var err error
+	Config, K8s, err = StartControlPlane(control)
 	Expect(err).NotTo(HaveOccurred())
-	Config, Kubeconfig = started, control.KubeConfig
-	Config.QPS, Config.Burst = 1000, 2000
-	K8s, err = client.New(Config, client.Options{Scheme: cli.NewScheme()})
-	Expect(err).NotTo(HaveOccurred())
+	Kubeconfig = control.KubeConfig
 }
 
 // StartOwnControlPlane is for specs that change what is the whole cluster's. The suite's control plane is back after them.
@@ -89,6 +81,3 @@ func StartOwnControlPlane() {
 	DeferCleanup(func() { Config, Kubeconfig, K8s = suiteConfig, suiteKubeconfig, suiteClient })
 	startControlPlane()
 }
-
-// controlPlanePatience is how long a control plane may take to start or stop on a machine that has much else to do.
-const controlPlanePatience = 2 * time.Minute

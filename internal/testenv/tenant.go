@@ -56,6 +56,7 @@ func (t *Tenant) Child(name string, change ...func(*v1alpha1.ChildAccount)) *v1a
 	return c
 }
 
+// Apply creates a Child as the tenant.
 func (t *Tenant) Apply(ctx context.Context, name string, change ...func(*v1alpha1.ChildAccount)) *v1alpha1.ChildAccount {
 	GinkgoHelper()
 	c := t.Child(name, change...)
@@ -76,6 +77,7 @@ func StartShared(ctx context.Context, allowed v1alpha1.AllowedNamespaces) (*Worl
 	return w, p
 }
 
+// FromAll lets all namespaces in.
 var FromAll = v1alpha1.AllowedNamespaces{From: ptr.To(v1alpha1.NamespacesAll)}
 
 // Writes is how many calls there were that make or change an account.

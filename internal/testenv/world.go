@@ -23,52 +23,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
-// Changes are the calls that are no mere looks.
-func (w *World) Changes() (out []string) {
-	for _, call := range w.Sim.Calls() {
-		if call.Method != "GetAccountInfo" && call.Method != "GetChildrenAccounts" {
-			out = append(out, call.Method)
-		}
-	}
-	return out
-}
-
-// Patience is for what takes its own time: the namespace controller lets five seconds pass before it begins, and a watch
-// of a kind that was away comes back within half a minute.
-const Patience = time.Minute
-
-// Deactivating declares that the account is switched off when the resource goes.
-func Deactivating(c *v1alpha1.ChildAccount) {
-	c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate)
-}
-
-// ExpectGone waits until an object is no more.
-func ExpectGone(ctx context.Context, o client.Object) {
-	GinkgoHelper()
-	Eventually(func() error { return K8s.Get(ctx, KeyOf(o), o) }).WithTimeout(Patience).Should(BeNotFound())
-}
-
-// Neighbour is the same world in a namespace of its own.
-func (w *World) Neighbour(ctx context.Context) *World {
-	GinkgoHelper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
-	Expect(K8s.Create(ctx, ns)).To(Succeed())
-	n := *w
-	n.NS, n.Stop = ns.Name, nil
-	DeferCleanup(n.CleanUp)
-	return &n
-}
-
-// SimulatorChild is a child account that somebody else made.
-func SimulatorChild(w *World, name, email string) simulator.Account {
-	return simulator.Account{ParentID: w.Parent.ID, Fields: simulator.Fields{"account_name": name, "account_email": email, "active": true}}
-}
-
-func Remove(ctx context.Context, _ *World, c *v1alpha1.ChildAccount) {
-	Expect(K8s.Delete(ctx, c)).To(Succeed())
-	Eventually(func() bool { return apierrors.IsNotFound(K8s.Get(ctx, KeyOf(c), c)) }).Should(BeTrue())
-}
-
 // GracefulStop is more than the manager takes at most.
 const GracefulStop = time.Minute
 
@@ -138,6 +92,7 @@ func (w *World) Start(_ context.Context, otherEndpoints ...string) {
 	}
 }
 
+// CleanUp stops the operator, sweeps the namespace, and looks at the calls: it is a spec's last step.
 func (w *World) CleanUp(ctx SpecContext) {
 	if w.Stop != nil {
 		w.Stop()
@@ -212,6 +167,7 @@ func (w *World) Credentials(roles ...simulator.Role) *corev1.Secret {
 	}
 }
 
+// ParentAccount is a ParentAccount of the simulated parent that is not created yet, and is read each second.
 func (w *World) ParentAccount() *v1alpha1.ParentAccount {
 	return &v1alpha1.ParentAccount{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "acme"},
@@ -255,6 +211,7 @@ func (w *World) Child(name string, change ...func(*v1alpha1.ChildAccount)) *v1al
 	return c
 }
 
+// Apply creates a Child.
 func (w *World) Apply(ctx context.Context, name string, change ...func(*v1alpha1.ChildAccount)) *v1alpha1.ChildAccount {
 	c := w.Child(name, change...)
 	Expect(K8s.Create(ctx, c)).To(Succeed())
@@ -338,6 +295,54 @@ func AwaitNextSecond(c *v1alpha1.ChildAccount) {
 	Eventually(time.Now).Should(BeTemporally(">=", c.CreationTimestamp.Add(time.Second)))
 }
 
+// WithAccountName declares the name of the account.
 func WithAccountName(name string) func(*v1alpha1.ChildAccount) {
 	return func(c *v1alpha1.ChildAccount) { c.Spec.AccountName = ptr.To(name) }
+}
+
+// Changes are the calls that are no mere looks.
+func (w *World) Changes() (out []string) {
+	for _, call := range w.Sim.Calls() {
+		if call.Method != "GetAccountInfo" && call.Method != "GetChildrenAccounts" {
+			out = append(out, call.Method)
+		}
+	}
+	return out
+}
+
+// Patience is for what takes its own time: the namespace controller lets five seconds pass before it begins, and a watch
+// of a kind that was away comes back within half a minute.
+const Patience = time.Minute
+
+// Deactivating declares that the account is switched off when the resource goes.
+func Deactivating(c *v1alpha1.ChildAccount) {
+	c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate)
+}
+
+// ExpectGone waits until an object is no more.
+func ExpectGone(ctx context.Context, o client.Object) {
+	GinkgoHelper()
+	Eventually(func() error { return K8s.Get(ctx, KeyOf(o), o) }).WithTimeout(Patience).Should(BeNotFound())
+}
+
+// Neighbour is the same world in a namespace of its own.
+func (w *World) Neighbour(ctx context.Context) *World {
+	GinkgoHelper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
+	Expect(K8s.Create(ctx, ns)).To(Succeed())
+	n := *w
+	n.NS, n.Stop = ns.Name, nil
+	DeferCleanup(n.CleanUp)
+	return &n
+}
+
+// SimulatorChild is a child account that somebody else made.
+func SimulatorChild(w *World, name, email string) simulator.Account {
+	return simulator.Account{ParentID: w.Parent.ID, Fields: simulator.Fields{"account_name": name, "account_email": email, "active": true}}
+}
+
+// Remove deletes a resource and waits until it is gone.
+func Remove(ctx context.Context, _ *World, c *v1alpha1.ChildAccount) {
+	Expect(K8s.Delete(ctx, c)).To(Succeed())
+	Eventually(func() bool { return apierrors.IsNotFound(K8s.Get(ctx, KeyOf(c), c)) }).Should(BeTrue())
 }

@@ -1,4 +1,4 @@
-package controllers_test
+package engine_test
 
 import (
 	. "github.com/onsi/ginkgo/v2"
@@ -6,74 +6,75 @@ import (
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 // In the copy of the tree that hack/newfield makes.
 var _ = Describe("A field that was just added", func() {
 	It("is declared, created, compared, updated and shown", func(ctx SpecContext) {
-		w := startWorld(ctx)
+		w := testenv.StartWorld(ctx)
 		note := func(v string) func(*v1alpha1.ChildAccount) {
 			return func(c *v1alpha1.ChildAccount) { c.Spec.ExampleNote = ptr.To(v) }
 		}
 		sent := func(method string) []string {
 			var out []string
-			for _, call := range w.sim.Calls() {
+			for _, call := range w.Sim.Calls() {
 				if v, ok := call.Params["example_note"]; ok && call.Method == method {
 					out = append(out, v)
 				}
 			}
 			return out
 		}
-		c := w.child("acme-noted", note("one"))
+		c := w.Child("acme-noted", note("one"))
 		read := func(g Gomega) v1alpha1.ChildAccountStatus {
-			g.Expect(k8s.Get(ctx, clientKey(c), c)).To(Succeed())
+			g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(c), c)).To(Succeed())
 			return c.Status
 		}
-		noted := func() any { return w.account("acme-noted").Fields["example_note"] }
+		noted := func() any { return w.Account("acme-noted").Fields["example_note"] }
 
 		By("creation")
-		Expect(k8s.Create(ctx, c)).To(Succeed())
-		Eventually(state(ctx, c)).Should(BeAvailable())
+		Expect(testenv.K8s.Create(ctx, c)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		Expect(sent("AddAccount")).To(Equal([]string{"one"}))
 		Expect(sent("SetChildAccountInfo")).To(BeEmpty())
 		Expect(c.Status.Observed.ExampleNote).To(HaveValue(Equal("one")))
 		Expect(c.Status.LastApplied).To(HaveKeyWithValue("exampleNote", "one"))
 
 		By("an edit")
-		edit(ctx, c, note("two"))
-		Eventually(state(ctx, c)).Should(BeAvailable())
+		testenv.Edit(ctx, c, note("two"))
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		Expect(c.Status.Observed.ExampleNote).To(HaveValue(Equal("two")))
 		Expect(sent("SetChildAccountInfo")).To(Equal([]string{"two"}))
 		Expect(noted()).To(Equal("two"))
 
 		By("another spelling of the same")
-		edit(ctx, c, note(" two "))
-		Eventually(state(ctx, c)).Should(BeAvailable())
+		testenv.Edit(ctx, c, note(" two "))
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		Expect(sent("SetChildAccountInfo")).To(HaveLen(1))
 
 		By("a change at the provider")
-		Expect(w.sim.SetField(w.account("acme-noted").ID, "example_note", "three")).To(Succeed())
+		Expect(w.Sim.SetField(w.Account("acme-noted").ID, "example_note", "three")).To(Succeed())
 		Eventually(noted).Should(Equal(" two "), "as it is declared")
 
 		By("drift that is only reported")
-		edit(ctx, c, func(c *v1alpha1.ChildAccount) {
+		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) {
 			c.Spec.DriftPolicy, c.Spec.ExampleNote = ptr.To(v1alpha1.DriftReport), ptr.To("two")
 		})
-		Eventually(state(ctx, c)).Should(BeAvailable())
-		Expect(w.sim.SetField(w.account("acme-noted").ID, "example_note", "four")).To(Succeed())
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+		Expect(w.Sim.SetField(w.Account("acme-noted").ID, "example_note", "four")).To(Succeed())
 		Eventually(read).Should(HaveField("Drift", ConsistOf(And(
 			HaveField("Field", "exampleNote"), HaveField("Desired", "two"), HaveField("Observed", HaveValue(Equal("four"))),
 		))))
 		Expect(c.Status.Observed.ExampleNote).To(HaveValue(Equal("four")))
 
 		By("one that is not declared")
-		other := w.applyReady(ctx, "acme-silent")
+		other := w.ApplyReady(ctx, "acme-silent")
 		Expect(sent("AddAccount")).To(HaveLen(1))
-		w.awaitLists(1)
-		Expect(w.account("acme-silent").Fields).NotTo(HaveKey("example_note"))
+		w.AwaitLists(1)
+		Expect(w.Account("acme-silent").Fields).NotTo(HaveKey("example_note"))
 		Expect(other.Status.Observed.ExampleNote).To(BeNil())
 
 		By("a value that the schema refuses")
-		Expect(k8s.Create(ctx, w.child("acme-verbose", note("more than the forty characters that there may be")))).NotTo(Succeed())
+		Expect(testenv.K8s.Create(ctx, w.Child("acme-verbose", note("more than the forty characters that there may be")))).NotTo(Succeed())
 	})
 })
