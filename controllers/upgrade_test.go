@@ -104,7 +104,7 @@ var _ = DescribeTable("After an upgrade everything goes on without a write, from
 		inStates(ctx, w)(Default)
 
 		installCRDs(ctx, "../config/crd/bases")
-		meter := &testenv.RequestMeter{Counts: testenv.Costs{}}
+		meter := testenv.NewRequestMeter()
 		w.Config = meter.On(w.Config)
 		before := versions(ctx, w)
 		w.Start(ctx)

@@ -66,7 +66,7 @@ const (
 
 var _ = Describe("The operator's costs", func() {
 	It("stay within their limits", testenv.TakesLong, func(ctx SpecContext) {
-		meter := &testenv.RequestMeter{Counts: testenv.Costs{}}
+		meter := testenv.NewRequestMeter()
 		w := testenv.NewWorld(ctx)
 		w.Config = meter.On(testenv.OperatorConfig())
 		parent := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) {

@@ -62,7 +62,7 @@ type crowd struct {
 // newCrowd has a parent that lets all in, and a slower one for the same account that does not.
 func newCrowd(ctx context.Context) *crowd {
 	GinkgoHelper()
-	c := &crowd{World: testenv.NewWorld(ctx), meter: &testenv.RequestMeter{Counts: testenv.Costs{}}}
+	c := &crowd{World: testenv.NewWorld(ctx), meter: testenv.NewRequestMeter()}
 	c.Config = c.meter.On(testenv.OperatorConfig())
 	c.Sim.PutAccount(testenv.SimulatorChild(c.World, "acme-theirs", "theirs@acme.example"))
 	for i := range takenNames {

@@ -20,7 +20,8 @@ type Canaries struct {
 	mu     sync.Mutex
 	pieces map[string]string
 	known  map[[2]string]bool
-	Kinds  map[string]int
+	// Kinds is how many there are of each kind.
+	Kinds map[string]int
 }
 
 // Add makes a secret known, once; text in lines (PEM) and tokens count by their parts.

@@ -32,13 +32,17 @@ type conditioned interface {
 
 // State is the state of a resource in one line: generation observed or not, kstatus, and the conditions.
 type State struct {
+	// Observed says whether the status is of the present generation.
 	Observed bool
 	KStatus  status.Status
-	Ready    string
-	Second   string
-	Flags    string
-	Message  string
-	JSON     string
+	// Ready and Second, which is Synced or APIAvailable, are as "True/Available".
+	Ready, Second string
+	// Flags are the names of Reconciling and Stalled, where they are there.
+	Flags string
+	// Message is Second's.
+	Message string
+	// JSON is all of it, and the status, to be read where a matcher fails.
+	JSON string
 }
 
 func (s State) String() string { return s.JSON }

@@ -52,8 +52,11 @@ func (c Costs) String() string {
 // RequestMeter counts the requests to the API server, but for watches, events and leases.
 type RequestMeter struct {
 	mu     sync.Mutex
-	Counts Costs
+	counts Costs
 }
+
+// NewRequestMeter has counted nothing yet.
+func NewRequestMeter() *RequestMeter { return &RequestMeter{counts: Costs{}} }
 
 // On returns a configuration whose requests are counted.
 func (m *RequestMeter) On(config *rest.Config) *rest.Config {
@@ -74,11 +77,11 @@ func (m *RequestMeter) count(r *http.Request) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.Counts[Requests]++
+	m.counts[Requests]++
 	if r.Method != http.MethodGet {
-		m.Counts[WriteRequests]++
+		m.counts[WriteRequests]++
 	}
-	m.Counts[strings.ToLower(r.Method)+" "+what]++
+	m.counts[strings.ToLower(r.Method)+" "+what]++
 }
 
 // requested is the resource, and subresource, of /api/v1/namespaces/<namespace>/<resource>/<name>/<subresource> and the like.
@@ -103,7 +106,7 @@ func requested(r *http.Request) string {
 // Costs are all that the operator has cost so far, on both sides.
 func (m *RequestMeter) Costs(w *World) Costs {
 	m.mu.Lock()
-	sum := maps.Clone(m.Counts)
+	sum := maps.Clone(m.counts)
 	m.mu.Unlock()
 	for method, n := range w.Sim.Counts() {
 		sum[method] += n

@@ -18,8 +18,10 @@ import (
 
 // Tenant is somebody in a namespace of their own who may work with ChildAccounts there and read Secrets, and nothing else.
 type Tenant struct {
+	// World has the parent that the tenant's resources refer to.
 	World *World
 	NS    string
+	// Client has the tenant's rights.
 	client.Client
 }
 

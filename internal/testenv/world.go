@@ -67,7 +67,7 @@ func StartWorld(ctx context.Context) *World {
 // longLease is not lost by a leader that a busy machine keeps from renewing it. Whoever stops in good order gives it back at once.
 const longLease = 2 * time.Minute
 
-// Start runs the operator, with the rights of its ServiceAccount and no more; calling it again after w.stop() is a restart.
+// Start runs the operator, with the rights of its ServiceAccount and no more; calling it again after w.Stop() is a restart.
 func (w *World) Start(_ context.Context, otherEndpoints ...string) {
 	w.Options.AllowedEndpoints = append([]string{ProviderServer.URL}, otherEndpoints...)
 	w.Options.MetricsAddress, w.Options.ProbeAddress = cmp.Or(w.Options.MetricsAddress, "0"), cmp.Or(w.Options.ProbeAddress, "0")
