@@ -2,8 +2,6 @@ package config_test
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -157,46 +155,9 @@ in the operator's own namespace. metrics-auth-role is needed only where metrics 
 	return b.String()
 }
 
-// rightsEntry is the report entry in which each process of the suite says what was used in it: "verb resource", one a line.
-const rightsEntry = "rights used"
+var _ = AfterSuite(testenv.ReportRightsUsed)
 
-var _ = AfterSuite(func() {
-	AddReportEntry(rightsEntry, strings.Join(testenv.UsedRights(), "\n"), ReportEntryVisibilityNever)
-})
-
-// rightsUsedIn are the rights that the operator used in all processes of the suite.
-func rightsUsedIn(r Report) map[string]bool {
-	all := map[string]bool{}
-	processes := 0
-	for _, spec := range r.SpecReports {
-		for _, entry := range spec.ReportEntries {
-			if entry.Name == rightsEntry {
-				processes++
-				for right := range strings.SplitSeq(entry.GetRawValue().(string), "\n") {
-					all[right] = true
-				}
-			}
-		}
-	}
-	Expect(processes).To(Equal(r.SuiteConfig.ParallelTotal), "every process says which rights it used")
-	return all
-}
-
-// A right that no spec has needed is one too many, or one that no spec tries.
+// Those of manager-role and manager-cluster-role are looked at where resources have all their states, in internal/engine.
 var _ = ReportAfterSuite("The operator has used all of its rights", func(r Report) {
-	if !r.SuiteSucceeded || r.PreRunStats.SpecsThatWillRun != r.PreRunStats.TotalSpecs {
-		return
-	}
-	used := rightsUsedIn(r)
-	var unused []string
-	for _, p := range permissions {
-		for _, verb := range strings.Fields(p.verbs) {
-			right := verb + " " + p.resource
-			streamed := verb == "list" && used["watch "+p.resource] // a list before a watch is for older API servers
-			if !used[right] && !streamed {
-				unused = append(unused, p.role+": "+right)
-			}
-		}
-	}
-	Expect(unused).To(BeEmpty(), "what was used: %v", slices.Sorted(maps.Keys(used)))
+	testenv.ExpectRightsUsed(r, func(role string) bool { return !testenv.IsManagerRole(role) })
 })

@@ -99,18 +99,28 @@ func DeployDefault(ctx context.Context) {
 // awaitRights waits until the API server has seen all of the operator's roles, which are among the objects.
 func awaitRights(ctx context.Context, objects []*unstructured.Unstructured) {
 	GinkgoHelper()
-	for _, u := range objects {
-		if !strings.HasSuffix(u.GetKind(), "RoleBinding") {
-			continue
-		}
-		role := Find[rbacv1.ClusterRoleBinding](objects, u.GetKind(), u.GetName()).RoleRef
-		for _, rule := range Find[rbacv1.ClusterRole](objects, role.Kind, role.Name).Rules {
-			for _, what := range attributesOf(rule, u.GetNamespace()) {
+	for _, role := range rolesIn(objects) {
+		for _, rule := range role.Rules {
+			for _, what := range attributesOf(rule, role.Namespace) {
 				review := authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: &what}
 				Eventually(IsAllowed).WithArguments(ctx, OperatorUser, review).Should(BeTrue(), "%s: %v", role.Name, what)
 			}
 		}
 	}
+}
+
+// rolesIn are the roles that are bound by the objects, in the namespaces that they are bound in.
+func rolesIn(objects []*unstructured.Unstructured) (roles []*rbacv1.ClusterRole) {
+	GinkgoHelper()
+	for _, u := range objects {
+		if strings.HasSuffix(u.GetKind(), "RoleBinding") {
+			bound := Find[rbacv1.ClusterRoleBinding](objects, u.GetKind(), u.GetName()).RoleRef
+			role := Find[rbacv1.ClusterRole](objects, bound.Kind, bound.Name)
+			role.Namespace = u.GetNamespace()
+			roles = append(roles, role)
+		}
+	}
+	return roles
 }
 
 // attributesOf is all that a rule allows, in a namespace or ("") everywhere.

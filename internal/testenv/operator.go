@@ -2,25 +2,20 @@ package testenv
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
+// OperatorNamespace and OperatorAccount are where and who the operator is, as config/default has them.
 const (
-	// OperatorNamespace and OperatorAccount are where and who the operator is, as config/default has them.
 	OperatorNamespace = "child-account-operator-system"
 	OperatorAccount   = "child-account-operator-controller-manager"
 )
@@ -76,37 +71,8 @@ func QualifiedResource(group, resource string) string {
 	return resource
 }
 
-// rightsUsed is what the operator has asked of the API server and was let do, as "verb resource".
-type rightsUsed struct {
-	mu  sync.Mutex
-	set map[string]bool
-}
-
-var used = &rightsUsed{set: map[string]bool{}}
-
 // RoundTripperFunc is a function as an http.RoundTripper.
 type RoundTripperFunc func(*http.Request) (*http.Response, error)
 
 // RoundTrip implements http.RoundTripper.
 func (f RoundTripperFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// recording notes what goes through a transport.
-func (u *rightsUsed) recording(next http.RoundTripper) http.RoundTripper {
-	paths := &request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
-	return RoundTripperFunc(func(r *http.Request) (*http.Response, error) {
-		response, err := next.RoundTrip(r)
-		if info, wrong := paths.NewRequestInfo(r); err == nil && wrong == nil && info.IsResourceRequest && response.StatusCode != http.StatusForbidden {
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			u.set[info.Verb+" "+QualifiedResource(info.APIGroup, info.Resource+"/"+info.Subresource)] = true
-		}
-		return response, err
-	})
-}
-
-// UsedRights are the rights that the operators of this process have used so far.
-func UsedRights() []string {
-	used.mu.Lock()
-	defer used.mu.Unlock()
-	return slices.Sorted(maps.Keys(used.set))
-}

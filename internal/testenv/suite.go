@@ -20,12 +20,14 @@ import (
 // TakesLong has a spec run before others, so that no process is left with it at the end.
 const TakesLong = SpecPriority(1)
 
+// What a process of a suite has.
 var (
-	// Config is an admin's, of the control plane that the running spec has; K8s is a client with it.
+	// Config is an admin's, of the control plane that the running spec has.
 	Config *rest.Config
 	// Kubeconfig is for processes beside the operator.
 	Kubeconfig []byte
-	K8s        client.Client
+	// K8s is a client with Config, which knows the operator's kinds.
+	K8s client.Client
 	// SigningKey is the key of the service accounts of all simulators.
 	SigningKey *rsa.PrivateKey
 	// ProviderServer is the address of whichever simulator the running spec has; ProviderHandler answers there.
