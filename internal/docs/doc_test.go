@@ -1,5 +1,5 @@
 // Package docs holds no code: its tests hold what the documents say against what is there. Manifests in documents are
-// tried against the API server, by the tests of the controllers; hack/docsrun runs the commands.
+// tried against the API server, by the specs of config; hack/docsrun runs the commands.
 package docs
 
 import (
