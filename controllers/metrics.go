@@ -40,7 +40,7 @@ type latest struct{}
 
 // Describe implements prometheus.Collector.
 func (latest) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []metrics.Definition{metrics.Rate, metrics.Unavailable, metrics.SnapshotAge, metrics.SnapshotAccounts, metrics.ListMethod, metrics.Resources, metrics.Drift, metrics.CacheSynced} {
+	for _, d := range metrics.Gauges() {
 		ch <- d.Desc()
 	}
 }

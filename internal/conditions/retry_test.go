@@ -8,32 +8,52 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
+// retryCases are what each rule makes of a state's age and of what the provider asks for.
+var retryCases = map[string]struct {
+	retry      Retry
+	age, after time.Duration
+	want       time.Duration
+}{
+	"soon, at once":                    {soon, 0, 0, time.Second},
+	"soon, still young":                {soon, 500 * time.Millisecond, 0, time.Second},
+	"soon, as long as it has lasted":   {soon, 20 * time.Second, 0, 20 * time.Second},
+	"soon, bounded":                    {soon, time.Hour, 0, time.Minute},
+	"soon, the provider asks more":     {soon, time.Second, 5 * time.Minute, 5 * time.Minute},
+	"soon, the provider asks less":     {soon, 30 * time.Second, 5 * time.Second, 30 * time.Second},
+	"soon, a clock that goes back":     {soon, -time.Hour, 0, time.Second},
+	"often, at once":                   {often, 0, 0, 10 * time.Second},
+	"often, bounded":                   {often, time.Hour, 0, 10 * time.Minute},
+	"slow, at once":                    {slow, 0, 0, 10 * time.Minute},
+	"slow, as long as it has lasted":   {slow, 3 * time.Hour, 0, 3 * time.Hour},
+	"slow, bounded":                    {slow, 100 * time.Hour, 0, 6 * time.Hour},
+	"none":                             {none, time.Hour, 0, 0},
+	"none, the provider asks to wait":  {none, time.Hour, time.Minute, time.Minute},
+	"tomorrow, at noon":                {tomorrow, time.Hour, 0, 12*time.Hour + time.Minute},
+	"tomorrow, the provider asks more": {tomorrow, 0, 48 * time.Hour, 48 * time.Hour},
+}
+
 func TestRetryNext(t *testing.T) {
-	for name, c := range map[string]struct {
-		retry      Retry
-		age, after time.Duration
-		want       time.Duration
-	}{
-		"soon, at once":                    {soon, 0, 0, time.Second},
-		"soon, still young":                {soon, 500 * time.Millisecond, 0, time.Second},
-		"soon, as long as it has lasted":   {soon, 20 * time.Second, 0, 20 * time.Second},
-		"soon, bounded":                    {soon, time.Hour, 0, time.Minute},
-		"soon, the provider asks more":     {soon, time.Second, 5 * time.Minute, 5 * time.Minute},
-		"soon, the provider asks less":     {soon, 30 * time.Second, 5 * time.Second, 30 * time.Second},
-		"soon, a clock that goes back":     {soon, -time.Hour, 0, time.Second},
-		"slow, at once":                    {slow, 0, 0, 10 * time.Minute},
-		"slow, as long as it has lasted":   {slow, 3 * time.Hour, 0, 3 * time.Hour},
-		"slow, bounded":                    {slow, 100 * time.Hour, 0, 6 * time.Hour},
-		"none":                             {none, time.Hour, 0, 0},
-		"none, the provider asks to wait":  {none, time.Hour, time.Minute, time.Minute},
-		"tomorrow, at noon":                {tomorrow, time.Hour, 0, 12*time.Hour + time.Minute},
-		"tomorrow, the provider asks more": {tomorrow, 0, 48 * time.Hour, 48 * time.Hour},
-	} {
+	for name, c := range retryCases {
 		t.Run(name, func(t *testing.T) {
 			if got := c.retry.next(noon.Add(-c.age), noon, c.after); got != c.want {
 				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// Each rule that a row has is one of the cases.
+func TestEveryRetryHasACase(t *testing.T) {
+	tried := map[Retry]bool{}
+	for _, c := range retryCases {
+		tried[c.retry] = true
+	}
+	for kind, table := range both {
+		for reason, v := range table.rows {
+			if !tried[v.retry] {
+				t.Errorf("%s, %s: the retry rule (%s) has no case in retryCases", kind, reason, v.retry)
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@
 package metrics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,37 +23,47 @@ type Definition struct {
 	Help string
 }
 
-// The definitions, in the order of docs/metrics.md.
+// Definitions are all of them, in the order of docs/metrics.md.
+var Definitions []Definition
+
+// The definitions.
 var (
-	Calls = Definition{"api_calls_total", "counter", []string{"method", "class"},
-		"Calls to the provider that were answered, or had no answer, by method and class: OK, or the class of the failure (Throttled, Unavailable, Unauthorized, Invalid and so on)."}
-	CallDuration = Definition{"api_call_duration_seconds", "histogram", []string{"method"},
-		"How long calls to the provider took, without the wait for the budget."}
-	Rate = Definition{"api_rate", "gauge", []string{"namespace", "parent"},
-		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider asks for patience."}
-	Unavailable = Definition{"api_unavailable", "gauge", []string{"namespace", "parent"},
-		"1 while the provider does not answer and is only tried now and then."}
-	SnapshotAge = Definition{"snapshot_age_seconds", "gauge", []string{"namespace", "parent"},
-		"How long ago the last complete list of child accounts was asked for. More than three resync intervals: what is known is old."}
-	SnapshotAccounts = Definition{"snapshot_accounts", "gauge", []string{"namespace", "parent"},
-		"Child accounts in the last complete list."}
-	ListMethod = Definition{"list_method", "gauge", []string{"namespace", "parent", "method"},
-		"1 for the method by which the provider lets the operator read the whole list: all (every account by one literal), unfiltered (no selection), or known (only the accounts that are asked for by id and name)."}
-	Resources = Definition{"resources", "gauge", []string{"kind", "ready", "reason"},
-		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first look), and the reason of how the last look ended (that of Synced, or APIAvailable)."}
-	Drift = Definition{"drift_fields", "gauge", []string{"field"},
-		"ChildAccounts whose status reports drift in the field (driftPolicy Report, managementPolicy Observe)."}
-	DriftCorrected = Definition{"drift_corrected_total", "counter", []string{"field"},
-		"Fields that were changed at the provider and were written back."}
-	CacheSynced = Definition{"cache_synced", "gauge", []string{"namespace"},
-		"1 while the namespace can be read, 0 while it can't be or does not exist: /readyz names what is missing. An empty namespace is the whole cluster."}
-	CacheRequests = Definition{"cache_requests_total", "counter", []string{"namespace", "kind", "result"},
-		"Lists and watches of the Kubernetes API that were begun to read the kind in the namespace, by how they were answered: OK, or the reason (Forbidden, NotFound, Timeout, Unreachable and so on)."}
+	Calls = define("api_calls_total", "counter", []string{"method", "class"},
+		"Calls to the provider that were answered, or had no answer, by method and class: OK, or the class of the failure (Throttled, Unavailable, Unauthorized, Invalid and so on).")
+	CallDuration = define("api_call_duration_seconds", "histogram", []string{"method"},
+		"How long calls to the provider took, without the wait for the budget.")
+	Rate = define("api_rate", "gauge", []string{"namespace", "parent"},
+		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider asks for patience.")
+	Unavailable = define("api_unavailable", "gauge", []string{"namespace", "parent"},
+		"1 while the provider does not answer and is only tried now and then.")
+	SnapshotAge = define("snapshot_age_seconds", "gauge", []string{"namespace", "parent"},
+		"How long ago the last complete list of child accounts was asked for. More than three resync intervals: what is known is old.")
+	SnapshotAccounts = define("snapshot_accounts", "gauge", []string{"namespace", "parent"},
+		"Child accounts in the last complete list.")
+	ListMethod = define("list_method", "gauge", []string{"namespace", "parent", "method"},
+		"1 for the method by which the provider lets the operator read the whole list: all (every account by one literal), unfiltered (no selection), or known (only the accounts that are asked for by id and name).")
+	Resources = define("resources", "gauge", []string{"kind", "ready", "reason"},
+		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first look), and the reason of how the last look ended (that of Synced, or APIAvailable).")
+	Drift = define("drift_fields", "gauge", []string{"field"},
+		"ChildAccounts whose status reports drift in the field (driftPolicy Report, managementPolicy Observe).")
+	DriftCorrected = define("drift_corrected_total", "counter", []string{"field"},
+		"Fields that were changed at the provider and were written back.")
+	CacheSynced = define("cache_synced", "gauge", []string{"namespace"},
+		"1 while the namespace can be read, 0 while it can't be or does not exist: /readyz names what is missing. An empty namespace is the whole cluster.")
+	CacheRequests = define("cache_requests_total", "counter", []string{"namespace", "kind", "result"},
+		"Lists and watches of the Kubernetes API that were begun to read the kind in the namespace, by how they were answered: OK, or the reason (Forbidden, NotFound, Timeout, Unreachable and so on).")
 )
 
-// Definitions are all of them.
-var Definitions = []Definition{
-	Calls, CallDuration, Rate, Unavailable, SnapshotAge, SnapshotAccounts, ListMethod, Resources, Drift, DriftCorrected, CacheSynced, CacheRequests,
+// define adds a metric to the Definitions.
+func define(name, kind string, labels []string, help string) Definition {
+	d := Definition{Name: name, Kind: kind, Labels: labels, Help: help}
+	Definitions = append(Definitions, d)
+	return d
+}
+
+// Gauges are the Definitions that are read off what the operator knows whenever somebody asks.
+func Gauges() []Definition {
+	return slices.DeleteFunc(slices.Clone(Definitions), func(d Definition) bool { return d.Kind != "gauge" })
 }
 
 // Desc describes the metric to Prometheus.
@@ -60,16 +71,27 @@ func (d Definition) Desc() *prometheus.Desc {
 	return prometheus.NewDesc(Prefix+d.Name, d.Help, d.Labels, nil)
 }
 
+// The counters and the histogram, which count from their start on and are served with the gauges.
 var (
-	calls = prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + Calls.Name, Help: Calls.Help}, Calls.Labels)
-	took  = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: Prefix + CallDuration.Name, Help: CallDuration.Help, Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
-	}, CallDuration.Labels)
-	corrected = prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + DriftCorrected.Name, Help: DriftCorrected.Help}, DriftCorrected.Labels)
-	requested = prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + CacheRequests.Name, Help: CacheRequests.Help}, CacheRequests.Labels)
+	calls     = counter(Calls)
+	took      = histogram(CallDuration, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
+	corrected = counter(DriftCorrected)
+	requested = counter(CacheRequests)
 )
 
-func init() { metrics.Registry.MustRegister(calls, took, corrected, requested) }
+// counter has a counter served.
+func counter(d Definition) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: Prefix + d.Name, Help: d.Help}, d.Labels)
+	metrics.Registry.MustRegister(c)
+	return c
+}
+
+// histogram has a histogram served.
+func histogram(d Definition, buckets ...float64) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: Prefix + d.Name, Help: d.Help, Buckets: buckets}, d.Labels)
+	metrics.Registry.MustRegister(h)
+	return h
+}
 
 // Called counts a call to the provider; failed is nil where it was carried out.
 func Called(method string, duration time.Duration, failed *account.Error) {

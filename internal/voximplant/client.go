@@ -19,9 +19,13 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
-// Client calls methods of the Management API. Every error is an *account.Error. It is safe for concurrent use,
-// and no call is repeated by it, except once with a new token where the service refused the old one for its times (455, 456).
-type Client struct {
+// Client has the methods of the Management API, and a caller that calls them. Every error is an *account.Error. It is safe for
+// concurrent use.
+type Client struct{ caller }
+
+// caller signs and sends calls and reads their answers, whatever the method. No call is repeated by it, except once with a new
+// token where the service refused the old one for its times (455, 456).
+type caller struct {
 	config   Config
 	base     string
 	http     *http.Client
@@ -36,7 +40,7 @@ func NewClient(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{
+	return &Client{caller{
 		config: config,
 		base:   base,
 		http: &http.Client{
@@ -49,11 +53,11 @@ func NewClient(config Config) (*Client, error) {
 			key:   config.Credentials.privateKey,
 			clock: config.Clock,
 		},
-	}, nil
+	}}, nil
 }
 
-// Format implements fmt.Formatter, for every verb: a Client holds secrets in fields that fmt would print.
-func (c *Client) Format(f fmt.State, _ rune) {
+// Format implements fmt.Formatter, for every verb: a caller holds secrets in fields that fmt would print.
+func (c *caller) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "client of %s with %s", c.base, c.config.Credentials)
 }
 
@@ -75,7 +79,7 @@ type call struct {
 }
 
 // do makes the call and returns its answer, which is not an error.
-func (c *Client) do(ctx context.Context, call call) (*answer, *account.Error) {
+func (c *caller) do(ctx context.Context, call call) (*answer, *account.Error) {
 	a, err := c.try(ctx, call)
 	if err != nil && call.issuer != "" && rowOf(err.Code).resign {
 		a, err = c.try(ctx, call) // try has dropped the token, so this one is new
@@ -87,7 +91,7 @@ func (c *Client) do(ctx context.Context, call call) (*answer, *account.Error) {
 }
 
 // try waits for its turn, signs and sends one request. It signs last: the wait may outlast a token.
-func (c *Client) try(ctx context.Context, call call) (*answer, *account.Error) {
+func (c *caller) try(ctx context.Context, call call) (*answer, *account.Error) {
 	release, err := c.config.Gate(ctx)
 	if err != nil {
 		return nil, notSent(call.method, newRedactor(call.secrets...), err)
@@ -111,7 +115,7 @@ func (c *Client) try(ctx context.Context, call call) (*answer, *account.Error) {
 }
 
 // learn takes from an answer what it says about the token and the credentials.
-func (c *Client) learn(call call, token account.Secret, failed *account.Error) {
+func (c *caller) learn(call call, token account.Secret, failed *account.Error) {
 	if failed != nil && call.issuer != "" && rowOf(failed.Code).resign {
 		c.tokens.drop(call.issuer, token)
 	}
@@ -140,7 +144,7 @@ func notSent(method string, redact redactor, err error) *account.Error {
 }
 
 // send makes one HTTP request and reads its answer.
-func (c *Client) send(ctx context.Context, call call, token account.Secret, redact redactor) (*answer, *account.Error) {
+func (c *caller) send(ctx context.Context, call call, token account.Secret, redact redactor) (*answer, *account.Error) {
 	timeout := call.timeout
 	if timeout == 0 {
 		timeout = c.config.Timeout
@@ -212,7 +216,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *Client) request(ctx context.Context, call call, token account.Secret) (*http.Request, error) {
+func (c *caller) request(ctx context.Context, call call, token account.Secret) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+call.method, strings.NewReader(call.params.Encode()))
 	if err != nil {
 		return nil, errors.New("the request can't be made") // the cause is checked in NewClient
@@ -227,7 +231,7 @@ func (c *Client) request(ctx context.Context, call call, token account.Secret) (
 }
 
 // read makes an answer or an error of a response that came whole: a is what it says, err why that is no answer.
-func (c *Client) read(call call, resp *http.Response, a *answer, err error, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
+func (c *caller) read(call call, resp *http.Response, a *answer, err error, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
 	status := resp.StatusCode
 	if status >= 300 && status < 400 {
 		return nil, broken(redirectProblem(resp))
@@ -256,7 +260,7 @@ func (c *Client) read(call call, resp *http.Response, a *answer, err error, reda
 }
 
 // tooMany is HTTP 429: refused before anything was done, whatever the body says.
-func (c *Client) tooMany(call call, resp *http.Response, a *answer, redact redactor) *account.Error {
+func (c *caller) tooMany(call call, resp *http.Response, a *answer, redact redactor) *account.Error {
 	e := &account.Error{Class: account.Throttled, Method: call.method, Message: "HTTP " + statusText(resp.StatusCode)}
 	if a != nil && a.failure() != nil {
 		e.Code, _ = a.failure().Code.integer()
