@@ -9,7 +9,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-// In the copy of the tree that hack/newfield makes.
+// In the copy of the tree that hack/recipes makes.
 var _ = Describe("A field that was just added", func() {
 	It("is declared, created, compared, updated and shown", func(ctx SpecContext) {
 		w := testenv.StartWorld(ctx)
