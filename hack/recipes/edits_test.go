@@ -15,9 +15,9 @@ type recipe struct {
 	name string
 	// heading is its heading in CONTRIBUTING.md.
 	heading string
-	// forgotten is what a test says of the addition while a step is left out: the edits that are marked so, or the page that a
-	// test makes.
-	forgotten string
+	// forgotten are words that a test or the compiler has for the addition while a step is left out: an edit that is marked so, or a
+	// command.
+	forgotten []string
 }
 
 // edit is a change of a file: lines that are there once, as a whole, are replaced. An edits file has it as

@@ -18,13 +18,16 @@ const top = "../.."
 
 // recipes are all of CONTRIBUTING.md's.
 var recipes = []recipe{
-	{name: "field", heading: "A new field", forgotten: "ChildAccount: spec.exampleNote is missing in the README's table of fields"},
-	{name: "reason", heading: "A new reason", forgotten: "ReasonExampleBusy: on a child false, on a parent false"},
-	{name: "retry", heading: "A new retry rule", forgotten: "ChildAccount, RoleMissing: the retry rule (after 1 h to 24 h) has no case in retryCases"},
-	{name: "metric", heading: "A new metric", forgotten: "docs/metrics.md is not as the test makes it"},
-	{name: "call", heading: "A new call", forgotten: "code 599 is not documented"},
-	{name: "kind", heading: "A new kind", forgotten: "README.md has no table that starts with | ExampleAccount | |"},
-	{name: "provider", heading: "A new provider", forgotten: "the tree in docs/design.md does not have internal/example"},
+	{name: "field", heading: "A new field", forgotten: []string{"ChildAccount: spec.exampleNote is missing in the README's table of fields"}},
+	{name: "reason", heading: "A new reason", forgotten: []string{"ReasonExampleBusy: on a child false, on a parent false"}},
+	{name: "retry", heading: "A new retry rule", forgotten: []string{"ChildAccount, RoleMissing: the retry rule (after 1 h to 24 h) has no case in retryCases"}},
+	{name: "metric", heading: "A new metric", forgotten: []string{"docs/metrics.md is not as the test makes it"}},
+	{name: "call", heading: "A new call", forgotten: []string{"code 599 is not documented"}},
+	{name: "kind", heading: "A new kind", forgotten: []string{
+		"*ExampleAccount does not implement", // make generate
+		"README.md has no table that starts with | ExampleAccount | |",
+	}},
+	{name: "provider", heading: "A new provider", forgotten: []string{"the tree in docs/design.md does not have internal/example"}},
 }
 
 // generated is what the recipes' commands make of it.
@@ -128,8 +131,6 @@ func TestRecipes(t *testing.T) {
 		t.Skip("slow: TEST_ALL=1")
 	}
 	tree := copied(t)
-	race := strings.Fields(run(t, tree, "hack/race")) // compiled with these already, but for our own
-	goTest := append([]string{"test"}, race...)
 	changed := slices.Clone(generated)
 	for _, r := range recipes {
 		for name, text := range r.files(t) {
@@ -150,19 +151,22 @@ func TestRecipes(t *testing.T) {
 		}
 	}
 	takeSteps(func(e edit) bool { return !e.forgotten })
+	said := fails(t, tree, "go", "list", "-export", "-f", "", "./api/v1alpha1")
 	run(t, tree, "make", "generate", "manifests")
-	said := fails(t, tree, "go", append(goTest, "-vet=off", "-run", "^(TestEveryReasonHasARow|TestEveryRetryHasACase|TestEveryDocumentedCodeHasARow)$",
-		"./internal/conditions", "./internal/voximplant")...)
+	said += fails(t, tree, "go", "test", "-vet=off", "-run", "^(TestEveryReasonHasARow|TestEveryRetryHasACase|TestEveryDocumentedCodeHasARow)$",
+		"./internal/conditions", "./internal/voximplant")
 	takeSteps(func(e edit) bool { return e.forgotten && !forPeople(e) })
-	run(t, tree, "go", append(append([]string{"list", "-export", "-f", ""}, race...), "./...")...) // builds all, and links nothing
-	run(t, tree, "go", append(goTest, "-c", "-o", "bin/", "./internal/conditions", "./internal/docs", "./internal/metrics")...)
+	run(t, tree, "go", "list", "-export", "-f", "", "./...") // builds all, and links nothing
+	run(t, tree, "go", "test", "-c", "-o", "bin/", "./internal/conditions", "./internal/docs", "./internal/metrics")
 	built := func(do func(*testing.T, string, string, ...string) string, of, tests string) string {
 		return do(t, filepath.Join(tree, "internal", of), "../../bin/"+of+".test", "-test.run="+tests)
 	}
 	said += built(fails, "docs", "^(TestFieldTables|TestTree)$") + built(fails, "metrics", "^TestMetricsDoc$")
 	for _, r := range recipes {
-		if !strings.Contains(said, r.forgotten) {
-			t.Errorf("%s: nothing says that a step is forgotten (%s):\n%s", r.heading, r.forgotten, said)
+		for _, words := range r.forgotten {
+			if !strings.Contains(said, words) {
+				t.Errorf("%s: nothing says that a step is forgotten (%s):\n%s", r.heading, words, said)
+			}
 		}
 	}
 	takeSteps(func(e edit) bool { return e.forgotten && forPeople(e) })
@@ -172,12 +176,12 @@ func TestRecipes(t *testing.T) {
 	built(run, "metrics", "MetricsDoc")
 	built(run, "docs", "PictureOfThePackages")
 	t.Setenv("UPDATE_DOCS", "")
-	built(run, "conditions", "")
+	built(run, "conditions", "Argo|Class|Doc|Fail|Pause|Reason|Retry|Row")
 	built(run, "docs", "")
-	run(t, tree, "go", append(goTest, "./internal/account", "./internal/example", "./internal/simulator", "./internal/voximplant")...)
+	run(t, tree, "go", "test", "-vet=off", "./internal/account", "./internal/example", "./internal/simulator", "./internal/voximplant")
 	t.Setenv("UPDATE_DOCS", "1")
-	out := run(t, tree, "go", append(goTest, "./controllers", "-run", "^TestControllers$", "-v", "-timeout", "10m", "-ginkgo.no-color", "-ginkgo.focus",
-		"that was just added|each of those that are documented|from which docs/rbac.md is made")...)
+	out := run(t, tree, "go", "test", "-vet=off", "./controllers", "-run", "^TestControllers$", "-v", "-timeout", "10m", "-ginkgo.no-color", "-ginkgo.focus",
+		"that was just added|each of those that are documented|from which docs/rbac.md is made")
 	if !strings.Contains(out, "\nRan 4 of ") {
 		t.Errorf("not all that was added was tried:\n%s", out)
 	}

@@ -43,8 +43,9 @@ func (onlyParent) Ours(context.Context, engine.Managed) (ours, orphan bool, _ er
 	return true, false, nil
 }
 
-// startExamples runs the controller of ExampleAccounts, with a parent account at the provider.
-func startExamples(ctx SpecContext, parent types.NamespacedName, remote seam.Parent) {
+// startExamples runs the controller of ExampleAccounts, with a parent account at the provider. resync reads its list and wakes a
+// resource.
+func startExamples(ctx SpecContext, parent types.NamespacedName, remote seam.Parent) (resync func(client.Object)) {
 	dir := &directory.Parent{
 		Directory: directory.New(remote, clock.RealClock{}), Budget: pacing.NewBudget(1000, 100), AccountID: "parent", Endpoint: "memory",
 		Connection: "credentials", Verified: "parent/1",
@@ -61,8 +62,9 @@ func startExamples(ctx SpecContext, parent types.NamespacedName, remote seam.Par
 		Client: r.Client, Kind: controllers.ExampleKind{Reader: r.Client}, Table: conditions.Children, Connected: connected,
 		Parents: onlyParent{&engine.Parent{
 			Key: parent, State: "parent/1", StatusUpToDate: true, Resync: time.Minute, Guarded: changeguard.Parent{Key: parent, UID: "parent"},
-			Limits:     changeguard.Limits{Percent: 100, Minimum: 100, Window: time.Minute, DeactivationsPerHour: 50},
-			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
+			Limits:        changeguard.Limits{Percent: 100, Minimum: 100, Window: time.Minute, DeactivationsPerHour: 50},
+			Conditions:    []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
+			Deactivations: func() []changeguard.Deactivation { return nil },
 		}},
 		Connections: secrets.Store{Client: r.Client, Live: mgr.GetAPIReader()}, Inputs: secrets.Reader{Labelled: r.Client, Live: mgr.GetAPIReader()},
 		Recorder: conditions.NewEventRecorder(events.NewFakeRecorder(100)), Clock: clock.RealClock{}, Installation: "examples", Wake: r.Wake,
@@ -75,6 +77,10 @@ func startExamples(ctx SpecContext, parent types.NamespacedName, remote seam.Par
 		stop()
 		Eventually(done).Should(Receive())
 	})
+	return func(o client.Object) {
+		Expect(dir.Refresh(ctx, directory.Known{})).To(Succeed())
+		r.Wake(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(o)}, false)
+	}
 }
 
 // In the copy of the tree that hack/recipes makes.
@@ -84,10 +90,11 @@ var _ = Describe("A kind that was just added", func() {
 		service := fake.New(fake.Options{NoClaims: true, NoPasswords: true})
 		remote, err := seam.Registry{v1alpha1.ProviderExample: example.Connect(service)}.Connect(v1alpha1.ProviderExample, seam.Connection{})
 		Expect(err).NotTo(HaveOccurred())
-		startExamples(ctx, types.NamespacedName{Namespace: w.ns, Name: "acme"}, remote)
+		resync := startExamples(ctx, types.NamespacedName{Namespace: w.ns, Name: "acme"}, remote)
 		e := &v1alpha1.ExampleAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "example-1"}}
 		e.Spec = v1alpha1.ExampleAccountSpec{ParentRef: v1alpha1.ParentReference{Name: "acme"}, Email: "one@acme.example", Language: ptr.To("de")}
 		settled := func(g Gomega) {
+			resync(e)
 			g.Expect(k8s.Get(ctx, client.ObjectKeyFromObject(e), e)).To(Succeed())
 			g.Expect(e.Status.ObservedGeneration).To(Equal(e.Generation))
 			synced := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionSynced)

@@ -11,7 +11,8 @@ import (
 // In the copy of the tree that hack/recipes makes: the new method is called over HTTP, and its failures have their classes.
 func TestExampleCall(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
-	id := w.children(1)[0]
+	ids := w.children(2)
+	id := ids[0]
 	set := func(r *Remote, id, mark string) error {
 		return r.Client().SetChildExampleMark(context.Background(), id, mark)
 	}
@@ -25,7 +26,7 @@ func TestExampleCall(t *testing.T) {
 	wantError(t, set(w.Remote, "4711", "idle"), account.NotFound, false)
 	wantError(t, set(w.Remote, "all", "idle"), account.Invalid, false)
 	w.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: methodSetChildExampleMark, Times: 1})
-	wantError(t, set(w.Remote, w.children(2)[1], "idle"), account.Unavailable, true)
+	wantError(t, set(w.Remote, ids[1], "idle"), account.Unavailable, true)
 	w.Simulator.Update(func(s *simulator.Settings) { s.MissingRoleCode = 104 })
 	payer := w.remote(t, func(c *Config) {
 		c.Credentials = credentials(t, w.Simulator.Credentials(w.parent.ID, simulator.RolePayer))
