@@ -180,7 +180,7 @@ func TestDeclaredPasswordChangesDuringACall(t *testing.T) {
 							w.Skip("no password can be declared")
 						}
 						w.password("declared-password-1")
-						w.service.During(during, func() { w.password("declared-password-2") })
+						fake.During(w.service, during, func() { w.password("declared-password-2") })
 						w.service.Add(lose(lost))
 						l := w.declared(name)
 						l.Spec.Password, l.Spec.Policy.Adopt = "declared", account.AdoptAlways
@@ -219,7 +219,7 @@ func TestDeclaredPasswordChangesAfterACrash(t *testing.T) {
 			w.Fatal(err)
 		}
 		w.start()
-		w.service.During(fake.MethodUpdate, func() { w.password("declared-password-2") })
+		fake.During(w.service, fake.MethodUpdate, func() { w.password("declared-password-2") })
 		w.edit(name, func(l *Line) { l.Spec.Contact = "new@acme.example" })
 		w.settle(name)
 		w.expect(name, "True Available")
@@ -239,7 +239,7 @@ func TestPasswordThatTheSecretWasNotToldOf(t *testing.T) {
 			w.Skip("there are no passwords")
 		}
 		untold := func(change func()) {
-			w.service.During(fake.MethodSetPassword, func() { w.refusing = true })
+			fake.During(w.service, fake.MethodSetPassword, func() { w.refusing = true })
 			change()
 			w.refusing = false
 		}

@@ -131,7 +131,7 @@ func (s *Service) Heal() {
 }
 
 // During has something happen elsewhere while the next call of the method is carried out. It must not call the Service.
-func (s *Service) During(method string, happens func()) {
+func During(s *Service, method string, happens func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.during[method] = happens
