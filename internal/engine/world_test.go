@@ -39,18 +39,18 @@ const namespace = "telephony"
 type world struct {
 	testing.TB
 
-	client  client.WithWatch
-	writes  int
+	client client.WithWatch
+	writes int
 	// refusing has the Kubernetes API refuse patches of Secrets.
 	refusing bool
-	service *fake.Service
-	options fake.Options
-	clock   *clocktesting.FakeClock
-	parent  *engine.Parent
-	parents *directory.Registry
-	dir     *directory.Parent
-	engine  *engine.Engine
-	lines   *lines
+	service  *fake.Service
+	options  fake.Options
+	clock    *clocktesting.FakeClock
+	parent   *engine.Parent
+	parents  *directory.Registry
+	dir      *directory.Parent
+	engine   *engine.Engine
+	lines    *lines
 	// woken are the resources that the engine has put into its queue.
 	woken chan types.NamespacedName
 	// stored are the deactivations in the parent's status.

@@ -6,16 +6,16 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
-	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"testenv.K8s.io/apimachinery/pkg/api/meta"
+	metav1 "testenv.K8s.io/apimachinery/pkg/apis/meta/v1"
+	"testenv.K8s.io/apimachinery/pkg/types"
+	"testenv.K8s.io/client-go/tools/events"
+	"testenv.K8s.io/utils/clock"
+	"testenv.K8s.io/utils/ptr"
+	ctrl "sigs.testenv.K8s.io/controller-runtime"
+	"sigs.testenv.K8s.io/controller-runtime/pkg/client"
+	"sigs.testenv.K8s.io/controller-runtime/pkg/event"
+	metricsserver "sigs.testenv.K8s.io/controller-runtime/pkg/metrics/server"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/controllers"
@@ -30,6 +30,7 @@ import (
 	seam "cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 // onlyParent is the parent of every ExampleAccount.
@@ -55,7 +56,7 @@ func startExamples(ctx SpecContext, parent types.NamespacedName, remote seam.Par
 	}
 	connected := &directory.Registry{}
 	connected.Put(parent, dir)
-	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: cli.NewScheme(), Metrics: metricsserver.Options{BindAddress: "0"}})
+	mgr, err := ctrl.NewManager(testenv.Config, ctrl.Options{Scheme: cli.NewScheme(), Metrics: metricsserver.Options{BindAddress: "0"}})
 	Expect(err).NotTo(HaveOccurred())
 	r := &controllers.ExampleAccountReconciler{Client: mgr.GetClient(), Woken: make(chan event.GenericEvent, 100)}
 	r.Engine = engine.New(engine.Config{
@@ -86,37 +87,37 @@ func startExamples(ctx SpecContext, parent types.NamespacedName, remote seam.Par
 // In the copy of the tree that hack/recipes makes.
 var _ = Describe("A kind that was just added", func() {
 	It("is created and updated at a provider that was just added", func(ctx SpecContext) {
-		w := newWorld(ctx)
+		w := testenv.StartWorld(ctx)
 		service := fake.New(fake.Options{NoClaims: true, NoPasswords: true})
 		remote, err := seam.Registry{v1alpha1.ProviderExample: example.Connect(service)}.Connect(v1alpha1.ProviderExample, seam.Connection{})
 		Expect(err).NotTo(HaveOccurred())
-		resync := startExamples(ctx, types.NamespacedName{Namespace: w.ns, Name: "acme"}, remote)
-		e := &v1alpha1.ExampleAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "example-1"}}
+		resync := startExamples(ctx, types.NamespacedName{Namespace: w.NS, Name: "acme"}, remote)
+		e := &v1alpha1.ExampleAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "example-1"}}
 		e.Spec = v1alpha1.ExampleAccountSpec{ParentRef: v1alpha1.ParentReference{Name: "acme"}, Email: "one@acme.example", Language: ptr.To("de")}
 		settled := func(g Gomega) {
 			resync(e)
-			g.Expect(k8s.Get(ctx, client.ObjectKeyFromObject(e), e)).To(Succeed())
+			g.Expect(testenv.K8s.Get(ctx, client.ObjectKeyFromObject(e), e)).To(Succeed())
 			g.Expect(e.Status.ObservedGeneration).To(Equal(e.Generation))
 			synced := meta.FindStatusCondition(e.Status.Conditions, v1alpha1.ConditionSynced)
 			g.Expect(synced).To(HaveValue(And(HaveField("Status", metav1.ConditionTrue), HaveField("Reason", v1alpha1.ReasonAvailable))))
 		}
 
 		By("creation")
-		Expect(k8s.Create(ctx, e)).To(Succeed())
+		Expect(testenv.K8s.Create(ctx, e)).To(Succeed())
 		Eventually(settled).Should(Succeed())
 		Expect(service.Accounts()).To(Equal([]string{e.Status.AccountID}))
 		Expect(e.Status.Observed).To(HaveValue(And(HaveField("Email", HaveValue(Equal("one@acme.example"))), HaveField("Language", HaveValue(Equal("de"))))))
 
 		By("an edit")
-		edit(ctx, e, func(e *v1alpha1.ExampleAccount) { e.Spec.Email, e.Spec.Language = "two@acme.example", ptr.To("fr") })
+		testenv.Edit(ctx, e, func(e *v1alpha1.ExampleAccount) { e.Spec.Email, e.Spec.Language = "two@acme.example", ptr.To("fr") })
 		Eventually(settled).Should(Succeed())
 		a, _ := service.Account(e.Status.AccountID)
 		Expect(a.State).To(And(HaveKeyWithValue(fake.PathContact, "two@acme.example"), HaveKeyWithValue(fake.PathTongue, "fr")))
 		Expect(service.Count(fake.MethodCreate)).To(Equal(1))
 
 		By("a value that the schema refuses")
-		refused := &v1alpha1.ExampleAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "example-2"}}
+		refused := &v1alpha1.ExampleAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "example-2"}}
 		refused.Spec = v1alpha1.ExampleAccountSpec{ParentRef: v1alpha1.ParentReference{Name: "acme"}, Email: "x"}
-		Expect(k8s.Create(ctx, refused)).NotTo(Succeed())
+		Expect(testenv.K8s.Create(ctx, refused)).NotTo(Succeed())
 	})
 })
