@@ -119,7 +119,7 @@ func (c *cluster) testNamespaceGrantedLater(t *testing.T) {
 	w.awaitLists(2)
 	w.Expect(w.email("acme-" + w.b)).NotTo(Equal("edited@acme.example"))
 	w.Expect(w.k8s.Get(t.Context(), client.ObjectKeyFromObject(second), second)).To(Succeed())
-	w.Expect(second.Status.ObservedGeneration).NotTo(Equal(second.Generation))
+	w.Expect(second.Status.ObservedGeneration).NotTo(Equal(second.Generation), "%v", second.Status.Conditions)
 	w.Expect(before).NotTo(BeEmpty())
 	// One namespace does not keep the pod out of service for ever, and is not forgotten.
 	o.expectReady(http.StatusOK, line("[+]", "cache/"+w.a, "ok"), line("[!]", "cache/"+w.b, "Forbidden"))

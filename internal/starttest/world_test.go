@@ -111,10 +111,13 @@ func (w *world) revoke(namespace, role string) {
 	w.eventually(func(g Gomega) { g.Expect(w.may(namespace)).To(BeFalse()) })
 }
 
-// run starts the operator with more flags than it needs in any case.
+// labelWorld has the ParentAccounts of a world. An operator that may read the whole cluster reads those of the worlds beside it, too.
+const labelWorld = "starttest.cpaas.dev/world"
+
+// run starts the operator, for the ParentAccounts of this world alone, with more flags than it needs in any case.
 func (w *world) run(args ...string) *operator {
 	w.t.Helper()
-	return w.start(w.t, w.front, w.user, nil, append([]string{"--allowed-endpoints=" + w.endpoint}, args...)...)
+	return w.start(w.t, w.front, w.user, nil, append([]string{"--allowed-endpoints=" + w.endpoint, "--parent-selector=" + labelWorld + "=" + w.a}, args...)...)
 }
 
 // runFor starts the operator for the two namespaces.
@@ -127,7 +130,7 @@ func (w *world) runFor(args ...string) *operator {
 func (w *world) declareParent(ns string) *v1alpha1.ParentAccount {
 	w.t.Helper()
 	w.create(input(ns, "voximplant", v1alpha1.DefaultCredentialsKey, w.sim.Credentials(w.parent.ID, simulator.RoleOwner)))
-	p := &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme"}, Spec: v1alpha1.ParentAccountSpec{
+	p := &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme", Labels: map[string]string{labelWorld: w.a}}, Spec: v1alpha1.ParentAccountSpec{
 		Voximplant: v1alpha1.VoximplantParent{
 			CredentialsSecretRef: v1alpha1.SecretKeyReference{Name: "voximplant"}, Endpoint: ptr.To(w.endpoint),
 		},
