@@ -10,6 +10,9 @@ import (
 
 // reported is the end for an account that nothing more is written to.
 func reported(in *Input, d account.Decision) Step {
+	if in.Outage != nil && in.Stale {
+		return *waitFor(in.Outage)
+	}
 	s := Step{Kind: Report, AccountName: in.Subject.Name, AccountID: d.Account.ID}
 	off := in.Schema.Deactivated(d.Account.State)
 	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)

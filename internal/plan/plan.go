@@ -329,11 +329,7 @@ func settle(in *Input, d account.Decision) Plan {
 		}
 		return Plan{Attempt: tried, Steps: finish(in, d)}
 	}
-	end := reported(in, d)
-	if in.Outage != nil && in.Stale {
-		end = *waitFor(in.Outage)
-	}
-	return Plan{Steps: []Step{confirmed(in, d), end}}
+	return Plan{Steps: []Step{confirmed(in, d), reported(in, d)}}
 }
 
 // finish is what is left for an account that matches the spec, to the end.

@@ -170,6 +170,10 @@ var situations = []struct {
 	{"outage, too long", with(bound(), func(in *plan.Input) {
 		in.Outage, in.Stale = &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable, Message: "the provider does not answer"}, true
 	})},
+	{"outage, too long, Secret outdated", with(bound(), func(in *plan.Input) {
+		in.Outage, in.Stale = &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable, Message: "the provider does not answer"}, true
+		in.Secret.Settled = false
+	})},
 
 	{"Secret edited", with(bound(), func(in *plan.Input) { in.Secret.Recheck = true })},
 	{"Secret outdated, no custom data", with(bound(), func(in *plan.Input) { in.Secret.Settled, in.View.Account.CustomData = false, "" })},
