@@ -29,7 +29,12 @@ func StartControlPlane(control *envtest.Environment) (*rest.Config, client.Clien
 	if err != nil {
 		return nil, nil, err
 	}
-	config.QPS, config.Burst = 1000, 2000
-	k8s, err := client.New(config, client.Options{Scheme: cli.NewScheme()})
+	k8s, err := adminClient(config)
 	return config, k8s, err
+}
+
+// adminClient is a client that knows the operator's kinds. It lifts the configuration's limit of requests a second.
+func adminClient(config *rest.Config) (client.Client, error) {
+	config.QPS, config.Burst = 1000, 2000
+	return client.New(config, client.Options{Scheme: cli.NewScheme()})
 }

@@ -5,6 +5,9 @@ import (
 	"crypto/rsa"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -50,10 +54,15 @@ func RunSuite(t *testing.T, name string) {
 }
 
 // StartSuite starts a control plane with what config/default has in it, and a provider. Specs may run in several processes at
-// one time (make test has them so): each process has its own, they share nothing.
+// one time (make test has them so): each process has its own, they share nothing. Suites that run one after another may be given
+// control planes that are there before and stay.
 func StartSuite(ctx SpecContext) {
 	ctrl.SetLogger(zap.New(zap.WriteTo(Logs), zap.UseDevMode(false), zap.Level(zapDebug)))
-	startControlPlane()
+	if given := os.Getenv(givenControlPlanes); given != "" {
+		useControlPlane(filepath.Join(given, strconv.Itoa(GinkgoParallelProcess())))
+	} else {
+		startControlPlane()
+	}
 	DeployDefault(ctx)
 
 	var err error
@@ -63,6 +72,24 @@ func StartSuite(ctx SpecContext) {
 		(*ProviderHandler.Load()).ServeHTTP(w, r)
 	}))
 	DeferCleanup(ProviderServer.Close)
+}
+
+// givenControlPlanes in the environment is a folder with a kubeconfig for each process, by its number from 1 on: hack/testplanes
+// writes them.
+const givenControlPlanes = "TESTENV_KUBECONFIGS"
+
+// useControlPlane waits for the kubeconfig of a control plane that somebody else starts, and uses that for all that follows.
+func useControlPlane(file string) {
+	GinkgoHelper()
+	Eventually(func() (err error) {
+		Kubeconfig, err = os.ReadFile(file)
+		return err
+	}).WithTimeout(controlPlanePatience).Should(Succeed())
+	var err error
+	Config, err = clientcmd.RESTConfigFromKubeConfig(Kubeconfig)
+	Expect(err).NotTo(HaveOccurred())
+	K8s, err = adminClient(Config)
+	Expect(err).NotTo(HaveOccurred())
 }
 
 // startControlPlane starts a control plane until the clean-up, for all that follows.

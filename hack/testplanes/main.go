@@ -1,0 +1,60 @@
+// Command testplanes holds control planes for the suites of hack/test, which come one after another: each has a kube-apiserver and
+// an etcd, with the operator's CRDs.
+//
+//	testplanes FILE...
+//
+// An admin's kubeconfig of each is written to its file, once it runs. They end with testplanes, on SIGTERM or SIGINT.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"cpaas.dev/child-account-operator/internal/testenv"
+)
+
+func main() {
+	if err := hold(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "testplanes:", err)
+		os.Exit(1)
+	}
+}
+
+func hold(files []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	var all errgroup.Group
+	planes := make([]*envtest.Environment, len(files))
+	for i, file := range files {
+		planes[i] = testenv.ControlPlane()
+		all.Go(func() error { return start(planes[i], file) })
+	}
+	err := all.Wait()
+	if err == nil {
+		<-ctx.Done()
+	}
+	for _, p := range planes {
+		all.Go(p.Stop)
+	}
+	if stopped := all.Wait(); err == nil {
+		err = stopped
+	}
+	return err
+}
+
+// start writes the file in one piece: who reads it while it is awaited must not see half of it.
+func start(p *envtest.Environment, file string) error {
+	if _, _, err := testenv.StartControlPlane(p); err != nil {
+		return fmt.Errorf("the control plane of %s: %w", file, err)
+	}
+	if err := os.WriteFile(file+".new", p.KubeConfig, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
