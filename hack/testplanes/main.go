@@ -8,12 +8,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
-	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"cpaas.dev/child-account-operator/internal/testenv"
@@ -29,23 +30,26 @@ func main() {
 func hold(files []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	var all errgroup.Group
 	planes := make([]*envtest.Environment, len(files))
-	for i, file := range files {
+	err := each(planes, func(i int) error {
 		planes[i] = testenv.ControlPlane()
-		all.Go(func() error { return start(planes[i], file) })
-	}
-	err := all.Wait()
+		return start(planes[i], files[i])
+	})
 	if err == nil {
 		<-ctx.Done()
 	}
-	for _, p := range planes {
-		all.Go(p.Stop)
+	return errors.Join(err, each(planes, func(i int) error { return planes[i].Stop() }))
+}
+
+// each does something for all control planes at one time.
+func each(planes []*envtest.Environment, do func(i int) error) error {
+	var all sync.WaitGroup
+	failed := make([]error, len(planes))
+	for i := range planes {
+		all.Go(func() { failed[i] = do(i) })
 	}
-	if stopped := all.Wait(); err == nil {
-		err = stopped
-	}
-	return err
+	all.Wait()
+	return errors.Join(failed...)
 }
 
 // start writes the file in one piece: who reads it while it is awaited must not see half of it.
