@@ -20,7 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 const (
@@ -282,7 +283,8 @@ func expectInstallable(t *testing.T, path string, manifest []byte) {
 	if _, err := os.Stat(kubectl); err != nil {
 		t.Fatal("KUBEBUILDER_ASSETS must hold a kubectl (make sets it with TEST_ALL=1): hack/controlplane/assets --with kubectl")
 	}
-	control := &envtest.Environment{}
+	control := testenv.ControlPlane()
+	control.CRDDirectoryPaths = nil // the manifest has them
 	if _, err := control.Start(); err != nil {
 		t.Fatal(err)
 	}

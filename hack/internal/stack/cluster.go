@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -52,6 +53,9 @@ func (s *Stack) StartBareCluster(ctx context.Context) (*Cluster, error) {
 	return s.startCluster(ctx, "starting a control plane (etcd, kube-apiserver)", &envtest.Environment{}, nil)
 }
 
+// patience is how long a control plane may take to start or stop on a machine that has much else to do. An idle one takes seconds.
+const patience = 2 * time.Minute
+
 func (s *Stack) startCluster(ctx context.Context, what string, env *envtest.Environment, flags map[string]string) (*Cluster, error) {
 	if err := checkAssets(); err != nil {
 		return nil, err
@@ -61,6 +65,7 @@ func (s *Stack) startCluster(ctx context.Context, what string, env *envtest.Envi
 		return nil, err
 	}
 	ctrllog.SetLogger(zap.New(zap.WriteTo(log)))
+	env.ControlPlaneStartTimeout, env.ControlPlaneStopTimeout = patience, patience
 	env.ControlPlane.Etcd = &envtest.Etcd{Out: log, Err: log}
 	server := env.ControlPlane.GetAPIServer()
 	server.Out, server.Err = log, log
