@@ -15,6 +15,18 @@ func (s State) With(o State) State {
 	return out
 }
 
+// WithoutHidden returns a copy of s, where it holds what was applied last, without the fields of these changes that are never
+// shown: a change whose outcome is unknown leaves nobody knowing them.
+func (s State) WithoutHidden(changes []Change) State {
+	out := maps.Clone(s)
+	for _, c := range changes {
+		if c.Field.WriteOnly() {
+			delete(out, c.Field.Path)
+		}
+	}
+	return out
+}
+
 // Account is one child account as a provider shows it.
 type Account struct {
 	// ID is the provider's id of the account, as a string.

@@ -343,6 +343,9 @@ func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.changes.Done(s.uid(), refused(err))
 	if err != nil {
 		s.observe(*r.view.Account)
+		if account.AsError(err).OutcomeUnknown {
+			s.status.LastApplied = account.State(s.status.LastApplied).WithoutHidden(changes)
+		}
 		return r.stopped(err)
 	}
 	s.written = append(s.written, changes...)

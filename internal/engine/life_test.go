@@ -267,6 +267,25 @@ func TestPasswordThatTheSecretWasNotToldOf(t *testing.T) {
 	})
 }
 
+// A value that the provider never shows is sent again when a change of it has no answer and is taken back.
+func TestHiddenValueTakenBackAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	eachVariation(t, func(w *world) {
+		l := w.declared(name)
+		w.apply(l)
+		w.settle(name)
+		w.service.Add(fake.LoseAnswer(fake.MethodUpdate))
+		w.edit(name, func(l *Line) { l.Spec.Login = ptr.To("another") })
+		w.start() // nothing is left of it in memory
+		w.edit(name, func(changed *Line) { changed.Spec.Login = l.Spec.Login })
+		w.clock.Step(time.Minute)
+		w.settle(name)
+		w.expect(name, "True Available")
+		w.expectValues(values(l, nil))
+		w.expectRest(name)
+	})
+}
+
 func TestDeactivate(t *testing.T) {
 	t.Parallel()
 	eachVariation(t, func(w *world) {
