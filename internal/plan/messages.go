@@ -10,9 +10,6 @@ import (
 
 // reported is the end for an account that nothing more is written to.
 func reported(in *Input, d account.Decision) Step {
-	if in.Outage != nil && in.Stale {
-		return *waitFor(in.Outage)
-	}
 	s := Step{Kind: Report, AccountName: in.Subject.Name, AccountID: d.Account.ID}
 	off := in.Schema.Deactivated(d.Account.State)
 	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)
@@ -30,7 +27,15 @@ func reported(in *Input, d account.Decision) Step {
 	default:
 		s.Reason, s.Message = v1alpha1.ReasonAvailable, "the account is as declared"
 	}
-	return s
+	return unlessOutdated(in, s)
+}
+
+// unlessOutdated is the end, or the outage in its place where what was last seen of the account is too old to be believed.
+func unlessOutdated(in *Input, end Step) Step {
+	if in.Outage != nil && in.Stale {
+		return *waitFor(in.Outage)
+	}
+	return end
 }
 
 func notKept(changes []account.Change) string {

@@ -440,10 +440,7 @@ func observed(in *Input, d account.Decision) []Step {
 	s := step(Observe, in, d.Account)
 	s.Differs = fieldChanges(d.Drift)
 	end := Step{Kind: Report, Reason: v1alpha1.ReasonObserved, Message: "the account is there and is only read"}
-	if in.Outage != nil && in.Stale {
-		end = *waitFor(in.Outage)
-	}
-	return []Step{s, end}
+	return []Step{s, unlessOutdated(in, end)}
 }
 
 func confirmed(in *Input, d account.Decision) Step {
