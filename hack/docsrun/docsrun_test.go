@@ -16,13 +16,13 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"cpaas.dev/child-account-operator/hack/internal/stack"
+	"cpaas.dev/child-account-operator/hack/internal/treecopy"
 )
 
 const top = "../.."
@@ -81,29 +81,12 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// copied is a copy of the tree, as a reader has it who has just cloned it. The files are read here, so that go test knows
-// what its result depends on.
+// copied is a copy of the tree, as a reader has it who has just cloned it.
 func copied(t *testing.T) string {
 	t.Helper()
-	list := exec.Command("git", "ls-files", "-z", "-co", "--exclude-standard")
-	list.Dir = top
-	files, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	to := t.TempDir()
-	for file := range strings.SplitSeq(strings.TrimSuffix(string(files), "\x00"), "\x00") {
-		info, err := os.Stat(filepath.Join(top, file))
-		if os.IsNotExist(err) {
-			continue // deleted, and not yet in git
-		}
-		text, unread := os.ReadFile(filepath.Join(top, file))
-		if err := errors.Join(err, unread, os.MkdirAll(filepath.Dir(filepath.Join(to, file)), 0o755)); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(to, file), text, info.Mode().Perm()); err != nil {
-			t.Fatal(err)
-		}
+	if err := treecopy.Copy(top, to); err != nil {
+		t.Fatal(err)
 	}
 	return to
 }

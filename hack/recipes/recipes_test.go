@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cpaas.dev/child-account-operator/hack/internal/treecopy"
 )
 
 const top = "../.."
@@ -220,19 +222,8 @@ func apply(t *testing.T, tree string, e edit) {
 func copied(t *testing.T) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "tree")
-	for _, file := range strings.Split(run(t, top, "git", "ls-files", "-z", "-co", "--exclude-standard"), "\x00") {
-		from := filepath.Join(top, file)
-		info, err := os.Stat(from)
-		if file == "" || os.IsNotExist(err) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(to, file), []byte(readFile(t, from)))
-		if err := os.Chmod(filepath.Join(to, file), info.Mode().Perm()); err != nil {
-			t.Fatal(err)
-		}
+	if err := treecopy.Copy(top, to); err != nil {
+		t.Fatal(err)
 	}
 	run(t, to, "git", "init", "-q")
 	run(t, to, "git", "add", "-A")

@@ -54,7 +54,7 @@ func each(planes []*envtest.Environment, do func(i int) error) error {
 
 // start writes the file in one piece: who reads it while it is awaited must not see half of it.
 func start(p *envtest.Environment, file string) error {
-	if _, _, err := testenv.StartControlPlane(p); err != nil {
+	if _, err := p.Start(); err != nil {
 		return fmt.Errorf("the control plane of %s: %w", file, err)
 	}
 	if err := os.WriteFile(file+".new", p.KubeConfig, 0o600); err != nil {
