@@ -34,7 +34,7 @@ func (s scenario) chosen(first boundary, recovery []step) []boundary {
 		return nil
 	}
 	var own []boundary
-	connecting := map[string]bool{"GetAccountInfo": true, "GetChildrenAccounts: all": true, counting: true}
+	connecting := map[string]bool{"GetAccountInfo": true, "GetChildrenAccounts: all": true}
 	for _, b := range s.boundariesOf(recovery) {
 		if !connecting[b.what] {
 			own = append(own, b)

@@ -130,14 +130,9 @@ func (t *statusTap) children() testenv.Costs {
 }
 
 // settled waits until no child's status is stored any more and nothing is being worked on, and returns how many were.
-func (t *statusTap) settled() (now testenv.Costs) {
+func (t *statusTap) settled() testenv.Costs {
 	GinkgoHelper()
-	Eventually(func() bool {
-		before, working := now, testenv.Gauge(testenv.ActiveWorkers)
-		now = t.children()
-		return working == 0 && maps.Equal(before, now)
-	}).WithPolling(time.Second).WithTimeout(time.Minute).Should(BeTrue())
-	return now
+	return testenv.AtRest(time.Second, t.children)
 }
 
 func conflict(r *http.Request) *http.Response {

@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -20,40 +19,25 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 // operator is the operator in a process of its own, with all that it writes.
 type operator struct {
 	t               *testing.T
 	cmd             *exec.Cmd
-	output          *buffer
+	output          *testenv.SyncBuffer
 	probes, metrics string
 	began           time.Time
 	ended           chan struct{}
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // start starts the operator of a user, as all of whose requests go through the front.
 func (c *cluster) start(t *testing.T, f *front, user string, env []string, args ...string) *operator {
 	t.Helper()
 	g := NewWithT(t)
-	o := &operator{t: t, output: &buffer{}, probes: freeAddress(t), metrics: freeAddress(t), ended: make(chan struct{}), began: time.Now()}
+	o := &operator{t: t, output: &testenv.SyncBuffer{}, probes: freeAddress(t), metrics: freeAddress(t), ended: make(chan struct{}), began: time.Now()}
 	self, err := os.Executable()
 	g.Expect(err).NotTo(HaveOccurred())
 	o.cmd = exec.Command(self, append([]string{

@@ -120,13 +120,19 @@ func (m *RequestMeter) Costs(w *World) Costs {
 
 // AtRest waits until nothing has been asked of anybody for a while, and nothing is being worked on, and returns the costs. A
 // busy machine may well let the operator stand still for that while, amid a reconcile.
-func (m *RequestMeter) AtRest(w *World) (now Costs) {
+func (m *RequestMeter) AtRest(w *World) Costs {
+	GinkgoHelper()
+	return AtRest(500*time.Millisecond, func() Costs { return m.Costs(w) })
+}
+
+// AtRest waits until the counts have stayed the same for so long, and nothing is being worked on, and returns the counts.
+func AtRest(long time.Duration, counts func() Costs) (now Costs) {
 	GinkgoHelper()
 	Eventually(func() bool {
 		before, working := now, Gauge(ActiveWorkers)
-		now = m.Costs(w)
+		now = counts()
 		return working == 0 && maps.Equal(before, now)
-	}).WithPolling(500 * time.Millisecond).WithTimeout(time.Minute).Should(BeTrue())
+	}).WithPolling(long).WithTimeout(time.Minute).Should(BeTrue())
 	return now
 }
 

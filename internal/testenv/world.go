@@ -11,7 +11,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -45,15 +44,21 @@ type World struct {
 // NewWorld makes the namespace and the simulator; nothing runs yet.
 func NewWorld(ctx context.Context) *World {
 	w := &World{Clock: clock.RealClock{}, Config: OperatorConfig()}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
-	Expect(K8s.Create(ctx, ns)).To(Succeed())
-	w.NS = ns.Name
+	w.NS = newNamespace(ctx)
 	w.Sim = simulator.New(simulator.Options{Key: SigningKey, Clock: func() time.Time { return w.Clock.Now() }})
 	handler := w.Sim.Handler()
 	ProviderHandler.Store(&handler)
 	w.Parent = w.Sim.AddParent(simulator.Parent{Name: "acme-telephony", Email: "owner@acme.example"})
 	DeferCleanup(w.CleanUp)
 	return w
+}
+
+// newNamespace creates a namespace for a spec and returns its name.
+func newNamespace(ctx context.Context) string {
+	GinkgoHelper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
+	Expect(K8s.Create(ctx, ns)).To(Succeed())
+	return ns.Name
 }
 
 // StartWorld is a world with a ready parent and a running operator.
@@ -328,10 +333,8 @@ func ExpectGone(ctx context.Context, o client.Object) {
 // Neighbour is the same world in a namespace of its own.
 func (w *World) Neighbour(ctx context.Context) *World {
 	GinkgoHelper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"}}
-	Expect(K8s.Create(ctx, ns)).To(Succeed())
 	n := *w
-	n.NS, n.Stop = ns.Name, nil
+	n.NS, n.Stop = newNamespace(ctx), nil
 	DeferCleanup(n.CleanUp)
 	return &n
 }
@@ -344,5 +347,5 @@ func SimulatorChild(w *World, name, email string) simulator.Account {
 // Remove deletes a resource and waits until it is gone.
 func Remove(ctx context.Context, _ *World, c *v1alpha1.ChildAccount) {
 	Expect(K8s.Delete(ctx, c)).To(Succeed())
-	Eventually(func() bool { return apierrors.IsNotFound(K8s.Get(ctx, KeyOf(c), c)) }).Should(BeTrue())
+	ExpectGone(ctx, c)
 }
