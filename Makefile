@@ -125,6 +125,10 @@ test-all: ## run the tests with the slow ones, those beside a kube-controller-ma
 	@TEST_ALL=1 $(MAKE) --no-print-directory test-image
 	@$(MAKE) --no-print-directory fuzz
 
+.PHONY: test-release
+test-release: ## run test-all with what is too slow for each change: 10,000 invalid resources, each pair of crashes (takes an hour)
+	@TEST_RELEASE=1 CRASH_PAIRS=all $(MAKE) --no-print-directory test-all
+
 .PHONY: test-image
 test-image: ## run the tests of the image, which is a module of its own
 	GOWORK=off $(GO) test -C hack/image -timeout 20m $(TESTFLAGS) ./...
