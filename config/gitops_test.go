@@ -83,12 +83,12 @@ func ownersOf(ctx context.Context, o client.Object, part string) map[string][]st
 	return owners
 }
 
-// expectMarked holds for a resource whose account the operator made, whatever is applied.
-func expectMarked(ctx context.Context, c *v1alpha1.ChildAccount) {
+// expectUntouched holds for a resource under Retain, whatever is applied: the operator writes its status and nothing else.
+func expectUntouched(ctx context.Context, c *v1alpha1.ChildAccount) {
 	GinkgoHelper()
 	Expect(testenv.K8s.Get(ctx, testenv.KeyOf(c), c)).To(Succeed())
-	Expect(c.Finalizers).To(ConsistOf(v1alpha1.Finalizer))
-	Expect(c.Annotations).To(HaveKey(v1alpha1.AnnotationCreateIntent))
+	Expect(c.Finalizers).To(BeEmpty())
+	Expect(c.Annotations).NotTo(HaveKey(v1alpha1.AnnotationCreateIntent))
 }
 
 var _ = Describe("Applied from Git", func() {
@@ -102,7 +102,7 @@ var _ = Describe("Applied from Git", func() {
 			Expect(applyAs(ctx, argoCD, git)).To(Succeed())
 			return testenv.StateOf(ctx, c)(g)
 		}).Should(testenv.BeAvailable())
-		expectMarked(ctx, c)
+		expectUntouched(ctx, c)
 		Expect(w.Count("AddAccount")).To(Equal(1))
 
 		By("at rest")
@@ -129,7 +129,7 @@ var _ = Describe("Applied from Git", func() {
 
 		By("each manager with its own fields, and none of the spec for the operator")
 		Expect(ownersOf(ctx, c, "spec")).To(Equal(map[string][]string{argoCD: {"email", "location", "parentRef"}, flux: {"notifications"}}))
-		Expect(ownersOf(ctx, c, "metadata")).To(Equal(map[string][]string{secrets.FieldManager: {"annotations", "finalizers"}}))
+		Expect(ownersOf(ctx, c, "metadata")).To(BeEmpty())
 		Expect(ownersOf(ctx, c, "status")).To(HaveLen(1))
 		Expect(ownersOf(ctx, w.ParentAccount(), "spec")).NotTo(HaveKey(secrets.FieldManager))
 		err := applyAs(ctx, flux, testenv.Manifest("ChildAccount", w.NS, "acme-gitops", `{"notifications":{"news":true},"email":"other@acme.example"}`))
@@ -143,7 +143,7 @@ var _ = Describe("Applied from Git", func() {
 		Expect(c.Spec.Notifications.News).To(HaveValue(BeTrue()))
 		Expect(c.Status.LastApplied).NotTo(HaveKey("location"))
 		Expect(w.Account("acme-gitops").Fields).To(HaveKeyWithValue("location", "Europe/Berlin"))
-		expectMarked(ctx, c)
+		expectUntouched(ctx, c)
 	})
 
 	It("by kubectl apply after a server-side apply, without losing what the operator wrote", func(ctx SpecContext) {
@@ -159,14 +159,14 @@ var _ = Describe("Applied from Git", func() {
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		Expect(c.Generation).To(BeEquivalentTo(1))
 		Expect(c.Annotations).To(HaveKey(trackingID))
-		expectMarked(ctx, c)
+		expectUntouched(ctx, c)
 
 		kubectlApply(ctx, testenv.Manifest("ChildAccount", w.NS, "acme-kubectl", `{"parentRef":{"name":"acme"},"email":"second@acme.example"}`))
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		Expect(c.Spec.Location).To(BeNil())
 		Expect(w.Account("acme-kubectl").Fields).To(HaveKeyWithValue("account_email", "second@acme.example"))
 		Expect(ownersOf(ctx, c, "spec")).To(Equal(map[string][]string{argoCD: {"parentRef"}, kubectl: {"email"}}))
-		expectMarked(ctx, c)
+		expectUntouched(ctx, c)
 	})
 
 	It("by replacing it, as Argo CD does with Replace=true, gets its finalizer back", func(ctx SpecContext) {
@@ -218,7 +218,7 @@ var _ = Describe("Applied from Git", func() {
 		c := w.Child("acme-argo")
 		Eventually(func(g Gomega) string { testenv.StateOf(ctx, c)(g); return c.Status.LastHandledReconcileAt }).ShouldNot(BeEmpty())
 		Expect(ownersOf(ctx, c, "spec")).To(Equal(map[string][]string{argoCD: {"email", "parentRef"}, "argocd-server": {"suspend"}}))
-		expectMarked(ctx, c)
+		expectUntouched(ctx, c)
 
 		Expect(w.Sim.Freeze(w.Account("acme-argo").ID)).To(Succeed())
 		Eventually(health).Should(Equal("Degraded"))

@@ -31,7 +31,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=list;watch;patch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=childaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -85,7 +85,9 @@ func (r *ChildAccountReconciler) build() {
 // Reconcile brings one account to what its ChildAccount declares.
 func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.engine.Arrived(req)()
-	r.forgetGone(req)
+	if err := r.forgetGone(ctx, req); err != nil {
+		return ctrl.Result{}, err
+	}
 	child := &v1alpha1.ChildAccount{}
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, namespacecache.IgnoreNotSynced(client.IgnoreNotFound(err))

@@ -29,8 +29,14 @@ func (r *ChildAccountReconciler) forgettingNamespaces() handler.EventHandler {
 }
 
 // forgetGone forgets the resource that had the name before, if it is gone.
-func (r *ChildAccountReconciler) forgetGone(req ctrl.Request) {
-	if uid, ok := r.gone.LoadAndDelete(req); ok {
-		r.engine.Forget(req, uid.(types.UID))
+func (r *ChildAccountReconciler) forgetGone(ctx context.Context, req ctrl.Request) error {
+	uid, ok := r.gone.Load(req)
+	if !ok {
+		return nil
 	}
+	if err := r.engine.Forget(ctx, req, uid.(types.UID)); err != nil {
+		return err
+	}
+	r.gone.Delete(req)
+	return nil
 }

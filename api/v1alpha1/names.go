@@ -87,7 +87,9 @@ const (
 	// AnnotationApproveMassChange on a ParentAccount lets pass the changes that the hash in their conditions names; several
 	// hashes are separated by commas.
 	AnnotationApproveMassChange = "accounts.cpaas.dev/approve-mass-change"
-	// AnnotationCreateIntent is set by the operator before it creates an account: "<parent account id>/<account name>".
+	// AnnotationCreateIntent on a connection Secret records the attempts to create an account, before each:
+	// "<UID of the resource>/<number of attempts>/<parent account id>/<account name>". Earlier versions set it on the ChildAccount:
+	// "<parent account id>/<account name>".
 	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
 	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.
 	AnnotationAcceptParent = "accounts.cpaas.dev/accept-parent"

@@ -35,6 +35,7 @@ const (
 	counts   = "internal/engine/guard.go"
 	status   = "internal/engine/status.go"
 	store    = "internal/secrets/connection.go"
+	intents  = "internal/secrets/intent.go"
 
 	crash = "crashtest"
 	chaos = "chaostest"
@@ -57,14 +58,19 @@ var mutants = []mutant{
 		{lists, "func (l *listReader) refresh(ctx context.Context, known Known) error {\n", "func (l *listReader) refresh(ctx context.Context, known Known) error {\n	return nil\n"},
 		{decide, "func decideAbsent(s Subject, v View) Decision {\n	switch {\n",
 			"func decideAbsent(s Subject, v View) Decision {\n	switch {\n	case s.ID == \"\" && !s.Policy.Observe:\n		return Decision{Step: StepCreate}\n"},
+		{store, "case c.UID != \"\" && !known:", "case false:"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "created again without a look"},
 	{"creates again after a lost answer without a look", []edit{
 		{decide, "case v.OutcomeUnknown && !v.Fresh:", "case false:"},
-		{decide, "case s.Intent && !v.Fresh:", "case false:"},
+		{decide, "case (s.Intent || s.Retried) && !v.Fresh:", "case false:"},
+		{store, "case c.UID != \"\" && !known:", "case false:"},
 	}, chaos, "TestChaos$", "without a look"},
-	{"stores no intent", []edit{
-		{execute, "if intent && !s.intends() {", "if false && intent {"},
-	}, crash, "TestEveryCrash/of/create$", "no intent is stored"},
+	{"records no attempt", []edit{
+		{intents, "	if c.UID == \"\" {\n", "	if true {\n"},
+	}, crash, "TestEveryCrash/of/create$", "no attempt is recorded"},
+	{"adds no finalizer", []edit{
+		{steps, "if in.Resource.Finalizer || !in.Resource.NeedsFinalizer {", "if true {"},
+	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$", "finalizer"},
 	{"does not store the password before the account has it", []edit{
 		{execute, "		r.password, err = r.Connections.Prepare(ctx, c, knownValues(r.s))\n", "		r.password = c.Generated\n"},
 	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
@@ -81,9 +87,11 @@ var mutants = []mutant{
 		{status, "	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n", "	if len(s.written) == 0 && s.was.AccountID != \"\" {\n		return true\n	}\n	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n"},
 	}, crash, "TestEveryCrash/of/update$/before_patch_ChildAccount", "to equal"},
 	{"switches off what is deleted under Retain", []edit{
+		{observe, "NeedsFinalizer: s.declared.Deactivate &&", "NeedsFinalizer: true ||"},
 		{deletion, "case !d.Deactivate, in.Subject", "case in.Subject"},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Retain$", "active"},
 	{"switches off what is deleted under Retain, amidst chaos", []edit{
+		{observe, "NeedsFinalizer: s.declared.Deactivate &&", "NeedsFinalizer: true ||"},
 		{deletion, "case !d.Deactivate, in.Subject", "case in.Subject"},
 	}, chaos, "TestChaos$", "which nobody asked for"},
 	{"switches off what is off", []edit{

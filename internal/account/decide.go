@@ -35,6 +35,8 @@ type Subject struct {
 	// Intent is set where an earlier attempt may have created the account; Refused as well where it is known of every attempt
 	// that it was refused.
 	Intent, Refused bool
+	// Retried is set where the first attempt to create the account may have been made already, by whomever.
+	Retried bool
 	// Takeover is the installation whose account the resource may take, "" for none.
 	Takeover string
 	// Desired holds the declared values, LastApplied those last written or confirmed.
@@ -196,7 +198,7 @@ func decideAbsent(s Subject, v View) Decision {
 		return Decision{Step: StepRecreate}
 	case s.ID != "", s.Policy.Observe:
 		return Decision{Step: StepMissing}
-	case s.Intent && !v.Fresh:
+	case (s.Intent || s.Retried) && !v.Fresh:
 		return Decision{Step: StepRead}
 	}
 	return Decision{Step: StepCreate}

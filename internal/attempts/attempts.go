@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 // Failed is an attempt that failed. Its backoff ends early with whatever may change the answer: another fingerprint.
@@ -36,13 +37,14 @@ func (f Failed) Remaining(now time.Time) conditions.Outcome {
 type Store struct {
 	mu     sync.Mutex
 	failed map[types.UID]Failed
-	// uncreated are the resources for which it is certain that no account was created: each attempt was made by this process and
-	// definitely refused.
-	uncreated map[types.UID]bool
+	// creations are those of resources that this process has seen before they had an account.
+	creations map[types.UID]creation
 }
 
 // New returns an empty Store.
-func New() *Store { return &Store{failed: map[types.UID]Failed{}, uncreated: map[types.UID]bool{}} }
+func New() *Store {
+	return &Store{failed: map[types.UID]Failed{}, creations: map[types.UID]creation{}}
+}
 
 // InBackoff returns the attempt with this fingerprint, if it failed and is not to be repeated yet.
 func (s *Store) InBackoff(uid types.UID, fingerprint string, now time.Time) (Failed, bool) {
@@ -99,22 +101,65 @@ func (s *Store) since(uid types.UID, fingerprint string, now time.Time) time.Tim
 	return now
 }
 
-// SetUncreated notes whether it is certain that no account was created for the resource.
-func (s *Store) SetUncreated(uid types.UID, certain bool) {
+// creation is what is known of the attempts to create an account.
+type creation struct {
+	// certain is set where it is certain that none was created: each attempt was made by this process and definitely refused.
+	certain bool
+	// prepared is the connection Secret of the attempts.
+	prepared secrets.Version
+}
+
+// NoteNew notes that nothing hints at an earlier attempt to create an account for the resource, unless this process has made one.
+func (s *Store) NoteNew(uid types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if certain {
-		s.uncreated[uid] = true
-	} else {
-		delete(s.uncreated, uid)
+	if _, noted := s.creations[uid]; !noted {
+		s.creations[uid] = creation{certain: true}
 	}
+}
+
+// NotePrepared notes the connection Secret that was prepared for an attempt.
+func (s *Store) NotePrepared(uid types.UID, secret secrets.Version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.creations[uid] = creation{s.creations[uid].certain, secret}
+}
+
+// NoteCreated notes that an account was, or may have been, created for the resource.
+func (s *Store) NoteCreated(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.creations[uid] = creation{}
+}
+
+// NoteBound notes that the resource's status names its account: nothing else need be remembered of how it was created.
+func (s *Store) NoteBound(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.creations, uid)
 }
 
 // Uncreated says whether it is certain that no account was created for the resource.
 func (s *Store) Uncreated(uid types.UID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.uncreated[uid]
+	return s.creations[uid].certain
+}
+
+// Attempted says whether this process has tried to create an account for the resource.
+func (s *Store) Attempted(uid types.UID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, noted := s.creations[uid]
+	return noted && c != creation{certain: true}
+}
+
+// Unused is the connection Secret that was prepared for an account that was certainly never created; ok is false where there is none.
+func (s *Store) Unused(uid types.UID) (secret secrets.Version, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.creations[uid]
+	return c.prepared, c.certain && c.prepared != secrets.Version{}
 }
 
 // Forget drops everything about a resource that is deleted.
@@ -122,5 +167,5 @@ func (s *Store) Forget(uid types.UID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.failed, uid)
-	delete(s.uncreated, uid)
+	delete(s.creations, uid)
 }

@@ -10,6 +10,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -119,31 +120,49 @@ func TestRemaining(t *testing.T) {
 }
 
 func TestUncreated(t *testing.T) {
-	s := New()
-	if s.Uncreated(uid) {
-		t.Error("certain of what this process has not seen")
-	}
-	s.SetUncreated(uid, true)
-	record(s, uid, failing(v1alpha1.ReasonNameTaken, "attempt"), noon)
-	record(s, uid, conditions.Outcome{Reason: v1alpha1.ReasonAvailable}, noon)
-	if !s.Uncreated(uid) || s.Uncreated(other) {
-		t.Error("an attempt that ends changes what is certain, or another resource is concerned")
-	}
-	s.SetUncreated(uid, false)
-	if s.Uncreated(uid) {
-		t.Error("certain for ever")
+	prepared := secrets.Version{Key: types.NamespacedName{Name: "acme-account"}, UID: "secret", ResourceVersion: "7"}
+	for name, c := range map[string]struct {
+		notes                        []func(*Store)
+		uncreated, attempted, unused bool
+	}{
+		"nothing": {},
+		"new":     {notes: []func(*Store){noteNew}, uncreated: true},
+		"new, prepared, seen again": {
+			notes:     []func(*Store){noteNew, func(s *Store) { s.NotePrepared(uid, prepared) }, noteNew},
+			uncreated: true, attempted: true, unused: true,
+		},
+		"not seen from the start": {notes: []func(*Store){func(s *Store) { s.NotePrepared(uid, prepared) }, noteNew}, attempted: true},
+		"created":                 {notes: []func(*Store){noteNew, func(s *Store) { s.NoteCreated(uid) }, noteNew}, attempted: true},
+		"bound":                   {notes: []func(*Store){noteNew, func(s *Store) { s.NoteCreated(uid) }, func(s *Store) { s.NoteBound(uid) }}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := New()
+			for _, note := range c.notes {
+				note(s)
+			}
+			record(s, uid, failing(v1alpha1.ReasonNameTaken, "attempt"), noon) // says nothing of it
+			secret, unused := s.Unused(uid)
+			if s.Uncreated(uid) != c.uncreated || s.Attempted(uid) != c.attempted || unused != c.unused || unused && secret != prepared {
+				t.Errorf("uncreated %v, attempted %v, unused %v %v", s.Uncreated(uid), s.Attempted(uid), secret, unused)
+			}
+			if s.Uncreated(other) || s.Attempted(other) {
+				t.Error("another resource is concerned")
+			}
+		})
 	}
 }
+
+func noteNew(s *Store) { s.NoteNew(uid) }
 
 func TestForget(t *testing.T) {
 	s := New()
 	for _, uid := range []types.UID{uid, other} {
-		s.SetUncreated(uid, true)
+		s.NoteNew(uid)
 		record(s, uid, failing(v1alpha1.ReasonNameTaken, "attempt"), noon)
 	}
 	s.Forget(uid)
-	if s.inBackoff(uid, "attempt", noon) || s.Uncreated(uid) || len(s.failed)+len(s.uncreated) != 2 || !s.inBackoff(other, "attempt", noon) {
-		t.Errorf("remembered: %v %v", s.failed, s.uncreated)
+	if s.inBackoff(uid, "attempt", noon) || s.Uncreated(uid) || len(s.failed)+len(s.creations) != 2 || !s.inBackoff(other, "attempt", noon) {
+		t.Errorf("remembered: %v %v", s.failed, s.creations)
 	}
 }
 
@@ -155,7 +174,7 @@ func TestAtOnce(t *testing.T) {
 			all.Go(func() {
 				record(s, uid, failing(v1alpha1.ReasonNameTaken, "attempt"), noon)
 				s.InBackoff(uid, "attempt", noon)
-				s.SetUncreated(uid, true)
+				s.NoteNew(uid)
 				s.Uncreated(uid)
 				s.Forget(uid)
 			})

@@ -113,7 +113,7 @@ var _ = Describe("What must not get out of bounds", func() {
 			if c.Annotations == nil {
 				c.Annotations = map[string]string{}
 			}
-			c.Annotations[v1alpha1.AnnotationReconcileRequestedAt] = "now"
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "now")
 		})
 		Eventually(func(g Gomega) string {
 			testenv.StateOf(ctx, waiting[0])(g)
@@ -178,7 +178,7 @@ var _ = Describe("What must not get out of bounds", func() {
 			if c.Annotations == nil {
 				c.Annotations = map[string]string{}
 			}
-			c.Annotations[v1alpha1.AnnotationReconcileRequestedAt] = "now"
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "now")
 		})
 		w.AwaitLists(3)
 		testenv.Edit(ctx, w.ParentAccount(), func(p *v1alpha1.ParentAccount) {

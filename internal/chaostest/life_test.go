@@ -209,7 +209,7 @@ func (l *life) delete(r *resource) {
 
 // rotatePassword asks for a new generated password.
 func (l *life) rotatePassword(r *resource) {
-	r.child.Annotations[v1alpha1.AnnotationRotatePassword] = fmt.Sprint(l.drawn)
+	metav1.SetMetaDataAnnotation(&r.child.ObjectMeta, v1alpha1.AnnotationRotatePassword, fmt.Sprint(l.drawn))
 	l.declare(r)
 }
 

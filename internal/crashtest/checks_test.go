@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -70,7 +71,7 @@ func (w *world) expectStatus(g Gomega, name, reason string) {
 	g.Expect(c.Status.AccountID).To(Equal(strconv.FormatInt(a.ID, 10)))
 	g.Expect(c.Status.ParentAccountID).To(Equal(strconv.FormatInt(w.parent.ID, 10)))
 	g.Expect(*c.Status.Observed.Email).To(Equal(a.Email()))
-	g.Expect(c.Finalizers).To(ContainElement(v1alpha1.Finalizer))
+	g.Expect(slices.Contains(c.Finalizers, v1alpha1.Finalizer)).To(Equal(c.Deactivates()), "the finalizer is there where deletion needs the operator, and nowhere else")
 }
 
 // expectStalled says that the resource says why it has no account, and lays no hand on any.
@@ -167,17 +168,18 @@ func (w *world) unprepared(name, password string) string {
 	if err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c); err != nil {
 		return err.Error()
 	}
-	from, key := c.ConnectionSecretName(), secrets.KeyPassword
+	connection := client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}
+	from, key := connection.Name, secrets.KeyPassword
 	if ref := c.Spec.PasswordSecretRef; ref != nil {
 		from, key = ref.Name, v1alpha1.DefaultPasswordKey
 	}
-	var secret corev1.Secret
-	err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: from}, &secret)
+	var recorded, secret corev1.Secret
+	err := errors.Join(k8s.Get(w.ctx(), connection, &recorded), k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: from}, &secret))
 	switch {
-	case !slices.Contains(c.Finalizers, v1alpha1.Finalizer):
+	case c.Deactivates() && !slices.Contains(c.Finalizers, v1alpha1.Finalizer):
 		return name + ": there is no finalizer"
-	case c.Annotations[v1alpha1.AnnotationCreateIntent] == "":
-		return name + ": no intent is stored"
+	case !strings.HasPrefix(recorded.Annotations[v1alpha1.AnnotationCreateIntent], string(c.UID)+"/"):
+		return name + ": no attempt is recorded"
 	case err != nil || password == "" || string(secret.Data[key]) != password && string(secret.Data[secrets.KeyPasswordNext]) != password:
 		return name + ": the password is not stored"
 	}

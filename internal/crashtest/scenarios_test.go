@@ -267,7 +267,9 @@ func field(name string, value any) func(*want) {
 	return func(w *want) { w.fields = simulator.Fields{name: value} }
 }
 
-func rotating(c *v1alpha1.ChildAccount) { c.Annotations[v1alpha1.AnnotationRotatePassword] = "now" }
+func rotating(c *v1alpha1.ChildAccount) {
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRotatePassword, "now")
+}
 
 func recreating(c *v1alpha1.ChildAccount) { c.Spec.MissingPolicy = ptr.To(v1alpha1.MissingRecreate) }
 

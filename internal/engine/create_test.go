@@ -22,7 +22,8 @@ var _ = Describe("An applied ChildAccount", func() {
 		Expect(account.Fields).To(HaveKeyWithValue("account_email", "acme-support@acme.example"))
 		Expect(account.Fields).To(HaveKeyWithValue("active", true))
 		Expect(c.Status.Origin).To(Equal(v1alpha1.OriginCreated))
-		Expect(c.Finalizers).To(ContainElement(v1alpha1.Finalizer))
+		Expect(c.Finalizers).To(BeEmpty(), "under Retain a deletion waits for nobody")
+		Expect(c.Annotations).To(BeEmpty())
 		Expect(c.Status.Observed.Email).To(HaveValue(Equal("acme-support@acme.example")))
 
 		By("with everything in its connection Secret")

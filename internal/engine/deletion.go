@@ -62,8 +62,7 @@ func (s *scope) beginDeletion(now time.Time) (left time.Duration) {
 	since := s.obj.GetDeletionTimestamp().Time
 	left = since.Add(maxDeletion).Sub(now)
 	s.deletion = plan.Deletion{
-		Deactivate: s.declared.Deactivate, Intent: s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] != "",
-		Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: left <= 0,
+		Deactivate: s.declared.Deactivate, Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: left <= 0,
 	}
 	return left
 }

@@ -115,6 +115,9 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 		return ctrl.Result{}, err
 	}
 	req := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.obj)}
+	if untouched(s) {
+		e.attempts.NoteNew(s.uid())
+	}
 	if !s.obj.GetDeletionTimestamp().IsZero() {
 		return e.works.Do(s.declared.Parent, req, true, func() (ctrl.Result, error) { return e.release(ctx, s) })
 	}

@@ -3,11 +3,13 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	kuberetry "k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -67,8 +69,9 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.ReadSuccessor:      readSuccessor,
 	plan.ReadSurroundings:   readSurroundings,
 	plan.AddFinalizer:       addFinalizer,
-	plan.RecordIntent:       recordIntent,
+	plan.RemoveFinalizer:    removeFinalizer,
 	plan.PrepareSecret:      prepareSecret,
+	plan.ReadResource:       readResource,
 	plan.DiscardSecret:      discardSecret,
 	plan.WithdrawPassword:   withdrawPassword,
 	plan.Create:             create,
@@ -165,6 +168,12 @@ func (r *run) working() string {
 
 func read(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	r.s.read = true
+	if r.s.boundID() == "" && r.s.intends() && !r.s.declared.Policy.Observe {
+		// Before the account: who renews the intent after that is the only one who does.
+		if _, err := r.Connections.Read(ctx, r.s.connection()); err != nil && !isProblem(err) {
+			return broken(r.working(), err)
+		}
+	}
 	view, err := r.s.dir.Read(ctx, r.s.key())
 	if err != nil {
 		return r.stopped(err)
@@ -192,65 +201,74 @@ func (r *run) stopped(err error) *conditions.Outcome {
 }
 
 func addFinalizer(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
-	if err := r.mark(ctx, false); err != nil {
-		return broken(v1alpha1.ReasonUpdating, err)
-	}
-	return nil
+	return r.patchFinalizer(ctx, controllerutil.AddFinalizer)
 }
 
-func recordIntent(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
-	began := !r.s.intends()
-	if err := r.mark(ctx, true); err != nil {
-		return broken(v1alpha1.ReasonCreating, err)
-	}
-	if began {
-		r.attempts.SetUncreated(r.s.uid(), true)
-	}
-	return nil
+func removeFinalizer(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	return r.patchFinalizer(ctx, controllerutil.RemoveFinalizer)
 }
 
-// mark makes sure that the resource carries the finalizer, and before a creation the intent, in one patch that fails
-// if somebody changed the resource meanwhile.
-func (r *run) mark(ctx context.Context, intent bool) error {
+// patchFinalizer changes the finalizer in a patch that fails if somebody changed the resource meanwhile.
+func (r *run) patchFinalizer(ctx context.Context, change func(client.Object, string) bool) *conditions.Outcome {
 	s := r.s
 	before := s.obj.DeepCopyObject().(client.Object)
-	changed := controllerutil.AddFinalizer(s.obj, v1alpha1.Finalizer)
-	if intent && !s.intends() {
-		annotations := s.obj.GetAnnotations()
-		if annotations == nil {
-			annotations = map[string]string{}
-		}
-		annotations[v1alpha1.AnnotationCreateIntent] = s.target()
-		s.obj.SetAnnotations(annotations)
-		changed = true
-	}
-	if !changed {
+	if !change(s.obj, v1alpha1.Finalizer) {
 		return nil
 	}
 	status, observed := *s.status, s.managed.Observed()
 	err := r.Patch(ctx, s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	*s.status = status // the answer has the stored one
 	s.managed.SetObserved(observed)
-	return err
+	if err != nil {
+		return broken(r.working(), err)
+	}
+	return nil
 }
 
-// prepareSecret has the password that the account is created with: the declared one, or one that is generated and in the
-// connection Secret by then.
-func prepareSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+// prepareSecret records the attempt in the connection Secret, and has the password that the account is created with: the declared
+// one, or one that is generated and in the Secret by then. Where the Secret was there, the account is read first.
+func prepareSecret(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	var err error
+	c := r.s.connection()
+	c.UID = r.s.uid()
 	if r.password = r.s.password; r.password == "" && directory.CapabilitiesOf(r.s.dir.Directory).Passwords {
-		c := r.s.connection()
 		c.Generated = secrets.GeneratePassword()
 		r.password, err = r.Connections.Prepare(ctx, c, knownValues(r.s))
 		r.fresh = r.password == c.Generated
 	} else {
-		err = r.Connections.PrepareDeclared(ctx, r.s.connection(), knownValues(r.s))
+		err = r.Connections.PrepareDeclared(ctx, c, knownValues(r.s))
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, secrets.ErrReadFirst):
+		if r.s.intends() && !r.attempts.Attempted(r.s.uid()) { // another process's attempt
+			r.attempts.NoteCreated(r.s.uid())
+		}
+		return read(ctx, r, step)
+	case err != nil:
 		return brokenSecret(v1alpha1.ReasonCreating, err)
+	}
+	r.attempts.NotePrepared(r.s.uid(), r.s.latest.Version())
+	return nil
+}
+
+// readResource reads the resource from the Kubernetes API, so that no account is created for one that is gone, is being deleted or
+// says something else by now: under Retain no finalizer keeps it.
+func readResource(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	live := r.s.managed.Copy().Object()
+	err := r.Connections.Live.Get(ctx, client.ObjectKeyFromObject(live), live)
+	overtaken := err == nil && (live.GetUID() != r.s.uid() || !live.GetDeletionTimestamp().IsZero() || live.GetGeneration() != r.s.obj.GetGeneration())
+	switch {
+	case overtaken:
+		return &conditions.Outcome{Err: apierrors.NewConflict(schema.GroupResource{Resource: r.Kind.CRD()}, live.GetName(), errOvertaken)}
+	case apierrors.IsNotFound(err):
+		return &conditions.Outcome{Err: err}
+	case err != nil:
+		return broken(v1alpha1.ReasonCreating, err)
 	}
 	return nil
 }
+
+var errOvertaken = errors.New("it was changed or deleted before its account was created")
 
 // create makes the account. Its API key is stored next, before anything else can fail: nobody shows it a second time.
 func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
@@ -262,7 +280,7 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
 	if err == nil || account.AsError(err).OutcomeUnknown {
-		r.attempts.SetUncreated(s.uid(), false)
+		r.attempts.NoteCreated(s.uid())
 	}
 	if account.ClassOf(err) == account.NameTaken {
 		return afterNameTaken(ctx, r, err)
@@ -302,14 +320,12 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		s.bind(a, false)
 		return nil
 	}
-	made := false
-	if s.intends() {
-		var out *conditions.Outcome
-		if made, out = r.made(ctx, a); out != nil {
-			return out
-		}
-		r.again = !made // the plan was for one that was created for the resource
+	foreseen := s.intends()
+	made, out := r.made(ctx, a)
+	if out != nil {
+		return out
 	}
+	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)
 	if s.applied {
 		r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)

@@ -148,7 +148,7 @@ func TestPassword(t *testing.T) {
 			return
 		}
 		first := w.secret(name)[secrets.KeyPassword]
-		w.edit(name, func(l *Line) { l.Annotations[v1alpha1.AnnotationRotatePassword] = "now" })
+		w.edit(name, func(l *Line) { l.Annotations = map[string]string{v1alpha1.AnnotationRotatePassword: "now"} })
 		w.settle(name)
 		next := w.secret(name)[secrets.KeyPassword]
 		if next == first {
@@ -232,7 +232,7 @@ func TestDeclaredPasswordChangesAfterACrash(t *testing.T) {
 func TestPasswordThatTheSecretWasNotToldOf(t *testing.T) {
 	t.Parallel()
 	rotate := func(value string) func(*Line) {
-		return func(l *Line) { l.Annotations[v1alpha1.AnnotationRotatePassword] = value }
+		return func(l *Line) { l.Annotations = map[string]string{v1alpha1.AnnotationRotatePassword: value} }
 	}
 	eachVariation(t, func(w *world) {
 		if w.options.NoPasswords {
@@ -301,7 +301,9 @@ func TestDeactivate(t *testing.T) {
 				w.Fatal(err)
 			}
 			w.clock.SetTime(time.Now())
-			w.reconcile(name)
+			if deactivate {
+				w.reconcile(name)
+			}
 			if err := w.client.Get(w.Context(), client.ObjectKeyFromObject(stored), &Line{}); client.IgnoreNotFound(err) != nil || err == nil {
 				w.Fatalf("the resource is still there: %v", err)
 			}
@@ -404,7 +406,7 @@ func TestCrash(t *testing.T) {
 					w.edit(name, func(l *Line) {
 						l.Spec.Contact = "new@acme.example"
 						if !w.options.NoPasswords {
-							l.Annotations[v1alpha1.AnnotationRotatePassword] = "now"
+							l.Annotations = map[string]string{v1alpha1.AnnotationRotatePassword: "now"}
 						}
 					})
 					w.start()

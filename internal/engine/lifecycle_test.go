@@ -397,7 +397,9 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 
 		By("but when somebody asks")
 		w.Sim.ClearFaults()
-		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Annotations[v1alpha1.AnnotationReconcileRequestedAt] = "now" })
+		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) {
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "now")
+		})
 		testenv.ExpectGone(ctx, c)
 		Expect(w.Account("acme-patient").Active()).To(BeFalse())
 	})
@@ -418,7 +420,7 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 			advance := func(d time.Duration) {
 				fake.Step(d)
 				testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) {
-					c.Annotations[v1alpha1.AnnotationReconcileRequestedAt] = fake.Now().String()
+					metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, fake.Now().String())
 				})
 			}
 			advance(58 * time.Minute)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -36,6 +37,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	if in.Stop = stop; err != nil || stop != nil {
 		return in, err
 	}
+	e.recallAttempts(ctx, s)
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID // an accepted parent unbinds
 	in.Schema, in.Subject = s.schema, subjectOf(s)
 	if refused := s.schema.Check(s.desired); refused != nil {
@@ -75,8 +77,10 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 	}
 	in.Shared, in.SeesAll = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace
 	in.Password = plan.Password{Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
-	in.Attempts.Connection, in.Attempts.NoAccount = s.dir.Connection, e.attempts.Uncreated(s.uid())
+	in.Attempts.Connection = s.dir.Connection
+	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())
 	in.Subject.Refused = in.Attempts.NoAccount
+	in.Subject.Retried = !in.Attempts.NoAccount && (e.attempts.Attempted(s.uid()) || !untouched(s))
 	if last, ok := e.attempts.Last(s.uid()); ok {
 		in.Attempts.Failed = &plan.Failed{Attempt: last.Fingerprint, Until: last.Until, Reason: last.Outcome.Reason, Message: last.Outcome.Message}
 	}
@@ -89,7 +93,7 @@ func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) 
 		in.Secret.Content = &plan.Content{APIKey: s.stored[secrets.KeyAPIKey] != "", NextPassword: s.stored[secrets.KeyPasswordNext] != ""}
 	}
 	in.Secret.Prepared = (s.boundID() == "" || in.Successor != nil) && s.intends() && e.prepared(ctx, s)
-	in.Secret.Settled = s.boundID() != "" && in.Resource.Finalizer && e.secretSettled(ctx, s)
+	in.Secret.Settled = s.boundID() != "" && e.secretSettled(ctx, s)
 }
 
 // observeDeletion gathers what the plan for the deletion of a resource depends on, as far as that matters by now.
@@ -104,6 +108,7 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 	if in.Stop = stop; err != nil || stop != nil {
 		return in, err
 	}
+	e.recallAttempts(ctx, s)
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID
 	in.Schema, in.Subject = s.schema, subjectOf(s)
 	e.observeAccount(s, view, &in)
@@ -120,7 +125,8 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 func resourceOf(s *scope) plan.Resource {
 	return plan.Resource{
 		Kind: s.declared.Kind, Namespace: s.obj.GetNamespace(), Name: s.obj.GetName(), Generation: s.obj.GetGeneration(),
-		Parent: s.declared.Parent.Name, Suspended: s.declared.Suspended, Finalizer: hasFinalizer(s.obj), Requested: s.requested(),
+		Parent: s.declared.Parent.Name, Suspended: s.declared.Suspended, Requested: s.requested(),
+		Finalizer: hasFinalizer(s.obj), NeedsFinalizer: s.declared.Deactivate && !s.declared.Policy.Observe, Edited: s.was.ObservedGeneration > 0 && s.was.ObservedGeneration != s.obj.GetGeneration(),
 		Origin: plan.Origin(s.status.Origin), ObservedID: s.status.AccountID,
 	}
 }
@@ -197,6 +203,21 @@ func stale(s *scope, now time.Time) bool {
 		listed = s.dir.Listings().CompleteAt
 	}
 	return conditions.Stale(listed, s.parent.Conditions, s.parent.Resync, now)
+}
+
+// recallAttempts lets the resource know, without a call where connection Secrets are watched, whether one of them records an attempt to
+// create its account.
+func (e *observer) recallAttempts(ctx context.Context, s *scope) {
+	s.recorded = sync.OnceValue(func() bool {
+		c := s.connection()
+		c.UID, c.Latest = s.uid(), &secrets.Latest{}
+		if e.ConnectionSecrets != nil {
+			return e.ConnectionSecrets.Intends(ctx, c)
+		}
+		_, err := e.Connections.Read(ctx, c)
+		is, _ := c.Latest.Intends(c)
+		return is && err == nil
+	})
 }
 
 // prepared says, without a call, whether the connection Secret holds a password for an account that was to be created.

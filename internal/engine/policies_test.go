@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -405,7 +406,7 @@ var _ = Describe("A policy", func() {
 		c := w.ApplyReady(ctx, "acme-now")
 		Expect(w.Sim.SetField(w.Account("acme-now").ID, "account_email", "drift@else.example")).To(Succeed())
 		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) {
-			c.Annotations[v1alpha1.AnnotationReconcileRequestedAt] = "2026-11-21T12:00:00Z"
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "2026-11-21T12:00:00Z")
 		})
 		Eventually(func() any { return w.Account("acme-now").Fields["account_email"] }).Should(Equal("acme-now@acme.example"))
 		Eventually(func(g Gomega) string { testenv.StateOf(ctx, c)(g); return c.Status.LastHandledReconcileAt }).Should(Equal("2026-11-21T12:00:00Z"))

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -44,15 +43,19 @@ func tryOwn(ctx context.Context, s *scope) func(account.Secret) (bool, error) {
 	return func(password account.Secret) (bool, error) { return hasPassword(ctx, s, s.status.AccountID, password) }
 }
 
-// made says whether an account that is the resource's own, and that it has the intent to create, was created for it, by a call whose
-// answer was lost. Where the connection Secret has told of it before, it was there before that call, unless all but the status was
+// made says whether an account that is the resource's own was created for it, by a call whose answer was lost: there is an intent then. Where the connection Secret has told of it before, it was there before that call, unless all but the status was
 // written after it. A declared password it gets only if it was created with that, or with one in the Secret: it may have been hidden
 // for a while, with the claim of whom the resource comes after.
 func (r *run) made(ctx context.Context, a account.Account) (bool, *conditions.Outcome) {
 	s := r.s
 	held, err := r.Connections.Read(ctx, s.connection())
-	if err != nil {
+	switch {
+	case isProblem(err) && !s.intends():
+		return false, nil
+	case err != nil:
 		return false, brokenSecret(v1alpha1.ReasonUpdating, err)
+	case !s.intends():
+		return false, nil
 	}
 	namesAccount := held[secrets.KeyAccountID] == account.Secret(a.ID)
 	if s.password == "" { // where there are no passwords, none can be missing
@@ -96,7 +99,7 @@ func passwordsIn(held secrets.Values) (passwords []account.Secret) {
 func withdrawPassword(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	s := r.s
 	held, err := r.Connections.Read(ctx, s.connection())
-	if _, theirs := errors.AsType[*secrets.Problem](err); theirs || held[secrets.KeyAccountID] != "" {
+	if isProblem(err) || held[secrets.KeyAccountID] != "" {
 		return nil
 	} else if err != nil {
 		return broken(v1alpha1.ReasonCreating, err)

@@ -72,6 +72,8 @@ type scope struct {
 	former *binding
 	// trials are the passwords that were tried in this reconcile.
 	trials map[trial]trialResult
+	// recorded says, without a call, whether a connection Secret records an attempt to create the account.
+	recorded func() bool
 	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
 	provedOwn bool
 }
@@ -110,9 +112,23 @@ func (s *scope) boundID() string {
 // target names the account unambiguously: "<parent account id>/<account name>".
 func (s *scope) target() string { return s.dir.AccountID + "/" + s.declared.AccountName }
 
-// intends says whether an earlier attempt may have created the account.
+// intends says whether an earlier attempt may have created the account: the connection Secret says so, or the resource itself, where
+// earlier versions of the operator had it.
 func (s *scope) intends() bool {
-	return s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == s.target()
+	if s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == s.target() {
+		return true
+	}
+	c := s.connection()
+	c.UID = s.uid()
+	is, _ := s.latest.Intends(c)
+	return is || s.recorded != nil && s.recorded()
+}
+
+// untouched says whether nothing hints at an earlier attempt to create the account: no status, no mark, no edit that may have given
+// the connection Secret another name.
+func untouched(s *scope) bool {
+	return s.was.ObservedGeneration <= 0 && len(s.was.Conditions) == 0 && s.was.AccountID == "" && s.obj.GetGeneration() <= 1 &&
+		s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == "" && !hasFinalizer(s.obj)
 }
 
 // bind notes which account is the resource's from now on; made says that it was created for the resource.

@@ -88,14 +88,17 @@ func discardSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome
 	if dir == nil {
 		return nil // nothing can be known of it: it stays
 	}
-	if s.enter(dir); !s.intends() {
-		return nil
-	}
-	err := r.Connections.Discard(ctx, s.connection())
-	if _, somebodyElses := errors.AsType[*secrets.Problem](err); !somebodyElses {
+	s.enter(dir)
+	if err := r.Connections.Discard(ctx, s.connection()); !isProblem(err) {
 		r.failed = err
 	}
 	return nil
+}
+
+// isProblem says whether a Secret can't be used as it is.
+func isProblem(err error) bool {
+	_, is := errors.AsType[*secrets.Problem](err)
+	return is
 }
 
 // unsettled adds to the outcome of a call that the connection Secret lacks its answer: so it is asked for again.

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -32,13 +33,28 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	e.emitEvents(ctx, s)
 	e.raiseAlarm(s)
 	if err := e.patchStatus(ctx, s); err != nil {
+		e.reportLeft(ctx, s, err)
 		return ctrl.Result{}, err
+	}
+	if s.boundID() != "" {
+		e.attempts.NoteBound(s.uid())
 	}
 	e.Table.EmitEvent(e.Recorder, s.obj, s.was.Conditions, out)
 	if out.Err != nil {
 		return ctrl.Result{}, out.Err
 	}
 	return ctrl.Result{RequeueAfter: e.Table.Requeue(out, pause)}, nil
+}
+
+// reportLeft tells of an account that was created for a resource that is gone by now: nobody else will.
+func (e *reporter) reportLeft(ctx context.Context, s *scope, err error) {
+	if !s.created || !apierrors.IsNotFound(err) {
+		return
+	}
+	log.FromContext(ctx).Info("the resource was deleted while its account was created: the account stays", "accountID", s.status.AccountID, "connectionSecret", s.declared.ConnectionSecret.Name)
+	e.Recorder.Eventf(s.obj, nil, corev1.EventTypeWarning, "AccountLeft", "Create",
+		"account %s (id %s) was created while this resource was being deleted, and stays: Secret %s has its API key. Apply the resource again to keep the account, or delete it at the provider",
+		s.declared.AccountName, s.status.AccountID, s.declared.ConnectionSecret.Name)
 }
 
 // raiseAlarm tells the parent that its provider does not answer, where it has not found out by itself.

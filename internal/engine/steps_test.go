@@ -20,7 +20,7 @@ func TestReadRequested(t *testing.T) {
 	w.apply(w.declared(name))
 	w.settle(name)
 	reads := w.service.Count(fake.MethodGet)
-	w.edit(name, func(l *Line) { l.Annotations[v1alpha1.AnnotationReconcileRequestedAt] = "now" })
+	w.edit(name, func(l *Line) { l.Annotations = map[string]string{v1alpha1.AnnotationReconcileRequestedAt: "now"} })
 	w.settle(name)
 	w.expect(name, "True Available")
 	if n := w.service.Count(fake.MethodGet) - reads; n != 1 {
@@ -126,13 +126,17 @@ func TestPlan(t *testing.T) {
 	}
 	calls, writes := len(w.service.Calls()), w.writes
 	p, err := w.engine.Plan(t.Context(), managedLine{w.line(name)})
-	if err != nil || !p.Begins(plan.RecordIntent) || p.Last().Kind != plan.Report {
+	if err != nil || !p.Begins(plan.PrepareSecret) || p.Last().Kind != plan.Report {
 		t.Errorf("%s, %v", p, err)
 	}
 	if len(w.service.Calls()) != calls || w.writes != writes {
 		t.Error("planning called or wrote something")
 	}
-	w.reconcile(name)
+	l = w.line(name)
+	l.Finalizers = []string{v1alpha1.Finalizer} // of an earlier version
+	if err := w.client.Update(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.client.Delete(t.Context(), w.line(name)); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -52,11 +54,18 @@ func (s stores) forgetAnothers(uid types.UID) {
 	s.settledSecrets.Unset(uid)
 }
 
-// Forget drops all that is remembered of a resource that is deleted.
-func (e *Engine) Forget(req ctrl.Request, uid types.UID) {
+// Forget drops all that is remembered of a resource that is deleted, and the connection Secret that was prepared for an account that
+// was certainly never created. After an error it is to be called again.
+func (e *Engine) Forget(ctx context.Context, req ctrl.Request, uid types.UID) error {
+	if secret, ok := e.attempts.Unused(uid); ok {
+		if err := e.Connections.DiscardUnused(ctx, secret); err != nil {
+			return err
+		}
+	}
 	e.forget(uid)
 	e.works.Forget(req)
 	e.statuses.Forget(req)
+	return nil
 }
 
 // ForgetNamespace drops what is remembered of a namespace that is deleted.

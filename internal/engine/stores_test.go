@@ -19,7 +19,7 @@ func TestForget(t *testing.T) {
 	e := New(Config{Clock: clocktesting.NewFakeClock(now), Table: conditions.Children, Wake: func(ctrl.Request, bool) {}})
 	remember := func(uid types.UID) {
 		e.attempts.Record(uid, e.Table, conditions.Outcome{Reason: v1alpha1.ReasonRejected, Fingerprint: "attempt"}, nil, nil, now)
-		e.attempts.SetUncreated(uid, true)
+		e.attempts.NoteNew(uid)
 		e.ownWrites.Note(uid, "1", now)
 		e.settledSecrets.Recheck(uid)
 		e.settledSecrets.Set(uid, "mark")
@@ -33,7 +33,9 @@ func TestForget(t *testing.T) {
 			t.Fatalf("%s is remembered in %v, want %d places", uid, in, all)
 		}
 	}
-	e.Forget(ctrl.Request{}, "goes")
+	if err := e.Forget(t.Context(), ctrl.Request{}, "goes"); err != nil {
+		t.Fatal(err)
+	}
 	if in := e.Remembers("goes"); len(in) != 0 {
 		t.Errorf("remembered in %v", in)
 	}

@@ -24,7 +24,7 @@ func TestUrgency(t *testing.T) {
 		"a change of the spec":                     {update(edit), pacing.Edit},
 		"a change of the spec, and drift":          {update(drift, edit), pacing.Edit},
 		"what is left of it: password, connection": {steps(plan.Step{Kind: plan.StoreSecret}, plan.Step{Kind: plan.SetPassword}), pacing.Edit},
-		"a new account":                            {steps(plan.Step{Kind: plan.RecordIntent}, plan.Step{Kind: plan.Create}, plan.Step{Kind: plan.StoreSecret}), pacing.Creation},
+		"a new account":                            {steps(plan.Step{Kind: plan.PrepareSecret}, plan.Step{Kind: plan.Create}, plan.Step{Kind: plan.StoreSecret}), pacing.Creation},
 		"the read before it":                       {steps(plan.Step{Kind: plan.Read}), pacing.Creation},
 		"one that is recreated":                    {steps(plan.Step{Kind: plan.Recreate}), pacing.Creation},
 		"a prepared password that is withdrawn":    {steps(plan.Step{Kind: plan.WithdrawPassword}, plan.Step{Kind: plan.Refuse}), pacing.Creation},

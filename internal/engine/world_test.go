@@ -43,14 +43,19 @@ type world struct {
 	writes int
 	// refusing has the Kubernetes API refuse patches of Secrets.
 	refusing bool
-	service  *fake.Service
-	options  fake.Options
-	clock    *clocktesting.FakeClock
-	parent   *engine.Parent
-	parents  *directory.Registry
-	dir      *directory.Parent
-	engine   *engine.Engine
-	lines    *lines
+	// written are the writes by verb and kind; meanwhile, where set, is told of each before it is carried out.
+	written   []string
+	meanwhile func(write string)
+	// events are those that were emitted.
+	events  *events.FakeRecorder
+	service *fake.Service
+	options fake.Options
+	clock   *clocktesting.FakeClock
+	parent  *engine.Parent
+	parents *directory.Registry
+	dir     *directory.Parent
+	engine  *engine.Engine
+	lines   *lines
 	// woken are the resources that the engine has put into its queue.
 	woken chan types.NamespacedName
 	// stored are the deactivations in the parent's status.
@@ -73,24 +78,39 @@ func newWorld(t testing.TB, o fake.Options) *world {
 			return c.Get(ctx, key, o, opts...)
 		},
 		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
-			w.writes++
+			w.note("patch", o)
 			if _, secret := o.(*corev1.Secret); secret && w.refusing {
 				return errors.New("the Kubernetes API is away")
 			}
 			return c.Patch(ctx, o, p, opts...)
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
-			w.writes++
+			w.note("patch "+sub+" of", o)
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		},
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-			w.writes++
+			w.note("create", o)
 			return c.Create(ctx, o, opts...)
 		},
 	})
+	w.events = events.NewFakeRecorder(10000)
 	w.lines = &lines{Reader: w.client, namespaceUID: "first"}
 	w.start()
 	return w
+}
+
+// note notes a write.
+func (w *world) note(verb string, o client.Object) {
+	w.writes++
+	kind := "Line"
+	if _, secret := o.(*corev1.Secret); secret {
+		kind = "Secret"
+	}
+	write := verb + " " + kind
+	w.written = append(w.written, write)
+	if meanwhile := w.meanwhile; meanwhile != nil {
+		meanwhile(write)
+	}
 }
 
 // start has a new process take over: it remembers nothing, and reads the list.
@@ -114,7 +134,7 @@ func (w *world) start() {
 	w.engine = engine.New(engine.Config{
 		Client: w.client, Kind: w.lines, Table: conditions.Children, Parents: w, Connected: w.parents,
 		Connections: secrets.Store{Client: w.client, Live: w.client}, Inputs: secrets.Reader{Labelled: w.client, Live: w.client},
-		Recorder: conditions.NewEventRecorder(events.NewFakeRecorder(10000)), Clock: w.clock, Installation: "prod",
+		Recorder: conditions.NewEventRecorder(w.events), Clock: w.clock, Installation: "prod",
 		Wake: func(req ctrl.Request, _ bool) { w.woken <- req.NamespacedName },
 	})
 	w.list()

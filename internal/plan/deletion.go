@@ -64,7 +64,7 @@ func (in *Input) shownID() string { return cmp.Or(in.Subject.ID, "not known") }
 // are deleted with their namespace or with the CRD, are released without a call: nobody has spoken of the account.
 func beforeRelease(in *Input) Plan {
 	d := in.Deletion
-	mayHaveAccount := in.Resource.Origin != "" || d.Intent && !in.Attempts.NoAccount
+	mayHaveAccount := in.Resource.Origin != "" || !in.Attempts.NoAccount
 	switch {
 	case !d.Deactivate, in.Subject.Policy.Observe, in.Resource.Suspended, !mayHaveAccount:
 		return Plan{}

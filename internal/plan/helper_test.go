@@ -153,9 +153,10 @@ func (w *world) execute(s plan.Step) {
 		w.in.Deletion.Surroundings = plan.SurroundingsStay
 	case plan.AddFinalizer:
 		w.in.Resource.Finalizer = true
-	case plan.RecordIntent:
-		w.in.Resource.Finalizer, w.in.Subject.Intent = true, true
+	case plan.RemoveFinalizer:
+		w.in.Resource.Finalizer = false
 	case plan.PrepareSecret:
+		w.in.Subject.Intent = true
 		if w.secret == nil {
 			w.secret = &plan.Content{}
 		}
@@ -255,9 +256,9 @@ func drawWorld(t *rapid.T) *world {
 	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
 	w.in = plan.Input{
 		Now: now, Schema: schema, Shared: flag("shared"), SeesAll: flag("sees all"), ReadRequested: flag("read requested"),
-		Resource: plan.Resource{Kind: "ChildAccount", Namespace: ours.Namespace, Name: ours.Name, Generation: 2, Parent: "acme", Finalizer: flag("finalizer")},
+		Resource: plan.Resource{Kind: "ChildAccount", Namespace: ours.Namespace, Name: ours.Name, Generation: 2, Parent: "acme", Finalizer: flag("finalizer"), NeedsFinalizer: flag("needs finalizer"), Edited: flag("edited")},
 		Subject: account.Subject{
-			Claim: ours, Name: "acme-support", Intent: flag("intent"), Desired: drawState(t, "desired"),
+			Claim: ours, Name: "acme-support", Intent: flag("intent"), Retried: flag("retried"), Desired: drawState(t, "desired"),
 			Takeover: rapid.SampledFrom([]string{"", "other", "prod"}).Draw(t, "takeover"),
 			Policy: account.Policy{
 				Adopt:   rapid.SampledFrom([]account.Adoption{"", account.AdoptNever, account.AdoptIfIdentical, account.AdoptAlways}).Draw(t, "adopt"),
@@ -276,7 +277,7 @@ func drawWorld(t *rapid.T) *world {
 		w.in.Password = plan.Password{Rotation: "2026-11", Mark: "rotation 2026-11"}
 	}
 	if flag("deleted") {
-		w.in.Deletion = &plan.Deletion{Deactivate: flag("deactivate"), Intent: w.in.Subject.Intent}
+		w.in.Deletion = &plan.Deletion{Deactivate: flag("deactivate")}
 	}
 	return w
 }

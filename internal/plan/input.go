@@ -62,8 +62,11 @@ type Resource struct {
 	Parent string
 	// Suspended is set where nothing is to be done for it.
 	Suspended bool
-	// Finalizer is set where it has the operator's finalizer.
-	Finalizer bool
+	// Finalizer is set where it has the operator's finalizer, NeedsFinalizer where it is to have it: its deletion has to wait for
+	// the operator.
+	Finalizer, NeedsFinalizer bool
+	// Edited is set where its spec was edited since its status was last written.
+	Edited bool
 	// Requested is the value of the annotation that asks for a reconcile, "" where there is none.
 	Requested string
 	// Origin says how it came to its account; "" where it is bound to none.
@@ -171,8 +174,6 @@ type Guarded struct {
 type Deletion struct {
 	// Deactivate is set where the account is to be deactivated first.
 	Deactivate bool
-	// Intent is set where the resource records an intent to create an account, under whatever parent account.
-	Intent bool
 	// Orphan is set where another operator, if any, reports on the resource; OrphanGrace is how long it is left to that one.
 	Orphan      bool
 	OrphanGrace time.Duration

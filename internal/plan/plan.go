@@ -22,7 +22,9 @@ const (
 	ReasonSecretEdited        = "SecretEdited"        // somebody else may have changed the Secret
 	ReasonSecretOutdated      = "SecretOutdated"      // what it is made of has changed, or may have
 	ReasonFinalizerMissing    = "FinalizerMissing"
-	ReasonSharedParent        = "SharedParent" // a claim proves nothing there
+	ReasonFinalizerNotNeeded  = "FinalizerNotNeeded" // deletionPolicy Retain
+	ReasonBeforeCreation      = "BeforeCreation"     // the last read before the call
+	ReasonSharedParent        = "SharedParent"       // a claim proves nothing there
 	ReasonClaimMatches        = "ClaimMatches"
 	ReasonAdoptionAllowed     = "AdoptionAllowed"
 	ReasonTakeover            = "Takeover"
@@ -212,17 +214,16 @@ func create(in *Input) []Step {
 	}
 	name := in.Subject.Name
 	var steps []Step
-	if !in.Resource.Finalizer || !in.Subject.Intent {
-		steps = append(steps, Step{Kind: RecordIntent, Reason: ReasonNoAccount, AccountName: name})
-	}
+	steps = append(steps, missingFinalizer(in)...)
 	steps = append(steps, []Step{
 		{Kind: PrepareSecret, Reason: ReasonNoAccount, AccountName: name, Secret: in.Secret.Name},
+		{Kind: ReadResource, Reason: ReasonBeforeCreation},
 		{Kind: Create, Reason: ReasonNoAccount, AccountName: name, Changes: fieldChanges(set)},
 		{Kind: StoreSecret, Reason: ReasonAccountCreated, AccountName: name, Secret: in.Secret.Name},
 	}...)
 	after := *in
 	after.View = account.View{Claimless: in.View.Claimless}
-	after.Resource.Finalizer, after.Resource.Origin = true, Created
+	after.Resource.Finalizer, after.Resource.Origin = in.Resource.Finalizer || in.Resource.NeedsFinalizer, Created
 	after.Subject.Intent, after.Subject.LastApplied = true, nil
 	after.Secret.Content, after.Secret.Recheck = &Content{APIKey: true}, false
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
@@ -269,10 +270,7 @@ func then(after *Input, a account.Account) []Step {
 
 // take is what has to be done before an account is the resource's that the protocol has allowed it.
 func take(in *Input, a *account.Account) []Step {
-	var steps []Step
-	if !in.Resource.Finalizer {
-		steps = append(steps, Step{Kind: AddFinalizer, Reason: ReasonFinalizerMissing})
-	}
+	steps := missingFinalizer(in)
 	if in.Resource.Origin != "" {
 		return steps
 	}
@@ -294,6 +292,23 @@ func take(in *Input, a *account.Account) []Step {
 	}
 }
 
+// missingFinalizer adds the finalizer where the resource needs it: before there is an account, so that a deletion waits for the operator.
+func missingFinalizer(in *Input) []Step {
+	if in.Resource.Finalizer || !in.Resource.NeedsFinalizer {
+		return nil
+	}
+	return []Step{{Kind: AddFinalizer, Reason: ReasonFinalizerMissing}}
+}
+
+// superfluousFinalizer takes the finalizer away where an edit has made it superfluous. One that was never needed, of an earlier
+// version, stays until the resource is edited or deleted: that is worth no write.
+func superfluousFinalizer(in *Input) []Step {
+	if !in.Resource.Finalizer || in.Resource.NeedsFinalizer || !in.Resource.Edited {
+		return nil
+	}
+	return []Step{{Kind: RemoveFinalizer, Reason: ReasonFinalizerNotNeeded}}
+}
+
 // unproven says whether the account's claim alone does not prove that it is the resource's.
 func (in *Input) unproven(a *account.Account) bool {
 	never := in.Subject.Policy.Adopt != account.AdoptIfIdentical && in.Subject.Policy.Adopt != account.AdoptAlways
@@ -303,7 +318,7 @@ func (in *Input) unproven(a *account.Account) bool {
 // taken is the inputs once the account is the resource's.
 func taken(in *Input, a *account.Account) Input {
 	after := *in
-	after.Resource.Finalizer = true
+	after.Resource.Finalizer = in.Resource.Finalizer || in.Resource.NeedsFinalizer
 	if in.Resource.Origin != "" {
 		return after
 	}
@@ -316,9 +331,25 @@ func taken(in *Input, a *account.Account) Input {
 	return after
 }
 
-// settle is for an account that matches the spec: only the Secret and the password may be left.
+// settle is for an account that matches the spec: only the finalizer, the Secret and the password may be left.
 func settle(in *Input, d account.Decision) Plan {
-	settled := in.Resource.Origin != "" && in.Resource.Finalizer && in.Secret.Settled
+	finalizer := superfluousFinalizer(in)
+	if in.Resource.Origin != "" {
+		finalizer = append(finalizer, missingFinalizer(in)...)
+	}
+	if len(finalizer) == 0 {
+		return settleAccount(in, d)
+	}
+	after := *in
+	after.Resource.Finalizer = in.Resource.NeedsFinalizer
+	p := settleAccount(&after, d)
+	p.Steps = append(finalizer, p.Steps...)
+	return p
+}
+
+// settleAccount is what is left of the Secret and the password.
+func settleAccount(in *Input, d account.Decision) Plan {
+	settled := in.Resource.Origin != "" && in.Secret.Settled
 	if in.Secret.Recheck || in.Secret.Content != nil { // whatever was tried before: somebody touched the Secret
 		return Plan{Attempt: attempt(in, d), Steps: finish(in, d)}
 	}
@@ -334,7 +365,11 @@ func settle(in *Input, d account.Decision) Plan {
 
 // finish is what is left for an account that matches the spec, to the end.
 func finish(in *Input, d account.Decision) []Step {
-	settled := in.Resource.Origin != "" && in.Resource.Finalizer && in.Secret.Settled
+	return append(superfluousFinalizer(in), finishAccount(in, d)...)
+}
+
+func finishAccount(in *Input, d account.Decision) []Step {
+	settled := in.Resource.Origin != "" && in.Secret.Settled
 	if settled && !in.Secret.Recheck && in.Secret.Content == nil {
 		return finishPassword(in, d)
 	}

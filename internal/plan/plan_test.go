@@ -30,7 +30,7 @@ func fresh() *plan.Input {
 // bound is a resource whose account was created and matches the spec.
 func bound() *plan.Input {
 	in := fresh()
-	in.Resource.Finalizer, in.Resource.Origin, in.Resource.ObservedID = true, plan.Created, "7"
+	in.Resource.Origin, in.Resource.ObservedID = plan.Created, "7"
 	in.Subject.ID, in.Subject.Intent = "7", true
 	in.Subject.LastApplied = schema.Normal(in.Subject.Desired)
 	in.View.Account = &account.Account{ID: "7", Name: "acme-support", CustomData: ours.CustomData(), State: account.State{
@@ -84,7 +84,8 @@ func failedNow(in *plan.Input) *plan.Input {
 }
 
 func deleted(in *plan.Input) *plan.Input {
-	in.Deletion = &plan.Deletion{Deactivate: true, Intent: in.Subject.Intent, Surroundings: plan.SurroundingsStay}
+	in.Resource.Finalizer, in.Resource.NeedsFinalizer = true, true
+	in.Deletion = &plan.Deletion{Deactivate: true, Surroundings: plan.SurroundingsStay}
 	return in
 }
 
@@ -118,7 +119,9 @@ var situations = []struct {
 	{"new", fresh()},
 	{"new, password declared", with(fresh(), func(in *plan.Input) { in.Password = plan.Password{Declared: true, Mark: "m"} })},
 	{"new, everything at creation", with(fresh(), func(in *plan.Input) { delete(in.Subject.Desired, "payments.invoice") })},
-	{"creation not confirmed", with(fresh(), func(in *plan.Input) { in.Resource.Finalizer, in.Subject.Intent = true, true })},
+	{"new, deactivated with its resource", with(fresh(), func(in *plan.Input) { in.Resource.NeedsFinalizer = true })},
+	{"new, perhaps tried before", with(fresh(), func(in *plan.Input) { in.Subject.Retried = true })},
+	{"creation not confirmed", with(fresh(), func(in *plan.Input) { in.Subject.Intent = true })},
 	{"creation failed, backoff", failedNow(fresh())},
 	{"partial list", with(fresh(), func(in *plan.Input) { in.View = account.View{Partial: true} })},
 
@@ -177,7 +180,9 @@ var situations = []struct {
 
 	{"Secret edited", with(bound(), func(in *plan.Input) { in.Secret.Recheck = true })},
 	{"Secret outdated, no custom data", with(bound(), func(in *plan.Input) { in.Secret.Settled, in.View.Account.CustomData = false, "" })},
-	{"finalizer gone", with(bound(), func(in *plan.Input) { in.Resource.Finalizer = false })},
+	{"finalizer gone", with(bound(), func(in *plan.Input) { in.Resource.NeedsFinalizer = true })},
+	{"finalizer not needed any more", with(bound(), func(in *plan.Input) { in.Resource.Finalizer, in.Resource.Edited = true, true })},
+	{"finalizer of an earlier version", with(bound(), func(in *plan.Input) { in.Resource.Finalizer = true })},
 	{"password declared", with(bound(), func(in *plan.Input) { in.Password = plan.Password{Declared: true, Mark: "m"} })},
 	{"password declared, adopted account", with(bound(), func(in *plan.Input) {
 		in.Resource.Origin, in.Password = plan.Adopted, plan.Password{Declared: true, Mark: "m"}
@@ -205,8 +210,8 @@ var situations = []struct {
 	{"renamed", with(bound(), func(in *plan.Input) { in.View.Account.Name = "acme-sales" })},
 
 	{"deleted, retained", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Deactivate = false })},
-	{"deleted, no account made", with(deleted(fresh()), func(in *plan.Input) { in.Resource.Finalizer, in.Attempts.NoAccount = true, true })},
-	{"deleted, without a finalizer", deleted(fresh())},
+	{"deleted, no account made", with(deleted(fresh()), func(in *plan.Input) { in.Attempts.NoAccount = true })},
+	{"deleted, without a finalizer", with(deleted(fresh()), func(in *plan.Input) { in.Resource.Finalizer = false })},
 	{"deleted", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Surroundings = "" })},
 	{"deleted with its namespace", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Surroundings = plan.SurroundingsDeleted })},
 	{"deleted, surroundings forbidden", with(deleted(bound()), func(in *plan.Input) {
@@ -220,7 +225,7 @@ var situations = []struct {
 		in.View.Fresh, in.View.Account.CustomData = true, theirs.CustomData()
 	})},
 	{"deleted, never bound, shared parent", with(deleted(found(ours.CustomData())), func(in *plan.Input) {
-		in.Resource.Finalizer, in.Deletion.Intent, in.Shared, in.View.Fresh = true, true, true, true
+		in.Subject.Intent, in.Shared, in.View.Fresh = true, true, true
 	})},
 	{"deleted, one of many", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh = true

@@ -21,10 +21,13 @@ const (
 	ReadSurroundings Kind = "ReadSurroundings"
 	// AddFinalizer adds the operator's finalizer to the resource.
 	AddFinalizer Kind = "AddFinalizer"
-	// RecordIntent records on the resource, with the finalizer, that an account is about to be created for it.
-	RecordIntent Kind = "RecordIntent"
-	// PrepareSecret makes sure of the connection Secret before the account is created; a generated password is in it then.
+	// RemoveFinalizer takes away a finalizer that the resource does not need any more.
+	RemoveFinalizer Kind = "RemoveFinalizer"
+	// PrepareSecret makes sure of the connection Secret before the account is created: it records the attempt, and a generated
+	// password is in it then.
 	PrepareSecret Kind = "PrepareSecret"
+	// ReadResource reads the resource itself again, and ends where it is being deleted or has changed.
+	ReadResource Kind = "ReadResource"
 	// DiscardSecret deletes a connection Secret that says nothing of any account.
 	DiscardSecret Kind = "DiscardSecret"
 	// WithdrawPassword takes a password out of the connection Secret that was prepared for an account that is not the resource's.
@@ -88,8 +91,9 @@ var kinds = map[Kind]struct {
 	ReadSuccessor:      {text: "read whether there is another account %s"},
 	ReadSurroundings:   {text: "read whether the namespace or the CRD is being deleted"},
 	AddFinalizer:       {text: "add the finalizer"},
-	RecordIntent:       {text: "record the intent to create account %s"},
+	RemoveFinalizer:    {text: "take away the finalizer"},
 	PrepareSecret:      {text: "prepare connection Secret %s"},
+	ReadResource:       {text: "read the resource again"},
 	DiscardSecret:      {text: "delete connection Secret %s"},
 	WithdrawPassword:   {text: "take back what was prepared in connection Secret %s"},
 	Create:             {text: "create account %s"},

@@ -21,6 +21,7 @@ import (
 var (
 	resources = []string{"one", "two"}
 	accounts  = []string{"acme-a", "acme-b"}
+	names     = []string{"-account", "-renamed"} // of connection Secrets, after the resource's
 )
 
 // machine is the world that the leaders live in.
@@ -38,20 +39,24 @@ type machine struct {
 	// makers are the resources that accounts were made for, by the accounts' ids; bound are the accounts that resources
 	// were ever bound to.
 	makers map[int64]int
-	bound  map[int]string
+	// tampered are the resources whose connection Secret somebody deleted or forged while there was no status yet.
+	tampered map[int]bool
+	// tried are the resources that each leader has tried to create an account for.
+	tried [2]map[int]bool
+	bound map[int]string
 
 	// actor is whose turn it is, and actsFor the resource.
 	actor   *leader
 	actsFor int
-	// interrupted is set where somebody else had a turn in the middle of this one.
-	interrupted, interrupting bool
+	// interrupting is set while somebody else has a turn in the middle of another one.
+	interrupting bool
 }
 
 func newMachine(t *rapid.T, without steps) *machine {
 	m := &machine{
-		store: store{objects: map[string]object{}, unlocked: without.noLock}, t: t, without: without,
+		store: newStore(), t: t, without: without,
 		clock:  clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
-		makers: map[int64]int{}, bound: map[int]string{},
+		makers: map[int64]int{}, bound: map[int]string{}, tampered: map[int]bool{},
 	}
 	m.sim = simulator.New(simulator.Options{Key: simulator.SharedKey(), Clock: m.clock.Now})
 	m.parent = m.sim.AddParent(simulator.Parent{Name: "parent", Email: "parent@acme.example"})
@@ -62,8 +67,9 @@ func newMachine(t *rapid.T, without steps) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.declare(resources[0], draw(m, "account", accounts)) // a game without a resource is none
+	m.declare(resources[0], draw(m, "account", accounts), resources[0]+names[0]) // a game without a resource is none
 	for i := range m.leaders {
+		m.tried[i] = map[int]bool{}
 		m.leaders[i] = &leader{machine: m}
 		m.leaders[i].start()
 	}
@@ -84,7 +90,7 @@ func draw[T any](m *machine, label string, of []T) T { return rapid.SampledFrom(
 func (m *machine) declares(*rapid.T) {
 	name := draw(m, "resource", resources)
 	if _, there := m.objects[name]; !there {
-		m.declare(name, draw(m, "account", accounts))
+		m.declare(name, draw(m, "account", accounts), name+names[0])
 		m.notef("%s declares %s", name, m.objects[name].accountName)
 	}
 }
@@ -100,13 +106,44 @@ func (m *machine) deletes(*rapid.T) {
 	}
 }
 
+// renames gives a resource's connection Secret another name.
+func (m *machine) renames(*rapid.T) {
+	name := draw(m, "resource", resources)
+	if o, there := m.objects[name]; there {
+		to := name + draw(m, "name", names)
+		if to != o.secretName {
+			m.edit(name, to)
+			m.notef("the connection Secret of %s is renamed to %s", name, to)
+		}
+	}
+}
+
+// tampers deletes a connection Secret, or has it say that there were attempts for another resource. Whoever does it while there is
+// no status leaves nothing that tells of an attempt, but for the provider's refusal of a second name.
+func (m *machine) tampers(*rapid.T) {
+	name := draw(m, "resource", resources)
+	o, there := m.objects[name]
+	s, has := m.secrets[o.secretName]
+	if !there || !has || !m.rarely() {
+		return
+	}
+	m.tampered[o.uid] = m.tampered[o.uid] || !o.observed
+	if rapid.Bool().Draw(m.t, "forges") {
+		m.notef("somebody forges %s", o.secretName)
+		s.uid = m.next()
+		m.put(o.secretName, s)
+		return
+	}
+	m.notef("somebody deletes %s", o.secretName)
+	delete(m.secrets, o.secretName)
+}
+
 // reconciles gives a leader its turn, with what it has in its cache and knows of the provider, old or new.
 func (m *machine) reconciles(*rapid.T) {
 	l, name := m.leader(), draw(m, "resource", resources)
 	if rapid.IntRange(0, 2).Draw(m.t, "watches") == 2 {
 		l.watch(name)
 	}
-	m.interrupted = false
 	l.reconcile(name)
 	m.actor = nil
 }
@@ -125,8 +162,17 @@ func (l *leader) watch(name string) {
 	delete(l.cache, name)
 	if o, there := l.objects[name]; there {
 		l.cache[name] = o
+		l.watchSecret(o.secretName)
 	}
 	l.notef("leader %d sees %s as it is", l.number(), name)
+}
+
+// watchSecret brings the cache up to date for one connection Secret.
+func (l *leader) watchSecret(name string) {
+	delete(l.intents, name)
+	if s, there := l.secrets[name]; there {
+		l.intents[name] = s
+	}
 }
 
 // list reads the whole list.
@@ -163,8 +209,8 @@ func (m *machine) stranger(*rapid.T) {
 	}
 }
 
-// interrupt may end the turn by a crash, or let the other leader have one in the middle of it. After that even the best
-// protocol has nothing but the provider's refusal of a second name.
+// interrupt may end the turn by a crash, or let the other leader have one in the middle of it. Between the record of the attempt and
+// the call even the best protocol has nothing but the provider's refusal of a second name.
 func (m *machine) interrupt() {
 	if m.interrupting {
 		return
@@ -176,7 +222,7 @@ func (m *machine) interrupt() {
 		me.start()
 		m.actor = nil
 	case 15:
-		m.interrupting, m.interrupted = true, true
+		m.interrupting, me.interrupted = true, true
 		m.notef("  meanwhile:")
 		m.leaders[1-me.number()].reconcile(draw(m, "resource", resources))
 		m.interrupting = false
@@ -218,7 +264,7 @@ func play(without steps) func(*rapid.T) {
 		m := newMachine(t, without)
 		t.Repeat(map[string]func(*rapid.T){
 			"":        m.check,
-			"declare": m.declares, "delete": m.deletes, "stranger": m.stranger,
+			"declare": m.declares, "delete": m.deletes, "stranger": m.stranger, "rename": m.renames, "tamper": m.tampers,
 			"reconcile": m.reconciles, "reconcile too": m.reconciles, "reconcile again": m.reconciles,
 			"see": m.sees, "crash": m.crashes, "land": m.lands,
 		})
@@ -236,10 +282,12 @@ func TestOneAccountForOneResource(t *testing.T) {
 // (-v) has the shortest one that was found.
 func TestEachStepIsNeeded(t *testing.T) {
 	for name, without := range map[string]steps{
-		"intent":                        {noIntent: true},
-		"read after an unknown outcome": {noReadAfterUnknownOutcome: true},
-		"claim check":                   {noClaimCheck: true},
-		"optimistic lock":               {noLock: true},
+		"intent":                          {noIntent: true},
+		"read where the Secret was there": {noReadAfterIntent: true},
+		"read where there is a status or an edit": {noReadWithStatus: true},
+		"claim check":                              {noClaimCheck: true},
+		"optimistic lock of the intent":            {noLock: true},
+		"read of the resource before its creation": {noReadOfResource: true},
 	} {
 		t.Run("without "+name, func(t *testing.T) {
 			found := &finding{TB: t}

@@ -45,7 +45,7 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 	if is != refused {
 		connected(r)
 	}
-	sent := call{request: r, body: body, method: method, uid: m.actsFor, excused: m.interrupted}
+	sent := call{request: r, body: body, method: method, uid: m.actsFor, excused: m.actor != nil && m.actor.interrupted}
 	switch is {
 	case requestLost, refused:
 		return nil, errLost
@@ -90,7 +90,10 @@ func (m *machine) carryOut(c call) *http.Response {
 		m.t.Fatal(err)
 	}
 	name := form.Get("account_name")
-	if a, there := m.sim.Account(name); there && !c.excused && m.makers[a.ID] == c.uid {
+	if !c.excused && !m.exists(c.uid) {
+		m.t.Fatalf("an account for a resource that is gone: %s", name)
+	}
+	if a, there := m.sim.Account(name); there && !c.excused && !m.tampered[c.uid] && m.makers[a.ID] == c.uid {
 		m.t.Fatalf("a second account for one resource: %s has account %d already, and only the provider's refusal stands between", name, a.ID)
 	}
 	before := len(m.sim.Accounts(m.parent.ID))
@@ -99,6 +102,16 @@ func (m *machine) carryOut(c call) *http.Response {
 		m.makers[a.ID] = c.uid
 	}
 	return answer
+}
+
+// exists says whether there is a resource with the UID.
+func (m *machine) exists(uid int) bool {
+	for _, o := range m.objects {
+		if o.uid == uid {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *machine) serve(r *http.Request) *http.Response {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -38,6 +39,8 @@ type Connection struct {
 	Namespace, Name string
 	// Resource is "ChildAccount/<name>", Account "<parent account id>/<account name>".
 	Resource, Account string
+	// UID is the resource's: Prepare and PrepareDeclared record for it that an account is to be created. "" records nothing.
+	UID types.UID
 	// Applied is the declared password that the account is known to have, "" where none is declared or that is not known.
 	// The Secret remembers a digest of it when it is written.
 	Applied account.Secret
@@ -139,12 +142,8 @@ func newer(ctx context.Context, s Store, secret *corev1.Secret, c Connection, id
 	return knowing, nil
 }
 
-// patch writes the values into the Secret as it was read; a conflict says that somebody else wrote since.
-func (s Store) patch(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
-	return s.patchFrom(ctx, secret.DeepCopy(), secret, c, values)
-}
-
-// patchFrom writes the values and whatever else was changed since before.
+// patchFrom writes the values, and whatever else was changed since before, into the Secret as it was read; a conflict says that somebody
+// else wrote since.
 func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c Connection, values Values) (Values, error) {
 	fill(secret, c, values)
 	if sameSecret(before, secret) {
@@ -236,36 +235,52 @@ func passwordsOf(secret *corev1.Secret) (passwords []account.Secret) {
 	return passwords
 }
 
-// Prepare makes sure that the connection Secret exists and holds a password to create an account with, generated if there was
-// none (whatever values say of it), and returns the password. Only after that may the account be created with it. A Secret that
-// tells of an account, which may still be there, gets none beside that account's: it holds a generated one as KeyPasswordNext.
+// Prepare makes sure that the connection Secret exists, records the attempt to create an account, and holds a password to create it
+// with, generated if there was none (whatever values say of it), and returns the password. Only after that may the account be
+// created with it. ErrReadFirst says that the account is to be read before. A Secret that tells of an account, which may still be
+// there, gets no password beside that account's: it holds a generated one as KeyPasswordNext.
 func (s Store) Prepare(ctx context.Context, c Connection, values Values) (account.Secret, error) {
-	// A new name is the common case: creating first saves the look. And in a namespace that is being deleted the API server
-	// refuses it even where the Secret is there already, so that no account is made for it any more.
 	fresh := maps.Clone(values)
 	fresh[KeyPassword] = cmp.Or(c.Generated, GeneratePassword())
-	held, err := s.create(ctx, c, fresh)
-	if !apierrors.IsAlreadyExists(err) {
+	held, secret, err := s.begin(ctx, c, fresh)
+	if err != nil || secret == nil {
 		return held[KeyPassword], err
 	}
-	secret, err := s.get(ctx, c)
+	before := secret.DeepCopy()
+	c.intend(secret)
+	if open := passwordsOf(secret); len(open) > 0 { // never overwritten: an account may already have it
+		_, err = s.patchFrom(ctx, before, secret, c, nil)
+		return open[0], err
+	}
+	key := KeyPassword
+	if len(secret.Data[KeyAccountID]) > 0 {
+		key = KeyPasswordNext
+		fresh[KeyPassword], fresh[key] = "", fresh[KeyPassword]
+	}
+	held, err = s.patchFrom(ctx, before, secret, c, fresh)
+	return held[key], err
+}
+
+// begin creates the connection Secret with the values and the first intent. Where there is one already it is returned as it is.
+// Creating first is one request in the common case; and in a namespace that is being deleted the API server refuses it even where
+// the Secret is there, so that no account is made for it any more.
+func (s Store) begin(ctx context.Context, c Connection, values Values) (held Values, there *corev1.Secret, err error) {
+	secret := newSecret(c)
+	c.intend(secret)
+	if held, err = s.createFrom(ctx, secret, c, values); !apierrors.IsAlreadyExists(err) {
+		return held, nil, err
+	}
+	known := c.Latest.get() != nil
+	there, err = s.get(ctx, c)
 	switch {
 	case err != nil:
-		return "", err
-	case secret == nil:
-		return "", fmt.Errorf("secret %s/%s came and went", c.Namespace, c.Name)
+		return nil, nil, err
+	case there == nil:
+		return nil, nil, fmt.Errorf("secret %s/%s came and went", c.Namespace, c.Name)
+	case c.UID != "" && !known:
+		return nil, nil, ErrReadFirst
 	}
-	if open := passwordsOf(secret); len(open) > 0 { // never overwritten: an account may already have it
-		return open[0], nil
-	}
-	password, key := fresh[KeyPassword], KeyPassword
-	if len(secret.Data[KeyAccountID]) > 0 {
-		delete(fresh, KeyPassword)
-		key = KeyPasswordNext
-		fresh[key] = password
-	}
-	held, err = s.patch(ctx, secret, c, fresh)
-	return held[key], err
+	return nil, there, nil
 }
 
 // Withdraw takes back passwords that were prepared, and that certainly no account was created with; and the Secret with them
@@ -354,10 +369,6 @@ func (s Store) others(ctx context.Context, c Connection) ([]corev1.Secret, error
 		return nil, err
 	}
 	return slices.DeleteFunc(all.Items, func(o corev1.Secret) bool { return !belongs(&o, c) }), nil
-}
-
-func (s Store) create(ctx context.Context, c Connection, values Values) (Values, error) {
-	return s.createFrom(ctx, newSecret(c), c, values)
 }
 
 func newSecret(c Connection) *corev1.Secret {

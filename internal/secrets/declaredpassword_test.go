@@ -136,7 +136,7 @@ var _ = Describe("A declared password", func() {
 
 		w.Sim.Update(func(s *simulator.Settings) { s.PasswordChangeBlocked = false })
 		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) {
-			c.Annotations[v1alpha1.AnnotationReconcileRequestedAt] = "now"
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "now")
 		})
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		Expect(testenv.HasPassword(w, "acme-later", testenv.FirstPassword)()).To(BeTrue())

@@ -27,12 +27,18 @@ func (s Store) Remembers(ctx context.Context, c Connection, password account.Sec
 	return remembers(secret, c, password), nil
 }
 
-// PrepareDeclared is Prepare for an account that gets a declared password. It creates first for the same reasons.
+// PrepareDeclared is Prepare for an account that gets a declared password, or none.
 func (s Store) PrepareDeclared(ctx context.Context, c Connection, values Values) error {
-	if _, err := s.create(ctx, c, values); !apierrors.IsAlreadyExists(err) {
+	_, secret, err := s.begin(ctx, c, values)
+	if err != nil || secret == nil {
 		return err
 	}
-	return s.Reserve(ctx, c, values)
+	c.Applied = "" // until the creation is answered nobody knows which password the account has
+	before := secret.DeepCopy()
+	c.intend(secret)
+	delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
+	_, err = s.patchFrom(ctx, before, secret, c, values)
+	return err
 }
 
 // Reserve makes sure that the connection Secret exists and remembers no declared password: one is about to be given to

@@ -182,7 +182,7 @@ var _ = Describe("An account that the provider's list wrongly doesn't have", fun
 			w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "AddAccount", Times: 1})
 		}
 		hide(w, r.look)
-		if !r.adopted && !r.look { // who has made it looks first
+		if !r.look { // the connection Secret is there, so the account is read first
 			w.AwaitLists(3)
 			Expect(w.Count("AddAccount")).To(Equal(adds))
 		} else {
@@ -292,11 +292,11 @@ var _ = Describe("An account that the provider's list wrongly doesn't have", fun
 		testenv.Remove(ctx, w, c)
 		wrong := presented(w, w.NS)
 		testenv.ApplyPassword(ctx, w, "declared", testenv.FirstPassword)
-		hide(w, false)
+		hide(w, true)
 		w.AwaitLists(2)
 		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultLoseAnswer, Method: "AddAccount", Times: 1})
 		c = w.Apply(ctx, "acme-again", testenv.WithPassword("declared"))
-		Eventually(func() int { return w.Count("AddAccount") }).Should(Equal(2))
+		Eventually(func() int { return w.Count("AddAccount") }).Should(BeNumerically(">=", 2))
 		w.Sim.ClearFaults()
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		w.AwaitLists(2)

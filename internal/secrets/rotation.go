@@ -38,7 +38,7 @@ func (s Store) Next(ctx context.Context, c Connection, values Values) (account.S
 	if next := secret.Data[KeyPasswordNext]; len(next) > 0 { // an earlier try, which the account may have got
 		return account.Secret(next), nil
 	}
-	held, err := s.patch(ctx, secret, c, Values{KeyPasswordNext: GeneratePassword()})
+	held, err := s.patchFrom(ctx, secret.DeepCopy(), secret, c, Values{KeyPasswordNext: GeneratePassword()})
 	return held[KeyPasswordNext], err
 }
 

@@ -35,6 +35,9 @@ func Metadata() *metav1.PartialObjectMetadata {
 	return meta
 }
 
+// longestIntent bounds what is kept of an annotation that whoever may write Secrets can make long.
+const longestIntent = 512
+
 // SlimMetadata is a transform for the cache of connection Secrets: it keeps what is read of them, and one copy of what
 // the managedFields of nearly all have in common.
 func SlimMetadata() toolscache.TransformFunc {
@@ -44,8 +47,11 @@ func SlimMetadata() toolscache.TransformFunc {
 		if !ok {
 			return in, nil
 		}
-		resource := secret.Annotations[v1alpha1.AnnotationResource]
-		secret.Labels, secret.Annotations = nil, map[string]string{v1alpha1.AnnotationResource: resource}
+		slim := map[string]string{v1alpha1.AnnotationResource: secret.Annotations[v1alpha1.AnnotationResource]}
+		if intent, ok := secret.Annotations[v1alpha1.AnnotationCreateIntent]; ok && len(intent) <= longestIntent {
+			slim[v1alpha1.AnnotationCreateIntent] = intent
+		}
+		secret.Labels, secret.Annotations = nil, slim
 		for i := range secret.ManagedFields {
 			f := &secret.ManagedFields[i]
 			if f.Manager != FieldManager || f.FieldsV1 == nil {
@@ -185,11 +191,20 @@ func (w *Watched) Prepared(ctx context.Context, secret client.ObjectKey) bool {
 
 // fields are those of a Secret that the operator wrote last; nil where there is no such Secret.
 func (w *Watched) fields(ctx context.Context, secret client.ObjectKey) map[Field]bool {
+	meta := w.metadata(ctx, secret)
+	if meta == nil {
+		return nil
+	}
+	return ownFields(meta)
+}
+
+// metadata is the cache's own of a Secret; nil where it has none.
+func (w *Watched) metadata(ctx context.Context, secret client.ObjectKey) *metav1.PartialObjectMetadata {
 	meta := Metadata()
 	if err := w.Cache.Get(ctx, secret, meta, &client.GetOptions{UnsafeDisableDeepCopy: ptr.To(true)}); err != nil {
 		return nil
 	}
-	return ownFields(meta)
+	return meta
 }
 
 // Others names the connection Secrets that a resource has by other names than the present one.

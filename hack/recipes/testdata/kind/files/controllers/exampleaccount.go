@@ -16,7 +16,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/engine"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=exampleaccounts,verbs=list;watch;patch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=exampleaccounts,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=exampleaccounts/status,verbs=patch
 
 // exampleAccount is an ExampleAccount as the engine knows it.
