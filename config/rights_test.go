@@ -20,6 +20,7 @@ type permission struct{ role, resource, names, verbs, why string }
 // permissions are all of them; docs/rbac.md is made of this table.
 var permissions = []permission{
 	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "list watch", "the ParentAccounts, cached; their spec is people's, so nothing writes it"},
+	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "patch", "the finalizer, while a ChildAccount under deletionPolicy Deactivate needs it"},
 	{"manager-role", "parentaccounts.accounts.cpaas.dev/status", "", "patch", "their conditions"},
 	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "list watch", "the ChildAccounts, cached"},
 	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "get", "the last read before an account is created"},

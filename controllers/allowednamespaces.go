@@ -65,8 +65,8 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 
 // Find implements Parents. Whoever is not let in learns nothing of another namespace, not even whether there is such a
 // ParentAccount.
-func (r *parentAccounts) Find(ctx context.Context, m engine.Managed) (*engine.Parent, *plan.Stop, error) {
-	key, namespace := m.Declaration().Parent, m.Object().GetNamespace()
+func (r *parentAccounts) Find(ctx context.Context, m engine.Managed, key types.NamespacedName) (*engine.Parent, *plan.Stop, error) {
+	namespace := m.Object().GetNamespace()
 	parent, err := r.parent(ctx, key)
 	if namespacecache.IsNotSynced(err) && key.Namespace != namespace {
 		return nil, parentUnread(key, err), nil
@@ -157,7 +157,7 @@ func (r *parentAccounts) Usable(ctx context.Context, m engine.Managed) bool {
 	if m.Declaration().Parent.Namespace == m.Object().GetNamespace() {
 		return true
 	}
-	_, stop, err := r.Find(ctx, m)
+	_, stop, err := r.Find(ctx, m, m.Declaration().Parent)
 	return stop == nil && err == nil
 }
 

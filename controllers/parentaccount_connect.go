@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c
 	} else if err != nil {
 		return nil, &conditions.Outcome{Err: err}
 	}
-	dir := r.Parents.Get(s.key())
+	dir := r.Parents.Former(s.key())
 	if dir != nil && dir.Connection == c.Fingerprint() {
 		dir.Refused = nil
 		return dir, nil
@@ -128,7 +129,7 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 	dir.AccountID, dir.AccountName = self.ID, self.Name
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
 	gate.Use(dir.Budget)
-	old := r.Parents.Get(s.key())
+	old := r.Parents.Former(s.key())
 	if old == nil || old.AccountID != self.ID || hostOf(old.Endpoint) != hostOf(dir.Endpoint) {
 		dir.Directory = directory.New(remote, r.Clock)
 		return nil
@@ -142,20 +143,44 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 }
 
 // former is the older connection of this process that goes on where the present credentials can't be used: whoever mistypes
-// them is not locked out. Credentials that were taken away, and a change of where the connection leads, leave none.
+// them, in the Secret or in one that replaces it, is not locked out. Credentials that were taken away, and a change of where the
+// connection leads, leave none.
 func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, out conditions.Outcome) (*directory.Parent, *conditions.Outcome) {
-	old := r.Parents.Get(s.key())
-	takenAway := out.Reason == v1alpha1.ReasonSecretMissing || out.Reason == v1alpha1.ReasonSecretNotLabelled
+	old := r.Parents.Former(s.key())
 	switch {
 	case out.Err != nil:
 		return nil, &out
-	case old != nil && old.Target == c.TargetFor(string(s.parent.UID)) && !takenAway:
+	case takenAway(out.Reason):
+		return nil, withdraw(r, s, out)
+	case old != nil && old.Target == c.TargetFor(string(s.parent.UID)) && (old.Withdrawn == nil || untilBelieved(r, old.Withdrawn.Since) > 0):
 		s.refused = &out
 		return old, nil
 	case conditions.Parents.Row(out.Reason).Stalled():
 		return nil, r.unusable(s, out)
 	}
 	return nil, &out
+}
+
+// takenAway says whether a reason is that the Secret with the credentials is gone, or may not be read.
+func takenAway(reason string) bool {
+	return reason == v1alpha1.ReasonSecretMissing || reason == v1alpha1.ReasonSecretNotLabelled
+}
+
+// BelievedAfter is how long a Secret has to be missing, or to lack its label, until that is believed: who replaces it deletes it first.
+const BelievedAfter = 30 * time.Second
+
+// untilBelieved is how long it takes until a withdrawal is believed; 0 once it is.
+func untilBelieved(r *ParentAccountReconciler, since time.Time) time.Duration {
+	return max(since.Add(cmp.Or(r.BelievedAfter, BelievedAfter)).Sub(r.Clock.Now()), 0)
+}
+
+// withdraw stops all calls with credentials that were taken away. It is not said before it is believed.
+func withdraw(r *ParentAccountReconciler, s *parentScope, out conditions.Outcome) *conditions.Outcome {
+	since, connected := r.Parents.Withdraw(s.key(), out.Reason == v1alpha1.ReasonSecretMissing, r.Clock.Now())
+	if connected {
+		s.silent = untilBelieved(r, since)
+	}
+	return &out
 }
 
 // overlapping is the outcome where former credentials go on: they read the list as ever, which ended as resynced, and the
@@ -190,7 +215,9 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
 	dir.SetMaxBatch(s.parent.MaxBatchSize())
 	known := *dir
-	known.Verified = verified(s.parent)
+	if known.Verified = verified(s.parent); known.Withdrawn != nil {
+		known.Withdrawn, s.called = nil, true // the children that waited go on
+	}
 	r.Parents.Put(s.key(), &known)
 	return &known, nil
 }

@@ -8,11 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -24,7 +27,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=list;watch
+// +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=accounts.cpaas.dev,resources=parentaccounts/status,verbs=patch
 
 // ParentAccountReconciler keeps the connection to each parent account and reads its list of child accounts.
@@ -46,6 +49,8 @@ type ParentAccountReconciler struct {
 	Clock clock.Clock
 	// Concurrency is how many ParentAccounts are reconciled at one time.
 	Concurrency int
+	// BelievedAfter is how long credentials have to be missing, or to lack their label, until that is believed; default BelievedAfter.
+	BelievedAfter time.Duration
 
 	// began is when this process first reconciled a ParentAccount.
 	began firstTime
@@ -77,8 +82,10 @@ type parentScope struct {
 	children v1alpha1.ChildAccountList
 	// refused is why the present credentials can't be used, where former ones go on meanwhile.
 	refused *conditions.Outcome
-	// called is set once a call to the provider was made, whether it was answered or not.
+	// called is set once a call to the provider was made, whether it was answered or not, or may be made again.
 	called bool
+	// silent is for how long nothing is said of credentials that were taken away.
+	silent time.Duration
 }
 
 func (s *parentScope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.parent) }
@@ -106,7 +113,13 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	edited := parent.Status.ObservedGeneration != parent.Generation
 	return r.works.Do(types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
 		s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
-		return r.finish(ctx, s, r.reconcile(ctx, s))
+		if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
+			return ctrl.Result{}, namespacecache.IgnoreNotSynced(err)
+		}
+		if released, err := hold(ctx, r.Client, s, r.Clock.Now()); released || err != nil {
+			return ctrl.Result{}, err
+		}
+		return r.finish(ctx, s, held(s, r.reconcile(ctx, s), r.Clock.Now()))
 	})
 }
 
@@ -117,9 +130,6 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 	}
 	if out := checkSelector(s.parent); out != nil {
 		return *r.unusable(s, *out)
-	}
-	if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
-		return conditions.Outcome{Err: err}
 	}
 	dir, failed := r.connection(ctx, s)
 	if failed != nil {
@@ -136,10 +146,12 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.Outcome {
 	out := conditions.Parents.Failed(err)
 	var listed time.Time
-	if dir := r.Parents.Get(s.key()); dir != nil {
+	if dir := r.Parents.Former(s.key()); dir != nil {
 		listed = dir.Listings().CompleteAt
 	}
-	out.PastGrace = conditions.Stale(listed, s.parent.Status.Conditions, s.parent.ResyncInterval(), r.Clock.Now())
+	ready := meta.FindStatusCondition(s.parent.Status.Conditions, v1alpha1.ConditionReady)
+	// Ready does not go on to say that the Secret is missing, as it is there.
+	out.PastGrace = ready != nil && takenAway(ready.Reason) || conditions.Stale(listed, s.parent.Status.Conditions, s.parent.ResyncInterval(), r.Clock.Now())
 	return out
 }
 
@@ -147,6 +159,9 @@ func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.O
 func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, out conditions.Outcome) (ctrl.Result, error) {
 	if out.Err != nil {
 		return ctrl.Result{}, out.Err
+	}
+	if s.silent > 0 {
+		return ctrl.Result{RequeueAfter: s.silent}, nil
 	}
 	st := &s.parent.Status
 	st.ObservedGeneration = s.parent.Generation
@@ -195,6 +210,7 @@ func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("parentaccount").
 		For(&v1alpha1.ParentAccount{}, forParentAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
+		Watches(&v1alpha1.ChildAccount{}, handler.EnqueueRequestsFromMapFunc(parentOfChild), builder.WithPredicates(holdsParent)).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controllerOptions(r.Concurrency)).
 		Complete(r)

@@ -8,9 +8,9 @@ import (
 
 // ChildAccountSpec declares a child account. A field that is not set is not managed.
 type ChildAccountSpec struct {
-	// ParentRef names the ParentAccount that this is a child of. It can't be changed.
+	// ParentRef names the ParentAccount that this is a child of. It may be changed to another ParentAccount of the same account at the
+	// provider. With one of another account nothing is done (ParentChanged): an account stays with its parent.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="parentRef can't be changed: an account stays with its parent; make a new ChildAccount instead"
 	ParentRef ParentReference `json:"parentRef"`
 
 	// AccountName is the account's unique name at the provider: 5 to 20 characters, lower-case latin letters, digits and

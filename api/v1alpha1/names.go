@@ -97,6 +97,8 @@ const (
 	AnnotationTakeover = "accounts.cpaas.dev/takeover"
 	// AnnotationReconcileRequestedAt asks for a look now, whenever its value is a new one (echoed in status.lastHandledReconcileAt).
 	AnnotationReconcileRequestedAt = "accounts.cpaas.dev/reconcile-requested-at"
-	// Finalizer lets the operator say goodbye to an account before its resource goes.
+	// Finalizer on a ChildAccount with deletionPolicy Deactivate has its account deactivated before the ChildAccount is deleted.
 	Finalizer = "accounts.cpaas.dev/child-account"
+	// ParentFinalizer keeps a ParentAccount while a ChildAccount has Finalizer, at most an hour after its deletion.
+	ParentFinalizer = "accounts.cpaas.dev/parent-account"
 )

@@ -75,6 +75,8 @@ type ManagerOptions struct {
 	HTTP2 *http.HTTP2Config
 	// ChildConcurrency is how many ChildAccounts are reconciled at one time; 0 is childConcurrency. Tests have few.
 	ChildConcurrency int
+	// BelievedAfter is how long credentials have to be missing until that is believed; 0 is controllers.BelievedAfter. Tests have less.
+	BelievedAfter time.Duration
 
 	// share is ParentSelector, once it was checked.
 	share labels.Selector
@@ -337,6 +339,7 @@ func (op *operator) setup(ctx context.Context) error {
 		Recorder:         recorder,
 		Clock:            o.Clock,
 		Concurrency:      parentConcurrency,
+		BelievedAfter:    o.BelievedAfter,
 	}).SetupWithManager(mgr)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ var Children = Table{second: v1alpha1.ConditionSynced, rows: map[string]Verdict{
 
 	v1alpha1.ReasonParentNotFound: {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace. Create it or correct the manifest."},
 	v1alpha1.ReasonParentNotReady: {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used; its own conditions say why, or the message where the operator can't read the ParentAccount's namespace."},
-	v1alpha1.ReasonParentChanged:  {ready: no, second: no, stalled: true, help: "The ParentAccount's credentials belong to another account than the one this account was made under. Restore them, or accept the new one with the annotation accounts.cpaas.dev/accept-parent: <new parent account id>."},
+	v1alpha1.ReasonParentChanged:  {ready: no, second: no, stalled: true, help: "The ParentAccount in spec.parentRef belongs to another account than the one this account was made under. Nothing is done but to serve a deletion. Name a ParentAccount of that account, restore the credentials, or accept the new account with the annotation accounts.cpaas.dev/accept-parent: <new parent account id>."},
 
 	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist. Create it, with the label accounts.cpaas.dev/input: \"true\"."},
 	v1alpha1.ReasonSecretNotLabelled: {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to lacks the label accounts.cpaas.dev/input: \"true\". The message has the command."},
@@ -102,11 +102,12 @@ var Children = Table{second: v1alpha1.ConditionSynced, rows: map[string]Verdict{
 	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be switched off first; it is kept back for at most an hour. Stalled says that somebody has to act; the message says why."},
 }, renamed: map[string]string{
 	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
-}, noEvent: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited}} // thousands have them at once: the parent's event is enough
+}, noEvent: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonParentNotReady}} // thousands have them at once: the parent's event is enough
 
 // Parents says what each reason means on a ParentAccount.
 var Parents = Table{second: v1alpha1.ConditionAPIAvailable, rows: map[string]Verdict{
 	v1alpha1.ReasonAvailable: {ready: yes, second: yes, help: "The account can be worked with."},
+	v1alpha1.ReasonDeleting:  {ready: asBefore, second: yes, reconciling: true, retry: soon, help: "The ParentAccount is being deleted, and is kept for an hour at most while ChildAccounts with deletionPolicy Deactivate need it. The message names them: delete them, or set their deletionPolicy to Retain."},
 	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: no call is made. Remove suspend to go on."},
 
 	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints."},

@@ -226,17 +226,18 @@ var scenarios = []scenario{
 	},
 	{
 		name: "delete, with deletionPolicy Deactivate", about: "The ChildAccount is deleted.", again: true,
-		before: func(w *world) {
-			w.createParent()
-			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
-		},
-		was: available, act: deleteChild,
+		before: deactivating,
+		was:    available, act: deleteChild,
 		then: available.with(gone).with(field("active", false)),
 		also: (*world).expectSwitchedOffOnce,
 	},
 	{
-		name: "delete, with deletionPolicy Retain", about: "The ChildAccount is deleted.",
-		before: generated, was: available, act: deleteChild,
+		name: "delete, with deletionPolicy Retain", about: "The deletionPolicy is changed from Deactivate to Retain, and the ChildAccount deleted.",
+		before: deactivating, was: available, atOnce: true,
+		act: func(w *world) {
+			w.editChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = nil })
+			deleteChild(w)
+		},
 		then: available.with(gone),
 	},
 }
@@ -327,6 +328,11 @@ func (w *world) withAPIKey(p *v1alpha1.ParentAccount) {
 
 func deleteConnection(w *world) {
 	w.Expect(k8s.Delete(w.ctx(), w.connection(name+"-connection"))).To(Succeed())
+}
+
+func deactivating(w *world) {
+	w.createParent()
+	w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
 }
 
 func deleteChild(w *world) {

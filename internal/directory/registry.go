@@ -30,6 +30,8 @@ type Parent struct {
 	Verified string
 	// Requested is the last requested reconcile (the annotation reconcile-requested-at) that was acted on.
 	Requested string
+	// Withdrawn is set once the Secret with the credentials is gone: the connection is kept, and used for deletions at most.
+	Withdrawn *Withdrawal
 	// Refused is the last connection to the same target that the provider refused, while this one stays in use; nil where none is.
 	Refused *Refusal
 }
@@ -43,6 +45,18 @@ type Refusal struct {
 	Err error
 }
 
+// Withdrawal is the loss of a connection's credentials.
+type Withdrawal struct {
+	// Since is when it was noticed.
+	Since time.Time
+	// Deleted is set where the Secret was deleted, perhaps together with all that uses it. One that may not be read any more (its label
+	// was taken away) is a withdrawal that holds for deletions too.
+	Deleted bool
+}
+
+// ServesDeletionsFor is how long the credentials of a deleted Secret serve resources that are being deleted.
+const ServesDeletionsFor = time.Hour
+
 // Registry holds the usable parents by the name of their resource. It is safe for concurrent use.
 type Registry struct {
 	mu      sync.RWMutex
@@ -53,16 +67,55 @@ type Registry struct {
 
 // Get returns the parent, nil where it is not usable (yet, or any more).
 func (r *Registry) Get(key types.NamespacedName) *Parent {
+	if p := r.Former(key); p != nil && p.Withdrawn == nil {
+		return p
+	}
+	return nil
+}
+
+// Former returns the parent as it was last connected, usable or not; nil where it never was.
+func (r *Registry) Former(key types.NamespacedName) *Parent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.parents[key]
+}
+
+// ForDeletion returns the parent for a resource that is being deleted: the usable one, or the one whose credentials were deleted within
+// ServesDeletionsFor.
+func (r *Registry) ForDeletion(key types.NamespacedName, now time.Time) *Parent {
+	p := r.Former(key)
+	if p == nil || p.Withdrawn == nil || p.Withdrawn.Deleted && now.Before(p.Withdrawn.Since.Add(ServesDeletionsFor)) {
+		return p
+	}
+	return nil
+}
+
+// Withdraw has the parent serve nothing any more but deletions, and these only where its Secret was deleted, until Put; and returns
+// since when. ok is false where there is none.
+func (r *Registry) Withdraw(key types.NamespacedName, deleted bool, now time.Time) (since time.Time, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.parents[key]
+	if p == nil {
+		return time.Time{}, false
+	}
+	w := Withdrawal{Since: now, Deleted: deleted}
+	if p.Withdrawn != nil {
+		w.Since, w.Deleted = p.Withdrawn.Since, deleted && p.Withdrawn.Deleted
+	}
+	withdrawn := *p
+	withdrawn.Withdrawn = &w
+	r.parents[key] = &withdrawn
+	return w.Since, true
 }
 
 // All are the usable parents.
 func (r *Registry) All() map[types.NamespacedName]*Parent {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return maps.Clone(r.parents)
+	usable := maps.Clone(r.parents)
+	maps.DeleteFunc(usable, func(_ types.NamespacedName, p *Parent) bool { return p.Withdrawn != nil })
+	return usable
 }
 
 // Put stores the parent, nil removes it.

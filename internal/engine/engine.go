@@ -81,7 +81,7 @@ func New(c Config) *Engine {
 			}
 		}),
 	}
-	e.observer = observer{&e.Config, e.stores, resolver{parents: c.Parents, connected: c.Connected, table: c.Table}}
+	e.observer = observer{&e.Config, e.stores, resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock}}
 	e.guard = changeGuard{&e.Config, e.changes}
 	e.reporter = reporter{&e.Config, e.stores}
 	return e

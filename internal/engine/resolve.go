@@ -1,13 +1,18 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"path"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/changeguard"
@@ -45,9 +50,9 @@ type Parent struct {
 
 // Parents finds the parents of resources.
 type Parents interface {
-	// Find returns the parent that a resource names, or says why the resource may not use it. The error says that this could not
+	// Find returns a parent, by the name of its resource, or says why a resource may not use it. The error says that this could not
 	// be read.
-	Find(ctx context.Context, m Managed) (*Parent, *plan.Stop, error)
+	Find(ctx context.Context, m Managed, key types.NamespacedName) (*Parent, *plan.Stop, error)
 	// Usable says whether a resource may use the parent that it names, which exists.
 	Usable(ctx context.Context, m Managed) bool
 	// Ours says whether the parent is one that this operator works for; orphan is set where there is none, and another operator
@@ -60,11 +65,44 @@ type resolver struct {
 	parents   Parents
 	connected *directory.Registry
 	table     conditions.Table
+	// clock is the time.
+	clock clock.PassiveClock
 }
 
 // resolve takes up the parent, or says why it can't be worked with.
 func (r *resolver) resolve(ctx context.Context, s *scope) (*plan.Stop, error) {
-	parent, stop, err := r.parents.Find(ctx, s.managed)
+	stop, err := r.resolveDeclared(ctx, s)
+	if stop != nil && err == nil && !stop.ParentSuspended && r.resolvePinned(ctx, s) {
+		return nil, nil
+	}
+	return stop, err
+}
+
+// resolvePinned takes up a parent of the account that a resource belongs to, for one that is being deleted and names another
+// parent, or one that is no more. It says whether there is one that the resource may use.
+func (r *resolver) resolvePinned(ctx context.Context, s *scope) bool {
+	pinned := s.status.ParentAccountID
+	if s.obj.GetDeletionTimestamp().IsZero() || s.boundID() == "" || pinned == "" {
+		return false
+	}
+	all := r.connected.All()
+	for _, key := range slices.SortedFunc(maps.Keys(all), func(a, b types.NamespacedName) int { return cmp.Compare(a.String(), b.String()) }) {
+		if all[key].AccountID != pinned || key == s.declared.Parent {
+			continue
+		}
+		parent, stop, err := r.parents.Find(ctx, s.managed, key)
+		if stop == nil && err == nil && !parent.Suspended && all[key].Verified == parent.State {
+			s.parent = parent
+			s.enter(all[key])
+			return true
+		}
+	}
+	return false
+}
+
+// resolveDeclared takes up the parent that the resource names.
+func (r *resolver) resolveDeclared(ctx context.Context, s *scope) (*plan.Stop, error) {
+	parent, stop, err := r.parents.Find(ctx, s.managed, s.declared.Parent)
 	if stop != nil || err != nil {
 		return stop, err
 	}
@@ -72,11 +110,11 @@ func (r *resolver) resolve(ctx context.Context, s *scope) (*plan.Stop, error) {
 	if parent.Suspended {
 		return &plan.Stop{Reason: v1alpha1.ReasonSuspended, Message: fmt.Sprintf("ParentAccount %s is suspended", parent.Key.Name), ParentSuspended: true}, nil
 	}
-	dir := r.connected.Get(parent.Key)
+	dir := r.directoryFor(s)
 	if dir == nil {
 		return r.withoutParent(s), nil
 	}
-	if dir.Verified != parent.State { // the parent's own reconcile comes first, and wakes its children
+	if dir.Withdrawn == nil && dir.Verified != parent.State { // the parent's own reconcile comes first, and wakes its children
 		if !parent.StatusUpToDate {
 			return &plan.Stop{}, nil
 		}
@@ -89,6 +127,22 @@ func (r *resolver) resolve(ctx context.Context, s *scope) (*plan.Stop, error) {
 	}
 	return pinned(s), nil
 }
+
+// directoryFor is the parent's directory that serves the resource; nil where none does. One that is being deleted is served by
+// credentials, too, that were deleted together with it.
+func (r *resolver) directoryFor(s *scope) *directory.Parent {
+	if s.obj.GetDeletionTimestamp().IsZero() {
+		return r.connected.Get(s.parent.Key)
+	}
+	dir := r.connected.ForDeletion(s.parent.Key, r.clock.Now())
+	if dir != nil && dir.Withdrawn != nil && !sameResource(dir.Verified, s.parent.State) {
+		return nil
+	}
+	return dir
+}
+
+// sameResource says whether two states ("<UID>/<generation>") are of the same ParentAccount.
+func sameResource(a, b string) bool { return path.Dir(a) == path.Dir(b) }
 
 // withoutParent is why a resource can't go on while its parent can't be worked with.
 func (r *resolver) withoutParent(s *scope) *plan.Stop {
@@ -143,6 +197,6 @@ func pinned(s *scope) *plan.Stop {
 		return nil
 	}
 	return &plan.Stop{Reason: v1alpha1.ReasonParentChanged, Message: fmt.Sprintf(
-		"the account belongs to parent account %s, but ParentAccount %s is account %s now: restore its credentials, or give this %s the annotation %s: %q to look for an account there",
-		st.ParentAccountID, s.parent.Key.Name, s.dir.AccountID, s.declared.Kind, v1alpha1.AnnotationAcceptParent, s.dir.AccountID)}
+		"the account belongs to parent account %s, but ParentAccount %s is account %s now: name a ParentAccount of account %s in spec.parentRef, restore this one's credentials, or give this %s the annotation %s: %q to look for an account there",
+		st.ParentAccountID, s.parent.Key.Name, s.dir.AccountID, st.ParentAccountID, s.declared.Kind, v1alpha1.AnnotationAcceptParent, s.dir.AccountID)}
 }

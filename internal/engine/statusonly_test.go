@@ -199,6 +199,7 @@ func TestUnusedSecretsGo(t *testing.T) {
 		"without an answer, and not done": {fault: fake.LoseRequest(fake.MethodCreate), stays: true},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, fake.Options{})
 			w.service.Add(c.fault)
 			l := w.declared(name)
@@ -243,6 +244,7 @@ func TestReadBeforeCreation(t *testing.T) {
 		},
 	} {
 		t.Run(hint, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, fake.Options{})
 			l := w.declared(name)
 			give(w, l)

@@ -150,7 +150,7 @@ func (w *world) Write(_ context.Context, s changeguard.Stored) (string, error) {
 func (w *world) Read(context.Context) (changeguard.Stored, error) { return w.stored, nil }
 
 // Find implements engine.Parents.
-func (w *world) Find(context.Context, engine.Managed) (*engine.Parent, *plan.Stop, error) {
+func (w *world) Find(context.Context, engine.Managed, types.NamespacedName) (*engine.Parent, *plan.Stop, error) {
 	return w.parent, nil, nil
 }
 

@@ -79,6 +79,7 @@ func (w *World) Start(_ context.Context, otherEndpoints ...string) {
 	w.Options.SkipNameValidation = true
 	w.Options.Clock = w.Clock
 	w.Options.LeaseDuration = longLease
+	w.Options.BelievedAfter = cmp.Or(w.Options.BelievedAfter, time.Second)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -138,6 +139,13 @@ func removeFrom(ctx context.Context, ns string, children []v1alpha1.ChildAccount
 		return client.IgnoreNotFound(K8s.Patch(ctx, kept, client.RawPatch("application/merge-patch+json", patch)))
 	})
 	Expect(K8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
+	var parents v1alpha1.ParentAccountList
+	Expect(K8s.List(ctx, &parents, client.InNamespace(ns))).To(Succeed())
+	for i := range parents.Items {
+		if len(parents.Items[i].Finalizers) > 0 {
+			Expect(client.IgnoreNotFound(K8s.Patch(ctx, &parents.Items[i], client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))).To(Succeed())
+		}
+	}
 	Expect(K8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
 }
 

@@ -1,0 +1,107 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
+)
+
+// maxHold is how long a ParentAccount that is being deleted is kept for its ChildAccounts, which are kept for as long.
+const maxHold = time.Hour
+
+// hold sees to the finalizer of a ParentAccount: it is there while a ChildAccount has one, whose account is deactivated before that is
+// deleted, which takes the ParentAccount. released is set where there is nothing more to do for one that is being deleted.
+func hold(ctx context.Context, c client.Client, s *parentScope, now time.Time) (released bool, err error) {
+	deleted := s.parent.DeletionTimestamp
+	needed := slices.ContainsFunc(s.children.Items, needsParent)
+	if !deleted.IsZero() && now.Sub(deleted.Time) >= maxHold {
+		needed = false
+	}
+	if has := controllerutil.ContainsFinalizer(s.parent, v1alpha1.ParentFinalizer); has == needed || !has && !deleted.IsZero() {
+		return !has && !deleted.IsZero() && !needed, nil
+	}
+	before := s.parent.DeepCopy()
+	if needed {
+		controllerutil.AddFinalizer(s.parent, v1alpha1.ParentFinalizer)
+	} else {
+		controllerutil.RemoveFinalizer(s.parent, v1alpha1.ParentFinalizer)
+	}
+	status := s.parent.Status
+	err = c.Patch(ctx, s.parent, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	s.parent.Status = status
+	return !needed && !deleted.IsZero(), client.IgnoreNotFound(err)
+}
+
+// needsParent says whether the account of a ChildAccount may still have to be deactivated.
+func needsParent(c v1alpha1.ChildAccount) bool {
+	return controllerutil.ContainsFinalizer(&c, v1alpha1.Finalizer) && c.Deactivates()
+}
+
+// held is the outcome, with what a ParentAccount that is being deleted waits for.
+func held(s *parentScope, out conditions.Outcome, now time.Time) conditions.Outcome {
+	deleted := s.parent.DeletionTimestamp
+	if deleted.IsZero() || out.Err != nil || out.Reason == "" {
+		return out
+	}
+	until := deleted.Add(maxHold)
+	message := waitsFor(s.parent.Namespace, s.children.Items, until)
+	if out.Reason == v1alpha1.ReasonAvailable {
+		out.Reason, out.Message = v1alpha1.ReasonDeleting, message
+	} else {
+		out.Message += "; " + message
+	}
+	out.After = min(max(out.After, conditions.SoonAtLeast), max(until.Sub(now), conditions.SoonAtLeast))
+	return out
+}
+
+// namedWaiters is how many ChildAccounts the message names.
+const namedWaiters = 10
+
+// waitsFor says for which ChildAccounts a ParentAccount is kept.
+func waitsFor(namespace string, children []v1alpha1.ChildAccount, until time.Time) string {
+	var names []string
+	for i := range children {
+		if !needsParent(children[i]) {
+			continue
+		}
+		name := children[i].Name
+		if children[i].Namespace != namespace {
+			name = children[i].Namespace + "/" + name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	list := strings.Join(names[:min(len(names), namedWaiters)], ", ")
+	if more := len(names) - namedWaiters; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return fmt.Sprintf("is being deleted, and kept until %s at most for ChildAccounts with deletionPolicy Deactivate, whose accounts are switched off first: %s. Delete them, or set their deletionPolicy to Retain",
+		until.UTC().Format(time.RFC3339), list)
+}
+
+// parentOfChild is the ParentAccount that a ChildAccount names.
+func parentOfChild(_ context.Context, o client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: o.(*v1alpha1.ChildAccount).ParentKey()}}
+}
+
+// holdsParent passes what decides whether a ParentAccount is needed for a deletion.
+var holdsParent = predicate.Funcs{
+	CreateFunc: func(e event.CreateEvent) bool { return needsParent(*e.Object.(*v1alpha1.ChildAccount)) },
+	DeleteFunc: func(e event.DeleteEvent) bool { return e.Object.(*v1alpha1.ChildAccount).Deactivates() },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := e.ObjectOld.(*v1alpha1.ChildAccount), e.ObjectNew.(*v1alpha1.ChildAccount)
+		return needsParent(*before) != needsParent(*after) || needsParent(*after) && before.ParentKey() != after.ParentKey()
+	},
+	GenericFunc: func(event.GenericEvent) bool { return false },
+}
