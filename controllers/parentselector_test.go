@@ -56,10 +56,10 @@ var _ = Describe("--parent-selector", func() {
 	It("lets resources go whose ParentAccount is no more, though another operator would speak of them", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		w.Options.ParentSelector = "shard=a"
-		p := w.ApplyParent(ctx, labelled("shard", "a"))
+		w.ApplyParent(ctx, labelled("shard", "a"))
 		w.Start(ctx)
 		kept, off := w.ApplyReady(ctx, "acme-kept"), w.ApplyReady(ctx, "acme-off", testenv.Deactivating)
-		Expect(testenv.K8s.Delete(ctx, p)).To(Succeed())
+		w.LoseParent(ctx)
 		w.AwaitSilence()
 		Expect(testenv.K8s.Delete(ctx, kept)).To(Succeed())
 		Expect(testenv.K8s.Delete(ctx, off)).To(Succeed())

@@ -71,11 +71,7 @@ var _ = Describe("spec.parentRef", func() {
 		renamed.Name = "renamed"
 		Expect(testenv.K8s.Create(ctx, renamed)).To(Succeed())
 		Eventually(testenv.StateOf(ctx, renamed)).Should(testenv.BeAvailable())
-		p := w.ParentAccount()
-		Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
-		p.Finalizers = nil
-		Expect(testenv.K8s.Update(ctx, p)).To(Succeed())
-		Expect(testenv.K8s.Delete(ctx, p)).To(Succeed())
+		w.LoseParent(ctx)
 		testenv.Remove(ctx, w, c)
 		Expect(w.Account("acme-orphan").Active()).To(BeFalse())
 	})

@@ -377,7 +377,7 @@ var _ = Describe("A policy", func() {
 	It("Deactivate does not outlive the hour without credentials", func(ctx SpecContext) {
 		w := testenv.StartWorld(ctx)
 		c := w.ApplyReady(ctx, "acme-hour", func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })
-		Expect(testenv.K8s.Delete(ctx, w.ParentAccount())).To(Succeed())
+		w.LoseParent(ctx)
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonParentNotFound))
 		Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 		Eventually(testenv.StateOf(ctx, c)).Should(HaveField("String()", And(ContainSubstring(`"type": "Stalled"`), ContainSubstring(`"reason": "Deleting"`))))

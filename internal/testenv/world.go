@@ -338,6 +338,18 @@ func ExpectGone(ctx context.Context, o client.Object) {
 	Eventually(func() error { return K8s.Get(ctx, KeyOf(o), o) }).WithTimeout(Patience).Should(BeNotFound())
 }
 
+// LoseParent takes the ParentAccount away with its finalizer, as somebody may who does not wait for the operator.
+func (w *World) LoseParent(ctx context.Context) {
+	GinkgoHelper()
+	w.Stop() // which would put the finalizer back
+	p := w.ParentAccount()
+	Expect(K8s.Get(ctx, KeyOf(p), p)).To(Succeed())
+	p.Finalizers = nil
+	Expect(K8s.Update(ctx, p)).To(Succeed())
+	Expect(K8s.Delete(ctx, p)).To(Succeed())
+	w.Start(ctx)
+}
+
 // Neighbour is the same world in a namespace of its own.
 func (w *World) Neighbour(ctx context.Context) *World {
 	GinkgoHelper()
