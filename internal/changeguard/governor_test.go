@@ -135,7 +135,13 @@ var _ = Describe("A mass change", func() {
 			}
 			return left
 		}).Should(HaveLen(3))
-		Eventually(func(g Gomega) string { return testenv.StateOf(ctx, left[0])(g).String() }).Should(ContainSubstring("approve-mass-change="))
+		Eventually(func(g Gomega) {
+			s := testenv.StateOf(ctx, left[0])(g)
+			g.Expect(s.Second).To(Equal("False/AwaitingApproval"))
+			g.Expect(s.Flags).To(Equal(v1alpha1.ConditionStalled))
+			g.Expect(s.Message).To(ContainSubstring("approve-mass-change="))
+		}).Should(Succeed())
+		Eventually(testenv.EventsOf(ctx, left[0])).Should(ContainElement(And(HavePrefix("AwaitingApproval: "), ContainSubstring("approve-mass-change="))))
 		off := 0
 		for _, c := range all {
 			if !w.Account(c.AccountName()).Active() {

@@ -73,7 +73,7 @@ func (o *group) judge(c Change, wait time.Duration, now time.Time) (v Verdict, a
 	waits = waits || c.Waited
 	switch most := c.most(); {
 	case !counted && !waits && within+1 > most, waits && !(o.settled && within+len(o.stopped) <= most):
-		return Verdict{Rule: massChangeRule(c), Settled: o.settled}, false
+		return Verdict{Rule: massChangeRule(c, len(o.stopped)), Settled: o.settled}, false
 	case c.Deactivates && wait > 0:
 		return Verdict{Rule: deactivationRule(c), Wait: wait, Settled: o.settled}, false
 	}

@@ -339,8 +339,12 @@ func (g *Guard) Fleet(parent Parent, namespace string, now time.Time, count func
 }
 
 // rules in words.
-func massChangeRule(c Change) string {
-	return fmt.Sprintf("no more than %d accounts (of %d) may change within %s", c.most(), c.Total, c.Limits.Window)
+func massChangeRule(c Change, waiting int) string {
+	rule := fmt.Sprintf("no more than %d accounts (of %d) may change within %s", c.most(), c.Total, c.Limits.Window)
+	if waiting > c.most() { // what waits goes by itself only once all of it fits
+		rule += fmt.Sprintf(", and %d wait, which an approval lets pass and time does not", waiting)
+	}
+	return rule
 }
 
 func deactivationRule(c Change) string {

@@ -81,6 +81,9 @@ func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.O
 		return ctrl.Result{RequeueAfter: deletionPause(conditions.SoonAtMost, left)}, nil
 	}
 	result, err := e.reporter.finish(ctx, s, out)
+	if err == nil && result.RequeueAfter == 0 { // for an approval
+		result.RequeueAfter = conditions.SoonAtMost
+	}
 	result.RequeueAfter = deletionPause(result.RequeueAfter, left)
 	return result, err
 }

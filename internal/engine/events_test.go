@@ -73,7 +73,7 @@ var _ = Describe("An event", func() {
 			g.Expect(testenv.ApprovalHash(ctx, waiting[6])).To(Equal(hash))
 		}).Should(Succeed())
 		Expect(len(testenv.StateOf(ctx, waiting[0])(Default).Message)).To(BeNumerically(">", 1024), "there is no room for that in an event")
-		approve := fmt.Sprintf(": no more than 5 accounts (of 12) may change within 10m0s. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=", w.NS, parent, v1alpha1.AnnotationApproveMassChange)
+		approve := fmt.Sprintf(": no more than 5 accounts (of 12) may change within 10m0s, and 7 wait, which an approval lets pass and time does not. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=", w.NS, parent, v1alpha1.AnnotationApproveMassChange)
 		for _, c := range waiting {
 			Eventually(noted(ctx, c, v1alpha1.ReasonAwaitingApproval)).Should(ContainElement(MatchRegexp("^email=eee.*" + regexp.QuoteMeta(approve) + "[0-9a-f]{32}$")))
 		}

@@ -342,7 +342,8 @@ func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions
 		if out != nil {
 			r.noAttempt = true
 			return &conditions.Outcome{
-				Reason: v1alpha1.ReasonDeleting, Message: cmp.Or(out.Message, "many accounts are being deleted: counting them"), Brief: out.Brief, After: out.RetryAfter, Stuck: out.Reason != "",
+				Reason: cmp.Or(out.Reason, v1alpha1.ReasonDeleting), Message: cmp.Or(out.Message, "many accounts are being deleted: counting them"),
+				Brief: out.Brief, After: out.RetryAfter, Stuck: out.Reason != "",
 			}
 		}
 	}

@@ -156,6 +156,7 @@ func deactivate(in *Input) Plan {
 	}
 	if g := in.Guard; g != nil && g.Change == changeByDeletion {
 		s := deleting(cmp.Or(g.Message, "many accounts are being deleted: counting them"))
+		s.Reason = cmp.Or(g.Reason, s.Reason)
 		s.Brief, s.Stalled, s.RetryAfter, s.Guarded, s.Change = g.Brief, g.Reason != "", g.RetryAfter, true, g.Change
 		return Plan{Steps: []Step{s}}
 	}
