@@ -56,6 +56,9 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 		ResourceVersion: p.ResourceVersion,
 		Deactivations:   func() []changeguard.Deactivation { return deactivationsOf(p) },
 		Storage:         deactivationStorage{r.Client, r.live, p},
+		NoteNotDeactivated: func(ctx context.Context, a v1alpha1.NotDeactivatedAccount) error {
+			return noteNotDeactivated(ctx, r.Client, r.live, p, a)
+		},
 	}
 	if approved := p.Annotations[v1alpha1.AnnotationApproveMassChange]; approved != "" {
 		out.Approvals = strings.Split(approved, ",")

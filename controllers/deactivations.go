@@ -44,15 +44,24 @@ func (d deactivationStorage) Write(ctx context.Context, s changeguard.Stored) (s
 
 // Read implements changeguard.Storage.
 func (d deactivationStorage) Read(ctx context.Context) (changeguard.Stored, error) {
-	var parents v1alpha1.ParentAccountList
-	err := d.live.List(ctx, &parents, client.InNamespace(d.parent.Namespace), client.MatchingFields{"metadata.name": d.parent.Name})
+	p, err := liveParent(ctx, d.live, d.parent)
 	if err != nil {
 		return changeguard.Stored{}, err
 	}
+	return changeguard.Stored{ResourceVersion: p.ResourceVersion, Deactivations: deactivationsOf(p)}, nil
+}
+
+// liveParent reads a ParentAccount from the Kubernetes API, by a list: the operator has no right to get one.
+func liveParent(ctx context.Context, live client.Reader, parent *v1alpha1.ParentAccount) (*v1alpha1.ParentAccount, error) {
+	var parents v1alpha1.ParentAccountList
+	err := live.List(ctx, &parents, client.InNamespace(parent.Namespace), client.MatchingFields{"metadata.name": parent.Name})
+	if err != nil {
+		return nil, err
+	}
 	for i := range parents.Items {
-		if p := &parents.Items[i]; p.UID == d.parent.UID {
-			return changeguard.Stored{ResourceVersion: p.ResourceVersion, Deactivations: deactivationsOf(p)}, nil
+		if p := &parents.Items[i]; p.UID == parent.UID {
+			return p, nil
 		}
 	}
-	return changeguard.Stored{}, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), d.parent.Name)
+	return nil, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), parent.Name)
 }

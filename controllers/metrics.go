@@ -64,7 +64,13 @@ func (g *Gauges) collect(put func(d metrics.Definition, value float64, labels ..
 	var parents v1alpha1.ParentAccountList
 	if g.Cache.List(ctx, &parents, client.UnsafeDisableDeepCopy) == nil {
 		for i := range parents.Items {
-			resources[stateOf("ParentAccount", conditions.Parents, parents.Items[i].Status.Conditions)]++
+			p := &parents.Items[i]
+			resources[stateOf("ParentAccount", conditions.Parents, p.Status.Conditions)]++
+			left := int32(0)
+			if n := p.Status.NotDeactivated; n != nil {
+				left = n.Total
+			}
+			put(metrics.NotDeactivated, float64(left), p.Namespace, p.Name)
 		}
 	}
 	var children v1alpha1.ChildAccountList

@@ -34,6 +34,7 @@ var _ = Describe("The metrics", func() {
 			ContainSubstring(`child_account_operator_resources{kind="ChildAccount",ready="True",reason="DriftDetected"} 1`),
 			ContainSubstring(`child_account_operator_resources{kind="ParentAccount",ready="True",reason="Available"}`),
 			ContainSubstring(`child_account_operator_drift_fields{field="email"} 1`),
+			ContainSubstring(`child_account_operator_not_deactivated{`+labels+`} 0`),
 			ContainSubstring(`child_account_operator_drift_corrected_total{field="email"}`),
 		))
 		text := testenv.Scrape()

@@ -163,6 +163,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	if s.silent > 0 {
 		return ctrl.Result{RequeueAfter: s.silent}, nil
 	}
+	acknowledgeNotDeactivated(s.parent)
 	st := &s.parent.Status
 	st.ObservedGeneration = s.parent.Generation
 	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())

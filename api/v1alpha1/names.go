@@ -87,6 +87,8 @@ const (
 	// AnnotationApproveMassChange on a ParentAccount lets pass the changes that the hash in their conditions names; several
 	// hashes are separated by commas.
 	AnnotationApproveMassChange = "accounts.cpaas.dev/approve-mass-change"
+	// AnnotationAcknowledgeNotDeactivated on a ParentAccount removes the accounts in status.notDeactivated that the hash names.
+	AnnotationAcknowledgeNotDeactivated = "accounts.cpaas.dev/acknowledge-not-deactivated"
 	// AnnotationCreateIntent on a connection Secret records the attempts to create an account, before each:
 	// "<UID of the resource>/<number of attempts>/<parent account id>/<account name>". Earlier versions set it on the ChildAccount:
 	// "<parent account id>/<account name>".

@@ -236,12 +236,69 @@ type ParentAccountStatus struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Deactivations []Deactivation `json:"deactivations,omitempty"`
 
+	// NotDeactivated are the accounts of deleted ChildAccounts with deletionPolicy Deactivate that could not be deactivated in time
+	// and may still be active, until they are acknowledged.
+	// +optional
+	NotDeactivated *NotDeactivated `json:"notDeactivated,omitempty"`
+
 	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// MaxNotDeactivated is how many accounts NotDeactivated lists.
+const MaxNotDeactivated = 100
+
+// NotDeactivated are accounts that should have been deactivated. The annotation acknowledge-not-deactivated with the hash removes them.
+type NotDeactivated struct {
+	// Hash tells these accounts from any others.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Hash string `json:"hash"`
+	// Total is how many there are, listed or not.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Total int32 `json:"total"`
+	// Accounts are the latest 100.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	Accounts []NotDeactivatedAccount `json:"accounts"`
+}
+
+// NotDeactivatedAccount is an account whose ChildAccount was deleted, and which may still be active.
+type NotDeactivatedAccount struct {
+	// Time is when the ChildAccount was let go, to the second.
+	// +required
+	Time metav1.Time `json:"time"`
+	// Namespace is the ChildAccount's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+	// Name is the ChildAccount's.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// AccountName is the account's name at the provider.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	AccountName string `json:"accountName"`
+	// AccountID is the account's id at the provider; it is left out where it was never known.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	AccountID string `json:"accountID,omitempty"`
+	// Message is why it could not be deactivated.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // Deactivation is an account that was switched off.

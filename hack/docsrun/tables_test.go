@@ -30,6 +30,7 @@ var notRun = []exception{
 
 	{"CONTRIBUTING.md", "make test", testsThat},
 	{"CONTRIBUTING.md", "make test-all", testsThat},
+	{"CONTRIBUTING.md", "make test-release", testsThat},
 	{"CONTRIBUTING.md", "go test ./internal/engine", testsThat},
 	{"CONTRIBUTING.md", "go test -skip TestSpecs ./internal/engine", testsThat},
 	{"CONTRIBUTING.md", `make test PKG=./internal/engine TESTFLAGS='-ginkgo.focus "A restart"'`, testsThat},

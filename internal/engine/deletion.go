@@ -12,6 +12,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -162,13 +163,30 @@ func (r *run) notDeactivated(message string) {
 	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "%s", message)
 }
 
+// noteNotDeactivated keeps an account that could not be deactivated in time in its parent's status, where there still is one.
+func (r *run) noteNotDeactivated(ctx context.Context, step plan.Step) error {
+	if step.Reason != plan.ReasonNotDeactivated || r.s.parent == nil || r.s.parent.NoteNotDeactivated == nil {
+		return nil
+	}
+	s := r.s
+	err := s.parent.NoteNotDeactivated(ctx, v1alpha1.NotDeactivatedAccount{
+		Time: metav1.NewTime(r.Clock.Now()).Rfc3339Copy(), Namespace: s.obj.GetNamespace(), Name: s.obj.GetName(),
+		AccountName: s.declared.AccountName, AccountID: s.status.AccountID, Message: step.Message[:min(len(step.Message), longestObserved)],
+	})
+	return client.IgnoreNotFound(err) // where the parent is gone too, the event and the log say it
+}
+
 func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	if r.failed = r.noteNotDeactivated(ctx, step); r.failed != nil {
+		return nil
+	}
 	before := r.s.obj.DeepCopyObject().(client.Object)
 	controllerutil.RemoveFinalizer(r.s.obj, v1alpha1.Finalizer)
 	r.forget(r.s.uid())
 	err := r.Patch(ctx, r.s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if err == nil && step.Message != "" {
 		r.notDeactivated(step.Message)
+		log.FromContext(ctx).Info("account not deactivated", "accountID", r.s.status.AccountID, "cause", step.Message)
 	}
 	r.released, r.failed = true, client.IgnoreNotFound(err)
 	return nil

@@ -386,6 +386,30 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 		waitingForItsAccount(ctx, c)
 		Eventually(func() error { return testenv.K8s.Get(ctx, testenv.KeyOf(c), c) }).Should(testenv.BeNotFound())
 		Eventually(testenv.EventsOf(ctx, c)).Should(ContainElement(HavePrefix("NotDeactivated: ")))
+
+		By("and its account is kept in mind until somebody has seen to it")
+		p := w.ParentAccount()
+		Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
+		left := p.Status.NotDeactivated
+		Expect(left).NotTo(BeNil())
+		Expect(left.Total).To(BeEquivalentTo(1))
+		Expect(left.Accounts).To(ConsistOf(And(HaveField("Name", "acme-patient"), HaveField("AccountID", c.Status.AccountID), HaveField("Namespace", w.NS), HaveField("Message", ContainSubstring("within an hour")))))
+		Eventually(testenv.Scrape).Should(ContainSubstring(`child_account_operator_not_deactivated{namespace="` + w.NS + `",parent="acme"} 1`))
+		acknowledge := func(hash string) {
+			testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
+				metav1.SetMetaDataAnnotation(&p.ObjectMeta, v1alpha1.AnnotationAcknowledgeNotDeactivated, hash)
+			})
+		}
+		acknowledge("of something else")
+		Consistently(func(g Gomega) {
+			g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
+			g.Expect(p.Status.NotDeactivated).To(Equal(left))
+		}).Should(Succeed())
+		acknowledge(left.Hash)
+		Eventually(func(g Gomega) {
+			g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
+			g.Expect(p.Status.NotDeactivated).To(BeNil())
+		}).Should(Succeed())
 	})
 
 	It("asks a provider that wants patience no earlier, whatever wakes it", func(ctx SpecContext) {
@@ -407,14 +431,15 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 	})
 
 	DescribeTable("is let go after an hour, with a word, where the way to the provider went before it",
-		func(ctx SpecContext, before func(*testenv.World) client.Object) {
+		func(ctx SpecContext, before func(context.Context, *testenv.World)) {
 			w := testenv.NewWorld(ctx)
 			fake := clocktesting.NewFakeClock(time.Now())
 			w.Clock = fake
 			w.ApplyParent(ctx)
 			w.Start(ctx)
 			c := w.ApplyReady(ctx, "acme-hour", testenv.Deactivating)
-			Expect(testenv.K8s.Delete(ctx, before(w))).To(Succeed())
+			before(ctx, w)
+			fake.Step(time.Minute) // it is believed by then
 			Eventually(testenv.StateOf(ctx, c)).Should(Satisfy(func(s testenv.State) bool { return s.Flags == v1alpha1.ConditionStalled }))
 			Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 			waitingForItsAccount(ctx, c)
@@ -433,7 +458,14 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 			Expect(w.Count("SetChildAccountInfo")).To(BeZero())
 			Eventually(testenv.EventsOf(ctx, c)).Should(ContainElement(And(HavePrefix("NotDeactivated: "), ContainSubstring(c.Status.AccountID))))
 		},
-		Entry("the credentials", func(w *testenv.World) client.Object { return w.Credentials() }),
-		Entry("the ParentAccount", func(w *testenv.World) client.Object { return w.ParentAccount() }),
+		Entry("the credentials' label", func(ctx context.Context, w *testenv.World) {
+			testenv.Edit(ctx, w.Credentials(), func(s *corev1.Secret) { s.Labels = nil })
+		}),
+		Entry("the credentials, and a restart forgets them", func(ctx context.Context, w *testenv.World) {
+			w.Stop()
+			Expect(testenv.K8s.Delete(ctx, w.Credentials())).To(Succeed())
+			w.Start(ctx)
+		}),
+		Entry("the ParentAccount", func(ctx context.Context, w *testenv.World) { w.LoseParent(ctx) }),
 	)
 })

@@ -46,6 +46,8 @@ type Parent struct {
 	ResourceVersion string
 	Deactivations   func() []changeguard.Deactivation
 	Storage         changeguard.Storage
+	// NoteNotDeactivated keeps in its status an account whose resource goes although the account could not be deactivated.
+	NoteNotDeactivated func(context.Context, v1alpha1.NotDeactivatedAccount) error
 }
 
 // Parents finds the parents of resources.

@@ -30,6 +30,7 @@ Labels name ParentAccounts (namespace, parent), never ChildAccounts: there may b
 ## What to be alarmed by
 ` + "```" + `
 child_account_operator_cache_synced == 0                                             # a namespace, or the cluster, can't be read
+child_account_operator_not_deactivated > 0                                           # accounts were left active: see status.notDeactivated
 child_account_operator_api_unavailable == 1                                          # the provider does not answer
 child_account_operator_snapshot_age_seconds > 3600                                   # nothing was compared for an hour
 child_account_operator_resources{ready="False"} > 0                                  # somebody has to act: see the reason

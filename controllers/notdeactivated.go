@@ -1,0 +1,58 @@
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	kuberetry "k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// noteNotDeactivated adds an account to the ParentAccount's status.notDeactivated, as it is stored.
+func noteNotDeactivated(ctx context.Context, c client.Client, live client.Reader, parent *v1alpha1.ParentAccount, a v1alpha1.NotDeactivatedAccount) error {
+	return kuberetry.RetryOnConflict(kuberetry.DefaultBackoff, func() error {
+		p, err := liveParent(ctx, live, parent)
+		if err != nil {
+			return err
+		}
+		before := p.DeepCopy()
+		if !addNotDeactivated(&p.Status, a) {
+			return nil
+		}
+		return c.Status().Patch(ctx, p, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	})
+}
+
+// addNotDeactivated adds an account, and says whether it was not there yet: a try before may have stored it.
+func addNotDeactivated(st *v1alpha1.ParentAccountStatus, a v1alpha1.NotDeactivatedAccount) bool {
+	if st.NotDeactivated == nil {
+		st.NotDeactivated = &v1alpha1.NotDeactivated{}
+	}
+	n := st.NotDeactivated
+	for _, other := range n.Accounts {
+		if other.Namespace == a.Namespace && other.Name == a.Name && other.AccountID == a.AccountID {
+			return false
+		}
+	}
+	n.Total++
+	n.Accounts = append(n.Accounts, a)
+	n.Accounts = n.Accounts[max(0, len(n.Accounts)-v1alpha1.MaxNotDeactivated):]
+	h := sha256.New()
+	fmt.Fprintln(h, n.Total)
+	for _, one := range n.Accounts {
+		fmt.Fprintf(h, "%s/%s %s %d\n", one.Namespace, one.Name, one.AccountID, one.Time.Unix())
+	}
+	n.Hash = hex.EncodeToString(h.Sum(nil)[:16])
+	return true
+}
+
+// acknowledgeNotDeactivated removes the accounts whose hash somebody has acknowledged.
+func acknowledgeNotDeactivated(p *v1alpha1.ParentAccount) {
+	if n := p.Status.NotDeactivated; n != nil && p.Annotations[v1alpha1.AnnotationAcknowledgeNotDeactivated] == n.Hash {
+		p.Status.NotDeactivated = nil
+	}
+}
