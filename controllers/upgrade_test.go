@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,7 +115,13 @@ var _ = DescribeTable("After an upgrade everything goes on without a write, from
 		Expect(spent["patch parentaccounts"]).To(BeNumerically("<=", 1), "its finalizer, where a ChildAccount has one")
 		Expect(spent[testenv.APIWrites]).To(BeZero(), "%v", spent)
 		Expect(spent["GetAccountInfo"]).To(Equal(1), "no password is tried, no key is recovered")
-		Expect(versions(ctx, w)).To(Equal(before))
+		after := versions(ctx, w)
+		for _, of := range []map[string]string{before, after} {
+			maps.DeleteFunc(of, func(name, _ string) bool {
+				return strings.HasPrefix(name, "ParentAccount ") && spent["patch parentaccounts"] > 0
+			})
+		}
+		Expect(after).To(Equal(before))
 		var events corev1.EventList
 		Expect(testenv.K8s.List(ctx, &events, client.InNamespace(w.NS))).To(Succeed())
 		Expect(events.Items).To(BeEmpty())

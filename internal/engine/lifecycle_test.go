@@ -439,8 +439,10 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 			w.Start(ctx)
 			c := w.ApplyReady(ctx, "acme-hour", testenv.Deactivating)
 			before(ctx, w)
-			fake.Step(time.Minute) // it is believed by then
-			Eventually(testenv.StateOf(ctx, c)).Should(Satisfy(func(s testenv.State) bool { return s.Flags == v1alpha1.ConditionStalled }))
+			Eventually(func(g Gomega) string {
+				fake.Step(time.Second) // until it is believed
+				return testenv.StateOf(ctx, c)(g).Flags
+			}).WithPolling(time.Second).Should(Equal(v1alpha1.ConditionStalled))
 			Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 			waitingForItsAccount(ctx, c)
 			Expect(meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionStalled)).To(BeTrue(), "somebody has to act")
