@@ -212,6 +212,7 @@ type ParentAccountStatus struct {
 
 	// AccountID is the parent account's id at the provider. It is pinned: credentials of another account stop everything.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	AccountID string `json:"accountID,omitempty"`
 
@@ -293,10 +294,12 @@ type NotDeactivatedAccount struct {
 	AccountName string `json:"accountName"`
 	// AccountID is the account's id at the provider; it is left out where it was never known.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	AccountID string `json:"accountID,omitempty"`
 	// Message is why it could not be deactivated.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
 }
