@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	kuberetry "k8s.io/client-go/util/retry"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -34,7 +35,7 @@ func addNotDeactivated(st *v1alpha1.ParentAccountStatus, a v1alpha1.NotDeactivat
 	}
 	n := st.NotDeactivated
 	for _, other := range n.Accounts {
-		if other.Namespace == a.Namespace && other.Name == a.Name && other.AccountID == a.AccountID {
+		if other.Namespace == a.Namespace && other.Name == a.Name && ptr.Equal(other.AccountID, a.AccountID) {
 			return false
 		}
 	}
@@ -44,7 +45,7 @@ func addNotDeactivated(st *v1alpha1.ParentAccountStatus, a v1alpha1.NotDeactivat
 	h := sha256.New()
 	fmt.Fprintln(h, n.Total)
 	for _, one := range n.Accounts {
-		fmt.Fprintf(h, "%s/%s %s %d\n", one.Namespace, one.Name, one.AccountID, one.Time.Unix())
+		fmt.Fprintf(h, "%s/%s %s %d\n", one.Namespace, one.Name, ptr.Deref(one.AccountID, ""), one.Time.Unix())
 	}
 	n.Hash = hex.EncodeToString(h.Sum(nil)[:16])
 	return true

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
@@ -12,7 +13,7 @@ import (
 func TestNotDeactivated(t *testing.T) {
 	p := &v1alpha1.ParentAccount{}
 	left := func(i int) v1alpha1.NotDeactivatedAccount {
-		return v1alpha1.NotDeactivatedAccount{Namespace: "telephony", Name: fmt.Sprint("acme-", i), AccountID: fmt.Sprint(i), AccountName: fmt.Sprint("acme-", i)}
+		return v1alpha1.NotDeactivatedAccount{Namespace: "telephony", Name: fmt.Sprint("acme-", i), AccountID: ptr.To(fmt.Sprint(i)), AccountName: fmt.Sprint("acme-", i)}
 	}
 	hashes := map[string]bool{}
 	for i := range v1alpha1.MaxNotDeactivated + 5 {
@@ -22,7 +23,7 @@ func TestNotDeactivated(t *testing.T) {
 		hashes[p.Status.NotDeactivated.Hash] = true
 	}
 	n := p.Status.NotDeactivated
-	if int(n.Total) != v1alpha1.MaxNotDeactivated+5 || len(n.Accounts) != v1alpha1.MaxNotDeactivated || n.Accounts[0] != left(5) {
+	if int(n.Total) != v1alpha1.MaxNotDeactivated+5 || len(n.Accounts) != v1alpha1.MaxNotDeactivated || n.Accounts[0].Name != left(5).Name {
 		t.Errorf("total %d, %d listed, first %v", n.Total, len(n.Accounts), n.Accounts[0])
 	}
 	if len(hashes) != int(n.Total) {

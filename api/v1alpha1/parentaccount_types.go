@@ -296,12 +296,12 @@ type NotDeactivatedAccount struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	AccountID string `json:"accountID,omitempty"`
+	AccountID *string `json:"accountID,omitempty"`
 	// Message is why it could not be deactivated.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
-	Message string `json:"message,omitempty"`
+	Message *string `json:"message,omitempty"`
 }
 
 // Deactivation is an account that was switched off.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -169,10 +170,16 @@ func (r *run) noteNotDeactivated(ctx context.Context, step plan.Step) error {
 		return nil
 	}
 	s := r.s
-	err := s.parent.NoteNotDeactivated(ctx, v1alpha1.NotDeactivatedAccount{
-		Time: metav1.NewTime(r.Clock.Now()).Rfc3339Copy(), Namespace: s.obj.GetNamespace(), Name: s.obj.GetName(),
-		AccountName: s.declared.AccountName, AccountID: s.status.AccountID, Message: step.Message[:min(len(step.Message), longestObserved)],
-	})
+	left := v1alpha1.NotDeactivatedAccount{
+		Time: metav1.NewTime(r.Clock.Now()).Rfc3339Copy(), Namespace: s.obj.GetNamespace(), Name: s.obj.GetName(), AccountName: s.declared.AccountName,
+	}
+	if s.status.AccountID != "" {
+		left.AccountID = &s.status.AccountID
+	}
+	if message := strings.ToValidUTF8(step.Message[:min(len(step.Message), longestObserved)], ""); message != "" {
+		left.Message = &message
+	}
+	err := s.parent.NoteNotDeactivated(ctx, left)
 	return client.IgnoreNotFound(err) // where the parent is gone too, the event and the log say it
 }
 

@@ -393,7 +393,7 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 		left := p.Status.NotDeactivated
 		Expect(left).NotTo(BeNil())
 		Expect(left.Total).To(BeEquivalentTo(1))
-		Expect(left.Accounts).To(ConsistOf(And(HaveField("Name", "acme-patient"), HaveField("AccountID", c.Status.AccountID), HaveField("Namespace", w.NS), HaveField("Message", ContainSubstring("within an hour")))))
+		Expect(left.Accounts).To(ConsistOf(And(HaveField("Name", "acme-patient"), HaveField("AccountID", HaveValue(Equal(c.Status.AccountID))), HaveField("Namespace", w.NS), HaveField("Message", HaveValue(ContainSubstring("within an hour"))))))
 		Eventually(testenv.Scrape).Should(ContainSubstring(`child_account_operator_not_deactivated{namespace="` + w.NS + `",parent="acme"} 1`))
 		acknowledge := func(hash string) {
 			testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
