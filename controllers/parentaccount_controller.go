@@ -116,7 +116,9 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
 			return ctrl.Result{}, namespacecache.IgnoreNotSynced(err)
 		}
-		if released, err := hold(ctx, r.Client, s, r.Clock.Now()); released || err != nil {
+		if released, err := hold(ctx, r.Client, s, r.Clock.Now()); apierrors.IsConflict(err) {
+			return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil // overtaken by a change
+		} else if released || err != nil {
 			return ctrl.Result{}, err
 		}
 		return r.finish(ctx, s, held(s, r.reconcile(ctx, s), r.Clock.Now()))

@@ -28,8 +28,8 @@ func hold(ctx context.Context, c client.Client, s *parentScope, now time.Time) (
 	if !deleted.IsZero() && now.Sub(deleted.Time) >= maxHold {
 		needed = false
 	}
-	if has := controllerutil.ContainsFinalizer(s.parent, v1alpha1.ParentFinalizer); has == needed || !has && !deleted.IsZero() {
-		return !has && !deleted.IsZero() && !needed, nil
+	if has := holds(s.parent); has == needed || !has && !deleted.IsZero() { // a finalizer can't be added any more
+		return false, nil
 	}
 	before := s.parent.DeepCopy()
 	if needed {
@@ -43,6 +43,11 @@ func hold(ctx context.Context, c client.Client, s *parentScope, now time.Time) (
 	return !needed && !deleted.IsZero(), client.IgnoreNotFound(err)
 }
 
+// holds says whether the ParentAccount has the operator's finalizer.
+func holds(p *v1alpha1.ParentAccount) bool {
+	return controllerutil.ContainsFinalizer(p, v1alpha1.ParentFinalizer)
+}
+
 // needsParent says whether the account of a ChildAccount may still have to be deactivated.
 func needsParent(c v1alpha1.ChildAccount) bool {
 	return controllerutil.ContainsFinalizer(&c, v1alpha1.Finalizer) && c.Deactivates()
@@ -51,7 +56,7 @@ func needsParent(c v1alpha1.ChildAccount) bool {
 // held is the outcome, with what a ParentAccount that is being deleted waits for.
 func held(s *parentScope, out conditions.Outcome, now time.Time) conditions.Outcome {
 	deleted := s.parent.DeletionTimestamp
-	if deleted.IsZero() || out.Err != nil || out.Reason == "" {
+	if deleted.IsZero() || !holds(s.parent) || out.Err != nil || out.Reason == "" {
 		return out
 	}
 	until := deleted.Add(maxHold)

@@ -175,7 +175,9 @@ var _ = Describe("A resource never hangs for ever", func() {
 		calls := len(w.Sim.Calls())
 		Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 		Eventually(func() error { return testenv.K8s.Get(ctx, testenv.KeyOf(c), c) }).Should(testenv.BeNotFound())
+		Eventually(func() error {
+			return testenv.K8s.Get(ctx, client.ObjectKey{Namespace: w.NS, Name: c.ConnectionSecretName()}, &corev1.Secret{})
+		}).Should(testenv.BeNotFound(), "this process knows that no account was created with it")
 		Expect(w.Sim.Calls()).To(HaveLen(calls))
-		Expect(testenv.K8s.Get(ctx, client.ObjectKey{Namespace: w.NS, Name: c.ConnectionSecretName()}, &corev1.Secret{})).To(Succeed(), "what is not certain is kept")
 	})
 })
