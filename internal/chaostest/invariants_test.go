@@ -152,7 +152,8 @@ func count(calls []simulator.Call) (e events) {
 // gets done in the time.
 func (e events) enough(lasts time.Duration) bool {
 	seconds := int(lasts.Seconds())
-	return e.created >= min(population/4, seconds/4) && e.changed >= seconds/4 && e.unanswered >= seconds/30 &&
+	// Creations come after edits, and each is a read and a call.
+	return e.created >= min(population/8, seconds/8) && e.changed >= seconds/4 && e.unanswered >= seconds/30 &&
 		e.killed >= seconds/40 && e.restarts >= seconds/120
 }
 

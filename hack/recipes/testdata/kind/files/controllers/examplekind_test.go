@@ -36,7 +36,7 @@ import (
 // onlyParent is the parent of every ExampleAccount.
 type onlyParent struct{ *engine.Parent }
 
-func (p onlyParent) Find(context.Context, engine.Managed) (*engine.Parent, *plan.Stop, error) {
+func (p onlyParent) Find(context.Context, engine.Managed, types.NamespacedName) (*engine.Parent, *plan.Stop, error) {
 	return p.Parent, nil, nil
 }
 func (onlyParent) Usable(context.Context, engine.Managed) bool { return true }
