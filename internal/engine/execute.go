@@ -230,7 +230,6 @@ func (r *run) patchFinalizer(ctx context.Context, change func(client.Object, str
 func prepareSecret(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	var err error
 	c := r.s.connection()
-	c.UID = r.s.uid()
 	if r.password = r.s.password; r.password == "" && directory.CapabilitiesOf(r.s.dir.Directory).Passwords {
 		c.Generated = secrets.GeneratePassword()
 		r.password, err = r.Connections.Prepare(ctx, c, knownValues(r.s))

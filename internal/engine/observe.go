@@ -79,6 +79,8 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 	in.Password = plan.Password{Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
 	in.Attempts.Connection = s.dir.Connection
 	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())
+	// At rest nothing depends on it, and thousands of resources are looked at in a resync.
+	in.Subject.Intent = (s.boundID() == "" || in.View.Account == nil) && s.intends()
 	in.Subject.Refused = in.Attempts.NoAccount
 	in.Subject.Retried = !in.Attempts.NoAccount && (e.attempts.Attempted(s.uid()) || !untouched(s))
 	if last, ok := e.attempts.Last(s.uid()); ok {
@@ -134,7 +136,7 @@ func resourceOf(s *scope) plan.Resource {
 // subjectOf is what the resource says of its account.
 func subjectOf(s *scope) account.Subject {
 	return account.Subject{
-		Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(), Intent: s.intends(),
+		Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(),
 		Takeover: s.annotation(v1alpha1.AnnotationTakeover),
 		Desired:  s.desired, LastApplied: s.status.LastApplied, Policy: s.declared.Policy,
 	}
@@ -210,13 +212,12 @@ func stale(s *scope, now time.Time) bool {
 func (e *observer) recallAttempts(ctx context.Context, s *scope) {
 	s.recorded = sync.OnceValue(func() bool {
 		c := s.connection()
-		c.UID, c.Latest = s.uid(), &secrets.Latest{}
+		c.Latest = &secrets.Latest{}
 		if e.ConnectionSecrets != nil {
 			return e.ConnectionSecrets.Intends(ctx, c)
 		}
 		_, err := e.Connections.Read(ctx, c)
-		is, _ := c.Latest.Intends(c)
-		return is && err == nil
+		return err == nil && c.Latest.Intends(c)
 	})
 }
 

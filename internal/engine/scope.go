@@ -118,10 +118,7 @@ func (s *scope) intends() bool {
 	if s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == s.target() {
 		return true
 	}
-	c := s.connection()
-	c.UID = s.uid()
-	is, _ := s.latest.Intends(c)
-	return is || s.recorded != nil && s.recorded()
+	return s.latest.Intends(s.connection()) || s.recorded != nil && s.recorded()
 }
 
 // untouched says whether nothing hints at an earlier attempt to create the account: no status, no mark, no edit that may have given
@@ -247,6 +244,7 @@ func (s *scope) connection() secrets.Connection {
 		Name:        s.declared.ConnectionSecret.Name,
 		Resource:    s.declared.Kind + "/" + s.obj.GetName(),
 		Account:     s.target(),
+		UID:         s.uid(),
 		Rotation:    s.rotation,
 		Latest:      &s.latest,
 		Labels:      s.declared.ConnectionSecret.Labels,

@@ -27,7 +27,7 @@ func (c *Connection) intend(secret *corev1.Secret) {
 		return
 	}
 	attempt := 1
-	if i, ok := intentOf(secret); ok && i.uid == c.UID && i.account == c.Account {
+	if i, _ := intentOf(secret); intends(secret, *c) {
 		attempt = i.attempt + 1
 	}
 	set(&secret.Annotations, v1alpha1.AnnotationCreateIntent, strings.Join([]string{string(c.UID), strconv.Itoa(attempt), c.Account}, "/"))
@@ -47,31 +47,29 @@ func intentOf(secret metav1.Object) (intent, bool) {
 	return intent{types.UID(uid), attempt, account}, ok && err == nil
 }
 
-// intends says whether the Secret records an attempt to create an account for the resource: c.Account, or any where that is "".
+// intends says whether the Secret records an attempt to create the account for the resource.
 func intends(secret metav1.Object, c Connection) bool {
 	i, ok := intentOf(secret)
-	return ok && i.uid == c.UID && (c.Account == "" || i.account == c.Account)
+	return ok && i.uid == c.UID && i.account == c.Account
 }
 
-// Intends says whether the Secret as it was last read records an attempt to create the account; known is false before it was read.
-func (l *Latest) Intends(c Connection) (is, known bool) {
-	if l == nil || l.secret == nil {
-		return false, false
-	}
-	return intends(l.secret, c), true
+// Intends says whether the Secret as it was last read records an attempt to create the account; false before it was read.
+func (l *Latest) Intends(c Connection) bool {
+	return l != nil && l.secret != nil && intends(l.secret, c)
 }
 
 // Intends says, without a call, whether a connection Secret of the resource, by whatever name, records an attempt to create the
-// account, or any account where the connection names none. The cache may be behind.
+// account. The cache may be behind.
 func (w *Watched) Intends(ctx context.Context, c Connection) bool {
-	names, err := w.Others(ctx, c)
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(append(names, c.Name), func(name string) bool {
+	recorded := func(name string) bool {
 		meta := w.metadata(ctx, client.ObjectKey{Namespace: c.Namespace, Name: name})
 		return meta != nil && meta.Annotations[v1alpha1.AnnotationResource] == c.Resource && intends(meta, c)
-	})
+	}
+	if recorded(c.Name) {
+		return true
+	}
+	others, err := w.Others(ctx, c)
+	return err == nil && slices.ContainsFunc(others, recorded)
 }
 
 // Version tells a Secret, as it is at one time, from any other.
