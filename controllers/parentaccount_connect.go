@@ -121,7 +121,7 @@ func lacksKey(c *v1alpha1.ChildAccount) bool {
 // identify reads which account the connection is of, and has it share that account's budget. In the place of another connection to the
 // same account it has to show first that it may list; else the first resync finds out.
 func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, gate *pacing.Gate, dir *directory.Parent, remote provider.Parent) error {
-	s.called = true
+	s.wakes = true
 	self, err := remote.Self(ctx)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	dir.SetMaxBatch(s.parent.MaxBatchSize())
 	known := *dir
 	if known.Verified = verified(s.parent); known.Withdrawn != nil {
-		known.Withdrawn, s.called = nil, true // the children that waited go on
+		known.Withdrawn, s.wakes = nil, true // the children that waited go on
 	}
 	r.Parents.Put(s.key(), &known)
 	return &known, nil

@@ -82,8 +82,8 @@ type parentScope struct {
 	children v1alpha1.ChildAccountList
 	// refused is why the present credentials can't be used, where former ones go on meanwhile.
 	refused *conditions.Outcome
-	// called is set once a call to the provider was made, whether it was answered or not, or may be made again.
-	called bool
+	// wakes is set where the children are to hear of it: a call to the provider was made, answered or not, or may be made again.
+	wakes bool
 	// silent is for how long nothing is said of credentials that were taken away.
 	silent time.Duration
 }
@@ -195,7 +195,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 
 // wake tells the children what the provider answered, or that it did not.
 func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
-	if s.called {
+	if s.wakes {
 		s.children.Items = nil // there may be thousands, and they are read anew
 		r.Children.resynced(ctx, s.key())
 	}

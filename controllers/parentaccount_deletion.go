@@ -15,19 +15,15 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
-
-// maxHold is how long a ParentAccount that is being deleted is kept for its ChildAccounts, which are kept for as long.
-const maxHold = time.Hour
 
 // hold sees to the finalizer of a ParentAccount: it is there while a ChildAccount has one, whose account is deactivated before that is
 // deleted, which takes the ParentAccount. released is set where there is nothing more to do for one that is being deleted.
 func hold(ctx context.Context, c client.Client, s *parentScope, now time.Time) (released bool, err error) {
 	deleted := s.parent.DeletionTimestamp
-	needed := slices.ContainsFunc(s.children.Items, needsParent)
-	if !deleted.IsZero() && now.Sub(deleted.Time) >= maxHold {
-		needed = false
-	}
+	expired := !deleted.IsZero() && now.Sub(deleted.Time) >= engine.MaxDeletion
+	needed := !expired && len(waiters(s)) > 0
 	if has := holds(s.parent); has == needed || !has && !deleted.IsZero() { // a finalizer can't be added any more
 		return false, nil
 	}
@@ -49,8 +45,23 @@ func holds(p *v1alpha1.ParentAccount) bool {
 }
 
 // needsParent says whether the account of a ChildAccount may still have to be deactivated.
-func needsParent(c v1alpha1.ChildAccount) bool {
-	return controllerutil.ContainsFinalizer(&c, v1alpha1.Finalizer) && c.Deactivates()
+func needsParent(c *v1alpha1.ChildAccount) bool {
+	return controllerutil.ContainsFinalizer(c, v1alpha1.Finalizer) && c.Deactivates()
+}
+
+// waiters are the ChildAccounts that the ParentAccount is needed for.
+func waiters(s *parentScope) (names []string) {
+	for i := range s.children.Items {
+		c := &s.children.Items[i]
+		switch {
+		case !needsParent(c):
+		case c.Namespace == s.parent.Namespace:
+			names = append(names, c.Name)
+		default:
+			names = append(names, c.Namespace+"/"+c.Name)
+		}
+	}
+	return names
 }
 
 // held is the outcome, with what a ParentAccount that is being deleted waits for.
@@ -59,14 +70,14 @@ func held(s *parentScope, out conditions.Outcome, now time.Time) conditions.Outc
 	if deleted.IsZero() || !holds(s.parent) || out.Err != nil || out.Reason == "" {
 		return out
 	}
-	until := deleted.Add(maxHold)
-	message := waitsFor(s.parent.Namespace, s.children.Items, until)
+	until := deleted.Add(engine.MaxDeletion)
+	message := waitsFor(waiters(s), until)
 	if out.Reason == v1alpha1.ReasonAvailable {
 		out.Reason, out.Message = v1alpha1.ReasonDeleting, message
 	} else {
 		out.Message += "; " + message
 	}
-	out.After = min(max(out.After, conditions.SoonAtLeast), max(until.Sub(now), conditions.SoonAtLeast))
+	out.After = max(min(out.After, until.Sub(now)), conditions.SoonAtLeast)
 	return out
 }
 
@@ -74,18 +85,7 @@ func held(s *parentScope, out conditions.Outcome, now time.Time) conditions.Outc
 const namedWaiters = 10
 
 // waitsFor says for which ChildAccounts a ParentAccount is kept.
-func waitsFor(namespace string, children []v1alpha1.ChildAccount, until time.Time) string {
-	var names []string
-	for i := range children {
-		if !needsParent(children[i]) {
-			continue
-		}
-		name := children[i].Name
-		if children[i].Namespace != namespace {
-			name = children[i].Namespace + "/" + name
-		}
-		names = append(names, name)
-	}
+func waitsFor(names []string, until time.Time) string {
 	slices.Sort(names)
 	list := strings.Join(names[:min(len(names), namedWaiters)], ", ")
 	if more := len(names) - namedWaiters; more > 0 {
@@ -102,11 +102,11 @@ func parentOfChild(_ context.Context, o client.Object) []reconcile.Request {
 
 // holdsParent passes what decides whether a ParentAccount is needed for a deletion.
 var holdsParent = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return needsParent(*e.Object.(*v1alpha1.ChildAccount)) },
+	CreateFunc: func(e event.CreateEvent) bool { return needsParent(e.Object.(*v1alpha1.ChildAccount)) },
 	DeleteFunc: func(e event.DeleteEvent) bool { return e.Object.(*v1alpha1.ChildAccount).Deactivates() },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.ChildAccount), e.ObjectNew.(*v1alpha1.ChildAccount)
-		return needsParent(*before) != needsParent(*after) || needsParent(*after) && before.ParentKey() != after.ParentKey()
+		return needsParent(before) != needsParent(after) || needsParent(after) && before.ParentKey() != after.ParentKey()
 	},
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }

@@ -26,7 +26,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 		wait, dir.Requested = 0, s.requested()
 	}
 	if wait <= 0 {
-		s.called = true
+		s.wakes = true
 		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
 		_ = dir.Refresh(ctx, r.Children.parents.known(ctx, s.children.Items)) // how it ended is in the directory
 	}

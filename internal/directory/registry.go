@@ -54,9 +54,6 @@ type Withdrawal struct {
 	Deleted bool
 }
 
-// ServesDeletionsFor is how long the credentials of a deleted Secret serve resources that are being deleted.
-const ServesDeletionsFor = time.Hour
-
 // Registry holds the usable parents by the name of their resource. It is safe for concurrent use.
 type Registry struct {
 	mu      sync.RWMutex
@@ -80,11 +77,11 @@ func (r *Registry) Former(key types.NamespacedName) *Parent {
 	return r.parents[key]
 }
 
-// ForDeletion returns the parent for a resource that is being deleted: the usable one, or the one whose credentials were deleted within
-// ServesDeletionsFor.
-func (r *Registry) ForDeletion(key types.NamespacedName, now time.Time) *Parent {
+// ForDeletion returns the parent for a resource that is being deleted: the usable one, or the one whose credentials were deleted after
+// a time.
+func (r *Registry) ForDeletion(key types.NamespacedName, after time.Time) *Parent {
 	p := r.Former(key)
-	if p == nil || p.Withdrawn == nil || p.Withdrawn.Deleted && now.Before(p.Withdrawn.Since.Add(ServesDeletionsFor)) {
+	if p == nil || p.Withdrawn == nil || p.Withdrawn.Deleted && p.Withdrawn.Since.After(after) {
 		return p
 	}
 	return nil

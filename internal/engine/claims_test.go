@@ -21,7 +21,7 @@ import (
 // forget leaves nothing of a resource in the cluster, as if this were another one.
 func forget(ctx context.Context, w *testenv.World, c *v1alpha1.ChildAccount) {
 	GinkgoHelper()
-	Expect(testenv.K8s.Patch(ctx, c, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
+	Expect(testenv.DropFinalizers(ctx, c)).To(Succeed())
 	Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 	Expect(testenv.K8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: c.ConnectionSecretName()}})).To(Succeed())
 }

@@ -7,7 +7,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -15,11 +14,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
-
-// credentialsOf is the Secret with the credentials of a world's ParentAccount.
-func credentialsOf(w *testenv.World) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "voximplant"}}
-}
 
 var _ = Describe("A ParentAccount, its Secret and its ChildAccounts under Deactivate, deleted at once", func() {
 	names := []string{"acme-one", "acme-two", "acme-three"}
@@ -35,7 +29,7 @@ var _ = Describe("A ParentAccount, its Secret and its ChildAccounts under Deacti
 			g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
 			g.Expect(p.Finalizers).To(ConsistOf(v1alpha1.ParentFinalizer))
 		}).Should(Succeed())
-		return map[string][]client.Object{"children": children, "parent": {w.ParentAccount()}, "secret": {credentialsOf(w)}}
+		return map[string][]client.Object{"children": children, "parent": {w.ParentAccount()}, "secret": {w.Credentials()}}
 	}
 
 	DescribeTable("leave no account active, and are gone", func(ctx SpecContext, meanwhile func(context.Context, *testenv.World), order ...string) {
@@ -117,7 +111,7 @@ var _ = Describe("A Secret with credentials", func() {
 		w.Start(ctx)
 		off, edited := w.ApplyReady(ctx, "acme-off", testenv.Deactivating), w.ApplyReady(ctx, "acme-edited")
 		w.Sim.ResetCalls()
-		Expect(testenv.K8s.Delete(ctx, credentialsOf(w))).To(Succeed())
+		Expect(testenv.K8s.Delete(ctx, w.Credentials())).To(Succeed())
 		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeStalledAs(v1alpha1.ReasonSecretMissing))
 		testenv.Edit(ctx, edited, func(c *v1alpha1.ChildAccount) { c.Spec.Email = "edited@acme.example" })
 		Eventually(testenv.StateOf(ctx, edited)).Should(testenv.BeStalledAs(v1alpha1.ReasonParentNotReady))
@@ -133,7 +127,7 @@ var _ = Describe("A Secret with credentials", func() {
 		w.Start(ctx)
 		off := w.ApplyReady(ctx, "acme-off", testenv.Deactivating)
 		w.Sim.ResetCalls()
-		testenv.Edit(ctx, credentialsOf(w), func(s *corev1.Secret) { s.Labels = nil })
+		testenv.Edit(ctx, w.Credentials(), func(s *corev1.Secret) { s.Labels = nil })
 		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeStalledAs(v1alpha1.ReasonSecretNotLabelled))
 		Expect(testenv.K8s.Delete(ctx, off)).To(Succeed())
 		waitingForItsAccount(ctx, off)
@@ -150,7 +144,7 @@ var _ = Describe("A Secret with credentials", func() {
 		w.AwaitLists(2)
 		atRest := testenv.ResourceVersion(ctx, c)
 		w.Sim.ResetCalls()
-		again := credentialsOf(w)
+		again := w.Credentials()
 		Expect(testenv.K8s.Get(ctx, testenv.KeyOf(again), again)).To(Succeed())
 		Expect(testenv.K8s.Delete(ctx, again.DeepCopy())).To(Succeed())
 		w.AwaitSilence()
@@ -172,7 +166,7 @@ var _ = Describe("A Secret with credentials", func() {
 		p := w.ApplyParent(ctx)
 		w.Start(ctx)
 		c := w.ApplyReady(ctx, "acme-kept")
-		again := credentialsOf(w)
+		again := w.Credentials()
 		Expect(testenv.K8s.Delete(ctx, again)).To(Succeed())
 		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeStalledAs(v1alpha1.ReasonSecretMissing))
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonParentNotReady))

@@ -21,8 +21,9 @@ import (
 	"cpaas.dev/child-account-operator/internal/plan"
 )
 
-// maxDeletion is how long a resource is kept back because its account could not be deactivated.
-const maxDeletion = time.Hour
+// MaxDeletion is how long a resource is kept back because its account could not be deactivated, its parent for it, and credentials that
+// were deleted with them.
+const MaxDeletion = time.Hour
 
 // orphanGrace is how long a resource is left to the operator that reports on it (--parent-selector), before others release it:
 // there may be none.
@@ -62,7 +63,7 @@ func (e *Engine) release(ctx context.Context, s *scope) (ctrl.Result, error) {
 // beginDeletion notes what is known of the resource's deletion, and returns for how long it may still be kept back.
 func (s *scope) beginDeletion(now time.Time) (left time.Duration) {
 	since := s.obj.GetDeletionTimestamp().Time
-	left = since.Add(maxDeletion).Sub(now)
+	left = since.Add(MaxDeletion).Sub(now)
 	s.deletion = plan.Deletion{
 		Deactivate: s.declared.Deactivate, Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: left <= 0,
 	}

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/simulator"
@@ -299,7 +298,7 @@ var _ = Describe("A restart", func() {
 		w.Stop()
 
 		By("the resource and its Secret are new, without a status")
-		Expect(testenv.K8s.Patch(ctx, c, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`)))).To(Succeed())
+		Expect(testenv.DropFinalizers(ctx, c)).To(Succeed())
 		Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 		Expect(testenv.K8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: c.ConnectionSecretName()}})).To(Succeed())
 		w.Start(ctx)

@@ -136,7 +136,7 @@ func (r *resolver) directoryFor(s *scope) *directory.Parent {
 	if s.obj.GetDeletionTimestamp().IsZero() {
 		return r.connected.Get(s.parent.Key)
 	}
-	dir := r.connected.ForDeletion(s.parent.Key, r.clock.Now())
+	dir := r.connected.ForDeletion(s.parent.Key, r.clock.Now().Add(-MaxDeletion))
 	if dir != nil && dir.Withdrawn != nil && !sameResource(dir.Verified, s.parent.State) {
 		return nil
 	}

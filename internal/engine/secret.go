@@ -84,7 +84,7 @@ func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 // discardSecret deletes the connection Secret of a deleted resource that was prepared for an account that was never made.
 func discardSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	s := r.s
-	dir := r.Connected.ForDeletion(s.declared.Parent, r.Clock.Now())
+	dir := r.Connected.ForDeletion(s.declared.Parent, r.Clock.Now().Add(-MaxDeletion))
 	if dir == nil {
 		return nil // nothing can be known of it: it stays
 	}

@@ -213,9 +213,7 @@ func create(in *Input) []Step {
 		}
 	}
 	name := in.Subject.Name
-	var steps []Step
-	steps = append(steps, missingFinalizer(in)...)
-	steps = append(steps, []Step{
+	steps := append(missingFinalizer(in), []Step{
 		{Kind: PrepareSecret, Reason: ReasonNoAccount, AccountName: name, Secret: in.Secret.Name},
 		{Kind: ReadResource, Reason: ReasonBeforeCreation},
 		{Kind: Create, Reason: ReasonNoAccount, AccountName: name, Changes: fieldChanges(set)},
@@ -223,7 +221,7 @@ func create(in *Input) []Step {
 	}...)
 	after := *in
 	after.View = account.View{Claimless: in.View.Claimless}
-	after.Resource.Finalizer, after.Resource.Origin = in.Resource.Finalizer || in.Resource.NeedsFinalizer, Created
+	after.Resource.Finalizer, after.Resource.Origin = in.keepsFinalizer(), Created
 	after.Subject.Intent, after.Subject.LastApplied = true, nil
 	after.Secret.Content, after.Secret.Recheck = &Content{APIKey: true}, false
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
@@ -300,6 +298,9 @@ func missingFinalizer(in *Input) []Step {
 	return []Step{{Kind: AddFinalizer, Reason: ReasonFinalizerMissing}}
 }
 
+// keepsFinalizer says whether the resource has the finalizer once missingFinalizer was carried out.
+func (in *Input) keepsFinalizer() bool { return in.Resource.Finalizer || in.Resource.NeedsFinalizer }
+
 // superfluousFinalizer takes the finalizer away where an edit has made it superfluous. One that was never needed, of an earlier
 // version, stays until the resource is edited or deleted: that is worth no write.
 func superfluousFinalizer(in *Input) []Step {
@@ -318,7 +319,7 @@ func (in *Input) unproven(a *account.Account) bool {
 // taken is the inputs once the account is the resource's.
 func taken(in *Input, a *account.Account) Input {
 	after := *in
-	after.Resource.Finalizer = in.Resource.Finalizer || in.Resource.NeedsFinalizer
+	after.Resource.Finalizer = in.keepsFinalizer()
 	if in.Resource.Origin != "" {
 		return after
 	}
