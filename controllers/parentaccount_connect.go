@@ -214,6 +214,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = s.parent.Provider(), dir.AccountID, dir.AccountName, host
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())
 	dir.SetMaxBatch(s.parent.MaxBatchSize())
+	dir.SetLeastBatchDelay(r.LeastBatchDelay)
 	known := *dir
 	if known.Verified = verified(s.parent); known.Withdrawn != nil {
 		known.Withdrawn, s.wakes = nil, true // the children that waited go on

@@ -51,6 +51,8 @@ type ParentAccountReconciler struct {
 	Concurrency int
 	// BelievedAfter is how long credentials have to be missing, or to lack their label, until that is believed; default BelievedAfter.
 	BelievedAfter time.Duration
+	// LeastBatchDelay is how long an update waits at least for others that are the same; default 0, as internal/directory has it.
+	LeastBatchDelay time.Duration
 
 	// began is when this process first reconciled a ParentAccount.
 	began firstTime

@@ -77,6 +77,9 @@ type ManagerOptions struct {
 	ChildConcurrency int
 	// BelievedAfter is how long credentials have to be missing until that is believed; 0 is controllers.BelievedAfter. Tests have less.
 	BelievedAfter time.Duration
+	// LeastBatchDelay is how long an update waits at least for others that are the same; 0 is as internal/directory has it. Tests
+	// that count calls have more.
+	LeastBatchDelay time.Duration
 
 	// share is ParentSelector, once it was checked.
 	share labels.Selector
@@ -340,6 +343,7 @@ func (op *operator) setup(ctx context.Context) error {
 		Clock:            o.Clock,
 		Concurrency:      parentConcurrency,
 		BelievedAfter:    o.BelievedAfter,
+		LeastBatchDelay:  o.LeastBatchDelay,
 	}).SetupWithManager(mgr)
 	if err != nil {
 		return err

@@ -34,7 +34,9 @@ type batcher struct {
 
 	mu      sync.Mutex
 	maxSize int
-	open    map[string]*batch
+	// leastDelay is how long a batch that isn't full waits for one more account at least.
+	leastDelay time.Duration
+	open       map[string]*batch
 	// lastKey is what was written last in a batch of several, lastAt is when.
 	lastKey string
 	lastAt  time.Time
@@ -65,6 +67,13 @@ func (b *batcher) setMaxSize(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.maxSize = n
+}
+
+// setLeastDelay has each batch that isn't full wait for at least so long.
+func (b *batcher) setLeastDelay(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leastDelay = d
 }
 
 // update writes the changes of one account, in one call with other accounts whose changes are the same.
@@ -109,7 +118,7 @@ func (b *batcher) add(ctx context.Context, target provider.Target, changes []acc
 
 // run waits until the batch is full or no account was added for a while, and writes it.
 func (b *batcher) run(ctx context.Context, key string, t *batch) {
-	longest := time.After(maxDelay)
+	longest := time.After(max(maxDelay, b.delay(key, t)))
 	for waits := true; waits; {
 		select {
 		case <-t.added:
@@ -131,11 +140,11 @@ func (b *batcher) delay(key string, t *batch) time.Duration {
 	defer b.mu.Unlock()
 	switch {
 	case b.lastKey == key && time.Since(b.lastAt) < maxDelay:
-		return massChangeDelay
+		return max(massChangeDelay, b.leastDelay)
 	case len(t.targets) > 1:
-		return batchDelay
+		return max(batchDelay, b.leastDelay)
 	}
-	return singleDelay
+	return max(singleDelay, b.leastDelay)
 }
 
 // close has no further account added, and returns those that were, in the order of ids.

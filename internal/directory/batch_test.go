@@ -117,6 +117,43 @@ func TestRefusedBatchIsHalved(t *testing.T) {
 	})
 }
 
+// With a least delay nothing is sent before a batch is full, however slowly accounts come in that time, and what is left is sent after it.
+func TestLeastBatchDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubbleWorld(t, simulator.Settings{})
+		ids := w.listedChildren(t, 101)
+		changes := w.changes("languageCode", "de")
+		w.SetLeastBatchDelay(30 * time.Second)
+		var all sync.WaitGroup
+		for _, id := range ids {
+			<-time.After(250 * time.Millisecond)
+			if got := w.count(change); got != 0 {
+				t.Fatalf("%d calls before the batch is full", got)
+			}
+			all.Go(func() {
+				if err := w.Update(background, provider.Target{ID: id}, changes); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+			if id == ids[99] {
+				break
+			}
+		}
+		all.Wait()
+		if got := w.count(change); got != 1 {
+			t.Errorf("%d calls for a full batch, want 1", got)
+		}
+		start := time.Now()
+		if err := w.Update(background, provider.Target{ID: ids[100]}, changes); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < 30*time.Second || took > 31*time.Second {
+			t.Errorf("what is left waited for %v, want 30s", took)
+		}
+	})
+}
+
 // A failure that is about no account in particular fails all of them, with one call.
 func TestBatchWhoseFailureIsAboutNoAccount(t *testing.T) {
 	for _, fault := range []simulator.Fault{

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/utils/clock"
 
@@ -94,6 +95,10 @@ func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider
 
 // SetMaxBatch changes for how many accounts one update is at most; 1 makes a call for each account.
 func (d *Directory) SetMaxBatch(n int) { d.updates.setMaxSize(n) }
+
+// SetLeastBatchDelay changes how long an update that others may share waits for one more account at least; it waits for some
+// milliseconds up to a second unless said. Who counts calls on a machine that may stand still for seconds has it wait for longer.
+func (d *Directory) SetLeastBatchDelay(wait time.Duration) { d.updates.setLeastDelay(wait) }
 
 // Update writes the changes to the target, of which the directory adds what was observed, and remembers them: one call for
 // each Group of changes. Equal changes of batchable fields that come within a short time share a call; where that is refused,
