@@ -39,6 +39,8 @@ type parentAccounts struct {
 	share labels.Selector
 	// read says which namespaces can be read; nil: all.
 	read Read
+	// observeStarts is set where the operator's flag has every ParentAccount's start held (--start-policy=Observe).
+	observeStarts bool
 }
 
 var _ engine.Parents = &parentAccounts{}
@@ -62,6 +64,10 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 	}
 	if approved := p.Annotations[v1alpha1.AnnotationApproveMassChange]; approved != "" {
 		out.Approvals = strings.Split(approved, ",")
+	}
+	out.Start = engine.StartPolicy{Holds: r.observeStarts || p.StartPolicy() == v1alpha1.StartObserve, Flag: r.observeStarts}
+	if approved := p.Annotations[v1alpha1.AnnotationApproveStart]; approved != "" {
+		out.Start.Approvals = strings.Split(approved, ",")
 	}
 	return out
 }

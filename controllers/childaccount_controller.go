@@ -62,6 +62,8 @@ type ChildAccountReconciler struct {
 	Concurrency int
 	// Only are the namespaces that are looked after (--namespaces); empty: all.
 	Only []string
+	// ObserveStarts has what is pending at a start held for every ParentAccount, whatever its spec says (--start-policy=Observe).
+	ObserveStarts bool
 	// Share selects, by their labels, the ParentAccounts that this operator works for; their children follow. Nil is all.
 	Share labels.Selector
 
@@ -74,7 +76,7 @@ type ChildAccountReconciler struct {
 
 // build makes the engine.
 func (r *ChildAccountReconciler) build() {
-	r.parents = &parentAccounts{Client: r.Client, live: r.Connections.Live, namespaces: r.Namespaces, only: r.Only, share: r.Share, read: r.Read}
+	r.parents = &parentAccounts{Client: r.Client, live: r.Connections.Live, namespaces: r.Namespaces, only: r.Only, share: r.Share, read: r.Read, observeStarts: r.ObserveStarts}
 	r.engine = engine.New(engine.Config{
 		Client: r.Client, Kind: &childKind{r.Client, r.Connections.Live, r.Namespaces, r.Read}, Table: conditions.Children,
 		Parents: r.parents, Connected: r.Parents, Connections: r.Connections, ConnectionSecrets: r.ConnectionSecrets, Inputs: r.Inputs,

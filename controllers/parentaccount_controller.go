@@ -205,7 +205,7 @@ func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.Children.engine.Alarm = r.enqueue
+	r.Children.engine.Alarm, r.Children.engine.StartChanged = r.enqueue, r.enqueue
 	r.works = parentLimiter(r.enqueue)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)

@@ -30,6 +30,9 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
 		_ = dir.Refresh(ctx, r.Children.parents.known(ctx, s.children.Items)) // how it ended is in the directory
 	}
+	if dir.Listings().Complete > 0 {
+		begin(ctx, r.Children, s)
+	}
 	return r.listed(s, dir, wait)
 }
 

@@ -47,7 +47,7 @@ func parentUnread(parent types.NamespacedName, err error) *plan.Stop {
 }
 
 // Joined wakes the resources of other namespaces that name a ParentAccount of a namespace which can be read from now on.
-// Those of the namespace itself are woken by the cache.
+// Those of the namespace itself are woken by the cache. What it could not be known to need at a start is held as of now.
 func (r *ChildAccountReconciler) Joined(namespace string) {
 	if namespace == metav1.NamespaceAll {
 		return
@@ -57,6 +57,7 @@ func (r *ChildAccountReconciler) Joined(namespace string) {
 	if err := r.List(ctx, &children, client.UnsafeDisableDeepCopy); namespacecache.IgnoreNotSynced(err) != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
 	}
+	r.engine.Joined(namespace, within(children.Items, namespace))
 	for i := range children.Items {
 		if c := &children.Items[i]; c.Namespace != namespace && c.ParentKey().Namespace == namespace {
 			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}, false)

@@ -69,7 +69,7 @@ func childrenOfParent(parent types.NamespacedName) []client.ListOption {
 type sourceFunc = source.Func
 
 // ours are the annotations of a person that ask for a reconcile.
-var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt, v1alpha1.AnnotationRotatePassword, v1alpha1.AnnotationTakeover, v1alpha1.AnnotationAcknowledgeNotDeactivated}
+var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt, v1alpha1.AnnotationRotatePassword, v1alpha1.AnnotationTakeover, v1alpha1.AnnotationAcknowledgeNotDeactivated, v1alpha1.AnnotationApproveStart}
 
 // asked passes what a person asks for: a new spec, a deletion, one of our annotations; and a finalizer that was taken
 // away. Our own patches pass by.
@@ -102,6 +102,7 @@ func forParentsOfChildren() builder.WatchesOption {
 		before, after := e.ObjectOld.(*v1alpha1.ParentAccount), e.ObjectNew.(*v1alpha1.ParentAccount)
 		return before.Generation != after.Generation || !maps.Equal(before.Labels, after.Labels) ||
 			before.Annotations[v1alpha1.AnnotationApproveMassChange] != after.Annotations[v1alpha1.AnnotationApproveMassChange] ||
+			before.Annotations[v1alpha1.AnnotationApproveStart] != after.Annotations[v1alpha1.AnnotationApproveStart] ||
 			before.Status.AccountID != after.Status.AccountID ||
 			before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
 			!sameCondition(before.Status.Conditions, after.Status.Conditions, v1alpha1.ConditionReady)

@@ -87,6 +87,9 @@ const (
 	// AnnotationApproveMassChange on a ParentAccount lets pass the changes that the hash in their conditions names; several
 	// hashes are separated by commas.
 	AnnotationApproveMassChange = "accounts.cpaas.dev/approve-mass-change"
+	// AnnotationApproveStart on a ParentAccount lets pass the writes that were pending at the operator's start (startPolicy Observe) and
+	// that the hash in status.pendingApprovals names; several hashes are separated by commas.
+	AnnotationApproveStart = "accounts.cpaas.dev/approve-start"
 	// AnnotationAcknowledgeNotDeactivated on a ParentAccount removes the accounts in status.notDeactivated that the hash names.
 	AnnotationAcknowledgeNotDeactivated = "accounts.cpaas.dev/acknowledge-not-deactivated"
 	// AnnotationCreateIntent on a connection Secret records the attempts to create an account, before each:

@@ -54,7 +54,27 @@ type ParentAccountSpec struct {
 	// Suspend stops every call to the provider for this account and its children. Nothing is changed there.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
+
+	// StartPolicy says what becomes of writes that are pending when the operator starts, as of the first complete list of child accounts.
+	// Reconcile, which is what unset means, makes them. Observe holds them as one group, which status.pendingApprovals shows, until the
+	// annotation accounts.cpaas.dev/approve-start: <hash> approves exactly these: for a cluster that is restored or cloned. Where nothing
+	// is pending nothing waits, and neither do later edits and new ChildAccounts. The operator's flag --start-policy=Observe overrides
+	// Reconcile.
+	// +optional
+	StartPolicy *StartPolicy `json:"startPolicy,omitempty"`
 }
+
+// StartPolicy says what becomes of writes that are pending when the operator starts.
+// +kubebuilder:validation:Enum=Reconcile;Observe
+type StartPolicy string
+
+// The start policies.
+const (
+	// StartReconcile makes them.
+	StartReconcile StartPolicy = "Reconcile"
+	// StartObserve holds them until they are approved.
+	StartObserve StartPolicy = "Observe"
+)
 
 // VoximplantParent is an account at Voximplant that has child accounts.
 //
@@ -371,6 +391,11 @@ func (p *ParentAccount) GetConditions() *[]metav1.Condition { return &p.Status.C
 
 // Suspended says whether nothing is to be asked of the provider.
 func (p *ParentAccount) Suspended() bool { return p.Spec.Suspend != nil && *p.Spec.Suspend }
+
+// StartPolicy returns what becomes of writes that are pending when the operator starts.
+func (p *ParentAccount) StartPolicy() StartPolicy {
+	return valueOr(p.Spec.StartPolicy, StartReconcile)
+}
 
 // Endpoint returns the API's address in lower case, the default where none is given.
 func (p *ParentAccount) Endpoint() string {

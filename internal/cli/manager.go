@@ -62,6 +62,9 @@ type ManagerOptions struct {
 	Namespaces []string
 	// ParentSelector picks the ParentAccounts that this operator works for by their labels; "" picks all.
 	ParentSelector string
+	// StartPolicy overrides what the ParentAccounts say of writes that are pending at a start: Observe holds them until they are approved;
+	// "" has each ParentAccount say.
+	StartPolicy string
 	// AllowedEndpoints are the API addresses that ParentAccounts may name.
 	AllowedEndpoints []string
 	// InstallationID tells the claims of this installation from others'; "" takes the UID of the namespace kube-system.
@@ -141,6 +144,7 @@ func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
 	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
 	f.StringVar(&o.ParentSelector, "parent-selector", "", "work only for the ParentAccounts with these labels, and their children: team=a; several operators side by side share the work so (default: all)")
+	f.StringVar(&o.StartPolicy, "start-policy", "", "Observe: hold what is pending at this start until it is approved, whatever spec.startPolicy of the ParentAccounts says; for a cluster that is restored or cloned (default: as each spec says)")
 	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
 	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
@@ -192,6 +196,9 @@ func (o ManagerOptions) checked() (ManagerOptions, error) {
 	}
 	if o.InstallationID != "" && !account.PlainWord(o.InstallationID) {
 		return o, fmt.Errorf("--installation-id %q: give at most 253 visible characters, without blanks", o.InstallationID)
+	}
+	if o.StartPolicy != "" && o.StartPolicy != string(v1alpha1.StartObserve) {
+		return o, fmt.Errorf("--start-policy %q: give %s, or leave the flag out to have each ParentAccount's spec.startPolicy decide", o.StartPolicy, v1alpha1.StartObserve)
 	}
 	if o.share, err = labels.Parse(o.ParentSelector); err != nil {
 		return o, fmt.Errorf("--parent-selector: %w", err)
@@ -323,6 +330,7 @@ func (op *operator) setup(ctx context.Context) error {
 		WatchNamespaces:   o.Namespaces == nil,
 		Only:              o.Namespaces,
 		Share:             o.share,
+		ObserveStarts:     o.StartPolicy == string(v1alpha1.StartObserve),
 		Parents:           parents,
 		Recorder:          recorder,
 		Clock:             o.Clock,

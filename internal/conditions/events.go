@@ -57,7 +57,7 @@ func truncated(text string, most int) string {
 // EmitEvent tells of a failure in an event, once, when it begins: was is what the conditions said before. It comes after the
 // new ones are stored, since whatever is overtaken before that is found anew.
 func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []metav1.Condition, out Outcome) {
-	if out.Reason == "" || slices.Contains(t.noEvent, out.Reason) || HadReason(was, t.second, out.Reason) {
+	if out.Reason == "" || out.Quiet || slices.Contains(t.noEvent, out.Reason) || HadReason(was, t.second, out.Reason) {
 		return
 	}
 	if v := t.Row(out.Reason); v.stalled || v.second == no {

@@ -28,6 +28,8 @@ type Outcome struct {
 	PastGrace bool
 	// Stuck makes it Stalled instead of Reconciling.
 	Stuck bool
+	// Quiet is set where it is no event, as the parent's is enough.
+	Quiet bool
 	// Secret is what there is to say of the connection Secret; nil leaves its condition as it is.
 	Secret *SecretState
 	// SecretUnanswered is set where the connection Secret lacks what the provider was asked for in vain.

@@ -31,14 +31,18 @@ const orphanGrace = time.Minute
 
 // release lets the resource go, after its account was deactivated where the policy wants that.
 func (e *Engine) release(ctx context.Context, s *scope) (ctrl.Result, error) {
-	left := s.beginDeletion(e.Clock.Now())
+	s.beginDeletion(e.Clock.Now())
 	var view *account.View
 	for range maxRounds {
 		in, err := e.observer.observeDeletion(ctx, s, view)
 		if in.Stop == nil && err != nil {
 			in.Stop = &plan.Stop{Unread: true}
 		}
-		r := e.execute(ctx, s, plan.For(in), in.View)
+		p := plan.For(in)
+		if in.Start != nil {
+			e.guard.holdStart(s, in, p)
+		}
+		r := e.execute(ctx, s, p, in.View)
 		out := r.outcome
 		if out != nil && out.Err == nil && in.Stop != nil && in.Stop.Unread {
 			out.Err = err
@@ -53,21 +57,20 @@ func (e *Engine) release(ctx context.Context, s *scope) (ctrl.Result, error) {
 		case out != nil && out.Reason == "": // another operator's, for now
 			return ctrl.Result{RequeueAfter: out.After}, nil
 		case out != nil:
-			return e.requeueDeletion(ctx, s, *out, left)
+			return e.requeueDeletion(ctx, s, *out)
 		}
 		view = r.read
 	}
 	return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
 }
 
-// beginDeletion notes what is known of the resource's deletion, and returns for how long it may still be kept back.
-func (s *scope) beginDeletion(now time.Time) (left time.Duration) {
+// beginDeletion notes what is known of the resource's deletion.
+func (s *scope) beginDeletion(now time.Time) {
 	since := s.obj.GetDeletionTimestamp().Time
-	left = since.Add(MaxDeletion).Sub(now)
+	s.left = since.Add(MaxDeletion).Sub(now)
 	s.deletion = plan.Deletion{
-		Deactivate: s.declared.Deactivate, Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: left <= 0,
+		Deactivate: s.declared.Deactivate, Orphan: s.orphan, OrphanGrace: max(since.Add(orphanGrace).Sub(now), 0), Expired: s.left <= 0,
 	}
-	return left
 }
 
 // expiredWhy is why an account could not be deactivated in time; "" where it is left for another reason.
@@ -79,15 +82,15 @@ func expiredWhy(out *conditions.Outcome) string {
 }
 
 // requeueDeletion says why the resource is kept back, and reconciles it again before its hour is over.
-func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.Outcome, left time.Duration) (ctrl.Result, error) {
+func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.Outcome) (ctrl.Result, error) {
 	if s.orphan {
-		return ctrl.Result{RequeueAfter: deletionPause(conditions.SoonAtMost, left)}, nil
+		return ctrl.Result{RequeueAfter: deletionPause(conditions.SoonAtMost, s.left)}, nil
 	}
 	result, err := e.reporter.finish(ctx, s, out)
 	if err == nil && result.RequeueAfter == 0 { // for an approval
 		result.RequeueAfter = conditions.SoonAtMost
 	}
-	result.RequeueAfter = deletionPause(result.RequeueAfter, left)
+	result.RequeueAfter = deletionPause(result.RequeueAfter, s.left)
 	return result, err
 }
 

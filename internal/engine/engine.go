@@ -12,6 +12,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/fairqueue"
@@ -45,6 +46,8 @@ type Config struct {
 	Wake func(req ctrl.Request, urgent bool)
 	// Alarm has a parent reconciled, because its provider does not answer; nil tells nobody.
 	Alarm func(types.NamespacedName)
+	// StartChanged has a parent reconciled, because what waits since its start has changed; nil tells nobody.
+	StartChanged func(types.NamespacedName)
 }
 
 // Engine keeps the accounts of one kind of resources.
@@ -81,8 +84,13 @@ func New(c Config) *Engine {
 			}
 		}),
 	}
+	e.starts = changeguard.NewStarts(func(p changeguard.Parent) {
+		if e.StartChanged != nil {
+			e.StartChanged(p.Key)
+		}
+	}, nil)
 	e.observer = observer{&e.Config, e.stores, resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock}}
-	e.guard = changeGuard{&e.Config, e.changes}
+	e.guard = changeGuard{&e.Config, e.changes, e.starts}
 	e.reporter = reporter{&e.Config, e.stores}
 	return e
 }
@@ -212,8 +220,8 @@ func (e *Engine) NeedsWork(ctx context.Context, m Managed) bool {
 	if out != nil || p.Work() {
 		return true
 	}
-	if last := p.Last(); last.Guarded && last.Reason == "" { // the change guard is to count it
-		return true
+	if last := p.Last(); last.Guarded && last.Reason == "" || last.Held && !e.starts.Waits(s.parent.Guarded, s.startResource(), last.Change) {
+		return true // it is to be counted
 	}
 	e.reporter.writeStatus(s, *e.execute(ctx, s, p, view).outcome)
 	return !e.reporter.statusUpToDate(s)

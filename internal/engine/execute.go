@@ -413,6 +413,7 @@ func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 		}
 	}
 	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Brief: step.Brief, After: step.RetryAfter, Stuck: step.Stalled}
+	out.Quiet = step.Held
 	if step.Guarded && step.RetryAfter > 0 && r.s.obj.GetDeletionTimestamp().IsZero() {
 		out.Retry = conditions.Every(step.RetryAfter)
 	}
@@ -424,6 +425,7 @@ func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 
 // report is the outcome of an account that nothing more is written to.
 func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	r.starts.Forget(r.s.uid()) // all that was pending at the start is done
 	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message}
 	switch {
 	case r.s.declared.Policy.Observe:

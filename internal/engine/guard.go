@@ -17,6 +17,7 @@ type changeGuard struct {
 	*Config
 
 	changes *changeguard.Guard
+	starts  *changeguard.Starts
 }
 
 // guarding asks the change guard about a plan; nil lets it pass.
@@ -33,6 +34,7 @@ func (e *changeGuard) check(ctx context.Context, s *scope, in plan.Input, p plan
 
 // admit has the change guard count a change that may be made now, and wait what may not.
 func (e *changeGuard) admit(ctx context.Context, s *scope, in plan.Input, p plan.Plan) (*plan.Guarded, error) {
+	e.holdStart(s, in, p)
 	if step := p.Guarded(); step != nil {
 		return e.ask(ctx, s, step.Change, deactivates(in.Schema, step), e.changes.Admit)
 	}
@@ -51,8 +53,11 @@ func deactivates(schema account.Schema, step *plan.Step) bool {
 	return account.Deactivates(plan.AccountChanges(schema, step.Changes))
 }
 
-// ask asks the change guard in one way or the other.
+// ask asks the change guard in one way or the other. What was approved as pending at a start is not asked about again.
 func (e *changeGuard) ask(ctx context.Context, s *scope, text string, deactivates bool, how func(changeguard.Change, time.Time) changeguard.Verdict) (*plan.Guarded, error) {
+	if s.startApproved {
+		return nil, nil
+	}
 	c, err := e.change(ctx, s, text, deactivates)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	if in.Stop = stop; err != nil || stop != nil {
 		return in, err
 	}
+	in.Start = e.observeStart(s, in.Now)
 	e.recallAttempts(ctx, s)
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID // an accepted parent unbinds
 	in.Schema, in.Subject = s.schema, subjectOf(s)
@@ -107,6 +108,7 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 		return in, nil
 	}
 	stop, err := e.resolver.resolve(ctx, s)
+	in.Start = e.observeStart(s, in.Now) // whether the parent can be worked with or not: its hour begins with the start
 	if in.Stop = stop; err != nil || stop != nil {
 		return in, err
 	}

@@ -36,13 +36,16 @@ func (r *run) target(id string) provider.Target {
 }
 
 // setPassword gives the account the declared password, unless the connection Secret says that it has it.
-func setPassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+func setPassword(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	s := r.s
 	known, err := r.Connections.Remembers(ctx, s.connection(), s.password)
 	if err != nil {
 		return r.unchanged(brokenSecret(v1alpha1.ReasonUpdating, err))
 	}
 	if !known {
+		if out := r.heldPassword(step); out != nil {
+			return r.unchanged(out)
+		}
 		if err := r.Connections.Reserve(ctx, s.connection(), knownValues(s)); err != nil {
 			return r.unchanged(brokenSecret(v1alpha1.ReasonUpdating, err))
 		}
@@ -59,9 +62,18 @@ func setPassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 }
 
 // rotatePassword gives the account a new generated password, once for each value of the annotation.
-func rotatePassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+func rotatePassword(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	s := r.s
 	c := s.connection()
+	if step.Held {
+		rotated, err := r.Connections.Rotated(ctx, c)
+		if err != nil {
+			return r.unchanged(brokenSecret(v1alpha1.ReasonUpdating, err))
+		}
+		if !rotated {
+			return r.unchanged(r.heldPassword(step))
+		}
+	}
 	c.Try = tryOwn(ctx, s)
 	next, err := r.Connections.Next(ctx, c, connectionValues(s))
 	if err != nil {

@@ -42,6 +42,8 @@ type Parent struct {
 	Guarded   changeguard.Parent
 	Limits    changeguard.Limits
 	Approvals []string
+	// Start is what becomes of what is pending at its start.
+	Start StartPolicy
 	// Deactivations are those that its status has as of its ResourceVersion, Storage stores more.
 	ResourceVersion string
 	Deactivations   func() []changeguard.Deactivation

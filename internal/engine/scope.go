@@ -55,6 +55,10 @@ type scope struct {
 	orphan bool
 	// deletion is what is known of the resource's deletion.
 	deletion plan.Deletion
+	// left is for how long the resource may still be kept back.
+	left time.Duration
+	// startApproved is set where what the resource needs was approved as pending at a start.
+	startApproved bool
 	// created and written are what this reconcile did at the provider.
 	created bool
 	written []account.Change

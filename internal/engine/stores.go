@@ -17,6 +17,8 @@ import (
 type stores struct {
 	// changes stops mass changes and deactivations beyond the budget.
 	changes *changeguard.Guard
+	// starts hold what is pending when a parent's first complete list was read.
+	starts *changeguard.Starts
 	// attempts are those that failed.
 	attempts *attempts.Store
 	// ownWrites are what the cache may not have yet.
@@ -41,6 +43,7 @@ func newStores(wakeStopped func([]types.NamespacedName)) stores {
 // forget drops all that is remembered of a resource that is deleted.
 func (s stores) forget(uid types.UID) {
 	s.changes.Forget(uid)
+	s.starts.Forget(uid)
 	s.attempts.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
@@ -72,7 +75,10 @@ func (e *Engine) Forget(ctx context.Context, req ctrl.Request, uid types.UID) er
 func (e *Engine) ForgetNamespace(name string) { e.changes.ForgetNamespace(name) }
 
 // ForgetParent drops what is remembered of a parent that is deleted.
-func (e *Engine) ForgetParent(key types.NamespacedName) { e.changes.ForgetParent(key) }
+func (e *Engine) ForgetParent(key types.NamespacedName) {
+	e.changes.ForgetParent(key)
+	e.starts.ForgetParent(key)
+}
 
 // RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.
 func (e *Engine) RecheckSecret(uid types.UID) { e.settledSecrets.Recheck(uid) }
@@ -82,7 +88,7 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, failed := e.attempts.Last(uid)
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
-		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid),
+		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 	} {
 		if is {

@@ -48,6 +48,8 @@ type Input struct {
 	Attempts Attempts
 	// Guard is the change that the change guard keeps back; nil where it keeps back none.
 	Guard *Guarded
+	// Start is set where the operator's start holds what the resource needs; nil where it holds nothing.
+	Start *Start
 	// Deletion is set where the resource is being deleted.
 	Deletion *Deletion
 }

@@ -45,17 +45,22 @@ const (
 
 // For plans the steps for one resource.
 func For(in Input) Plan {
+	return afterStart(&in, needed(&in))
+}
+
+// needed is the plan without what the operator's start holds.
+func needed(in *Input) Plan {
 	if in.Deletion != nil {
-		return forDeletion(&in)
+		return forDeletion(in)
 	}
-	if s := gate(&in); s != nil {
+	if s := gate(in); s != nil {
 		return Plan{Steps: []Step{*s}}
 	}
 	d := account.Decide(in.Schema, in.Subject, in.View)
 	if d.Step == account.StepRecreate {
-		return recreate(&in)
+		return recreate(in)
 	}
-	return forDecision(&in, asRequested(&in, d))
+	return forDecision(in, asRequested(in, d))
 }
 
 // recreate is for an account that is missing and is to be created anew: it is given up, unless nothing can be done for another one

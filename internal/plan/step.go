@@ -82,10 +82,12 @@ const (
 	Report Kind = "Report"
 )
 
-// kinds says of every kind what it does, for people, and whether it concerns the status alone.
+// kinds says of every kind what it does, for people, whether it concerns the status alone, and whether it writes to the provider or
+// decides which account is written to.
 var kinds = map[Kind]struct {
 	text   string
 	status bool
+	writes bool
 }{
 	Read:               {text: "read account %s"},
 	ReadSuccessor:      {text: "read whether there is another account %s"},
@@ -96,20 +98,20 @@ var kinds = map[Kind]struct {
 	ReadResource:       {text: "read the resource again"},
 	DiscardSecret:      {text: "delete connection Secret %s"},
 	WithdrawPassword:   {text: "take back what was prepared in connection Secret %s"},
-	Create:             {text: "create account %s"},
+	Create:             {text: "create account %s", writes: true},
 	ProveOwnership:     {text: "prove with the password in connection Secret %s whose the account is"},
 	Bind:               {text: "bind account %s"},
-	Adopt:              {text: "adopt account %s"},
+	Adopt:              {text: "adopt account %s", writes: true},
 	RecordDeactivation: {text: "count the deactivation of account %s"},
-	Update:             {text: "update account %s"},
-	Claim:              {text: "write the claim into account %s"},
+	Update:             {text: "update account %s", writes: true},
+	Claim:              {text: "write the claim into account %s", writes: true},
 	StoreSecret:        {text: "store connection Secret %s"},
 	SettlePassword:     {text: "find out which generated password account %s has"},
-	SetPassword:        {text: "set the declared password of account %s"},
-	RotatePassword:     {text: "rotate the generated password of account %s"},
+	SetPassword:        {text: "set the declared password of account %s", writes: true},
+	RotatePassword:     {text: "rotate the generated password of account %s", writes: true},
 	RecoverKey:         {text: "recover the API key of account %s"},
-	Recreate:           {text: "give up account %s and create another one"},
-	Deactivate:         {text: "deactivate account %s"},
+	Recreate:           {text: "give up account %s and create another one", writes: true},
+	Deactivate:         {text: "deactivate account %s", writes: true},
 	LeaveActive:        {text: "leave account %s as it is"},
 	ReleaseFinalizer:   {text: "remove the finalizer"},
 	Confirm:            {text: "confirm account %s", status: true},
@@ -199,6 +201,9 @@ type Step struct {
 	// Guarded is set where the change guard decides whether Change may be made now.
 	Guarded bool   `json:"guarded,omitempty"`
 	Change  string `json:"change,omitempty"`
+	// Held is set where a start holds the write that Change names: in place of the write, or on a step that finds out whether there is
+	// anything to write.
+	Held bool `json:"held,omitempty"`
 	// Backoff is set where an earlier attempt failed and is not repeated yet.
 	Backoff bool `json:"backoff,omitempty"`
 	// RetryAfter is when to plan again, in nanoseconds; 0 for when the resource is woken or as its reason has it.

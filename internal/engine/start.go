@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/plan"
+)
+
+// StartPolicy says what becomes of the writes that are pending after a parent's first complete list.
+type StartPolicy struct {
+	// Holds is set where they wait for approval. Flag is set where the operator's flag says so, whatever the parent does.
+	Holds, Flag bool
+	// Approvals are the hashes that were approved.
+	Approvals []string
+}
+
+// startRule is why a write waits, after its text. It is the same for as long as it waits, so that it is written once: the parent has the
+// hash, which changes with everything that waits.
+func startRule(p *Parent) string {
+	policy := fmt.Sprintf("ParentAccount %s has startPolicy Observe", p.Key.Name)
+	if p.Start.Flag {
+		policy = "the operator runs with --start-policy=Observe"
+	}
+	return fmt.Sprintf(" waits: it is pending since the operator's start, and %s. All that waits, and the command that approves it: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'",
+		policy, p.Key.Namespace, p.Key.Name)
+}
+
+// startResource is the resource as a start knows it.
+func startResource(m Managed) changeguard.Resource {
+	o := m.Object()
+	r := changeguard.Resource{UID: o.GetUID(), Namespace: o.GetNamespace(), Name: o.GetName(), Generation: o.GetGeneration()}
+	if deleted := o.GetDeletionTimestamp(); !deleted.IsZero() {
+		r.Deleted = deleted.Time
+	}
+	return r
+}
+
+func (s *scope) startResource() changeguard.Resource {
+	r := startResource(s.managed)
+	r.Elsewhere = s.parent.Key != s.declared.Parent
+	return r
+}
+
+// observeStart has what the parent's start means for the resource; nil where it holds nothing. A deletion that it holds gets its hour
+// from the start on.
+func (e *observer) observeStart(s *scope, now time.Time) *plan.Start {
+	if s.parent == nil {
+		return nil
+	}
+	if !s.parent.Start.Holds {
+		e.starts.Release(s.parent.Guarded)
+		return nil
+	}
+	v := e.starts.Judge(s.parent.Guarded, s.startResource(), s.parent.Start.Approvals, now)
+	s.startApproved = v.State == changeguard.StartApproved
+	if v.State != changeguard.StartAwaited && v.State != changeguard.StartHolds {
+		return nil
+	}
+	if left := v.Since.Add(MaxDeletion).Sub(now); left > s.left {
+		s.left, s.deletion.Expired = left, left <= 0
+	}
+	return &plan.Start{Awaited: v.State == changeguard.StartAwaited, Rule: startRule(s.parent), Password: v.Password}
+}
+
+// holdStart has the write wait that a plan holds, and takes from those that wait what needs no write now.
+func (e *changeGuard) holdStart(s *scope, in plan.Input, p plan.Plan) {
+	switch last := p.Last(); {
+	case last.Held:
+		e.starts.Hold(s.parent.Guarded, s.startResource(), last.Change, passwordHeld(in))
+	case in.Stop != nil, last.Backoff, last.Reason == "", p.Work():
+	default:
+		e.starts.Withdraw(s.uid())
+	}
+}
+
+// passwordHeld is what is known of the password that is held, so that the connection Secret need not be read again.
+func passwordHeld(in plan.Input) string {
+	if in.Start == nil {
+		return ""
+	}
+	return in.Start.Password
+}
+
+// heldPassword is the outcome of a step that found that the account lacks the password, where the start holds that; nil where it may be
+// given.
+func (r *run) heldPassword(step plan.Step) *conditions.Outcome {
+	if !step.Held {
+		return nil
+	}
+	r.noAttempt = true
+	r.starts.Hold(r.s.parent.Guarded, r.s.startResource(), step.Change, r.s.passwordMark)
+	return &conditions.Outcome{Reason: v1alpha1.ReasonAwaitingApproval, Message: step.Message, Quiet: true}
+}
+
+// Begun says whether a parent's start was told of by Begin.
+func (e *Engine) Begun(parent *Parent) bool { return e.starts.Begun(parent.Guarded) }
+
+// Begin is to be called after the first complete list of a parent, with the resources that name it and the namespaces that can't be read
+// yet. That is the parent's start: what is pending then is held where the parent's policy is to.
+func (e *Engine) Begin(ctx context.Context, parent *Parent, resources []Managed, unread []string) {
+	if !parent.Start.Holds {
+		e.starts.Begin(parent.Guarded, nil, nil, e.Clock.Now())
+		return
+	}
+	all := make([]changeguard.Resource, len(resources))
+	for i, m := range resources {
+		all[i] = startResource(m)
+	}
+	e.starts.Begin(parent.Guarded, all, unread, e.Clock.Now())
+	for _, m := range resources {
+		e.review(ctx, m)
+	}
+}
+
+// review finds out what a resource waits for since the start, from memory: from now on edits don't end that.
+func (e *Engine) review(ctx context.Context, m Managed) {
+	if !m.Object().GetDeletionTimestamp().IsZero() { // what it needs, reads find out
+		return
+	}
+	s := newScope(m, e.Installation)
+	p, view, out := e.plan(ctx, s, nil, e.guard.check)
+	switch {
+	case out != nil:
+	case p.Last().Held:
+		e.starts.Hold(s.parent.Guarded, s.startResource(), p.Last().Change, "")
+	case !p.Work():
+		e.execute(ctx, s, p, view) // which forgets it if it is at rest
+	}
+}
+
+// Joined is to be called when a namespace can be read, with the resources in it.
+func (e *Engine) Joined(namespace string, resources []Managed) {
+	by := map[types.NamespacedName][]changeguard.Resource{}
+	for _, m := range resources {
+		parent := m.Declaration().Parent
+		by[parent] = append(by[parent], startResource(m))
+	}
+	e.starts.Join(namespace, by)
+}
+
+// StartGroup is what waits since a parent's start.
+func (e *Engine) StartGroup(parent *Parent) changeguard.StartGroup {
+	if !parent.Start.Holds {
+		e.starts.Release(parent.Guarded)
+		return changeguard.StartGroup{}
+	}
+	return e.starts.Group(parent.Guarded, parent.Start.Approvals)
+}

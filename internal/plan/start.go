@@ -1,0 +1,88 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+)
+
+// Start is how the operator's start holds the writes of a resource (startPolicy Observe).
+type Start struct {
+	// Awaited is set before the parent's first complete list was read: nobody knows yet what is pending.
+	Awaited bool
+	// Rule is why writes wait, and how they are approved, for people.
+	Rule string
+	// Password is the Mark of a password that the account is known not to have.
+	Password string
+}
+
+// afterStart is a plan without the writes that the operator's start holds. Reads, and what only this cluster gets to see, go on: what
+// they find decides whether there is anything to write. A password that the connection Secret may say to be in its place is looked for
+// there, and then held by the step itself.
+func afterStart(in *Input, p Plan) Plan {
+	if in.Start == nil {
+		return p
+	}
+	certain, open := in.Start.writes(in, p)
+	switch {
+	case len(certain) > 0:
+		return in.Start.wait(in, strings.Join(certain, ", "))
+	case len(open) == 0:
+		return p
+	case in.Start.Awaited:
+		return in.Start.wait(in, "")
+	}
+	p.Steps = slices.Clone(p.Steps)
+	for _, i := range open {
+		s := &p.Steps[i]
+		s.Held, s.Change = true, writeText(*s)
+		s.Message = s.Change + in.Start.Rule
+	}
+	return p
+}
+
+// writes are the texts of the writes that a plan certainly has, and the steps that find out whether they have anything to write.
+func (start *Start) writes(in *Input, p Plan) (certain []string, open []int) {
+	recreates := p.Begins(Recreate)
+	for i, s := range p.Steps {
+		switch known := start.Password != "" && start.Password == in.Password.Mark && !in.Secret.Recheck; {
+		case !kinds[s.Kind].writes, s.Kind == Create && recreates, s.If == PasswordRotated: // the last follows a step that is held
+		case (s.If == PasswordNotRemembered || s.If == RotationPending) && !known:
+			open = append(open, i)
+		default:
+			certain = append(certain, writeText(s))
+		}
+	}
+	return certain, open
+}
+
+// wait is the plan of a resource whose writes are held.
+func (start *Start) wait(in *Input, change string) Plan {
+	s := Step{Kind: Wait, Held: true, Change: change, Stalled: true, Reason: v1alpha1.ReasonAwaitingApproval, Message: change + start.Rule}
+	switch {
+	case start.Awaited && in.Deletion != nil:
+		s = deleting("waiting for ParentAccount " + in.Resource.Parent)
+	case start.Awaited: // the first list wakes it
+		s = Step{Kind: Wait}
+	case in.Deletion != nil && in.Deletion.Expired:
+		return Release(*in, s.Message)
+	}
+	return Plan{Steps: []Step{s}}
+}
+
+// writeText is what a step writes, for people.
+func writeText(s Step) string {
+	switch s.Kind {
+	case Deactivate:
+		return changeByDeletion
+	case Update:
+		parts := make([]string, len(s.Changes))
+		for i, c := range s.Changes {
+			parts[i] = c.Field + "=" + c.To
+		}
+		return strings.Join(parts, ", ")
+	}
+	return fmt.Sprintf(kinds[s.Kind].text, s.account())
+}
