@@ -169,7 +169,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	acknowledgeNotDeactivated(s.parent)
 	st := &s.parent.Status
-	st.ObservedGeneration = s.parent.Generation
+	st.ObservedGeneration, st.PendingApprovals = s.parent.Generation, pendingApprovals(r, s)
 	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()

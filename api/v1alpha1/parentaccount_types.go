@@ -262,12 +262,64 @@ type ParentAccountStatus struct {
 	// +optional
 	NotDeactivated *NotDeactivated `json:"notDeactivated,omitempty"`
 
+	// PendingApprovals are the groups of writes that wait for an approval, the largest first. It is unset while nothing waits, and lists at
+	// most 32 groups; what waits beyond them is listed once others are approved.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	PendingApprovals []PendingApproval `json:"pendingApprovals,omitempty"`
+
+	// ChangeBudget says how much of limits.massChange is used, of the namespace that has the least left. It is unset while no change
+	// counts. The operator updates it with the rest of the status, so it may be as old as the last resync.
+	// +optional
+	ChangeBudget *ChangeBudget `json:"changeBudget,omitempty"`
+
 	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// The bounds of PendingApprovals, and of each one's message.
+const (
+	MaxPendingApprovals       = 32
+	MaxPendingApprovalMessage = 2048
+)
+
+// PendingApproval is a group of writes that wait until exactly these are approved.
+type PendingApproval struct {
+	// Hash tells this group from any other. The value of the annotation that approves it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Hash string `json:"hash"`
+	// Count is how many resources wait.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Count int32 `json:"count"`
+	// Message says what waits and why, and has the command that approves it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Message string `json:"message"`
+}
+
+// ChangeBudget says how many accounts of a namespace were changed within the window of limits.massChange.
+type ChangeBudget struct {
+	// Used is how many accounts were changed within the window, without those whose changes were approved.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Used int32 `json:"used"`
+	// Limit is how many may be changed within the window.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Limit int32 `json:"limit"`
+	// FreesAt is when the last of the changes that count leaves the window, to the second: from then on all of the limit is free, unless
+	// there are further changes.
+	// +required
+	FreesAt metav1.Time `json:"freesAt"`
 }
 
 // MaxNotDeactivated is how many accounts NotDeactivated lists.

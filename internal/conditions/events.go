@@ -29,8 +29,8 @@ func NewEventRecorder(recorder events.EventRecorder) EventRecorder { return Even
 
 // Eventf emits an event, whose texts are truncated to what the Kubernetes API accepts.
 func (e EventRecorder) Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any) {
-	e.recorder.Eventf(regarding, related, eventtype, truncated(reason, longestReason), truncated(action, longestReason),
-		"%s", truncated(fmt.Sprintf(note, args...), longestNote))
+	e.recorder.Eventf(regarding, related, eventtype, Truncated(reason, longestReason), Truncated(action, longestReason),
+		"%s", Truncated(fmt.Sprintf(note, args...), longestNote))
 }
 
 const (
@@ -39,9 +39,9 @@ const (
 	command = "kubectl "
 )
 
-// truncated is a text of at most so many bytes, more than an ellipsis has: what is longer ends in an ellipsis after a whole
+// Truncated is a text of at most so many bytes, more than an ellipsis has: what is longer ends in an ellipsis after a whole
 // character, and before a command that there is no room for, since half a command is one that nobody should run.
-func truncated(text string, most int) string {
+func Truncated(text string, most int) string {
 	text = strings.ToValidUTF8(text, "")
 	if len(text) <= most {
 		return text
@@ -72,6 +72,6 @@ func AwaitingApproval(change, rule, list, approve string) Outcome {
 	return Outcome{
 		Reason:  v1alpha1.ReasonAwaitingApproval,
 		Message: fmt.Sprintf("%s waits: %s: %s. %s", change, rule, list, approve),
-		Brief:   truncated(change, longestNote-len(rest)) + rest,
+		Brief:   Truncated(change, longestNote-len(rest)) + rest,
 	}
 }

@@ -25,7 +25,7 @@ var texts = rapid.Custom(func(t *rapid.T) string {
 func TestTruncated(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text, most := texts.Draw(t, "text"), rapid.IntRange(len(ellipsis)+utf8.UTFMax, 2*longestNote).Draw(t, "most")
-		got, valid := truncated(text, most), strings.ToValidUTF8(text, "")
+		got, valid := Truncated(text, most), strings.ToValidUTF8(text, "")
 		kept, cut := strings.CutSuffix(got, ellipsis)
 		switch {
 		case len(got) > most || !utf8.ValidString(got):
