@@ -179,6 +179,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 		}
 	}
 	conditions.Parents.EmitEvent(r.Recorder, s.parent, s.was.Conditions, out)
+	emitStartHeld(r, s)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)

@@ -12,7 +12,9 @@ import (
 type approvalSource func(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval
 
 // approvalSources are all that there are. A new source is one more line.
-var approvalSources = []approvalSource{}
+var approvalSources = []approvalSource{
+	pendingSinceStart,
+}
 
 // pendingApprovals is the status of all that waits: the largest groups first, as many as there is room for. Its order and its texts
 // depend on what waits alone, so that the status is not written without a change.

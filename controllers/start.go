@@ -2,8 +2,14 @@ package controllers
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/engine"
 )
 
@@ -36,4 +42,42 @@ func within(children []v1alpha1.ChildAccount, namespace string) (in []engine.Man
 		}
 	}
 	return in
+}
+
+// pendingSinceStart is the group of writes that were pending when the operator started, and wait (startPolicy Observe).
+func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
+	parent := r.Children.parents.parentOf(s.parent)
+	group := r.Children.engine.StartGroup(parent)
+	if group.Count == 0 {
+		return nil
+	}
+	why := "spec.startPolicy is Observe"
+	if parent.Start.Flag {
+		why = "--start-policy=Observe"
+	}
+	what := fmt.Sprintf("pending since the operator's start, and held, as %s: ", why)
+	if len(parent.Start.Approvals) > 0 {
+		what += fmt.Sprintf("the present value of the annotation %s approves something else. ", v1alpha1.AnnotationApproveStart)
+	}
+	approve := fmt.Sprintf("To let exactly these pass: %s%s", approveStart(s.parent), group.Hash)
+	message := fmt.Sprintf("%s%s. %s", what, group.List, approve)
+	if len(message) > v1alpha1.MaxPendingApprovalMessage { // the command has to be whole
+		message = what + approve
+	}
+	return []v1alpha1.PendingApproval{{Hash: group.Hash, Count: int32(group.Count), Message: message}}
+}
+
+// approveStart is the command that approves what is pending since a start, up to the hash.
+func approveStart(p *v1alpha1.ParentAccount) string {
+	return fmt.Sprintf("kubectl annotate parentaccount -n %s %s --overwrite %s=", p.Namespace, p.Name, v1alpha1.AnnotationApproveStart)
+}
+
+// emitStartHeld tells what waits since the start, whenever that is something else. The status that has it is stored by then.
+func emitStartHeld(r *ParentAccountReconciler, s *parentScope) {
+	for _, p := range s.parent.Status.PendingApprovals {
+		if strings.Contains(p.Message, approveStart(s.parent)) && !slices.Contains(s.was.PendingApprovals, p) {
+			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d ChildAccounts wait since the operator's start: %s%s", p.Count, approveStart(s.parent), p.Hash)}
+			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, v1alpha1.ReasonAwaitingApproval, "Start", "%s", out.ForEvent())
+		}
+	}
 }

@@ -61,7 +61,7 @@ func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []met
 		return
 	}
 	if v := t.Row(out.Reason); v.stalled || v.second == no {
-		recorder.Eventf(about, nil, corev1.EventTypeWarning, out.Reason, "Reconcile", "%s", out.Within(longestNote))
+		recorder.Eventf(about, nil, corev1.EventTypeWarning, out.Reason, "Reconcile", "%s", out.ForEvent())
 	}
 }
 

@@ -50,6 +50,9 @@ func (o Outcome) Within(most int) string {
 	return cmp.Or(o.Brief, o.Message)
 }
 
+// ForEvent is the text for an event.
+func (o Outcome) ForEvent() string { return o.Within(longestNote) }
+
 // SecretState is the ConnectionSecretReady condition.
 type SecretState struct {
 	Status          metav1.ConditionStatus
