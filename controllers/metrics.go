@@ -71,6 +71,11 @@ func (g *Gauges) collect(put func(d metrics.Definition, value float64, labels ..
 				left = n.Total
 			}
 			put(metrics.NotDeactivated, float64(left), p.Namespace, p.Name)
+			waits := int32(0)
+			for _, group := range p.Status.PendingApprovals {
+				waits += group.Count
+			}
+			put(metrics.PendingApprovals, float64(waits), p.Namespace, p.Name)
 		}
 	}
 	var children v1alpha1.ChildAccountList

@@ -28,6 +28,8 @@ type want struct {
 	reason string
 	// stalled is set where the resource has no account to have.
 	stalled bool
+	// held is set where what the resource needs waits for the approval of a start.
+	held bool
 	// fields are values of the account, by their wire names.
 	fields simulator.Fields
 	// password is the declared one. Otherwise the connection Secret has it, unless it is lost.
@@ -47,6 +49,8 @@ func (w *world) expect(g Gomega, name string, want want) {
 		err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &v1alpha1.ChildAccount{})
 		g.Expect(client.IgnoreNotFound(err)).To(Succeed())
 		g.Expect(err).To(HaveOccurred(), "the resource is still there")
+	} else if want.held {
+		w.expectHeld(g, name)
 	} else {
 		w.expectStatus(g, name, want.reason)
 	}
@@ -83,6 +87,17 @@ func (w *world) expectStalled(g Gomega, name, reason string) {
 	g.Expect(ready).To(And(HaveField("Status", metav1.ConditionFalse), HaveField("Reason", reason)))
 	g.Expect(meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionStalled)).To(BeTrue())
 	g.Expect(c.Status.AccountID).To(BeEmpty())
+}
+
+// expectHeld says that the resource and its parent say what waits for approval.
+func (w *world) expectHeld(g Gomega, name string) {
+	var c v1alpha1.ChildAccount
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c)).To(Succeed())
+	synced := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionSynced)
+	g.Expect(synced).To(HaveField("Reason", v1alpha1.ReasonAwaitingApproval))
+	var p v1alpha1.ParentAccount
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
+	g.Expect(p.Status.PendingApprovals).To(ConsistOf(HaveField("Count", BeEquivalentTo(1))))
 }
 
 func condition(kind, reason string, generation int64) types.GomegaMatcher {

@@ -232,6 +232,22 @@ var scenarios = []scenario{
 		also: (*world).expectSwitchedOffOnce,
 	},
 	{
+		name: "start under startPolicy Observe", about: "The operator starts under startPolicy Observe with spec.location to be written, which was changed at the provider meanwhile.", again: true,
+		before: generated, was: available,
+		act:  restoreCluster,
+		then: held,
+	},
+	{
+		name: "approve-start", about: "What waits since such a start is approved by the annotation accounts.cpaas.dev/approve-start.", again: true,
+		before: func(w *world) {
+			generated(w)
+			w.eventually(func(g Gomega) { w.expect(g, name, available) })
+			restoreCluster(w)
+		},
+		was: held, act: approveStart,
+		then: available,
+	},
+	{
 		name: "delete, with deletionPolicy Retain", about: "The deletionPolicy is changed from Deactivate to Retain, and the ChildAccount deleted.",
 		before: deactivating, was: available, atOnce: true,
 		act: func(w *world) {
@@ -249,6 +265,9 @@ var twelve = func() (names []string) {
 	}
 	return names
 }()
+
+// held has an account that differs from the spec, which waits for the approval of the start.
+var held = want{reason: v1alpha1.ReasonAwaitingApproval, held: true, fields: simulator.Fields{"location": "Asia/Tokyo"}}
 
 // available is as declared, with a generated password.
 var available = want{reason: v1alpha1.ReasonAvailable, fields: simulator.Fields{"location": "Europe/Berlin", "active": true}}
@@ -324,6 +343,21 @@ func (w *world) declarePassword() { w.create(input("declared", "password", []byt
 func (w *world) withAPIKey(p *v1alpha1.ParentAccount) {
 	w.create(input("voximplant-key", "api-key", []byte(w.parent.APIKey)))
 	p.Spec.Voximplant.APIKeySecretRef = &v1alpha1.SecretKeyReference{Name: "voximplant-key"}
+}
+
+// restoreCluster has the operator start with a ChildAccount that is older than its account.
+func restoreCluster(w *world) {
+	w.operator.kill()
+	edit(w, "acme", &v1alpha1.ParentAccount{}, func(p *v1alpha1.ParentAccount) { p.Spec.StartPolicy = ptr.To(v1alpha1.StartObserve) })
+	w.Expect(w.sim.SetField(w.taken().ID, "location", "Asia/Tokyo")).To(Succeed())
+	w.start()
+}
+
+// approveStart approves what the ParentAccount shows.
+func approveStart(w *world) {
+	edit(w, "acme", &v1alpha1.ParentAccount{}, func(p *v1alpha1.ParentAccount) {
+		metav1.SetMetaDataAnnotation(&p.ObjectMeta, v1alpha1.AnnotationApproveStart, p.Status.PendingApprovals[0].Hash)
+	})
 }
 
 func deleteConnection(w *world) {

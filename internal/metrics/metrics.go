@@ -50,6 +50,8 @@ var (
 		"Fields that were changed at the provider and were written back.")
 	NotDeactivated = define("not_deactivated", "gauge", []string{"namespace", "parent"},
 		"Accounts of deleted ChildAccounts (deletionPolicy Deactivate) that could not be deactivated in time, until they are acknowledged: status.notDeactivated of the ParentAccount has them.")
+	PendingApprovals = define("pending_approvals", "gauge", []string{"namespace", "parent"},
+		"ChildAccounts whose writes wait for an approval that status.pendingApprovals of the ParentAccount has.")
 	CacheSynced = define("cache_synced", "gauge", []string{"namespace"},
 		"1 while the namespace can be read, 0 while it can't be or does not exist: /readyz names what is missing. An empty namespace is the whole cluster.")
 	CacheRequests = define("cache_requests_total", "counter", []string{"namespace", "kind", "result"},

@@ -89,6 +89,21 @@ func deleted(in *plan.Input) *plan.Input {
 	return in
 }
 
+// held is a resource whose writes the operator's start holds.
+func held(in *plan.Input) *plan.Input {
+	if in.Start == nil {
+		in.Start = &plan.Start{}
+	}
+	in.Start.Rule = " waits: it is pending since the operator's start"
+	return in
+}
+
+// awaited is a resource whose parent has read no complete list yet.
+func awaited(in *plan.Input) *plan.Input {
+	in.Start = &plan.Start{Awaited: true}
+	return in
+}
+
 // situations are what a resource can be in, with what is done then.
 var situations = []struct {
 	name string
@@ -208,6 +223,33 @@ var situations = []struct {
 	{"missing, recreation failed, backoff", failedNow(missing(nil))},
 	{"missing, recreated, read requested", with(missing(nil), func(in *plan.Input) { in.ReadRequested = true })},
 	{"renamed", with(bound(), func(in *plan.Input) { in.View.Account.Name = "acme-sales" })},
+
+	{"start held, matches", held(bound())},
+	{"start held, edited", held(with(bound(), func(in *plan.Input) {
+		in.Subject.Desired["email"], in.Subject.Desired["active"] = "new@acme.example", "false"
+	}))},
+	{"start held, new", held(fresh())},
+	{"start held, creation not confirmed", held(with(fresh(), func(in *plan.Input) { in.Subject.Intent = true }))},
+	{"start held, found, own claim", held(found(ours.CustomData()))},
+	{"start held, found, own claim, another e-mail", held(with(found(ours.CustomData()), func(in *plan.Input) { in.View.Account.State["email"] = "other@acme.example" }))},
+	{"start held, found, adopted", held(with(found(""), func(in *plan.Input) { in.Subject.Policy.Adopt, in.View.Fresh = account.AdoptAlways, true }))},
+	{"start held, missing, recreated", held(missing(nil))},
+	{"start held, password declared", held(with(bound(), func(in *plan.Input) { in.Password = plan.Password{Declared: true, Mark: "m"} }))},
+	{"start held, password declared that the account has not", held(with(bound(), func(in *plan.Input) {
+		in.Password, in.Start = plan.Password{Declared: true, Mark: "m"}, &plan.Start{Password: "m"}
+	}))},
+	{"start held, rotation requested, key unknown", held(with(bound(), func(in *plan.Input) {
+		in.Password, in.Secret.HoldsKey = plan.Password{Rotation: "1", Mark: "rotation 1"}, false
+	}))},
+	{"start held, Secret outdated, no custom data", held(with(bound(), func(in *plan.Input) { in.Secret.Settled, in.View.Account.CustomData = false, "" }))},
+	{"start held, suspended", held(with(fresh(), func(in *plan.Input) { in.Resource.Suspended = true }))},
+	{"start held, deleted", held(with(deleted(bound()), func(in *plan.Input) { in.Deletion.Surroundings = "" }))},
+	{"start held, deleted, read", held(with(deleted(bound()), func(in *plan.Input) { in.View.Fresh = true }))},
+	{"start held, deleted, an hour later", held(with(deleted(bound()), func(in *plan.Input) { in.View.Fresh, in.Deletion.Expired = true, true }))},
+	{"start awaited, edited", awaited(with(bound(), func(in *plan.Input) { in.Subject.Desired["email"] = "new@acme.example" }))},
+	{"start awaited, password declared", awaited(with(bound(), func(in *plan.Input) { in.Password = plan.Password{Declared: true, Mark: "m"} }))},
+	{"start awaited, matches", awaited(bound())},
+	{"start awaited, deleted", awaited(with(deleted(bound()), func(in *plan.Input) { in.View.Fresh = true }))},
 
 	{"deleted, retained", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Deactivate = false })},
 	{"deleted, no account made", with(deleted(fresh()), func(in *plan.Input) { in.Attempts.NoAccount = true })},

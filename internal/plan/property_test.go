@@ -176,3 +176,31 @@ func TestPlanRoundTrips(t *testing.T) {
 		}
 	})
 }
+
+// While a start holds them, no write to the provider is planned but those whose steps find out whether there is anything to write, and
+// hold that; before the first list not even these. What needs no write is planned as ever.
+func TestPlanHoldsWhatIsPendingAtAStart(t *testing.T) {
+	writing := []plan.Kind{plan.Create, plan.Adopt, plan.Update, plan.Claim, plan.SetPassword, plan.RotatePassword, plan.Recreate, plan.Deactivate}
+	writes := func(s plan.Step) bool { return slices.Contains(writing, s.Kind) }
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawWorld(t).observe()
+		free := plan.For(in)
+		in.Start = &plan.Start{Awaited: rapid.Bool().Draw(t, "awaited")}
+		p := plan.For(in)
+		if !slices.ContainsFunc(free.Steps, writes) {
+			if !reflect.DeepEqual(p, free) {
+				t.Fatalf("needs no write: %s\nwith a start: %s", free, p)
+			}
+			return
+		}
+		for _, s := range p.Steps {
+			asks := s.Held && (s.Kind == plan.SetPassword || s.Kind == plan.RotatePassword) && !in.Start.Awaited
+			if writes(s) && !asks && s.If != plan.PasswordRotated {
+				t.Fatalf("writes: %s", p)
+			}
+		}
+		if last := p.Last(); !in.Start.Awaited && !p.Work() && !last.Held {
+			t.Fatalf("does not wait: %s", p)
+		}
+	})
+}

@@ -1,0 +1,193 @@
+package changeguard
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+var (
+	acme  = Parent{Key: types.NamespacedName{Namespace: "telephony", Name: "acme"}, UID: "acme"}
+	other = Parent{Key: types.NamespacedName{Namespace: "telephony", Name: "other"}, UID: "other"}
+)
+
+// startOf is what one test has.
+type startOf struct {
+	*testing.T
+	*Starts
+
+	timers timers
+	told   []Parent
+}
+
+func newStart(t *testing.T) *startOf {
+	t.Helper()
+	s := &startOf{T: t}
+	s.Starts = NewStarts(func(p Parent) { s.told = append(s.told, p) }, s.timers.afterFunc)
+	return s
+}
+
+func resource(name string, generation int64) Resource {
+	return Resource{UID: types.UID("uid-" + name), Namespace: "telephony", Name: name, Generation: generation}
+}
+
+func (s *startOf) judged(r Resource, approvals ...string) StartState {
+	return s.Judge(acme, r, approvals, noon).State
+}
+
+func (s *startOf) expect(want StartState, r Resource, approvals ...string) {
+	s.Helper()
+	if got := s.judged(r, approvals...); got != want {
+		s.Fatalf("%s is %s, want %s", r.Name, got, want)
+	}
+}
+
+func TestAStartHoldsWhatWasThere(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a, b := resource("a", 1), resource("b", 1)
+	s.expect(StartAwaited, a)
+	s.Begin(acme, []Resource{a, b}, nil, noon)
+	s.expect(StartHolds, a)
+	s.expect(StartFree, resource("new", 1))
+	s.Hold(acme, a, "email=x", "")
+	s.Forget(b.UID)
+	s.expect(StartFree, b)
+
+	first := s.Group(acme, nil)
+	if first.Count != 1 || first.List != "a (email=x)" {
+		t.Fatalf("%+v", first)
+	}
+	edited := resource("a", 2)
+	s.expect(StartHolds, edited)
+	s.Hold(acme, edited, "email=y", "")
+	second := s.Group(acme, []string{first.Hash})
+	if second.Count != 1 || second.Hash == first.Hash {
+		t.Fatalf("an edit does not change the hash, or the old one approves it: %+v", second)
+	}
+	s.expect(StartHolds, edited, first.Hash)
+	s.expect(StartApproved, edited, "ffff", second.Hash)
+	if g := s.Group(acme, nil); g.Count != 0 {
+		t.Errorf("still waits: %+v", g)
+	}
+	s.expect(StartFree, resource("a", 3))
+	if s.Remembers(a.UID) {
+		t.Error("an approved resource that was edited since is remembered")
+	}
+}
+
+func TestAnEditBeforeItsWriteWasHeldEndsAStart(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a, deleted := resource("a", 1), resource("deleted", 1)
+	deleted.Deleted = noon
+	s.Begin(acme, []Resource{a, deleted}, nil, noon)
+	s.expect(StartFree, resource("a", 2))
+	later := deleted
+	later.Generation = 2
+	s.expect(StartHolds, later)
+}
+
+func TestWhatIsWithdrawnIsHeldAgain(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a := resource("a", 1)
+	s.Begin(acme, []Resource{a}, nil, noon)
+	s.Hold(acme, a, "email=x", "")
+	hash := s.Group(acme, nil).Hash
+	s.Withdraw(a.UID)
+	if g := s.Group(acme, []string{hash}); g.Count != 0 {
+		t.Errorf("%+v", g)
+	}
+	again := resource("a", 2)
+	s.expect(StartHolds, again, hash)
+	if s.Waits(acme, again, "email=x") {
+		t.Error("it waits already")
+	}
+	s.Hold(acme, again, "email=x", "")
+	if !s.Waits(acme, again, "email=x") {
+		t.Error("it does not wait")
+	}
+}
+
+func TestAStartFollowsAResourceToAnotherParent(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a := resource("a", 1)
+	s.Begin(other, []Resource{a}, nil, noon)
+	s.Hold(other, a, "email=x", "")
+	s.Begin(acme, nil, nil, noon)
+	s.expect(StartHolds, resource("a", 2))
+	if g := s.Group(other, nil); g.Count != 0 {
+		t.Errorf("it waits for both: %+v", g)
+	}
+	s.expect(StartFree, resource("b", 1))
+}
+
+func TestNamespacesThatCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	s.Begin(acme, nil, []string{"telephony"}, noon)
+	s.expect(StartHolds, resource("early", 1))
+	s.Join("telephony", map[types.NamespacedName][]Resource{acme.Key: {resource("old", 1), resource("early", 1)}, other.Key: {resource("else", 1)}})
+	s.expect(StartHolds, resource("old", 1))
+	s.expect(StartHolds, resource("early", 1))
+	s.expect(StartFree, resource("new", 1))
+	s.expect(StartFree, resource("else", 1))
+}
+
+// A resource that names a parent which is no more is deleted by another one of the same account.
+func TestADeletionThatAnotherParentServes(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	s.Begin(acme, nil, nil, noon)
+	for _, c := range []struct {
+		since time.Duration
+		want  StartState
+	}{{-time.Minute, StartHolds}, {time.Minute, StartFree}} {
+		r := resource(c.since.String(), 2)
+		r.Elsewhere, r.Deleted = true, noon.Add(c.since)
+		s.expect(c.want, r)
+	}
+}
+
+func TestAReleasedStartHoldsNothing(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a := resource("a", 1)
+	s.Begin(acme, []Resource{a}, []string{"sales"}, noon)
+	s.Hold(acme, a, "email=x", "")
+	s.Release(acme)
+	s.expect(StartFree, a)
+	if s.Remembers(a.UID) || s.Group(acme, nil).Count != 0 {
+		t.Error("something is left")
+	}
+}
+
+// The parent is told once of all changes that come together, and a parent that is gone never.
+func TestAChangedGroupIsTold(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a, b := resource("a", 1), resource("b", 1)
+	s.Begin(acme, []Resource{a, b}, nil, noon)
+	s.timers.run()
+	s.Hold(acme, a, "email=x", "")
+	s.Hold(acme, b, "email=y", "mark")
+	s.timers.run()
+	s.Hold(acme, a, "email=x", "")
+	s.timers.run()
+	if len(s.told) != 1 {
+		t.Fatalf("told %d times", len(s.told))
+	}
+	if v := s.Judge(acme, b, nil, noon); v.Password != "mark" || v.Since != noon {
+		t.Errorf("%+v", v)
+	}
+	s.Hold(acme, a, "email=z", "")
+	s.ForgetParent(acme.Key)
+	s.timers.run()
+	if len(s.told) != 1 || s.Remembers(a.UID) {
+		t.Error("a parent that is gone is remembered")
+	}
+	s.expect(StartAwaited, a)
+}
