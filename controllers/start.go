@@ -16,7 +16,7 @@ import (
 // begin tells the engine that a complete list of the ParentAccount was read; the first is its start.
 func begin(ctx context.Context, r *ChildAccountReconciler, s *parentScope) {
 	parent := r.parents.parentOf(s.parent)
-	if r.engine.Begun(parent) {
+	if r.engine.Starts.Begun(parent) {
 		return
 	}
 	children := make([]engine.Managed, len(s.children.Items))
@@ -31,7 +31,7 @@ func begin(ctx context.Context, r *ChildAccountReconciler, s *parentScope) {
 			}
 		}
 	}
-	r.engine.Begin(ctx, parent, children, unread)
+	r.engine.Starts.Begin(ctx, parent, children, unread)
 }
 
 // within are the ChildAccounts of one namespace.
@@ -47,7 +47,7 @@ func within(children []v1alpha1.ChildAccount, namespace string) (in []engine.Man
 // pendingSinceStart is the group of writes that were pending when the operator started, and wait (startPolicy Observe).
 func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
 	parent := r.Children.parents.parentOf(s.parent)
-	group := r.Children.engine.StartGroup(parent)
+	group := r.Children.engine.Starts.Group(parent)
 	if group.Count == 0 {
 		return nil
 	}

@@ -57,7 +57,7 @@ func (r *ChildAccountReconciler) Joined(namespace string) {
 	if err := r.List(ctx, &children, client.UnsafeDisableDeepCopy); namespacecache.IgnoreNotSynced(err) != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
 	}
-	r.engine.Joined(namespace, within(children.Items, namespace))
+	r.engine.Starts.Joined(namespace, within(children.Items, namespace))
 	for i := range children.Items {
 		if c := &children.Items[i]; c.Namespace != namespace && c.ParentKey().Namespace == namespace {
 			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}, false)

@@ -203,7 +203,7 @@ var _ = Describe("A start under startPolicy Observe", func() {
 		for c, text := range map[*v1alpha1.ChildAccount]string{
 			created: "create account acme-created", adopted: "adopt account " + named(adopted) + ", write the claim into account " + named(adopted),
 			declared: "set the declared password of account " + named(declared), rotating: "rotate the generated password of account " + named(rotating),
-			deleted:  "switched off by deletion", edited: "email=" + edited.Spec.Email,
+			deleted: "switched off by deletion", edited: "email=" + edited.Spec.Email,
 		} {
 			Eventually(testenv.StateOf(ctx, c)).Should(Satisfy(startWaits(text)), c.Name)
 		}
@@ -229,6 +229,39 @@ var _ = Describe("A start under startPolicy Observe", func() {
 		Expect(w.Account(deleted.AccountName()).Active()).To(BeFalse())
 		Expect(w.Account(edited.AccountName()).Fields["language_code"]).To(Equal("de"))
 		Eventually(sinceStart(ctx, w)).Should(BeZero())
+	})
+
+	It("is that of a ParentAccount's first list, however late, and tells a tenant of its own resources alone", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		tenant := w.Neighbour(ctx)
+		w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) {
+			p.Spec.AllowedNamespaces = &v1alpha1.AllowedNamespaces{From: ptr.To(v1alpha1.NamespacesAll)}
+		})
+		w.Start(ctx)
+		ofParent := func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Namespace = ptr.To(w.NS) }
+		own := w.ApplyReady(ctx, "acme-own")
+		theirs := tenant.ApplyReady(ctx, "acme-theirs", ofParent)
+		w.Stop()
+		testenv.Edit(ctx, w.ParentAccount(), observingStart)
+		moveAhead(w, own, theirs)
+		Expect(testenv.K8s.Delete(ctx, w.Credentials())).To(Succeed())
+		w.Start(ctx)
+		Eventually(testenv.StateOf(ctx, own)).Should(testenv.BeStalledAs(v1alpha1.ReasonParentNotReady))
+
+		Expect(testenv.K8s.Create(ctx, w.Credentials())).To(Succeed())
+		Eventually(sinceStart(ctx, w)).Should(HaveField("Count", BeEquivalentTo(2)))
+		Eventually(testenv.StateOf(ctx, theirs)).Should(Satisfy(startWaits("email=" + theirs.Spec.Email)))
+		waits := sinceStart(ctx, w)(Default)
+		Expect(waits.Message).To(And(ContainSubstring("%s/acme-theirs (email=", tenant.NS), ContainSubstring("acme-own (email=")))
+		Expect(testenv.StateOf(ctx, theirs)(Default).Message).NotTo(Or(ContainSubstring("acme-own"), ContainSubstring(waits.Hash)))
+
+		By("a resource that is applied after that list is created at once")
+		tenant.ApplyReady(ctx, "acme-later", ofParent)
+		expectEmails(w, "later-", own, theirs)
+		approveStart(ctx, w, waits.Hash)
+		Eventually(testenv.StateOf(ctx, own)).Should(testenv.BeAvailable())
+		Eventually(testenv.StateOf(ctx, theirs)).Should(testenv.BeAvailable())
+		expectEmails(w, "", own, theirs)
 	})
 
 	It("gives a deletion that it holds an hour from the start on", func(ctx SpecContext) {

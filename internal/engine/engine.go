@@ -55,6 +55,8 @@ type Engine struct {
 	Config
 	stores
 
+	// Starts are the starts of the parents.
+	Starts   Starts
 	observer observer
 	guard    changeGuard
 	reporter reporter
@@ -89,6 +91,7 @@ func New(c Config) *Engine {
 			e.StartChanged(p.Key)
 		}
 	}, nil)
+	e.Starts = Starts{e}
 	e.observer = observer{&e.Config, e.stores, resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock}}
 	e.guard = changeGuard{&e.Config, e.changes, e.starts}
 	e.reporter = reporter{&e.Config, e.stores}
@@ -220,7 +223,7 @@ func (e *Engine) NeedsWork(ctx context.Context, m Managed) bool {
 	if out != nil || p.Work() {
 		return true
 	}
-	if last := p.Last(); last.Guarded && last.Reason == "" || last.Held && !e.starts.Waits(s.parent.Guarded, s.startResource(), last.Change) {
+	if last := p.Last(); last.Guarded && last.Reason == "" || last.Held && !e.starts.Waits(s.parent.Guarded, resourceAtStart(s), last.Change) {
 		return true // it is to be counted
 	}
 	e.reporter.writeStatus(s, *e.execute(ctx, s, p, view).outcome)

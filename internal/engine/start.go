@@ -42,7 +42,7 @@ func startResource(m Managed) changeguard.Resource {
 	return r
 }
 
-func (s *scope) startResource() changeguard.Resource {
+func resourceAtStart(s *scope) changeguard.Resource {
 	r := startResource(s.managed)
 	r.Elsewhere = s.parent.Key != s.declared.Parent
 	return r
@@ -58,7 +58,7 @@ func (e *observer) observeStart(s *scope, now time.Time) *plan.Start {
 		e.starts.Release(s.parent.Guarded)
 		return nil
 	}
-	v := e.starts.Judge(s.parent.Guarded, s.startResource(), s.parent.Start.Approvals, now)
+	v := e.starts.Judge(s.parent.Guarded, resourceAtStart(s), s.parent.Start.Approvals, now)
 	s.startApproved = v.State == changeguard.StartApproved
 	if v.State != changeguard.StartAwaited && v.State != changeguard.StartHolds {
 		return nil
@@ -73,7 +73,7 @@ func (e *observer) observeStart(s *scope, now time.Time) *plan.Start {
 func (e *changeGuard) holdStart(s *scope, in plan.Input, p plan.Plan) {
 	switch last := p.Last(); {
 	case last.Held:
-		e.starts.Hold(s.parent.Guarded, s.startResource(), last.Change, passwordHeld(in))
+		e.starts.Hold(s.parent.Guarded, resourceAtStart(s), last.Change, passwordHeld(in))
 	case in.Stop != nil, last.Backoff, last.Reason == "", p.Work():
 	default:
 		e.starts.Withdraw(s.uid())
@@ -95,16 +95,20 @@ func (r *run) heldPassword(step plan.Step) *conditions.Outcome {
 		return nil
 	}
 	r.noAttempt = true
-	r.starts.Hold(r.s.parent.Guarded, r.s.startResource(), step.Change, r.s.passwordMark)
+	r.starts.Hold(r.s.parent.Guarded, resourceAtStart(r.s), step.Change, r.s.passwordMark)
 	return &conditions.Outcome{Reason: v1alpha1.ReasonAwaitingApproval, Message: step.Message, Quiet: true}
 }
 
+// Starts are the starts of the parents: what is pending after their first complete lists.
+type Starts struct{ engine *Engine }
+
 // Begun says whether a parent's start was told of by Begin.
-func (e *Engine) Begun(parent *Parent) bool { return e.starts.Begun(parent.Guarded) }
+func (t Starts) Begun(parent *Parent) bool { return t.engine.starts.Begun(parent.Guarded) }
 
 // Begin is to be called after the first complete list of a parent, with the resources that name it and the namespaces that can't be read
 // yet. That is the parent's start: what is pending then is held where the parent's policy is to.
-func (e *Engine) Begin(ctx context.Context, parent *Parent, resources []Managed, unread []string) {
+func (t Starts) Begin(ctx context.Context, parent *Parent, resources []Managed, unread []string) {
+	e := t.engine
 	if !parent.Start.Holds {
 		e.starts.Begin(parent.Guarded, nil, nil, e.Clock.Now())
 		return
@@ -115,12 +119,12 @@ func (e *Engine) Begin(ctx context.Context, parent *Parent, resources []Managed,
 	}
 	e.starts.Begin(parent.Guarded, all, unread, e.Clock.Now())
 	for _, m := range resources {
-		e.review(ctx, m)
+		review(ctx, e, m)
 	}
 }
 
 // review finds out what a resource waits for since the start, from memory: from now on edits don't end that.
-func (e *Engine) review(ctx context.Context, m Managed) {
+func review(ctx context.Context, e *Engine, m Managed) {
 	if !m.Object().GetDeletionTimestamp().IsZero() { // what it needs, reads find out
 		return
 	}
@@ -129,27 +133,28 @@ func (e *Engine) review(ctx context.Context, m Managed) {
 	switch {
 	case out != nil:
 	case p.Last().Held:
-		e.starts.Hold(s.parent.Guarded, s.startResource(), p.Last().Change, "")
+		e.starts.Hold(s.parent.Guarded, resourceAtStart(s), p.Last().Change, "")
 	case !p.Work():
 		e.execute(ctx, s, p, view) // which forgets it if it is at rest
 	}
 }
 
 // Joined is to be called when a namespace can be read, with the resources in it.
-func (e *Engine) Joined(namespace string, resources []Managed) {
+func (t Starts) Joined(namespace string, resources []Managed) {
 	by := map[types.NamespacedName][]changeguard.Resource{}
 	for _, m := range resources {
 		parent := m.Declaration().Parent
 		by[parent] = append(by[parent], startResource(m))
 	}
-	e.starts.Join(namespace, by)
+	t.engine.starts.Join(namespace, by)
 }
 
-// StartGroup is what waits since a parent's start.
-func (e *Engine) StartGroup(parent *Parent) changeguard.StartGroup {
+// Group is what waits since a parent's start.
+func (t Starts) Group(parent *Parent) changeguard.StartGroup {
+	starts := t.engine.starts
 	if !parent.Start.Holds {
-		e.starts.Release(parent.Guarded)
+		starts.Release(parent.Guarded)
 		return changeguard.StartGroup{}
 	}
-	return e.starts.Group(parent.Guarded, parent.Start.Approvals)
+	return starts.Group(parent.Guarded, parent.Start.Approvals)
 }

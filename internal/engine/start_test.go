@@ -24,13 +24,13 @@ func (w *world) begin(names ...string) {
 	for i, name := range names {
 		lines[i] = managedLine{w.line(name)}
 	}
-	w.engine.Begin(w.Context(), w.parent, lines, nil)
+	w.engine.Starts.Begin(w.Context(), w.parent, lines, nil)
 }
 
 // approve approves what waits since the start.
 func (w *world) approve() {
 	w.Helper()
-	group := w.engine.StartGroup(w.parent)
+	group := w.engine.Starts.Group(w.parent)
 	if group.Count == 0 {
 		w.Fatal("nothing waits")
 	}
@@ -125,14 +125,14 @@ func TestAStartLetsGoWhatIsTakenBack(t *testing.T) {
 	w.restart()
 	w.begin(name)
 	w.edit(name, func(l *Line) { l.Spec.Suspend = true })
-	if n := w.engine.StartGroup(w.parent).Count; n != 0 {
+	if n := w.engine.Starts.Group(w.parent).Count; n != 0 {
 		t.Errorf("%d wait although suspended", n)
 	}
 	w.edit(name, func(l *Line) { l.Spec.Suspend = false })
 	w.expect(name, "True AwaitingApproval")
 	w.edit(name, func(l *Line) { l.Spec.Tongue = ptr.To("fr") })
 	w.expect(name, "True Available")
-	if n := w.engine.StartGroup(w.parent).Count; n != 0 {
+	if n := w.engine.Starts.Group(w.parent).Count; n != 0 {
 		t.Errorf("%d wait although nothing is pending", n)
 	}
 	w.edit(name, func(l *Line) { l.Spec.Tongue = ptr.To("it") })
