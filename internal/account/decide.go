@@ -55,8 +55,9 @@ type View struct {
 	Account *Account
 	// Absences counts the complete lists in a row that did not have the account.
 	Absences int
-	// Fresh is set where the account was read for this view, after everything that happened before.
-	Fresh bool
+	// Fresh is set where the account was read for this view, after everything that happened before. Confirmed is set where the account
+	// was read after it was noted that a resource is to be bound to it, and that is not long ago.
+	Fresh, Confirmed bool
 	// NotKept holds values that were written twice and came back different each time.
 	NotKept State
 	// Awaited is set where the provider has confirmed the creation of the account without saying its id, and has not shown the
@@ -136,8 +137,10 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 	claim, claimed := v.Account.Claim()
 	d := Decision{Step: StepRefuse, Account: v.Account}
 	switch {
-	case claimed && claim == s.Claim:
+	case claimed && claim == s.Claim && (v.Fresh || v.Confirmed):
 		return nil
+	case claimed && claim == s.Claim: // what is remembered may be from before another ParentAccount, or anybody, wrote to it
+		return &Decision{Step: StepRead}
 	case claimed && claim.Installation != s.Takeover:
 		d.Holder = &claim
 		return &d

@@ -16,6 +16,7 @@ import (
 //	intent   an earlier attempt may have created the account
 //	unknown  the outcome of a write is unknown, and the account was not read since
 //	fresh    this view was asked for on purpose
+//	confirmed the account was read since it was noted that a resource is to be bound to it
 //	listed   a complete list was read that would have had the account
 //	partial  the provider lists only what it is asked for
 //	absent   how many complete lists in a row did not have it
@@ -23,25 +24,26 @@ import (
 //	claim    in its custom data: ours, theirs (another installation), sibling (another resource), half, none
 //	values   as declared (same) or not (differ), not as declared but not kept by the provider (vain), or some of each (mixed)
 const decisionTable = `
-id     intent  unknown  fresh  listed  partial  absent  account  claim    values  | step
-*      *       yes      no     *       *        *       *        *        *       | Read     outcome unknown: read before anything else
+id     intent  unknown  fresh  confirmed  listed  partial  absent  account  claim    values | step
+*      *       yes      no     *          *       *        *       *        *        *      | Read     outcome unknown: read before anything else
 
-*      *       *        *      *       *        *       other    *        *       | Missing  our id now is another account: name it, don't touch it
-bound  *       *        *      *       *        *       exact    *        same    | None
-bound  *       *        *      *       *        *       exact    *        vain    | None     left alone, and said so
-bound  *       *        *      *       *        *       exact    *        *       | Update   once bound, the id says whose it is
-new    *       *        *      *       *        *       exact    ours     same    | None     found again: nothing is created
-new    *       *        *      *       *        *       exact    ours     vain    | None
-new    *       *        *      *       *        *       exact    ours     *       | Update
-new    *       *        *      *       *        *       exact    *        *       | Refuse   there already, and not ours
+*      *       *        *      *          *       *        *       other    *        *      | Missing  our id now is another account: name it, don't touch it
+bound  *       *        *      *          *       *        *       exact    *        same   | None
+bound  *       *        *      *          *       *        *       exact    *        vain   | None     left alone, and said so
+bound  *       *        *      *          *       *        *       exact    *        *      | Update   once bound, the id says whose it is
+new    *       *        no     no         *       *        *       exact    ours     *      | Read     found in a list alone: a stale one may not bind
+new    *       *        *      *          *       *        *       exact    ours     same   | None     found again: nothing is created
+new    *       *        *      *          *       *        *       exact    ours     vain   | None
+new    *       *        *      *          *       *        *       exact    ours     *      | Update
+new    *       *        *      *          *       *        *       exact    *        *      | Refuse   there already, and not ours
 
-*      *       *        no     no      yes      *       none     *        *       | Read     the list wasn't asked for it
-*      *       *        no     no      no       *       none     *        *       | Wait     nothing is known yet
-bound  *       *        *      *       *        2       none     *        *       | Missing  two complete lists agree
-bound  *       *        *      *       *        3       none     *        *       | Missing
-bound  *       *        *      *       *        *       none     *        *       | Wait     one list is not believed, nor a read alone
-new    yes     *        no     *       *        *       none     *        *       | Read     it may have been created meanwhile
-new    *       *        *      *       *        *       none     *        *       | Create
+*      *       *        no     *          no      yes      *       none     *        *      | Read     the list wasn't asked for it
+*      *       *        no     *          no      no       *       none     *        *      | Wait     nothing is known yet
+bound  *       *        *      *          *       *        2       none     *        *      | Missing  two complete lists agree
+bound  *       *        *      *          *       *        3       none     *        *      | Missing
+bound  *       *        *      *          *       *        *       none     *        *      | Wait     one list is not believed, nor a read alone
+new    yes     *        no     *          *       *        *       none     *        *      | Read     it may have been created meanwhile
+new    *       *        *      *          *       *        *       none     *        *      | Create
 `
 
 var decisionInputs = []struct {
@@ -52,6 +54,7 @@ var decisionInputs = []struct {
 	{"intent", []string{"no", "yes"}},
 	{"unknown", []string{"no", "yes"}},
 	{"fresh", []string{"no", "yes"}},
+	{"confirmed", []string{"no", "yes"}},
 	{"listed", []string{"no", "yes"}},
 	{"partial", []string{"no", "yes"}},
 	{"absent", []string{"0", "1", "2", "3"}},
@@ -141,19 +144,19 @@ func subjectAndView(in []string) (account.Subject, account.View) {
 	if in[0] == "bound" {
 		s.ID = "17"
 	}
-	v := account.View{OutcomeUnknown: in[2] == "yes", Fresh: in[3] == "yes", Listed: in[4] == "yes", Partial: in[5] == "yes"}
-	v.Absences, _ = strconv.Atoi(in[6])
-	if in[7] == "none" {
+	v := account.View{OutcomeUnknown: in[2] == "yes", Fresh: in[3] == "yes", Confirmed: in[4] == "yes", Listed: in[5] == "yes", Partial: in[6] == "yes"}
+	v.Absences, _ = strconv.Atoi(in[7])
+	if in[8] == "none" {
 		return s, v
 	}
-	v.Account = &account.Account{ID: "17", Name: "acme-support", CustomData: claims[in[8]], State: account.State{"email": "A@Acme.example", "active": "true", "minBalanceToNotify": "5"}}
-	if in[7] == "other" {
+	v.Account = &account.Account{ID: "17", Name: "acme-support", CustomData: claims[in[9]], State: account.State{"email": "A@Acme.example", "active": "true", "minBalanceToNotify": "5"}}
+	if in[8] == "other" {
 		v.Account.Name = "acme-support2"
 	}
-	if in[9] == "differ" || in[9] == "mixed" {
+	if in[10] == "differ" || in[10] == "mixed" {
 		v.Account.State["active"] = "false"
 	}
-	if in[9] == "vain" || in[9] == "mixed" {
+	if in[10] == "vain" || in[10] == "mixed" {
 		v.Account.State["minBalanceToNotify"] = "0"
 		v.NotKept = account.State{"minBalanceToNotify": "5", "email": "other@acme.example"}
 	}
@@ -174,7 +177,7 @@ func TestDecide(t *testing.T) {
 		if d.Step != rows[n].step {
 			t.Errorf("%v: %s, want %s by row\n%s", in, d.Step, rows[n].step, rows[n].text)
 		}
-		if problem := inconsistent(d, v, in[9]); problem != "" {
+		if problem := inconsistent(d, v, in[10]); problem != "" {
 			t.Errorf("%v: %s: %s", in, d.Step, problem)
 		}
 	})
@@ -247,6 +250,8 @@ func TestDecideNotKept(t *testing.T) {
 // Some plain stories, each by the view that a resource has of it.
 func TestDecideStories(t *testing.T) {
 	ours := account.Account{ID: "17", Name: "acme-support", CustomData: ourClaim.CustomData(), State: account.State{"email": "a@acme.example"}}
+	theirs := ours
+	theirs.CustomData = claims["theirs"]
 	subject := account.Subject{Claim: ourClaim, Name: "acme-support", Desired: account.State{"email": "a@acme.example"}}
 	bound, intent := subject, subject
 	bound.ID, intent.Intent = "17", true
@@ -261,7 +266,9 @@ func TestDecideStories(t *testing.T) {
 		"and the look finds it":                              {intent, account.View{Listed: true, Fresh: true, Account: &ours}, account.StepNone},
 		"or does not":                                        {intent, account.View{Listed: true, Fresh: true, OutcomeUnknown: true}, account.StepCreate},
 		"the operator crashed between intent and call":       {intent, account.View{Listed: true, Absences: 1}, account.StepRead},
-		"a cluster rebuilt with the same installation":       {subject, account.View{Listed: true, Account: &ours}, account.StepNone},
+		"a cluster rebuilt with the same installation":       {subject, account.View{Listed: true, Account: &ours}, account.StepRead},
+		"and its account, read since":                        {subject, account.View{Listed: true, Confirmed: true, Account: &ours}, account.StepNone},
+		"a claim written over with another's since the list": {subject, account.View{Listed: true, Fresh: true, Account: &theirs}, account.StepRefuse},
 		"the account is removed, one list after":             {bound, account.View{Listed: true, Absences: 1}, account.StepWait},
 		"the account is removed, two lists after":            {bound, account.View{Listed: true, Absences: 2}, account.StepMissing},
 		"an intent does not make a lost account anew":        {func() account.Subject { s := bound; s.Intent = true; return s }(), account.View{Listed: true, Absences: 9, Fresh: true}, account.StepMissing},

@@ -13,6 +13,7 @@ const (
 	ReasonOutcomeUnknown      = "OutcomeUnknown"      // a write got no proper answer
 	ReasonCreationUnconfirmed = "CreationUnconfirmed" // an earlier attempt may have created the account
 	ReasonBeforeAdoption      = "BeforeAdoption"      // the last read before an account changes hands
+	ReasonBeforeBinding       = "BeforeBinding"       // a claim that only a list shows may be out of date
 	ReasonBeforeDeactivation  = "BeforeDeactivation"  // only what is there and active is deactivated
 	ReasonReadRequested       = "ReadRequested"       // somebody asks for it
 	ReasonNotListed           = "NotListed"           // the list has only what it was asked for
@@ -174,6 +175,8 @@ func readReason(in *Input) string {
 		return ReasonReadRequested
 	case in.View.OutcomeUnknown:
 		return ReasonOutcomeUnknown
+	case in.View.Account != nil && in.claimed(in.View.Account):
+		return ReasonBeforeBinding
 	case in.View.Account != nil:
 		return ReasonBeforeAdoption
 	case in.View.Awaited:

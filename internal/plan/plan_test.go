@@ -40,9 +40,10 @@ func bound() *plan.Input {
 	return in
 }
 
-// found is a resource that was just applied, where an account has its name already.
+// found is a resource that was just applied, where an account has its name already, and was read since.
 func found(customData string) *plan.Input {
 	in := fresh()
+	in.View.Confirmed = true
 	in.View.Account = bound().View.Account
 	in.View.Account.CustomData = customData
 	return in
@@ -52,7 +53,7 @@ func found(customData string) *plan.Input {
 func missing(other *account.Account) *plan.Input {
 	in := bound()
 	in.View.Account, in.View.Absences, in.Subject.Policy.Recreate = nil, 2, true
-	in.Successor = &account.View{Listed: true, Account: other}
+	in.Successor = &account.View{Listed: true, Confirmed: true, Account: other}
 	return in
 }
 
@@ -145,6 +146,7 @@ var situations = []struct {
 	{"found, owned by a resource that must not be named", with(found(another.CustomData()), func(in *plan.Input) { in.SeesAll = false })},
 	{"found, takeover", with(found(theirs.CustomData()), func(in *plan.Input) { in.Subject.Takeover, in.View.Fresh = "other", true })},
 	{"found, own claim", found(ours.CustomData())},
+	{"found in a list alone, own claim", with(found(ours.CustomData()), func(in *plan.Input) { in.View.Confirmed = false })},
 	{"found, own claim, inactive", with(found(ours.CustomData()), func(in *plan.Input) { in.View.Account.State["active"] = "false" })},
 	{"found, own claim, shared parent", with(found(ours.CustomData()), func(in *plan.Input) { in.Shared = true })},
 	{"found, not identical", with(found(""), func(in *plan.Input) {
@@ -219,6 +221,7 @@ var situations = []struct {
 	{"missing, recreated", missing(nil)},
 	{"missing, adopted, recreated", with(missing(nil), func(in *plan.Input) { in.Resource.Origin, in.Subject.Intent = plan.Adopted, false })},
 	{"missing, recreation not confirmed", missing(successor(ours.CustomData()))},
+	{"missing, recreation not confirmed, found in a list alone", with(missing(successor(ours.CustomData())), func(in *plan.Input) { in.Successor.Confirmed = false })},
 	{"missing, its name taken", missing(successor(theirs.CustomData()))},
 	{"missing, recreation failed, backoff", failedNow(missing(nil))},
 	{"missing, recreated, read requested", with(missing(nil), func(in *plan.Input) { in.ReadRequested = true })},
