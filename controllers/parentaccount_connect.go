@@ -129,13 +129,22 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 	dir.AccountID, dir.AccountName = self.ID, self.Name
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
 	gate.Use(dir.Budget)
-	old := r.Parents.Former(s.key())
+	old, source := r.Parents.Former(s.key()), sourceOf(s.parent, dir)
 	if old == nil || old.AccountID != self.ID || hostOf(old.Endpoint) != hostOf(dir.Endpoint) {
-		dir.Directory = directory.New(remote, r.Clock)
+		dir.Directory = r.Parents.Join(s.key(), source, remote, r.Clock)
 		return nil
 	}
-	dir.Directory = old.Directory
-	if err := dir.Switch(ctx, remote, r.Children.parents.known(ctx, s.children.Items)); err != nil {
+	known := knownTo(ctx, r, s)
+	if r.Parents.Of(old.Directory, source) {
+		dir.Directory = old.Directory
+		err = dir.Switch(ctx, remote, known)
+	} else {
+		dir.Directory = r.Parents.Join(s.key(), source, remote, r.Clock)
+		if err = dir.Refresh(ctx, known); err != nil {
+			r.Parents.Put(s.key(), old) // it stays with its former snapshot
+		}
+	}
+	if err != nil {
 		return err
 	}
 	r.Recorder.Eventf(s.parent, nil, corev1.EventTypeNormal, "Reconnected", "Connect", "connected as the ParentAccount and its Secrets are now; former credentials are only used by calls that are under way")
@@ -216,6 +225,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	dir.SetMaxBatch(s.parent.MaxBatchSize())
 	dir.SetLeastBatchDelay(r.LeastBatchDelay)
 	known := *dir
+	known.UID, known.Resync = s.parent.UID, s.parent.ResyncInterval()
 	if known.Verified = verified(s.parent); known.Withdrawn != nil {
 		known.Withdrawn, s.wakes = nil, true // the children that waited go on
 	}

@@ -16,7 +16,7 @@ import (
 
 // resync reads the whole list if it is time to.
 func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, dir *directory.Parent) conditions.Outcome {
-	wait := r.untilResync(s, dir.Listings())
+	wait := r.untilResync(s, dir)
 	if down, probe := dir.Budget.Unavailable(); down && dir.Listings().Err == nil {
 		wait = 0 // the children's calls have no answer: the list tells for all of them
 	} else if down {
@@ -27,8 +27,11 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 	}
 	if wait <= 0 {
 		s.wakes = true
-		wait = nextResync(r.Clock.Now(), s.parent.ResyncInterval(), s.parent.UID).Sub(r.Clock.Now())
-		_ = dir.Refresh(ctx, r.Children.parents.known(ctx, s.children.Items)) // how it ended is in the directory
+		_ = dir.Refresh(ctx, knownTo(ctx, r, s)) // how it ended is in the directory
+		wait = nextList(r, s, dir, r.Clock.Now()).Sub(r.Clock.Now())
+	}
+	if dir.News() { // another ParentAccount of the account has read the list
+		s.wakes = true
 	}
 	if dir.Listings().Complete > 0 {
 		begin(ctx, r.Children, s)
@@ -37,13 +40,13 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 }
 
 // untilResync is how long the next list can wait.
-func (r *ParentAccountReconciler) untilResync(s *parentScope, l directory.Listings) time.Duration {
-	now := r.Clock.Now()
+func (r *ParentAccountReconciler) untilResync(s *parentScope, dir *directory.Parent) time.Duration {
+	now, l := r.Clock.Now(), dir.Listings()
 	switch {
 	case l.AttemptedAt.IsZero():
 		return 0
 	case l.Err == nil:
-		return nextResync(l.AttemptedAt, s.parent.ResyncInterval(), s.parent.UID).Sub(now)
+		return nextList(r, s, dir, l.AttemptedAt).Sub(now)
 	}
 	out := conditions.Parents.Failed(l.Err)
 	since := r.troubledSince(out, s.parent.Status.Conditions, l.AttemptedAt)

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"sync"
-	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
 )
@@ -79,6 +78,7 @@ func (c *accountCache) merge(a account.Account, requested revision) {
 		return
 	}
 	c.put(a, requested)
+	c.snapshot.byID[a.ID].read = requested
 	c.attempts.compare(c.snapshot.schema, a)
 }
 
@@ -115,18 +115,39 @@ func (c *accountCache) listings() Listings {
 	return c.lists.Listings
 }
 
-// listFailed records a list that did not become complete.
-func (c *accountCache) listFailed(started time.Time, err error) {
+// concludedLists counts the lists that were read completely, those among them too that were read at the same time.
+func (c *accountCache) concludedLists() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lists.fail(started, err)
+	return c.lists.concluded
+}
+
+// nameOf is the name of the account with an id; ok is false where it is not known.
+func (c *accountCache) nameOf(id string) (name string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.snapshot.byID[id]; r != nil {
+		return r.account.Name, true
+	}
+	return "", false
+}
+
+// idReadBefore is the id of the account with a name, where the last read of it was not requested after a revision; "" where it was, or
+// where no account has the name.
+func (c *accountCache) idReadBefore(name string, after revision) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.snapshot.find(Key{Name: name}); r != nil && r.read <= after {
+		return r.account.ID
+	}
+	return ""
 }
 
 // listCompleted draws the conclusions that only a complete list allows, once all of its pages were merged.
 func (c *accountCache) listCompleted(list readList) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lists.complete(list.startedAt, len(list.ids), list.partial, list.known)
+	c.lists.conclude(list, c.revisions.next())
 	c.creations.expire(c.lists.Complete)
 	present := func(r *row) bool { return list.ids[r.account.ID] }
 	covered := func(r *row) bool { return c.lists.covers(Key{ID: r.account.ID, Name: r.account.Name}) }

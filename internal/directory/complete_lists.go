@@ -10,11 +10,13 @@ import (
 
 // Listings is the state of reading the whole list: how many lists were complete, and how the last attempt ended.
 type Listings struct {
-	// Complete counts the complete lists since the directory was made.
+	// Complete counts the complete lists since the snapshot was made, whoever has read them. Of lists that were read at the same time
+	// one counts: they say nothing that the other does not.
 	Complete int
-	// CompleteAt is when the last complete list was requested, AttemptedAt when a list was last requested; zero before that.
+	// CompleteAt is when the last complete list was requested, AttemptedAt when a list was last requested; zero before that, and
+	// AttemptedAt too where a list is due because a call was refused.
 	CompleteAt, AttemptedAt time.Time
-	// Err is how the last attempt failed, nil if it did not.
+	// Err is how the last attempt failed, nil if it did not. It is never another ParentAccount's.
 	Err *account.Error
 	// Total is how many accounts the last complete list had.
 	Total int
@@ -31,11 +33,35 @@ type completeLists struct {
 	// requested holds the ids and names (in canonical spelling) that the last complete list requested, each with how many
 	// complete lists there had been before the first of those in a row that requested it; nil unless the list is partial.
 	requested map[string]int
+	// concluded counts all lists that were complete, concludedAt is the revision at which the last was.
+	concluded   int
+	concludedAt revision
 }
 
-// fail records an attempt that failed. What the last complete list had stays.
-func (l *completeLists) fail(started time.Time, err error) {
-	l.AttemptedAt, l.Err = started, account.AsError(err)
+// conclude records a list that was complete, at a revision. One that was requested before the last one was concluded is no further one:
+// an account that both lack is not missing twice.
+func (l *completeLists) conclude(list readList, at revision) {
+	if list.startedRevision > l.concludedAt {
+		l.complete(list.startedAt, len(list.ids), list.partial, list.known)
+	} else {
+		l.overlap(list)
+	}
+	l.concluded, l.concludedAt = l.concluded+1, at
+}
+
+// overlap records a list that was read at the same time as the last one.
+func (l *completeLists) overlap(list readList) {
+	if list.startedAt.After(l.CompleteAt) {
+		l.CompleteAt, l.AttemptedAt, l.Total = list.startedAt, list.startedAt, len(list.ids)
+	}
+	if l.requested == nil || !list.partial { // the last one has covered everything, or this one has nothing in a row
+		return
+	}
+	for key := range l.requestedBy(list.known, true) {
+		if _, covered := l.requested[key]; !covered {
+			l.requested[key] = l.Complete - 1
+		}
+	}
 }
 
 // complete records a complete list of so many accounts, which requested what was known.

@@ -1,10 +1,10 @@
 package directory
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
-	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
 
@@ -38,24 +38,33 @@ func TestCompleteLists(t *testing.T) {
 	}
 }
 
-// A failed attempt changes when a list was attempted and how that ended, nothing else; the next complete list ends it.
-func TestFailedList(t *testing.T) {
-	first, second := time.Unix(100, 0), time.Unix(200, 0)
-	l := completeLists{}
-	if l.covers(Key{ID: "1"}) {
-		t.Error("covered before any list")
+// A list that was requested before the last one was concluded is no further one: nothing is missing twice by it. What it alone has
+// requested was missing once.
+func TestListsAtOneTime(t *testing.T) {
+	early, late := time.Unix(100, 0), time.Unix(200, 0)
+	list := func(requested revision, at time.Time, total int, known Known) readList {
+		l := readList{known: known, startedAt: at, startedRevision: requested, ids: map[string]bool{}, partial: len(known.IDs) > 0}
+		for i := range total {
+			l.ids[fmt.Sprint(i)] = true
+		}
+		return l
 	}
-	l.complete(first, 3, false, Known{})
-	was := l.Listings
-	l.fail(second, &account.Error{Class: account.Throttled})
-	if account.ClassOf(l.Err) != account.Throttled || !l.AttemptedAt.Equal(second) {
-		t.Errorf("%+v", l.Listings)
+	l := completeLists{identity: voximplant.Fields().Identity()}
+	l.conclude(list(1, early, 3, Known{IDs: []string{"1"}}), 10)
+	l.conclude(list(9, late, 4, Known{IDs: []string{"1", "2"}}), 12)
+	if l.Complete != 1 || l.concluded != 2 || !l.CompleteAt.Equal(late) || l.Total != 4 {
+		t.Errorf("two at one time: %+v, %d concluded", l.Listings, l.concluded)
 	}
-	was.Err, was.AttemptedAt = l.Err, second
-	if l.Listings != was || !l.covers(Key{ID: "1"}) {
-		t.Errorf("%+v, want %+v", l.Listings, was)
+	for id, want := range map[string]int{"1": 1, "2": 1} {
+		if got := l.absences(Key{ID: id}); !l.covers(Key{ID: id}) || got != want {
+			t.Errorf("%s is absent from %d lists, want %d", id, got, want)
+		}
 	}
-	if l.complete(second, 4, false, Known{}); l.Err != nil || l.Complete != 2 || !l.CompleteAt.Equal(second) {
-		t.Errorf("%+v", l.Listings)
+	l.conclude(list(11, early, 5, Known{}), 13) // at the same time as the second one; the earlier clock has no say
+	if l.Complete != 1 || !l.CompleteAt.Equal(late) || l.Total != 4 {
+		t.Errorf("three at one time: %+v", l.Listings)
+	}
+	if l.conclude(list(14, late, 6, Known{IDs: []string{"1"}}), 20); l.Complete != 2 || l.Total != 6 || l.absences(Key{ID: "1"}) != 2 {
+		t.Errorf("one after the other: %+v", l.Listings)
 	}
 }

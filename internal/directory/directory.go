@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"cpaas.dev/child-account-operator/internal/account"
@@ -18,39 +19,55 @@ type Key struct {
 // Known are the ids and names that the caller of Refresh has.
 type Known = provider.Known
 
-// Directory knows the child accounts of one parent account. It has no state of its own and is safe for concurrent use.
+// Directory is what one ParentAccount sees of the child accounts of its account, and how it writes to them: with its own credentials
+// alone. What is known is in a snapshot, which it may share with others. It has no state of its own and is safe for concurrent use.
 type Directory struct {
 	connection *connection
+	shared     *sharedSnapshot
 	cache      *accountCache
+	access     *access
 	reader     *accountReader
+	bindings   *bindingReader
 	lists      *listReader
 	creations  *creator
 	updates    *batcher
 }
 
-// New makes an empty directory on top of remote.
+// New makes a directory with an empty snapshot of its own.
 func New(remote provider.Remote, c clock.Clock) *Directory {
-	conn := &connection{remote: remote}
-	cache := newAccountCache(remote.Fields())
+	return newSharedSnapshot(remote.Fields()).join(types.NamespacedName{}, remote, c)
+}
+
+func newDirectory(s *sharedSnapshot, remote provider.Remote, c clock.Clock) *Directory {
+	conn, cache := &connection{remote: remote}, s.cache
 	reader := newAccountReader(conn, cache)
-	return &Directory{
+	d := &Directory{
 		connection: conn,
+		shared:     s,
 		cache:      cache,
+		access:     &access{cache: cache, exclusive: s.exclusive},
 		reader:     reader,
-		lists:      &listReader{clock: c, connection: conn, cache: cache},
+		bindings:   newBindingReader(c, cache, reader.call),
 		creations:  &creator{connection: conn, cache: cache, reader: reader},
 		updates: newBatcher(func(ctx context.Context, u provider.Update) error {
 			return conn.current().Update(ctx, u)
 		}),
 	}
+	d.lists = &listReader{clock: c, connection: conn, cache: cache, access: d.access, completed: func() { s.listed(d) }}
+	return d
 }
 
 // Fields is the provider's field table.
 func (d *Directory) Fields() account.Schema { return d.connection.current().Fields() }
 
-// Observe returns what is known of an account, without a call.
+// Observe returns what is known of an account, without a call: nothing before its own credentials have read the whole list, where
+// others use the snapshot too.
 func (d *Directory) Observe(key Key) account.View {
-	view := d.cache.view(key)
+	var view account.View
+	if d.access.granted() {
+		view = d.cache.view(key)
+		view.Confirmed = key.ID == "" && d.bindings.confirmed(key.Name)
+	}
 	view.Claimless = !d.connection.hasClaims()
 	return view
 }
@@ -58,16 +75,50 @@ func (d *Directory) Observe(key Key) account.View {
 // Read reads an account from the provider; reads by id that come within a few milliseconds share a call.
 // Its view is Fresh: requested after Read was called.
 func (d *Directory) Read(ctx context.Context, key Key) (account.View, error) {
-	if err := d.reader.read(ctx, key); err != nil {
-		return account.View{}, err
+	return d.fresh(key, d.reader.read(ctx, key))
+}
+
+// ReadBeforeBinding is Read, for an account that a resource is to be bound to by its claim: all accounts share a call for which that
+// was noted before the call is made.
+func (d *Directory) ReadBeforeBinding(ctx context.Context, key Key) (account.View, error) {
+	return d.fresh(key, d.bindings.read(ctx, key))
+}
+
+// NoteBinding notes that a resource is to be bound to an account of a name, which is to be read before.
+func (d *Directory) NoteBinding(name string) { d.bindings.note(name) }
+
+// EndBinding forgets what NoteBinding noted: the resource is bound, or something else stands in the way.
+func (d *Directory) EndBinding(name string) { d.bindings.end(name) }
+
+// fresh is the view of an account that was read just now. Where the list was not read yet, it has what the read itself has shown.
+func (d *Directory) fresh(key Key, err error) (account.View, error) {
+	if err != nil {
+		return account.View{}, d.learn(err)
 	}
-	view := d.Observe(key)
-	view.Fresh = true
+	view := d.cache.view(key)
+	if !d.access.granted() {
+		view = account.View{Account: view.Account, OutcomeUnknown: view.OutcomeUnknown, Awaited: view.Awaited}
+	}
+	view.Claimless, view.Fresh = !d.connection.hasClaims(), true
 	return view, nil
 }
 
+// learn takes from the error of a call, which it returns, whether the credentials were refused.
+func (d *Directory) learn(err error) error {
+	if account.ClassOf(err) == account.Unauthorized {
+		d.shared.refused(d)
+	}
+	return err
+}
+
 // Listings returns the state of reading the whole list.
-func (d *Directory) Listings() Listings { return d.cache.listings() }
+func (d *Directory) Listings() Listings { return d.access.listings() }
+
+// News says whether a list was read, by whomever, since News was last asked for.
+func (d *Directory) News() bool {
+	d.bindings.prune()
+	return d.access.news()
+}
 
 // ListMethod is the method by which the whole list is read, "" where the provider has one method only.
 func (d *Directory) ListMethod() string { return d.connection.listMethod() }
@@ -90,7 +141,11 @@ func (d *Directory) Switch(ctx context.Context, remote provider.Remote, known Kn
 // error with OutcomeUnknown, and is awaited. A name that may have an account by an earlier call is read first: no creation is
 // repeated without a read in between.
 func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
-	return d.creations.create(ctx, n)
+	created, err := d.creations.create(ctx, n)
+	if err == nil {
+		d.shared.wroteTo(d, created.Account.ID)
+	}
+	return created, d.learn(err)
 }
 
 // SetMaxBatch changes for how many accounts one update is at most; 1 makes a call for each account.
@@ -109,8 +164,9 @@ func (d *Directory) Update(ctx context.Context, t provider.Target, changes []acc
 		t.Observed = d.cache.observed(t.ID)
 		err := d.updates.update(ctx, t, group)
 		d.cache.updated(t.ID, group, err)
+		d.shared.wroteTo(d, t.ID)
 		if err != nil {
-			return err
+			return d.learn(err)
 		}
 	}
 	return nil
@@ -140,7 +196,8 @@ func (d *Directory) Claim(ctx context.Context, id, customData string) error {
 	}
 	err = remote.SetCustomData(ctx, id, customData)
 	d.cache.customDataWritten(id, customData, err)
-	return err
+	d.shared.wroteTo(d, id)
+	return d.learn(err)
 }
 
 // SetPassword gives an account a new password. Where the provider does not know the account, the account has to be read before
@@ -155,8 +212,9 @@ func (d *Directory) SetPassword(ctx context.Context, t provider.Target, password
 	err = remote.SetPassword(ctx, t, password)
 	if account.ClassOf(err) == account.NotFound {
 		d.cache.outcomeUnknown(t.ID)
+		d.shared.wroteTo(d, t.ID)
 	}
-	return err
+	return d.learn(err)
 }
 
 // CheckPassword says whether this is the account's password. Class Invalid: the provider's passwords can't be checked.

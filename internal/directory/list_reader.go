@@ -14,6 +14,9 @@ type listReader struct {
 	clock      clock.Clock
 	connection *connection
 	cache      *accountCache
+	access     *access
+	// completed is told of each list that was complete.
+	completed func()
 }
 
 // readList is a list that was read, or the part of it that was read before an error.
@@ -32,10 +35,10 @@ type readList struct {
 func (l *listReader) refresh(ctx context.Context, known Known) error {
 	list, err := l.read(ctx, l.connection.current(), known)
 	if err != nil {
-		l.cache.listFailed(list.startedAt, err)
+		l.access.listFailed(list.startedAt, err)
 		return err
 	}
-	l.cache.listCompleted(list)
+	l.conclude(list)
 	return nil
 }
 
@@ -46,8 +49,15 @@ func (l *listReader) switchTo(ctx context.Context, remote provider.Remote, known
 		return err
 	}
 	l.connection.replace(remote)
-	l.cache.listCompleted(list)
+	l.conclude(list)
 	return nil
+}
+
+// conclude records a list that is complete.
+func (l *listReader) conclude(list readList) {
+	l.cache.listCompleted(list)
+	l.access.readList(list.startedAt)
+	l.completed()
 }
 
 // read reads a list page by page and merges each page into the cache. The list is complete where there is no error.

@@ -7,8 +7,10 @@ import (
 	"weak"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 
 	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/provider"
 )
 
 // Parent is a usable parent account: its identity, and its directory.
@@ -26,6 +28,9 @@ type Parent struct {
 	Target string
 	// APIKey is a fingerprint of the parent account's own API key.
 	APIKey string
+	// UID is the resource's, Resync is how often it wants the list to be read.
+	UID    types.UID
+	Resync time.Duration
 	// Verified names the state of the resource that the connection was last found good for: its UID and generation.
 	Verified string
 	// Requested is the last requested reconcile (the annotation reconcile-requested-at) that was acted on.
@@ -54,10 +59,20 @@ type Withdrawal struct {
 	Deleted bool
 }
 
-// Registry holds the usable parents by the name of their resource. It is safe for concurrent use.
+// Registry holds the usable parents by the name of their resource, and the snapshots that they share. It is safe for concurrent use;
+// Written and Concerned are set before its first use, and called without a lock.
 type Registry struct {
+	// Written is told of the ParentAccounts that share a snapshot with the one that has written to the account of a name; nil tells
+	// nobody.
+	Written func(others []types.NamespacedName, accountName string)
+	// Concerned is told of a ParentAccount that is to be reconciled: another one has read its list, or its credentials were refused in
+	// a call; nil tells nobody.
+	Concerned func(types.NamespacedName)
+
 	mu      sync.RWMutex
 	parents map[types.NamespacedName]*Parent
+	// snapshots are those in use: a snapshot is dropped with the last ParentAccount that uses it.
+	snapshots map[Source]*sharedSnapshot
 	// budgets are those in use: a budget is collected with the last parent or call that has it.
 	budgets map[string]weak.Pointer[pacing.Budget]
 }
@@ -122,6 +137,7 @@ func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 	if old := r.parents[key]; old != nil && old.Budget != nil && (p == nil || p.Budget != old.Budget) {
 		old.Budget.Drop(key.String())
 	}
+	r.leaveOthers(key, p)
 	if p == nil {
 		delete(r.parents, key)
 		return
@@ -147,4 +163,75 @@ func (r *Registry) Budget(endpoint, accountID string, made *pacing.Budget) *paci
 	}
 	r.budgets[key] = weak.Make(made)
 	return made
+}
+
+// Join makes the directory of a ParentAccount, on the snapshot of the source: the one that others use already, or a new one. Put has
+// the ParentAccount leave every other snapshot, and Put of nil this one too.
+func (r *Registry) Join(key types.NamespacedName, source Source, remote provider.Remote, c clock.Clock) *Directory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.snapshots[source]
+	if s == nil {
+		s = newSharedSnapshot(remote.Fields())
+		s.written, s.concerned = r.Written, r.Concerned
+		if r.snapshots == nil {
+			r.snapshots = map[Source]*sharedSnapshot{}
+		}
+		r.snapshots[source] = s
+	}
+	return s.join(key, remote, c)
+}
+
+// Of says whether a directory is on the snapshot of a source.
+func (r *Registry) Of(d *Directory, source Source) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s := r.snapshots[source]
+	return s != nil && d != nil && s == d.shared
+}
+
+// leaveOthers has a ParentAccount leave all snapshots but that of p. The caller holds the lock.
+func (r *Registry) leaveOthers(key types.NamespacedName, p *Parent) {
+	for source, s := range r.snapshots {
+		if stays := p != nil && p.Directory != nil && p.shared == s; !stays && s.leave(key) {
+			delete(r.snapshots, source)
+		}
+	}
+}
+
+// Sharing are the other usable ParentAccounts on one's snapshot whose credentials are good for it, in no order.
+func (r *Registry) Sharing(key types.NamespacedName) (others []types.NamespacedName) {
+	for _, other := range r.scheduled(key) {
+		others = append(others, other.key)
+	}
+	return others
+}
+
+// Schedule says when a ParentAccount, as it is now, is to read the list.
+func (r *Registry) Schedule(key types.NamespacedName, p *Parent) Schedule {
+	self := scheduled{key: key, uid: p.UID, interval: p.Resync}
+	proven := false
+	if self.provenAt, proven = p.access.provenSince(); !proven {
+		return scheduleFor(self, nil)
+	}
+	return scheduleFor(self, r.scheduled(key))
+}
+
+// scheduled are the other ParentAccounts on one's snapshot, as far as they are usable and their credentials are good for it.
+func (r *Registry) scheduled(key types.NamespacedName) (others []scheduled) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	self := r.parents[key]
+	if self == nil || self.Directory == nil {
+		return nil
+	}
+	for other, p := range r.parents {
+		if other == key || p.Withdrawn != nil || p.Directory == nil || p.shared != self.shared {
+			continue
+		}
+		if at, proven := p.access.provenSince(); proven {
+			others = append(others, scheduled{key: other, uid: p.UID, interval: p.Resync, provenAt: at})
+		}
+	}
+	return others
 }

@@ -12,6 +12,8 @@ type row struct {
 	state   packedState
 	// asOf is the revision at which the read that this comes from was requested, or at which the write was answered.
 	asOf revision
+	// read is the revision at which the last read was requested, 0 before any.
+	read revision
 	// inList is the number of the last complete list that had the account, or that a later read or write stands for.
 	inList int
 	// outcomeUnknown is set where a write got no proper answer, until a read that was requested after it.

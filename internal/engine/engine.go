@@ -135,10 +135,12 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 	p, view, out := e.plan(ctx, s, nil, e.guard.admit)
 	if out == nil && p.Work() {
 		return e.works.Do(s.declared.Parent, req, urgency(p) > pacing.Drift, func() (ctrl.Result, error) {
+			defer endBinding(s)
 			return e.reporter.finish(ctx, s, e.converge(ctx, s, p, view))
 		})
 	}
 	return e.statuses.Do(types.NamespacedName{Namespace: s.obj.GetNamespace()}, req, false, func() (ctrl.Result, error) {
+		defer endBinding(s)
 		if out == nil {
 			out = e.execute(ctx, s, p, view).outcome
 		}
@@ -209,7 +211,8 @@ func (e *Engine) Plan(ctx context.Context, m Managed) (plan.Plan, error) {
 }
 
 // NeedsWork says whether a resource, which may be a cache's own, has anything to do or to say. It counts nothing, and changes
-// nothing but the resource's status, which it copies before.
+// nothing but the resource's status, which it copies before. An account that is to be read before the resource is bound to it is noted:
+// thousands may be, and one read is enough.
 func (e *Engine) NeedsWork(ctx context.Context, m Managed) bool {
 	o := m.Object()
 	if !o.GetDeletionTimestamp().IsZero() {
@@ -221,6 +224,7 @@ func (e *Engine) NeedsWork(ctx context.Context, m Managed) bool {
 	s := newScope(m, e.Installation)
 	p, view, out := e.plan(ctx, s, nil, e.guard.check)
 	if out != nil || p.Work() {
+		noteBinding(s, p)
 		return true
 	}
 	if last := p.Last(); last.Guarded && last.Reason == "" || last.Held && !e.starts.Waits(s.parent.Guarded, resourceAtStart(s), last.Change) {

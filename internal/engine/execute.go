@@ -166,15 +166,22 @@ func (r *run) working() string {
 	return v1alpha1.ReasonUpdating
 }
 
-func read(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+func read(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.s.read = true
+	if step.Reason == plan.ReasonBeforeBinding {
+		return r.afterRead(r.s.dir.ReadBeforeBinding(ctx, r.s.key()))
+	}
 	if r.s.boundID() == "" && r.s.intends() && !r.s.declared.Policy.Observe {
 		// Before the account: who renews the intent after that is the only one who does.
 		if _, err := r.Connections.Read(ctx, r.s.connection()); err != nil && !isProblem(err) {
 			return broken(r.working(), err)
 		}
 	}
-	view, err := r.s.dir.Read(ctx, r.s.key())
+	return r.afterRead(r.s.dir.Read(ctx, r.s.key()))
+}
+
+// afterRead has another plan made for an account that was read.
+func (r *run) afterRead(view account.View, err error) *conditions.Outcome {
 	if err != nil {
 		return r.stopped(err)
 	}

@@ -1,0 +1,69 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/directory"
+)
+
+// share has ParentAccounts that lead to one account, and so have one snapshot, hear of each other.
+func share(r *ParentAccountReconciler) {
+	r.Parents.Concerned = r.enqueue
+	r.Parents.Written = func(others []types.NamespacedName, accountName string) {
+		wakeNamed(context.Background(), r.Children, others, accountName) // the cache answers at once
+	}
+}
+
+// wakeNamed wakes the resources of some ParentAccounts that declare an account name: another ParentAccount has written to the account.
+func wakeNamed(ctx context.Context, r *ChildAccountReconciler, parents []types.NamespacedName, accountName string) {
+	var children v1alpha1.ChildAccountList
+	if err := r.List(ctx, &children, client.MatchingFields{indexAccountName: accountName}, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "children not woken", "accountName", accountName)
+		return
+	}
+	for i := range children.Items {
+		if slices.Contains(parents, children.Items[i].ParentKey()) {
+			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
+		}
+	}
+}
+
+// sourceOf is what the snapshot of a connection is of, whose account is known by now.
+func sourceOf(p *v1alpha1.ParentAccount, dir *directory.Parent) directory.Source {
+	return directory.Source{
+		Provider: p.Provider(), Endpoint: dir.Endpoint, CABundle: string(p.Spec.Voximplant.CABundle), AccountID: dir.AccountID,
+	}
+}
+
+// knownTo is what the children of a ParentAccount know of, and those of all that share its snapshot: its list is theirs too.
+func knownTo(ctx context.Context, r *ParentAccountReconciler, s *parentScope) directory.Known {
+	known := r.Children.parents.known(ctx, s.children.Items)
+	for _, other := range r.Parents.Sharing(s.key()) {
+		var children v1alpha1.ChildAccountList
+		if err := r.List(ctx, &children, append(childrenOfParent(other), client.UnsafeDisableDeepCopy)...); err != nil {
+			known.More = true
+			continue
+		}
+		theirs := r.Children.parents.known(ctx, children.Items)
+		known.IDs, known.Names = append(known.IDs, theirs.IDs...), append(known.Names, theirs.Names...)
+	}
+	return known
+}
+
+// nextList is when a ParentAccount is to read the list after one at last.
+func nextList(r *ParentAccountReconciler, s *parentScope, dir *directory.Parent, last time.Time) time.Time {
+	turn := r.Parents.Schedule(s.key(), dir)
+	next := nextResync(last, turn.Interval, turn.Seed).Add(turn.Grace)
+	if !turn.Latest.IsZero() && turn.Latest.Before(next) {
+		return turn.Latest
+	}
+	return next
+}
