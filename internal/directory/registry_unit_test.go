@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
 
 const (
@@ -105,5 +108,62 @@ func TestBoundsOfTheLastParentGoWithIt(t *testing.T) {
 	next := connect(&r, "fast", "1", 100)
 	if next != underWay || next.Rate() != 100 {
 		t.Errorf("shared: %v; the rate is %v, want that of the only parent", next == underWay, next.Rate())
+	}
+}
+
+// Nothing of a snapshot stays once its ParentAccounts are removed, nor of one that a ParentAccount has left for another.
+func TestRegistryForgetsSnapshots(t *testing.T) {
+	var r Registry
+	key := types.NamespacedName{Namespace: "telephony", Name: "passing"}
+	join := func(id string) *Directory {
+		return r.Join(key, Source{AccountID: id}, fake.New(fake.Options{}).Remote(), clock.RealClock{})
+	}
+	for i := range 10 {
+		r.Put(key, &Parent{Directory: join(fmt.Sprint(i))})
+	}
+	if len(r.snapshots) != 1 || len(r.snapshots[Source{AccountID: "9"}].users) != 1 {
+		t.Errorf("%d snapshots for one ParentAccount", len(r.snapshots))
+	}
+	former := r.Former(key)
+	join("10") // and then its list can't be read
+	if r.Put(key, former); len(r.snapshots) != 1 || !r.Of(former.Directory, Source{AccountID: "9"}) {
+		t.Errorf("%d snapshots after a change that did not come about", len(r.snapshots))
+	}
+	r.Withdraw(key, true, time.Now())
+	if len(r.snapshots) != 1 {
+		t.Error("the snapshot went with the credentials: deletions need it")
+	}
+	if r.Put(key, nil); len(r.snapshots) != 0 {
+		t.Errorf("%d snapshots for no ParentAccount", len(r.snapshots))
+	}
+}
+
+// Who has no say in when the list is read: whose credentials were taken away, or are not proven.
+func TestScheduleIsOfThoseWhoMayRead(t *testing.T) {
+	var r Registry
+	service, now := fake.New(fake.Options{}), clocktesting.NewFakeClock(time.Unix(100000, 0))
+	join := func(name string, resync time.Duration, reads bool) (types.NamespacedName, *Parent) {
+		key := types.NamespacedName{Namespace: "telephony", Name: name}
+		p := &Parent{Directory: r.Join(key, Source{}, service.Remote(), now), UID: types.UID(name), Resync: resync}
+		if r.Put(key, p); reads {
+			if err := p.Refresh(t.Context(), Known{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return key, p
+	}
+	a, self := join("a", time.Hour, true)
+	withdrawn, _ := join("withdrawn", time.Second, true)
+	r.Withdraw(withdrawn, true, now.Now())
+	_, unproven := join("unproven", time.Second, false)
+	if s := r.Schedule(a, self); s != (Schedule{Interval: time.Hour, Seed: "a"}) {
+		t.Errorf("%+v", s)
+	}
+	if s := r.Schedule(types.NamespacedName{Namespace: "telephony", Name: "unproven"}, unproven); s != (Schedule{Interval: time.Second, Seed: "unproven"}) {
+		t.Errorf("%+v", s)
+	}
+	b, _ := join("b", time.Minute, true)
+	if others := r.Sharing(a); len(others) != 1 || others[0] != b || r.Schedule(a, self).Interval != time.Minute {
+		t.Errorf("shares with %v: %+v", others, r.Schedule(a, self))
 	}
 }
