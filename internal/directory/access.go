@@ -8,7 +8,8 @@ import (
 )
 
 // access says what one user of a snapshot may see of it: everything from the moment its own credentials have read the whole list,
-// until they are refused. A snapshot that nobody else has ever used holds only what its user has read. It is safe for concurrent use:
+// until they are refused. No document tells of credentials that list some of an account's children only, so whoever has read the whole
+// list could have read any of them. A snapshot that nobody else has ever used holds only what its user has read. It is safe for concurrent use:
 // mu guards all that follows it, and no call is made while it is held.
 type access struct {
 	cache *accountCache

@@ -89,14 +89,19 @@ func TestAccess(t *testing.T) {
 		"own refused after it":                   {false, func(w *accessWorld) { w.list(true); w.fail(account.Unauthorized) }, false, 1, account.Unauthorized, false},
 		"and others read, which it does not see": {false, func(w *accessWorld) { w.list(true); w.fail(account.RoleMissing); w.list(false) }, false, 1, account.RoleMissing, false},
 		"a failure that no table knows":          {false, func(w *accessWorld) { w.list(true); w.fail(account.Unknown); w.list(false) }, false, 1, account.Unknown, false},
-		"refused, and then not answered":         {false, func(w *accessWorld) { w.list(true); w.fail(account.Unauthorized); w.fail(account.Unavailable); w.list(false) }, false, 1, account.Unavailable, false},
-		"refused, and read again":                {false, func(w *accessWorld) { w.list(true); w.fail(account.Unauthorized); w.list(false); w.list(true) }, true, 3, "", false},
-		"a call refused":                         {false, func(w *accessWorld) { w.list(true); w.doubt(); w.list(false) }, false, 1, "", true},
-		"a call refused, then the list":          {false, func(w *accessWorld) { w.list(true); w.doubt(); w.fail(account.Unauthorized) }, false, 1, account.Unauthorized, false},
-		"a call refused, the list read":          {false, func(w *accessWorld) { w.list(true); w.doubt(); w.list(true) }, true, 2, "", false},
-		"no longer alone, nothing read":          {true, func(w *accessWorld) { w.fail(account.Unavailable); w.alone = false; w.list(false) }, false, 0, account.Unavailable, false},
-		"no longer alone, read before":           {true, func(w *accessWorld) { w.list(true); w.alone = false; w.list(false) }, true, 2, "", false},
-		"no longer alone, refused before":        {true, func(w *accessWorld) { w.list(true); w.fail(account.Unauthorized); w.alone = false; w.list(false) }, false, 1, account.Unauthorized, false},
+		"refused, and then not answered": {false, func(w *accessWorld) {
+			w.list(true)
+			w.fail(account.Unauthorized)
+			w.fail(account.Unavailable)
+			w.list(false)
+		}, false, 1, account.Unavailable, false},
+		"refused, and read again":         {false, func(w *accessWorld) { w.list(true); w.fail(account.Unauthorized); w.list(false); w.list(true) }, true, 3, "", false},
+		"a call refused":                  {false, func(w *accessWorld) { w.list(true); w.doubt(); w.list(false) }, false, 1, "", true},
+		"a call refused, then the list":   {false, func(w *accessWorld) { w.list(true); w.doubt(); w.fail(account.Unauthorized) }, false, 1, account.Unauthorized, false},
+		"a call refused, the list read":   {false, func(w *accessWorld) { w.list(true); w.doubt(); w.list(true) }, true, 2, "", false},
+		"no longer alone, nothing read":   {true, func(w *accessWorld) { w.fail(account.Unavailable); w.alone = false; w.list(false) }, false, 0, account.Unavailable, false},
+		"no longer alone, read before":    {true, func(w *accessWorld) { w.list(true); w.alone = false; w.list(false) }, true, 2, "", false},
+		"no longer alone, refused before": {true, func(w *accessWorld) { w.list(true); w.fail(account.Unauthorized); w.alone = false; w.list(false) }, false, 1, account.Unauthorized, false},
 	} {
 		w := newAccessWorld(c.alone)
 		c.steps(w)

@@ -75,13 +75,13 @@ func (d *Directory) Observe(key Key) account.View {
 // Read reads an account from the provider; reads by id that come within a few milliseconds share a call.
 // Its view is Fresh: requested after Read was called.
 func (d *Directory) Read(ctx context.Context, key Key) (account.View, error) {
-	return d.fresh(key, d.reader.read(ctx, key))
+	return freshView(d, key, d.reader.read(ctx, key))
 }
 
 // ReadBeforeBinding is Read, for an account that a resource is to be bound to by its claim: all accounts share a call for which that
 // was noted before the call is made.
 func (d *Directory) ReadBeforeBinding(ctx context.Context, key Key) (account.View, error) {
-	return d.fresh(key, d.bindings.read(ctx, key))
+	return freshView(d, key, d.bindings.read(ctx, key))
 }
 
 // NoteBinding notes that a resource is to be bound to an account of a name, which is to be read before.
@@ -90,10 +90,10 @@ func (d *Directory) NoteBinding(name string) { d.bindings.note(name) }
 // EndBinding forgets what NoteBinding noted: the resource is bound, or something else stands in the way.
 func (d *Directory) EndBinding(name string) { d.bindings.end(name) }
 
-// fresh is the view of an account that was read just now. Where the list was not read yet, it has what the read itself has shown.
-func (d *Directory) fresh(key Key, err error) (account.View, error) {
+// freshView is the view of an account that was read just now. Where the list was not read yet, it has what the read itself has shown.
+func freshView(d *Directory, key Key, err error) (account.View, error) {
 	if err != nil {
-		return account.View{}, d.learn(err)
+		return account.View{}, learn(d, err)
 	}
 	view := d.cache.view(key)
 	if !d.access.granted() {
@@ -104,7 +104,7 @@ func (d *Directory) fresh(key Key, err error) (account.View, error) {
 }
 
 // learn takes from the error of a call, which it returns, whether the credentials were refused.
-func (d *Directory) learn(err error) error {
+func learn(d *Directory, err error) error {
 	if account.ClassOf(err) == account.Unauthorized {
 		d.shared.refused(d)
 	}
@@ -145,7 +145,7 @@ func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider
 	if err == nil {
 		d.shared.wroteTo(d, created.Account.ID)
 	}
-	return created, d.learn(err)
+	return created, learn(d, err)
 }
 
 // SetMaxBatch changes for how many accounts one update is at most; 1 makes a call for each account.
@@ -166,7 +166,7 @@ func (d *Directory) Update(ctx context.Context, t provider.Target, changes []acc
 		d.cache.updated(t.ID, group, err)
 		d.shared.wroteTo(d, t.ID)
 		if err != nil {
-			return d.learn(err)
+			return learn(d, err)
 		}
 	}
 	return nil
@@ -197,7 +197,7 @@ func (d *Directory) Claim(ctx context.Context, id, customData string) error {
 	err = remote.SetCustomData(ctx, id, customData)
 	d.cache.customDataWritten(id, customData, err)
 	d.shared.wroteTo(d, id)
-	return d.learn(err)
+	return learn(d, err)
 }
 
 // SetPassword gives an account a new password. Where the provider does not know the account, the account has to be read before
@@ -214,7 +214,7 @@ func (d *Directory) SetPassword(ctx context.Context, t provider.Target, password
 		d.cache.outcomeUnknown(t.ID)
 		d.shared.wroteTo(d, t.ID)
 	}
-	return d.learn(err)
+	return learn(d, err)
 }
 
 // CheckPassword says whether this is the account's password. Class Invalid: the provider's passwords can't be checked.
