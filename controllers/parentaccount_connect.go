@@ -134,13 +134,12 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 		dir.Directory = r.Parents.Join(s.key(), source, remote, r.Clock)
 		return nil
 	}
-	known := knownTo(ctx, r, s)
 	if r.Parents.Of(old.Directory, source) {
 		dir.Directory = old.Directory
-		err = dir.Switch(ctx, remote, known)
+		err = dir.Switch(ctx, remote, knownTo(ctx, r, s, dir))
 	} else {
 		dir.Directory = r.Parents.Join(s.key(), source, remote, r.Clock)
-		if err = dir.Refresh(ctx, known); err != nil {
+		if err = dir.Refresh(ctx, knownTo(ctx, r, s, dir)); err != nil {
 			r.Parents.Put(s.key(), old) // it stays with its former snapshot
 		}
 	}

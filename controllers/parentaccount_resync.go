@@ -27,7 +27,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 	}
 	if wait <= 0 {
 		s.wakes = true
-		_ = dir.Refresh(ctx, knownTo(ctx, r, s)) // how it ended is in the directory
+		_ = dir.Refresh(ctx, knownTo(ctx, r, s, dir)) // how it ended is in the directory
 		wait = nextList(r, s, dir, r.Clock.Now()).Sub(r.Clock.Now())
 	}
 	if dir.News() { // another ParentAccount of the account has read the list

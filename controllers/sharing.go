@@ -44,9 +44,9 @@ func sourceOf(p *v1alpha1.ParentAccount, dir *directory.Parent) directory.Source
 }
 
 // knownTo is what the children of a ParentAccount know of, and those of all that share its snapshot: its list is theirs too.
-func knownTo(ctx context.Context, r *ParentAccountReconciler, s *parentScope) directory.Known {
+func knownTo(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) directory.Known {
 	known := r.Children.parents.known(ctx, s.children.Items)
-	for _, other := range r.Parents.Sharing(s.key()) {
+	for _, other := range r.Parents.Sharing(s.key(), dir.Directory) {
 		var children v1alpha1.ChildAccountList
 		if err := r.List(ctx, &children, append(childrenOfParent(other), client.UnsafeDisableDeepCopy)...); err != nil {
 			known.More = true

@@ -117,6 +117,9 @@ func (r *Registry) Withdraw(key types.NamespacedName, deleted bool, now time.Tim
 	}
 	withdrawn := *p
 	withdrawn.Withdrawn = &w
+	if p.Directory != nil {
+		p.access.doubt() // credentials that come back show first that they are still good
+	}
 	r.parents[key] = &withdrawn
 	return w.Since, true
 }
@@ -199,9 +202,9 @@ func (r *Registry) leaveOthers(key types.NamespacedName, p *Parent) {
 	}
 }
 
-// Sharing are the other usable ParentAccounts on one's snapshot whose credentials are good for it, in no order.
-func (r *Registry) Sharing(key types.NamespacedName) (others []types.NamespacedName) {
-	for _, other := range r.scheduled(key) {
+// Sharing are the other usable ParentAccounts on the snapshot of one's directory whose credentials are good for it, in no order.
+func (r *Registry) Sharing(key types.NamespacedName, d *Directory) (others []types.NamespacedName) {
+	for _, other := range r.scheduled(key, d) {
 		others = append(others, other.key)
 	}
 	return others
@@ -214,19 +217,15 @@ func (r *Registry) Schedule(key types.NamespacedName, p *Parent) Schedule {
 	if self.provenAt, proven = p.access.provenSince(); !proven {
 		return scheduleFor(self, nil)
 	}
-	return scheduleFor(self, r.scheduled(key))
+	return scheduleFor(self, r.scheduled(key, p.Directory))
 }
 
-// scheduled are the other ParentAccounts on one's snapshot, as far as they are usable and their credentials are good for it.
-func (r *Registry) scheduled(key types.NamespacedName) (others []scheduled) {
+// scheduled are the other ParentAccounts on a directory's snapshot, as far as they are usable and their credentials are good for it.
+func (r *Registry) scheduled(key types.NamespacedName, d *Directory) (others []scheduled) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	self := r.parents[key]
-	if self == nil || self.Directory == nil {
-		return nil
-	}
 	for other, p := range r.parents {
-		if other == key || p.Withdrawn != nil || p.Directory == nil || p.shared != self.shared {
+		if other == key || p.Withdrawn != nil || p.Directory == nil || p.shared != d.shared {
 			continue
 		}
 		if at, proven := p.access.provenSince(); proven {

@@ -163,7 +163,7 @@ func TestScheduleIsOfThoseWhoMayRead(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	b, _ := join("b", time.Minute, true)
-	if others := r.Sharing(a); len(others) != 1 || others[0] != b || r.Schedule(a, self).Interval != time.Minute {
+	if others := r.Sharing(a, self.Directory); len(others) != 1 || others[0] != b || r.Schedule(a, self).Interval != time.Minute {
 		t.Errorf("shares with %v: %+v", others, r.Schedule(a, self))
 	}
 }

@@ -278,6 +278,32 @@ func TestRefusedCallEndsTheAccess(t *testing.T) {
 	a.wantSees(t, id, "en")
 }
 
+// Credentials that were taken away and come back show first that they are still good. Who is alone goes on as before.
+func TestWithdrawnCredentialsReadTheListAgain(t *testing.T) {
+	for _, alone := range []bool{true, false} {
+		w := newSharedWorld()
+		id := w.child("acme")
+		b := w.join("b")
+		b.list(t)
+		want := "en"
+		if !alone {
+			w.join("a").list(t)
+			want = "nothing"
+		}
+		was := b.Listings()
+		w.Withdraw(b.key, true, begin)
+		b.wantSees(t, id, want)
+		if l := b.Listings(); l.CompleteAt != was.CompleteAt || l.AttemptedAt.IsZero() == alone {
+			t.Errorf("alone %v: %+v", alone, l)
+		}
+		if v, err := b.Read(background, directory.Key{ID: id}); err != nil || v.Account == nil { // for deletions
+			t.Errorf("alone %v: %+v, %v", alone, v, err)
+		}
+		b.list(t)
+		b.wantSees(t, id, "en")
+	}
+}
+
 // An outage says nothing about credentials: what was seen stays, as it does for whoever is alone.
 func TestUnansweredListKeepsTheAccess(t *testing.T) {
 	w := newSharedWorld()
@@ -400,7 +426,7 @@ func TestSharedSnapshotIsSafeForConcurrentUse(t *testing.T) {
 				p.Listings()
 				p.News()
 				w.Schedule(p.key, p.Parent)
-				w.Sharing(p.key)
+				w.Sharing(p.key, p.Directory)
 			}
 		})
 	}

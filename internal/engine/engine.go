@@ -134,6 +134,7 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 	}
 	p, view, out := e.plan(ctx, s, nil, e.guard.admit)
 	if out == nil && p.Work() {
+		noteBinding(s, p) // while it waits for a slot
 		return e.works.Do(s.declared.Parent, req, urgency(p) > pacing.Drift, func() (ctrl.Result, error) {
 			defer endBinding(s)
 			return e.reporter.finish(ctx, s, e.converge(ctx, s, p, view))
