@@ -220,12 +220,13 @@ func (r *Registry) Schedule(key types.NamespacedName, p *Parent) Schedule {
 	return scheduleFor(self, r.scheduled(key, p.Directory))
 }
 
-// scheduled are the other ParentAccounts on a directory's snapshot, as far as they are usable and their credentials are good for it.
+// scheduled are the other ParentAccounts on a directory's snapshot, as far as their credentials are good for it: those
+// that were taken away are not (Withdraw).
 func (r *Registry) scheduled(key types.NamespacedName, d *Directory) (others []scheduled) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for other, p := range r.parents {
-		if other == key || p.Withdrawn != nil || p.Directory == nil || p.shared != d.shared {
+		if other == key || p.Directory == nil || p.shared != d.shared {
 			continue
 		}
 		if at, proven := p.access.provenSince(); proven {

@@ -164,6 +164,10 @@ func TestSharedSnapshot(t *testing.T) {
 	if l := b.Listings(); l != (directory.Listings{}) {
 		t.Errorf("before its own list: %+v", l)
 	}
+	if v, err := b.Read(background, directory.Key{ID: id}); err != nil || v.Account == nil || v.Listed {
+		t.Errorf("its own read, before its own list: %+v, %v", v, err)
+	}
+	b.wantSees(t, id, "nothing")
 	b.list(t)
 	b.wantSees(t, id, "en")
 	w.told()
