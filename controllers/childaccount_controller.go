@@ -143,7 +143,7 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	b := ctrl.NewControllerManagedBy(mgr)
 	if r.ConnectionSecrets != nil {
-		b = b.WatchesRawSource(r.ConnectionSecrets.Edits(r.resourceOf))
+		b = b.WatchesRawSource(r.ConnectionSecrets.Edits(r.resourcesOf))
 	}
 	if r.WatchNamespaces {
 		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
@@ -160,7 +160,19 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// resourceOf is the ChildAccount that a connection Secret names as its own, whose connection Secret is read again.
+// resourcesOf are the ChildAccount that a connection Secret names as its own, whose connection Secret is read again, and the one that it
+// names as the one that the account is handed over to, while that has none.
+func (r *ChildAccountReconciler) resourcesOf(ctx context.Context, secret *metav1.PartialObjectMetadata) []ctrl.Request {
+	found := r.resourceOf(ctx, secret)
+	namespace, name, ok := strings.Cut(secret.Annotations[v1alpha1.AnnotationHandOverTo], "/")
+	child, key := &v1alpha1.ChildAccount{}, types.NamespacedName{Namespace: namespace, Name: name}
+	if ok && r.Get(ctx, key, child) == nil && child.Status.Origin == "" {
+		found = append(found, ctrl.Request{NamespacedName: key})
+	}
+	return found
+}
+
+// resourceOf is the ChildAccount that a connection Secret names as its own.
 func (r *ChildAccountReconciler) resourceOf(ctx context.Context, secret *metav1.PartialObjectMetadata) []ctrl.Request {
 	name, ok := secrets.OwnerName(secret, "ChildAccount")
 	if !ok {

@@ -9,16 +9,37 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
 
 // forgetting notes which resources are gone, whoever took their finalizers away: only the event of a deletion has the UID,
 // and only the next reconcile of that name comes after all that is being done for the resource now, which remembers again.
 func (r *ChildAccountReconciler) forgetting() handler.EventHandler {
-	return handler.Funcs{DeleteFunc: func(_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+	return handler.Funcs{DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
 		req := ctrl.Request{NamespacedName: client.ObjectKeyFromObject(e.Object)}
 		r.gone.LoadOrStore(req, e.Object.GetUID()) // of several of one name, only the first was worked on
 		queue.Add(req)
+		r.wakeNamesakes(ctx, e.Object.(*v1alpha1.ChildAccount), queue)
 	}}
+}
+
+// wakeNamesakes wakes the resources that declare the account of one that had it and is gone: one of them may have it now.
+func (r *ChildAccountReconciler) wakeNamesakes(ctx context.Context, gone *v1alpha1.ChildAccount, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) {
+	if gone.Status.Origin == "" {
+		return
+	}
+	var namesakes v1alpha1.ChildAccountList
+	if r.List(ctx, &namesakes, client.MatchingFields{indexAccountName: gone.AccountName()}, client.UnsafeDisableDeepCopy) != nil {
+		return // the next list of the provider wakes them
+	}
+	others := make([]engine.Managed, len(namesakes.Items))
+	for i := range namesakes.Items {
+		others[i] = childAccount{&namesakes.Items[i]}
+		queue.Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&namesakes.Items[i])})
+	}
+	r.engine.Gone(ctx, childAccount{gone}, others)
 }
 
 // forgettingNamespaces forgets namespaces that are deleted.

@@ -100,6 +100,10 @@ const (
 	AnnotationAcceptParent = "accounts.cpaas.dev/accept-parent"
 	// AnnotationTakeover on a ChildAccount lets it take the account of a resource of the installation with this id, which is gone.
 	AnnotationTakeover = "accounts.cpaas.dev/takeover"
+	// AnnotationHandOverTo on a ChildAccount, or on its connection Secret, names the ChildAccount of another namespace, "namespace/name",
+	// that gets the account's password and API key when this one is deleted and that one may have the account. The operator copies it
+	// from the ChildAccount to the connection Secret.
+	AnnotationHandOverTo = "accounts.cpaas.dev/hand-over-to"
 	// AnnotationReconcileRequestedAt asks for a look now, whenever its value is a new one (echoed in status.lastHandledReconcileAt).
 	AnnotationReconcileRequestedAt = "accounts.cpaas.dev/reconcile-requested-at"
 	// Finalizer on a ChildAccount with deletionPolicy Deactivate has its account deactivated before the ChildAccount is deleted.

@@ -39,10 +39,17 @@ type Subject struct {
 	Retried bool
 	// Takeover is the installation whose account the resource may take, "" for none.
 	Takeover string
+	// PreviousOwner is the claim of a resource that is gone and whose account this one may have; nil for none.
+	PreviousOwner *Claim
 	// Desired holds the declared values, LastApplied those last written or confirmed.
 	Desired, LastApplied State
 	// Policy is what the resource allows.
 	Policy Policy
+}
+
+// Succeeds says whether a claim is that of the previous owner whose account the resource may have.
+func (s *Subject) Succeeds(claim Claim) bool {
+	return s.PreviousOwner != nil && claim == *s.PreviousOwner
 }
 
 // View is what is known about the subject's account, by id where the subject has one, else by exact name.
@@ -141,6 +148,7 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 		return nil
 	case claimed && claim == s.Claim: // what is remembered may be from before another ParentAccount, or anybody, wrote to it
 		return &Decision{Step: StepRead}
+	case claimed && s.Succeeds(claim): // its owner is gone
 	case claimed && claim.Installation != s.Takeover:
 		d.Holder = &claim
 		return &d

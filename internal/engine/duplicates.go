@@ -4,13 +4,17 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/plan"
 )
 
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
-// is bound to it wins, then the one that the account's claim names, then the older, then the one with the lesser namespace and
+// is bound to it wins, then the one that the account's claim names, then one that may
+// have what the claim's owner had, then the older, then the one with the lesser namespace and
 // name. A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody.
 func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) {
 	others, err := e.Kind.Named(ctx, s.declared.AccountName)
@@ -21,11 +25,17 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 	if a := s.dir.Observe(s.key()).Account; a != nil {
 		owner, _ = a.Claim()
 	}
+	to := ""
+	if owner.Installation == e.Installation {
+		to = e.secretHandedOverTo(ctx, s.declared.Kind, types.NamespacedName{Namespace: owner.Namespace, Name: owner.Name})
+	}
 	claimant := func(m Managed) account.Claimant {
 		o := m.Object()
+		permitted := owner.Installation == e.Installation && e.mayHave(ctx, m, owner.Namespace)
 		return account.Claimant{
 			Bound: m.Status().Origin != "", Created: o.GetCreationTimestamp().Time, Namespace: o.GetNamespace(), Name: o.GetName(),
 			Claimed: owner == account.Claim{Installation: e.Installation, Namespace: o.GetNamespace(), Name: o.GetName()},
+			Named:   permitted && client.ObjectKeyFromObject(o).String() == to, Permitted: permitted,
 		}
 	}
 	self := claimant(s.managed)

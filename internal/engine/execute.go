@@ -75,6 +75,7 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.DiscardSecret:      discardSecret,
 	plan.WithdrawPassword:   withdrawPassword,
 	plan.Create:             create,
+	plan.ReadPreviousOwner:  readPreviousOwner,
 	plan.ProveOwnership:     proveOwnership,
 	plan.Bind:               bind,
 	plan.Adopt:              bind,
@@ -88,6 +89,7 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.RecoverKey:         recoverKey,
 	plan.Recreate:           recreate,
 	plan.Deactivate:         deactivate,
+	plan.HandOver:           handOver,
 	plan.LeaveActive:        leaveActive,
 	plan.ReleaseFinalizer:   releaseFinalizer,
 	plan.Confirm:            confirm,
@@ -321,6 +323,11 @@ func afterNameTaken(ctx context.Context, r *run, taken error) *conditions.Outcom
 // bind makes an account the resource's that the plan has allowed it.
 func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	s, a, own := r.s, *r.view.Account, step.Kind == plan.Bind
+	if !own && step.Reason == plan.ReasonHandedOver {
+		r.tellTakenOver(a)
+		s.bind(a, false)
+		return nil
+	}
 	if !own {
 		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
 		s.bind(a, false)
@@ -382,7 +389,12 @@ func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 // account is taken from must not stay, so that is tried until there is an answer.
 func claim(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	err := r.s.dir.Claim(ctx, step.AccountID, r.s.claim.CustomData())
-	if c := account.ClassOf(err); r.s.takesOver(*r.view.Account) && (c == account.Unavailable || c == account.Throttled) {
+	switch c := account.ClassOf(err); {
+	case c != account.Unavailable && c != account.Throttled:
+	case r.s.previous != nil: // the connection Secret is stored by now
+		r.settledSecrets.Unset(r.s.uid())
+		return unsettled(r.stopped(err))
+	case r.s.takesOver(*r.view.Account):
 		r.unclaimed = r.stopped(err)
 		return nil
 	}

@@ -57,6 +57,9 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	in.Outage, in.Stale = e.resolver.outage(s), stale(s, in.Now)
 	in.FoundInactive = s.foundInactive || s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
 	e.observeSecret(ctx, s, &in)
+	if s.boundID() == "" || !in.Secret.Settled { // at rest nothing depends on it
+		e.observePrevious(ctx, s, &in)
+	}
 	if !s.declared.Policy.Observe {
 		in.OthersUnseen = !e.Kind.Complete()
 		in.Duplicate, err = e.duplicate(ctx, s)
@@ -116,8 +119,13 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID
 	in.Schema, in.Subject = s.schema, subjectOf(s)
 	e.observeAccount(s, view, &in)
-	if s.boundID() != "" || !in.View.Fresh {
+	if !in.View.Fresh {
 		return in, nil
+	}
+	e.observePrevious(ctx, s, &in)
+	others, err := e.Kind.Named(ctx, s.declared.AccountName)
+	if in.Recipient = e.recipient(ctx, s.managed, others, s.dir.AccountID); err != nil || s.boundID() != "" {
+		return in, err
 	}
 	if in.Duplicate, err = e.duplicate(ctx, s); err != nil {
 		return in, err

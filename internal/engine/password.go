@@ -208,7 +208,15 @@ func proveOwnership(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 	if err != nil {
 		return r.unproven(*brokenSecret(v1alpha1.ReasonUpdating, err))
 	}
-	for _, password := range []account.Secret{held[secrets.KeyPassword], held[secrets.KeyPasswordNext], s.password} {
+	of, err := r.previousSecrets(ctx)
+	if err != nil {
+		return r.unproven(*broken(v1alpha1.ReasonUpdating, err))
+	}
+	passwords := []account.Secret{held[secrets.KeyPassword], held[secrets.KeyPasswordNext], s.password}
+	for i := range of {
+		passwords = append(passwords, secrets.Passwords(&of[i])...)
+	}
+	for _, password := range passwords {
 		if password == "" {
 			continue
 		}
@@ -219,6 +227,9 @@ func proveOwnership(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 		case c == account.Unavailable, c == account.Throttled, c == account.PasswordBlocked:
 			return r.unproven(r.Table.Failed(err))
 		}
+	}
+	if s.previous != nil {
+		return r.unproven(conditions.Outcome{Reason: v1alpha1.ReasonAdoptionRefused, Message: unprovenPrevious(s, a)})
 	}
 	return r.unproven(conditions.Outcome{Reason: v1alpha1.ReasonAdoptionRefused, Message: fmt.Sprintf(
 		"account %s (id %s) names this resource as its own, but ParentAccount %s is shared and Secret %s does not prove it with the account's password: restore the Secret, or set spec.adoptionPolicy",

@@ -3,10 +3,12 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -78,6 +80,11 @@ type scope struct {
 	trials map[trial]trialResult
 	// recorded says, without a call, whether a connection Secret records an attempt to create the account.
 	recorded func() bool
+	// previous is the owner, gone by now, that the account's claim names and whose account the resource may have; nil for none.
+	previous *account.Claim
+	// previousSecrets are that one's connection Secrets whose content goes along, once previousRead is set.
+	previousSecrets []corev1.Secret
+	previousRead    bool
 	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
 	provedOwn bool
 }
@@ -145,7 +152,7 @@ func (s *scope) bind(a account.Account, made bool) {
 		return
 	}
 	_, declared := s.schema.Value(s.desired, account.MarkActive)
-	s.foundInactive = s.claimed(a) && !declared && s.schema.Deactivated(a.State)
+	s.foundInactive = (s.claimed(a) || s.previous != nil) && !declared && s.schema.Deactivated(a.State)
 }
 
 // claimed says whether the account carries the resource's claim.
@@ -253,6 +260,13 @@ func (s *scope) connection() secrets.Connection {
 		Latest:      &s.latest,
 		Labels:      s.declared.ConnectionSecret.Labels,
 		Annotations: s.declared.ConnectionSecret.Annotations,
+	}
+	if to := s.annotation(v1alpha1.AnnotationHandOverTo); to != "" { // under Retain nobody is asked before the resource is gone
+		c.Annotations = maps.Clone(c.Annotations)
+		if c.Annotations == nil {
+			c.Annotations = map[string]string{}
+		}
+		c.Annotations[v1alpha1.AnnotationHandOverTo] = to
 	}
 	if s.applied {
 		c.Applied = s.password

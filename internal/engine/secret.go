@@ -49,6 +49,9 @@ func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 func (r *run) writeConnection(ctx context.Context, values secrets.Values) (held secrets.Values, err error) {
 	c := r.s.connection()
 	c.Try = tryOwn(ctx, r.s)
+	if c.Previous, err = r.previousSecrets(ctx); err != nil {
+		return nil, err
+	}
 	err = persist(ctx, func(ctx context.Context) error {
 		held, err = r.Connections.Write(ctx, c, values)
 		return err
@@ -109,7 +112,7 @@ func unsettled(out *conditions.Outcome) *conditions.Outcome {
 
 // ignored is what the connection Secret's condition says beside, of what a resource asks for and does not get.
 func ignored(s *scope) string {
-	text := ""
+	text := withoutPassword(s)
 	if s.password != "" && !s.givesPassword() {
 		text += "; spec.passwordSecretRef is left aside: the account was there before this resource, and only adoptionPolicy Always changes its password"
 	}

@@ -37,7 +37,7 @@ func forDeletion(in *Input) Plan {
 }
 
 // endsHere says whether the release follows a step whatever it finds.
-func endsHere(k Kind) bool { return k == LeaveActive || k == Deactivate }
+func endsHere(k Kind) bool { return k == LeaveActive || k == Deactivate || k == HandOver }
 
 // Release is the end of a resource whose account could not be deactivated in time, and why not.
 func Release(in Input, why string) Plan {
@@ -145,7 +145,7 @@ func deactivate(in *Input) Plan {
 	_, claimed := a.Claim()
 	bound := in.Resource.Origin != ""
 	switch {
-	case in.own(a), !claimed && bound:
+	case in.own(a), in.succeeds(a), !claimed && bound:
 	case bound: // it was ours: somebody has written another claim into it
 		return Plan{Steps: []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: its custom data says that it belongs to another resource", a.ID))}}
 	default:
@@ -153,6 +153,9 @@ func deactivate(in *Input) Plan {
 	}
 	if !bound && in.Duplicate != nil {
 		return Plan{Steps: []Step{leaveActive(in, "the account stays as it is: "+in.Duplicate.Message)}}
+	}
+	if in.Recipient != nil {
+		return Plan{Steps: []Step{handOver(in, a)}}
 	}
 	if g := in.Guard; g != nil && g.Change == changeByDeletion {
 		s := deleting(cmp.Or(g.Message, "many accounts are being deleted: counting them"))
@@ -165,6 +168,9 @@ func deactivate(in *Input) Plan {
 		return Plan{}
 	}
 	var steps []Step
+	if !bound && !in.own(a) {
+		steps = append(steps, step(ReadPreviousOwner, in, a))
+	}
 	if in.unproven(a) {
 		s := step(ProveOwnership, in, a)
 		s.Secret = in.Secret.Name

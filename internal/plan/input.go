@@ -52,6 +52,8 @@ type Input struct {
 	Start *Start
 	// Deletion is set where the resource is being deleted.
 	Deletion *Deletion
+	// Recipient is another resource that declares the account and may have it once this one is deleted; nil where none does.
+	Recipient *Recipient
 }
 
 // Resource is the resource itself.
@@ -228,6 +230,12 @@ func (in *Input) claimed(a *account.Account) bool {
 // was no account before that was recorded.
 func (in *Input) own(a *account.Account) bool {
 	return in.claimed(a) || in.View.Claimless && in.Subject.Intent && !in.Subject.Refused
+}
+
+// succeeds says whether the account carries the claim of a previous owner that is gone and whose account the resource may have.
+func (in *Input) succeeds(a *account.Account) bool {
+	claim, ok := a.Claim()
+	return ok && in.Subject.Succeeds(claim)
 }
 
 // takesOver says whether the account carries the claim of an owner that the resource takes it from.

@@ -29,6 +29,7 @@ const (
 	ReasonClaimMatches        = "ClaimMatches"
 	ReasonAdoptionAllowed     = "AdoptionAllowed"
 	ReasonTakeover            = "Takeover"
+	ReasonHandedOver          = "HandedOver" // the account is another resource's from now on, or was before
 	ReasonNoCustomData        = "NoCustomData"
 	ReasonNoAccountMade       = "NoAccountMade"
 	ReasonNotOurs             = "NotOurs" // an account has the name, and is not the resource's
@@ -280,7 +281,10 @@ func take(in *Input, a *account.Account) []Step {
 	if in.Resource.Origin != "" {
 		return steps
 	}
-	own := in.own(a)
+	own, previous := in.own(a), in.succeeds(a)
+	if previous && !own {
+		steps = append(steps, step(ReadPreviousOwner, in, a))
+	}
 	if in.unproven(a) {
 		s := step(ProveOwnership, in, a)
 		s.Secret = in.Secret.Name
@@ -288,6 +292,9 @@ func take(in *Input, a *account.Account) []Step {
 	}
 	switch s := step(Bind, in, a); {
 	case own:
+		return append(steps, s)
+	case previous:
+		s.Kind, s.Reason = Adopt, ReasonHandedOver
 		return append(steps, s)
 	case in.takesOver(a):
 		s.Kind, s.Reason = Adopt, ReasonTakeover
@@ -318,10 +325,10 @@ func superfluousFinalizer(in *Input) []Step {
 	return []Step{{Kind: RemoveFinalizer, Reason: ReasonFinalizerNotNeeded}}
 }
 
-// unproven says whether the account's claim alone does not prove that it is the resource's.
+// unproven says whether the account's claim alone does not prove that it is the resource's, or was that of the previous owner.
 func (in *Input) unproven(a *account.Account) bool {
 	never := in.Subject.Policy.Adopt != account.AdoptIfIdentical && in.Subject.Policy.Adopt != account.AdoptAlways
-	return in.Shared && in.Resource.Origin == "" && in.own(a) && never
+	return in.Shared && in.Resource.Origin == "" && (in.own(a) || in.succeeds(a)) && never
 }
 
 // taken is the inputs once the account is the resource's.
@@ -333,7 +340,7 @@ func taken(in *Input, a *account.Account) Input {
 	}
 	after.Subject.ID, after.Secret.Settled, after.Password.Settled = a.ID, false, false
 	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)
-	after.FoundInactive = in.claimed(a) && !in.Subject.Intent && !declared && in.Schema.Deactivated(a.State)
+	after.FoundInactive = (in.claimed(a) || in.succeeds(a)) && !in.Subject.Intent && !declared && in.Schema.Deactivated(a.State)
 	if after.Resource.Origin = Adopted; in.own(a) && in.Subject.Intent {
 		after.Resource.Origin = Created
 	}
@@ -385,13 +392,16 @@ func finishAccount(in *Input, d account.Decision) []Step {
 	steps := take(in, d.Account)
 	after := taken(in, d.Account)
 	steps = append(steps, confirmed(in, d))
-	steps = append(steps, claim(in, d.Account)...)
-	content := in.Secret.Content
+	claims, content := claim(in, d.Account), in.Secret.Content
+	if !in.succeeds(d.Account) {
+		steps, claims = append(steps, claims...), nil
+	}
 	if content == nil {
 		s := step(StoreSecret, in, d.Account)
 		s.Reason, s.Secret = storeReason(in), in.Secret.Name
 		steps = append(steps, s)
 	}
+	steps = append(steps, claims...) // the previous owner's claim tells whose connection Secret goes along: until that is done it stays
 	steps = append(steps, settlePassword(&after, d, content)...)
 	password, held := applyPassword(&after, d)
 	steps = append(steps, password...)
@@ -457,6 +467,8 @@ func finishPassword(in *Input, d account.Decision) []Step {
 func claim(in *Input, a *account.Account) []Step {
 	s := step(Claim, in, a)
 	switch {
+	case in.succeeds(a):
+		s.Reason = ReasonHandedOver
 	case in.takesOver(a):
 		s.Reason = ReasonTakeover
 	case a.CustomData != "", in.View.Claimless:
@@ -495,6 +507,7 @@ func confirmed(in *Input, d account.Decision) Step {
 
 // usual is why a step is there most often, and what it depends on.
 var usual = map[Kind]Step{
+	ReadPreviousOwner:  {Reason: ReasonHandedOver},
 	ProveOwnership:     {Reason: ReasonSharedParent},
 	WithdrawPassword:   {Reason: ReasonNotOurs},
 	Bind:               {Reason: ReasonClaimMatches},

@@ -34,6 +34,8 @@ const (
 	WithdrawPassword Kind = "WithdrawPassword"
 	// Create creates the account with Changes.
 	Create Kind = "Create"
+	// ReadPreviousOwner reads whether the resource that the account's claim names is gone, and whether another one has the account.
+	ReadPreviousOwner Kind = "ReadPreviousOwner"
 	// ProveOwnership tries the password in the connection Secret with the account.
 	ProveOwnership Kind = "ProveOwnership"
 	// Bind binds the resource to an account that carries its claim.
@@ -60,6 +62,8 @@ const (
 	Recreate Kind = "Recreate"
 	// Deactivate deactivates the account of a resource that is being deleted.
 	Deactivate Kind = "Deactivate"
+	// HandOver reports that an account is not deactivated because another resource is to have it.
+	HandOver Kind = "HandOver"
 	// LeaveActive reports that an account is not deactivated although the deletion policy says so.
 	LeaveActive Kind = "LeaveActive"
 	// ReleaseFinalizer takes the operator's finalizer away, so that the resource can be deleted.
@@ -99,6 +103,7 @@ var kinds = map[Kind]struct {
 	DiscardSecret:      {text: "delete connection Secret %s"},
 	WithdrawPassword:   {text: "take back what was prepared in connection Secret %s"},
 	Create:             {text: "create account %s", writes: true},
+	ReadPreviousOwner:  {text: "read whether the previous owner of account %s is gone"},
 	ProveOwnership:     {text: "prove with the password in connection Secret %s whose the account is"},
 	Bind:               {text: "bind account %s"},
 	Adopt:              {text: "adopt account %s", writes: true},
@@ -112,6 +117,7 @@ var kinds = map[Kind]struct {
 	RecoverKey:         {text: "recover the API key of account %s"},
 	Recreate:           {text: "give up account %s and create another one", writes: true},
 	Deactivate:         {text: "deactivate account %s", writes: true},
+	HandOver:           {text: "hand over account %s"},
 	LeaveActive:        {text: "leave account %s as it is"},
 	ReleaseFinalizer:   {text: "remove the finalizer"},
 	Confirm:            {text: "confirm account %s", status: true},

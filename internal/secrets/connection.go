@@ -53,6 +53,9 @@ type Connection struct {
 	Try func(account.Secret) (bool, error)
 	// Latest remembers the Secret as it was last read or written, so that it is read once only; nil remembers nothing.
 	Latest *Latest
+	// Previous are the connection Secrets of the previous owner of the account, which is the resource's from now on: what they hold of it
+	// goes along.
+	Previous []corev1.Secret
 	// Labels and Annotations are those that the resource declares for the Secret.
 	Labels, Annotations map[string]string
 }
@@ -121,6 +124,17 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 // newer are the other connection Secrets of the resource that know what this one has missed: its name was given, taken away and
 // given again.
 func newer(ctx context.Context, s Store, secret *corev1.Secret, c Connection, id account.Secret) (knowing []corev1.Secret, err error) {
+	others, err := s.named(ctx, c)
+	for _, other := range append(others, c.Previous...) {
+		if serial(&other) > serial(secret) || tellsOf(&other, id) && !tellsOf(secret, id) {
+			knowing = append(knowing, other)
+		}
+	}
+	return knowing, err
+}
+
+// named are the other connection Secrets of the resource and account, as far as their names are known without a call.
+func (s Store) named(ctx context.Context, c Connection) (found []corev1.Secret, err error) {
 	if s.Others == nil {
 		return nil, nil
 	}
@@ -134,12 +148,11 @@ func newer(ctx context.Context, s Store, secret *corev1.Secret, c Connection, id
 		if client.IgnoreNotFound(err) != nil {
 			return nil, err
 		}
-		knowsMore := serial(&other) > serial(secret) || tellsOf(&other, id) && !tellsOf(secret, id)
-		if err == nil && belongs(&other, c) && knowsMore {
-			knowing = append(knowing, other)
+		if err == nil && belongs(&other, c) {
+			found = append(found, other)
 		}
 	}
-	return knowing, nil
+	return found, nil
 }
 
 // patchFrom writes the values, and whatever else was changed since before, into the Secret as it was read; a conflict says that somebody
@@ -355,6 +368,7 @@ func (s Store) restore(ctx context.Context, c Connection, values Values) (Values
 	if err != nil {
 		return nil, err
 	}
+	others = append(others, c.Previous...)
 	secret := newSecret(c)
 	if err := takeOver(secret, others, c, values); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func Metadata() *metav1.PartialObjectMetadata {
 	return meta
 }
 
-// longestIntent bounds what is kept of an annotation that whoever may write Secrets can make long.
+// longestIntent bounds what is kept of each annotation that whoever may write Secrets can make long.
 const longestIntent = 512
 
 // SlimMetadata is a transform for the cache of connection Secrets: it keeps what is read of them, and one copy of what
@@ -50,6 +50,9 @@ func SlimMetadata() toolscache.TransformFunc {
 		slim := map[string]string{v1alpha1.AnnotationResource: secret.Annotations[v1alpha1.AnnotationResource]}
 		if intent, ok := secret.Annotations[v1alpha1.AnnotationCreateIntent]; ok && len(intent) <= longestIntent {
 			slim[v1alpha1.AnnotationCreateIntent] = intent
+		}
+		if to, ok := secret.Annotations[v1alpha1.AnnotationHandOverTo]; ok && len(to) <= longestIntent {
+			slim[v1alpha1.AnnotationHandOverTo] = to
 		}
 		secret.Labels, secret.Annotations = nil, slim
 		for i := range secret.ManagedFields {

@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/secrets"
+)
+
+// An account whose resource is deleted is handed over to another resource that declares it and may have it: it is not deactivated, and the
+// other resource binds to it once the previous owner is gone. Who may have it is decided in one place, mayHave, for both of the two:
+// whatever anybody else declares counts for nothing.
+
+// mayHave says whether a resource of a namespace, under a parent that it may use, may have the account of a resource of the namespace owner
+// once that one is gone: in the same namespace, in the parent's own, or with the grant Adopt.
+func mayHave(namespace string, parent *Parent, owner string) bool {
+	return namespace == owner || namespace == parent.Key.Namespace || parent.GrantsAdopt
+}
+
+// mayHave says whether a resource wants the account of one of the namespace owner, and may have it.
+func (e *observer) mayHave(ctx context.Context, m Managed, owner string) bool {
+	d, o := m.Declaration(), m.Object()
+	if d.Suspended || d.Policy.Observe || !o.GetDeletionTimestamp().IsZero() {
+		return false
+	}
+	parent, stop, err := e.Parents.Find(ctx, m, d.Parent)
+	return err == nil && stop == nil && !parent.Suspended && mayHave(o.GetNamespace(), parent, owner)
+}
+
+// recipient is the resource that gets the account of one that is being deleted, or is gone: of those that declare the account and may have
+// it, the one that the owner names (hand-over-to), else the oldest, else the one with the lesser namespace and name. Nil where there is none.
+func (e *observer) recipient(ctx context.Context, m Managed, others []Managed, parentAccountID string) *plan.Recipient {
+	o, to := m.Object(), e.handedOverTo(ctx, m)
+	var first account.Claimant
+	for _, other := range others {
+		rival := other.Object()
+		if rival.GetUID() == o.GetUID() || !e.mayHave(ctx, other, o.GetNamespace()) || e.parentAccountOf(ctx, other) != parentAccountID {
+			continue
+		}
+		c := account.Claimant{
+			Created: rival.GetCreationTimestamp().Time, Namespace: rival.GetNamespace(), Name: rival.GetName(),
+			Named: to == client.ObjectKeyFromObject(rival).String(),
+		}
+		if first.Name == "" || c.Precedes(first) {
+			first = c
+		}
+	}
+	if first.Name == "" {
+		return nil
+	}
+	return &plan.Recipient{Namespace: first.Namespace, Name: first.Name}
+}
+
+// handedOverTo is whom a resource, or its connection Secret, names as the one that the account is handed over to; "" for nobody.
+func (e *observer) handedOverTo(ctx context.Context, m Managed) string {
+	o := m.Object()
+	if to := o.GetAnnotations()[v1alpha1.AnnotationHandOverTo]; to != "" {
+		return to
+	}
+	return e.secretHandedOverTo(ctx, m.Declaration().Kind, client.ObjectKeyFromObject(o))
+}
+
+// secretHandedOverTo is whom the connection Secret of a resource names, which may be gone.
+func (e *observer) secretHandedOverTo(ctx context.Context, kind string, owner types.NamespacedName) string {
+	if e.ConnectionSecrets == nil {
+		return ""
+	}
+	return e.ConnectionSecrets.HandedOverTo(ctx, secrets.Connection{Namespace: owner.Namespace, Resource: kind + "/" + owner.Name})
+}
+
+// previousOwner is the claim of an account where it is that of a resource of this installation that is gone, as far as the cache knows, and
+// whose account the resource may have; nil where it is not.
+func (e *observer) previousOwner(ctx context.Context, s *scope, a *account.Account) *account.Claim {
+	if a == nil || s.declared.Policy.Observe {
+		return nil
+	}
+	claim, ok := a.Claim()
+	if !ok || claim == s.claim || claim.Installation != e.Installation || !mayHave(s.obj.GetNamespace(), s.parent, claim.Namespace) {
+		return nil
+	}
+	if gone, err := isGone(ctx, e.Client, s, claim); err != nil || !gone { // what can't be read is not gone
+		return nil
+	}
+	return &claim
+}
+
+// observePrevious takes up the previous owner of the account. Once its connection Secret names the resource, what failed without is tried
+// again.
+func (e *observer) observePrevious(ctx context.Context, s *scope, in *plan.Input) {
+	s.previous = e.previousOwner(ctx, s, in.View.Account)
+	in.Subject.PreviousOwner = s.previous
+	if s.previous == nil {
+		return
+	}
+	owner := types.NamespacedName{Namespace: s.previous.Namespace, Name: s.previous.Name}
+	if e.secretHandedOverTo(ctx, s.declared.Kind, owner) == client.ObjectKeyFromObject(s.obj).String() {
+		in.Attempts.Connection += " handed over"
+	}
+}
+
+// isGone says whether there is no resource any more that has the name which a claim gives and declares the account.
+func isGone(ctx context.Context, from client.Reader, s *scope, claim account.Claim) (bool, error) {
+	owner := blank(s.managed)
+	err := from.Get(ctx, client.ObjectKey{Namespace: claim.Namespace, Name: claim.Name}, owner.Object())
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	return err == nil && owner.Declaration().AccountName != s.declared.AccountName, err
+}
+
+// blank is an empty resource of the same kind, to read one into.
+func blank(m Managed) Managed {
+	m = m.Copy()
+	v := reflect.ValueOf(m.Object()).Elem()
+	v.SetZero()
+	return m
+}
+
+// readPreviousOwner reads from the Kubernetes API whether the previous owner is gone, and whether nobody else has its account by now: the
+// cache may be behind.
+func readPreviousOwner(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	claim, ok := r.view.Account.Claim()
+	gone, err := isGone(ctx, r.Connections.Live, r.s, claim)
+	if err == nil && ok && gone {
+		gone, err = r.unbound(ctx)
+	}
+	switch {
+	case err != nil:
+		return broken(r.working(), err)
+	case gone:
+		return nil
+	case !r.s.obj.GetDeletionTimestamp().IsZero():
+		return broken(r.working(), errOwned)
+	}
+	return &conditions.Outcome{Err: apierrors.NewConflict(schema.GroupResource{Resource: r.Kind.CRD()}, r.s.obj.GetName(), errOwned)}
+}
+
+var errOwned = errors.New("another resource has the account")
+
+// unbound says whether no other resource that declares the account has it.
+func (r *run) unbound(ctx context.Context) (bool, error) {
+	others, err := r.Kind.Named(ctx, r.s.declared.AccountName)
+	if err != nil {
+		return false, err
+	}
+	for _, other := range others {
+		if other.Object().GetUID() == r.s.uid() {
+			continue
+		}
+		live := blank(other)
+		err := r.Connections.Live.Get(ctx, client.ObjectKeyFromObject(other.Object()), live.Object())
+		if client.IgnoreNotFound(err) != nil {
+			return false, err
+		}
+		if st := live.Status(); err == nil && st.Origin != "" && st.AccountID == r.view.Account.ID {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// previousSecrets are the connection Secrets of the previous owner whose content goes along: those of another namespace only where a
+// password of theirs is the account's, or they remember that it was given the declared one. Whoever may write a Secret there may write
+// anything into it.
+func (r *run) previousSecrets(ctx context.Context) ([]corev1.Secret, error) {
+	s := r.s
+	if s.previous == nil || s.previousRead {
+		return s.previousSecrets, nil
+	}
+	c := secrets.Connection{Namespace: s.previous.Namespace, Resource: s.declared.Kind + "/" + s.previous.Name, Account: s.target()}
+	found, err := r.Connections.OfPrevious(ctx, c, s.obj.GetNamespace(), client.ObjectKeyFromObject(s.obj).String())
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		known := found[i].Namespace == s.obj.GetNamespace() || secrets.RemembersDeclared(&found[i], c, s.password) ||
+			hasAny(ctx, s, r.view.Account.ID, secrets.Passwords(&found[i]))
+		if known {
+			s.previousSecrets = append(s.previousSecrets, found[i])
+		}
+	}
+	s.previousRead = true
+	return s.previousSecrets, nil
+}
+
+// handOver reports that the account of a resource that is being deleted is another's from now on. What the resource says of the
+// credentials is in its connection Secret before it is gone.
+func handOver(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	if to := r.s.annotation(v1alpha1.AnnotationHandOverTo); to != "" {
+		if err := r.Connections.NoteHandOver(ctx, r.s.connection(), to); err != nil && !isProblem(err) {
+			return broken(v1alpha1.ReasonDeleting, err)
+		}
+	}
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "HandedOver", "Delete", "%s", step.Message)
+	return nil
+}
+
+// tellTakenOver emits the event of an account that had a previous owner.
+func (r *run) tellTakenOver(a account.Account) {
+	from := "another " + r.s.declared.Kind
+	if r.s.canSee(r.s.previous.Namespace) {
+		from = fmt.Sprintf("%s %s/%s", r.s.declared.Kind, r.s.previous.Namespace, r.s.previous.Name)
+	}
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "TakenOver", "Adopt", "took over account %s (id %s) from %s, which is gone", a.Name, a.ID, from)
+}
+
+// withoutPassword is what the connection Secret's condition says beside, where the previous owner's password did not come along.
+func withoutPassword(s *scope) string {
+	if s.previous == nil || s.stored == nil || s.password != "" || s.stored[secrets.KeyPassword] != "" {
+		return ""
+	}
+	return fmt.Sprintf("; the account's password did not come along from its previous owner. To have a new one: kubectl annotate -n %s %s %s --overwrite %s=\"$(date)\"",
+		s.obj.GetNamespace(), "childaccount", s.obj.GetName(), v1alpha1.AnnotationRotatePassword)
+}
+
+// Gone tells of a resource that is gone without a finalizer, under Retain, while one of others, which declare its account too, is there
+// that the account is handed over to.
+func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
+	st, d := m.Status(), m.Declaration()
+	if st.Origin == "" || d.Deactivate {
+		return
+	}
+	to := e.observer.recipient(ctx, m, others, st.ParentAccountID)
+	if to == nil {
+		return
+	}
+	name := "another " + d.Kind
+	if o := m.Object(); to.Namespace == o.GetNamespace() || o.GetNamespace() == d.Parent.Namespace {
+		name = fmt.Sprintf("%s %s/%s", d.Kind, to.Namespace, to.Name)
+	}
+	e.Recorder.Eventf(m.Object(), nil, corev1.EventTypeNormal, "HandedOver", "Delete",
+		"account %s (id %s) is handed over to %s, which declares it", d.AccountName, st.AccountID, name)
+}
+
+// unprovenPrevious says how to go on where no connection Secret proves that the account was the previous owner's.
+func unprovenPrevious(s *scope, a account.Account) string {
+	secret := fmt.Sprintf("restore the connection Secret of %s %s", s.declared.Kind, s.previous.Name)
+	if s.previous.Namespace != s.obj.GetNamespace() {
+		secret = fmt.Sprintf("give the connection Secret of the previous owner, in its namespace, the annotation %s: %s/%s", v1alpha1.AnnotationHandOverTo, s.obj.GetNamespace(), s.obj.GetName())
+	}
+	return fmt.Sprintf("account %s (id %s) belonged to another %s, which is gone, but ParentAccount %s is shared and no connection Secret proves it with the account's password: %s, or set spec.adoptionPolicy",
+		a.Name, a.ID, s.declared.Kind, s.parent.Key.Name, secret)
+}
