@@ -80,6 +80,12 @@ func (e *observer) secretHandedOverTo(ctx context.Context, kind string, owner ty
 	return e.ConnectionSecrets.HandedOverTo(ctx, secrets.Connection{Namespace: owner.Namespace, Resource: kind + "/" + owner.Name})
 }
 
+// saysHandOver says, without a call, whether the connection Secret says of handing over what the resource does.
+func (e *observer) saysHandOver(ctx context.Context, s *scope) bool {
+	c := secrets.Connection{Namespace: s.obj.GetNamespace(), Name: s.declared.ConnectionSecret.Name}
+	return e.ConnectionSecrets == nil || e.ConnectionSecrets.SaysHandOver(ctx, c, s.annotation(v1alpha1.AnnotationHandOverTo))
+}
+
 // previousOwner is the claim of an account where it is that of a resource of this installation that is gone, as far as the cache knows, and
 // whose account the resource may have; nil where it is not.
 func (e *observer) previousOwner(ctx context.Context, s *scope, a *account.Account) *account.Claim {

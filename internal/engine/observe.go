@@ -188,7 +188,7 @@ func (e *observer) readPassword(ctx context.Context, s *scope) (*plan.Stop, erro
 func (e *observer) secretSettled(ctx context.Context, s *scope) bool {
 	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
 	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
-	if !settled || s.was.AccountID != s.status.AccountID {
+	if !settled || s.was.AccountID != s.status.AccountID || !e.saysHandOver(ctx, s) {
 		return false
 	}
 	written, known := e.settledSecrets.MadeOf(s.uid())

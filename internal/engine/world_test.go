@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -40,6 +41,8 @@ type world struct {
 	testing.TB
 
 	client client.WithWatch
+	// cache is what the engine has in place of reads of the Kubernetes API; nil is one that is never behind.
+	cache  client.WithWatch
 	writes int
 	// refusing has the Kubernetes API refuse patches of Secrets.
 	refusing bool
@@ -132,7 +135,7 @@ func (w *world) start() {
 	}
 	w.woken = make(chan types.NamespacedName, 1000)
 	w.engine = engine.New(engine.Config{
-		Client: w.client, Kind: w.lines, Table: conditions.Children, Parents: w, Connected: w.parents,
+		Client: cmp.Or(w.cache, w.client), Kind: w.lines, Table: conditions.Children, Parents: w, Connected: w.parents,
 		Connections: secrets.Store{Client: w.client, Live: w.client}, Inputs: secrets.Reader{Labelled: w.client, Live: w.client},
 		Recorder: conditions.NewEventRecorder(w.events), Clock: w.clock, Installation: "prod",
 		Wake: func(req ctrl.Request, _ bool) { w.woken <- req.NamespacedName },

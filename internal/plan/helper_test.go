@@ -246,6 +246,7 @@ func (w *world) bind(s plan.Step) {
 		w.in.Resource.Origin = plan.Created
 	}
 	_, declared := w.in.Subject.Desired["active"]
+	claimed = claimed || w.in.Subject.Succeeds(claim)
 	w.in.FoundInactive = claimed && w.in.Resource.Origin == plan.Adopted && !declared && w.seen[a.ID]["active"] == "false"
 	w.settled, w.passwordOf = false, ""
 }
@@ -275,6 +276,12 @@ func drawWorld(t *rapid.T) *world {
 		w.in.Password = plan.Password{Declared: true, Mark: "mark-of-the-password"}
 	case 2:
 		w.in.Password = plan.Password{Rotation: "2026-11", Mark: "rotation 2026-11"}
+	}
+	if flag("previous owner gone") {
+		w.in.Subject.PreviousOwner = &another
+	}
+	if flag("recipient") {
+		w.in.Recipient = &plan.Recipient{Namespace: "telephony", Name: "acme-support-2"}
 	}
 	if flag("deleted") {
 		w.in.Deletion = &plan.Deletion{Deactivate: flag("deactivate")}

@@ -70,6 +70,12 @@ func prepared(in *plan.Input) *plan.Input {
 	return in
 }
 
+// succeeding is a resource that may have the account of another one, which is gone.
+func succeeding(in *plan.Input) *plan.Input {
+	in.Subject.PreviousOwner = &another
+	return in
+}
+
 func with(in *plan.Input, change func(*plan.Input)) *plan.Input {
 	change(in)
 	return in
@@ -145,6 +151,18 @@ var situations = []struct {
 	{"found, owned by another installation", found(theirs.CustomData())},
 	{"found, owned by a resource that must not be named", with(found(another.CustomData()), func(in *plan.Input) { in.SeesAll = false })},
 	{"found, takeover", with(found(theirs.CustomData()), func(in *plan.Input) { in.Subject.Takeover, in.View.Fresh = "other", true })},
+	{"found, its previous owner gone, to be read", succeeding(found(another.CustomData()))},
+	{"found, its previous owner gone", with(succeeding(found(another.CustomData())), func(in *plan.Input) { in.View.Fresh = true })},
+	{"found, its previous owner gone, inactive", with(succeeding(found(another.CustomData())), func(in *plan.Input) {
+		in.View.Fresh, in.View.Account.State["active"] = true, "false"
+	})},
+	{"found, its previous owner gone, shared parent", with(succeeding(found(another.CustomData())), func(in *plan.Input) {
+		in.View.Fresh, in.Shared = true, true
+		in.View.Account.State["email"] = "other@acme.example"
+	})},
+	{"found, its previous owner gone, shared parent, to be adopted", with(succeeding(found(another.CustomData())), func(in *plan.Input) {
+		in.View.Fresh, in.Shared, in.Subject.Policy.Adopt = true, true, account.AdoptAlways
+	})},
 	{"found, own claim", found(ours.CustomData())},
 	{"found in a list alone, own claim", with(found(ours.CustomData()), func(in *plan.Input) { in.View.Confirmed = false })},
 	{"found, own claim, inactive", with(found(ours.CustomData()), func(in *plan.Input) { in.View.Account.State["active"] = "false" })},
@@ -268,6 +286,22 @@ var situations = []struct {
 	{"deleted, inactive", with(deleted(bound()), func(in *plan.Input) { in.View.Fresh, in.View.Account.State["active"] = true, "false" })},
 	{"deleted, claimed by another", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh, in.View.Account.CustomData = true, theirs.CustomData()
+	})},
+	{"deleted, handed over", with(deleted(bound()), func(in *plan.Input) {
+		in.View.Fresh, in.Recipient = true, &plan.Recipient{Namespace: "telephony", Name: "acme-renamed"}
+		in.Guard = &plan.Guarded{Change: "switched off by deletion", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits"}
+	})},
+	{"deleted, handed over to one that must not be named", with(deleted(bound()), func(in *plan.Input) {
+		in.View.Fresh, in.SeesAll, in.Recipient = true, false, &plan.Recipient{Namespace: "sales", Name: "acme-renamed"}
+	})},
+	{"deleted, never the owner of what another one declares", with(deleted(found(another.CustomData())), func(in *plan.Input) {
+		in.View.Fresh, in.Recipient = true, &plan.Recipient{Namespace: "telephony", Name: "acme-renamed"}
+	})},
+	{"deleted, before it took over from its previous owner, shared parent", with(deleted(succeeding(found(another.CustomData()))), func(in *plan.Input) {
+		in.View.Fresh, in.Shared = true, true
+	})},
+	{"deleted, the claim is its previous owner's", with(deleted(succeeding(bound())), func(in *plan.Input) {
+		in.View.Fresh, in.View.Account.CustomData = true, another.CustomData()
 	})},
 	{"deleted, never bound, shared parent", with(deleted(found(ours.CustomData())), func(in *plan.Input) {
 		in.Subject.Intent, in.Shared, in.View.Fresh = true, true, true

@@ -124,7 +124,7 @@ func TestPlanKeepsTheProtocol(t *testing.T) {
 			return
 		}
 		claim, claimed := a.Claim()
-		foreign := claimed && claim != ours && claim.Installation != in.Subject.Takeover
+		foreign := claimed && claim != ours && claim.Installation != in.Subject.Takeover && !in.Subject.Succeeds(claim)
 		writes := has(plan.Update) || has(plan.Claim) || has(plan.SetPassword) || has(plan.RotatePassword) || has(plan.Deactivate)
 		if writes && in.Subject.ID == "" && foreign {
 			t.Fatalf("writes to an account of %s: %s", claim, p)
@@ -134,6 +134,36 @@ func TestPlanKeepsTheProtocol(t *testing.T) {
 		}
 		if writes && in.Subject.Policy.Observe {
 			t.Fatalf("writes although it observes: %s", p)
+		}
+	})
+}
+
+// An account that another resource is to have is never switched off with its resource. Nobody takes a previous owner's account before a
+// read of it and of that owner, nor under a shared parent without a proof or the policy to adopt.
+func TestPlanHandsOver(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := drawWorld(t).observe()
+		p := plan.For(in)
+		at := func(k plan.Kind) int {
+			return slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Kind == k })
+		}
+		if in.Recipient != nil && at(plan.Deactivate) >= 0 {
+			t.Fatalf("switches off what another one is to have: %s", p)
+		}
+		if in.Recipient == nil && at(plan.HandOver) >= 0 {
+			t.Fatalf("hands over to nobody: %s", p)
+		}
+		adopt := at(plan.Adopt)
+		if adopt < 0 || p.Steps[adopt].Reason != plan.ReasonHandedOver {
+			return
+		}
+		read, proof := at(plan.ReadPreviousOwner), at(plan.ProveOwnership)
+		adopts := in.Subject.Policy.Adopt == account.AdoptAlways || in.Subject.Policy.Adopt == account.AdoptIfIdentical
+		if !in.View.Fresh || read < 0 || read > adopt || in.Shared && !adopts && (proof < 0 || proof > adopt) {
+			t.Fatalf("takes without a look: %s", p)
+		}
+		if stored, claimed := at(plan.StoreSecret), at(plan.Claim); claimed >= 0 && stored > claimed {
+			t.Fatalf("forgets the previous owner before its Secret was read: %s", p)
 		}
 	})
 }

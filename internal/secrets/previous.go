@@ -65,3 +65,16 @@ func (w *Watched) HandedOverTo(ctx context.Context, c Connection) string {
 	}
 	return to
 }
+
+// SaysHandOver says, without a call, whether the connection Secret names the one that its resource hands the account over to, and no other
+// that the resource has named before. What somebody else has it say while the resource says nothing stays.
+func (w *Watched) SaysHandOver(ctx context.Context, c Connection, to string) bool {
+	meta := w.metadata(ctx, client.ObjectKey{Namespace: c.Namespace, Name: c.Name})
+	if meta == nil {
+		return true // it is made anew for another reason
+	}
+	if to == "" {
+		return meta.Annotations[v1alpha1.AnnotationMetadata] == ""
+	}
+	return meta.Annotations[v1alpha1.AnnotationHandOverTo] == to
+}

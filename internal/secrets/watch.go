@@ -38,6 +38,9 @@ func Metadata() *metav1.PartialObjectMetadata {
 // longestIntent bounds what is kept of each annotation that whoever may write Secrets can make long.
 const longestIntent = 512
 
+// longestMetadata bounds what is looked through of an annotation that names at most 64 labels and annotations.
+const longestMetadata = 64 << 10
+
 // SlimMetadata is a transform for the cache of connection Secrets: it keeps what is read of them, and one copy of what
 // the managedFields of nearly all have in common.
 func SlimMetadata() toolscache.TransformFunc {
@@ -53,6 +56,9 @@ func SlimMetadata() toolscache.TransformFunc {
 		}
 		if to, ok := secret.Annotations[v1alpha1.AnnotationHandOverTo]; ok && len(to) <= longestIntent {
 			slim[v1alpha1.AnnotationHandOverTo] = to
+			if declared := secret.Annotations[v1alpha1.AnnotationMetadata]; strings.Contains(declared, v1alpha1.AnnotationHandOverTo) && len(declared) <= longestMetadata {
+				slim[v1alpha1.AnnotationMetadata] = v1alpha1.AnnotationHandOverTo
+			}
 		}
 		secret.Labels, secret.Annotations = nil, slim
 		for i := range secret.ManagedFields {

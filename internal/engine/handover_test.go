@@ -1,0 +1,414 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/testenv"
+)
+
+// withinSeconds is for what a deletion wakes: the list is read far less often in these specs.
+const withinSeconds = 10 * time.Second
+
+// readSeldom has the list read once only: nothing waits for it.
+func readSeldom(p *v1alpha1.ParentAccount) {
+	p.Spec.ResyncInterval = &metav1.Duration{Duration: time.Hour}
+}
+
+// adoptGranted lets resources of all namespaces have accounts that were there before.
+var adoptGranted = v1alpha1.AllowedNamespaces{From: ptr.To(v1alpha1.NamespacesAll), Grants: []v1alpha1.Grant{v1alpha1.GrantAdopt}}
+
+// moved is what the old one and the new one have in common.
+func moved(c *v1alpha1.ChildAccount) {
+	c.Spec.AccountName, c.Spec.Email = ptr.To("acme-moved"), "moved@acme.example"
+}
+
+func handingOverTo(c *v1alpha1.ChildAccount) func(*v1alpha1.ChildAccount) {
+	return func(o *v1alpha1.ChildAccount) {
+		metav1.SetMetaDataAnnotation(&o.ObjectMeta, v1alpha1.AnnotationHandOverTo, client.ObjectKeyFromObject(c).String())
+	}
+}
+
+// expectHandedOver says that a resource has the account, active, with its claim, and nothing was made or switched off.
+func expectHandedOver(ctx context.Context, w *testenv.World, c *v1alpha1.ChildAccount, id string) {
+	GinkgoHelper()
+	Eventually(testenv.StateOf(ctx, c)).WithTimeout(withinSeconds).Should(testenv.BeAvailable())
+	Expect(c.Status.AccountID).To(Equal(id))
+	Expect(c.Status.Origin).To(Equal(v1alpha1.OriginAdopted))
+	a := w.Account(c.AccountName())
+	Expect(a.Active()).To(BeTrue())
+	Expect(a.Text("account_custom_data")).To(ContainSubstring(fmt.Sprintf(`"namespace":%q,"name":%q`, c.Namespace, c.Name)))
+	for _, call := range w.Sim.Calls() {
+		Expect(call.Params).NotTo(HaveKeyWithValue("active", "false"), "%s switches the account off", call.Method)
+	}
+	Expect(w.Count("AddAccount")).To(Equal(1), "the one of the previous owner")
+}
+
+// expectCredentials compares what the connection Secret of the new owner holds with what that of the previous one held.
+func expectCredentials(ctx context.Context, w *testenv.World, c *v1alpha1.ChildAccount, before map[string]string) {
+	GinkgoHelper()
+	held := testenv.ConnectionOf(ctx, c)
+	Expect(held).To(Equal(before))
+	Expect(w.Sim.CheckPassword(w.Account(c.AccountName()).ID, held[secrets.KeyPassword])).To(BeTrue())
+}
+
+func beEvent(reason string, parts ...string) types.GomegaMatcher {
+	all := []types.GomegaMatcher{HavePrefix(reason + ": ")}
+	for _, part := range parts {
+		all = append(all, ContainSubstring(part))
+	}
+	return ContainElement(And(all...))
+}
+
+var _ = Describe("A ChildAccount that is renamed", func() {
+	// renames applies the old one, and then the new one and deletes the old one in either order.
+	renames := func(ctx context.Context, newFirst bool, change ...func(*v1alpha1.ChildAccount)) (w *testenv.World, was, is *v1alpha1.ChildAccount) {
+		w = testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		change = append(change, moved)
+		was = w.ApplyReady(ctx, "old", change...)
+		before := testenv.ConnectionOf(ctx, was)
+		id := was.Status.AccountID
+		is = w.Child("new", change...)
+		if newFirst {
+			Expect(testenv.K8s.Create(ctx, is)).To(Succeed())
+			Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		}
+		testenv.Remove(ctx, w, was)
+		if !newFirst {
+			Expect(testenv.K8s.Create(ctx, is)).To(Succeed())
+		}
+		expectHandedOver(ctx, w, is, id)
+		expectCredentials(ctx, w, is, before)
+		Eventually(testenv.EventsOf(ctx, is)).Should(beEvent("TakenOver", "acme-moved (id "+id+")", w.NS+"/old"))
+		return w, was, is
+	}
+
+	It("keeps its account active under Deactivate, with claim, password and API key", func(ctx SpecContext) {
+		w, was, is := renames(ctx, true, testenv.Deactivating)
+		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", "acme-moved (id "+is.Status.AccountID+")", w.NS+"/new", "not switched off"))
+		Expect(w.Count("SetChildAccountInfo")).To(BeZero())
+
+		By("deleting the new one, which nobody declares beside it")
+		testenv.Remove(ctx, w, is)
+		Expect(w.Account("acme-moved").Active()).To(BeFalse())
+	})
+
+	It("keeps its account under Retain, whichever comes first", func(ctx SpecContext) {
+		w, was, _ := renames(ctx, true)
+		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", w.NS+"/new"))
+	})
+
+	It("finds its account again under Retain, where the old one was deleted before", func(ctx SpecContext) {
+		renames(ctx, false)
+	})
+
+	It("finds its account switched off where the old one was deleted before under Deactivate, and says so", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", testenv.Deactivating, moved)
+		before := testenv.ConnectionOf(ctx, was)
+		testenv.Remove(ctx, w, was)
+		Expect(w.Account("acme-moved").Active()).To(BeFalse())
+		is := w.Apply(ctx, "new", testenv.Deactivating, moved)
+		Eventually(testenv.StateOf(ctx, is)).WithTimeout(withinSeconds).Should(HaveField("Ready", HaveSuffix("/"+v1alpha1.ReasonDeactivatedEarlier)))
+		Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
+		expectCredentials(ctx, w, is, before)
+		Expect(w.Account("acme-moved").Active()).To(BeFalse(), "nobody has declared that it is to be active")
+
+		By("declaring it")
+		testenv.Edit(ctx, is, func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(true) })
+		Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeAvailable())
+		Expect(w.Account("acme-moved").Active()).To(BeTrue())
+	})
+
+	It("is taken over by the oldest of several, and the others wait", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", testenv.Deactivating, moved)
+		id := was.Status.AccountID
+		oldest := w.Apply(ctx, "zz-oldest", testenv.Deactivating, moved)
+		testenv.AwaitNextSecond(oldest)
+		younger := w.Apply(ctx, "aa-younger", testenv.Deactivating, moved)
+		for _, c := range []*v1alpha1.ChildAccount{oldest, younger} {
+			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		}
+		testenv.Remove(ctx, w, was)
+		expectHandedOver(ctx, w, oldest, id)
+		Expect(testenv.StateOf(ctx, younger)(Default)).To(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", w.NS+"/zz-oldest"))
+
+		By("deleting that one too")
+		testenv.Remove(ctx, w, oldest)
+		expectHandedOver(ctx, w, younger, id)
+	})
+
+	DescribeTable("loses its account to nobody who would not keep it", func(ctx SpecContext, change func(*v1alpha1.ChildAccount)) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", testenv.Deactivating, moved)
+		is := w.Apply(ctx, "new", moved, change)
+		Eventually(testenv.StateOf(ctx, is)).Should(HaveField("Observed", true))
+		testenv.Remove(ctx, w, was)
+		Expect(w.Account("acme-moved").Active()).To(BeFalse())
+		Expect(testenv.EventsOf(ctx, was)(Default)).NotTo(beEvent("HandedOver"))
+	},
+		Entry("suspended", func(c *v1alpha1.ChildAccount) { c.Spec.Suspend = ptr.To(true) }),
+		Entry("observing", func(c *v1alpha1.ChildAccount) { c.Spec.ManagementPolicy = ptr.To(v1alpha1.ManagementObserve) }),
+	)
+
+	It("takes nothing from an owner that is there, though the cache of its claim says otherwise", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", moved)
+		is := w.Apply(ctx, "new", moved)
+		Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		testenv.Edit(ctx, is, func(c *v1alpha1.ChildAccount) {
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "now")
+		})
+		Eventually(func(g Gomega) {
+			g.Expect(testenv.StateOf(ctx, is)(g)).To(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+			g.Expect(is.Status.LastHandledReconcileAt).To(Equal("now"))
+		}).Should(Succeed())
+		Expect(testenv.StateOf(ctx, was)(Default)).To(testenv.BeAvailable())
+		Expect(w.Changes()).To(Equal([]string{"AddAccount"}))
+	})
+
+	It("is not refused for good where the old one's Secret is gone, and says how to get a new password", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", moved)
+		testenv.Remove(ctx, w, was)
+		Expect(testenv.K8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "old-connection"}})).To(Succeed())
+		is := w.Apply(ctx, "new", moved)
+		Eventually(func(g Gomega) {
+			testenv.StateOf(ctx, is)(g)
+			g.Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
+		}).WithTimeout(withinSeconds).Should(Succeed())
+		Expect(testenv.ConnectionOf(ctx, is)).NotTo(HaveKey(secrets.KeyPassword))
+		testenv.Edit(ctx, is, func(c *v1alpha1.ChildAccount) {
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRotatePassword, "now")
+		})
+		Eventually(func() map[string]string { return testenv.ConnectionOf(ctx, is) }).Should(HaveKey(secrets.KeyPassword))
+		Eventually(func() bool {
+			return w.Sim.CheckPassword(w.Account("acme-moved").ID, testenv.ConnectionOf(ctx, is)[secrets.KeyPassword])
+		}).Should(BeTrue())
+		Eventually(func() map[string]string { return testenv.ConnectionOf(ctx, is) }).Should(HaveKey(secrets.KeyAPIKey))
+	})
+})
+
+var _ = Describe("A ChildAccount that is moved to another namespace", func() {
+	// tenancy is an account of a tenant, which is switched off with its resource.
+	tenancy := func(ctx context.Context, allowed v1alpha1.AllowedNamespaces, change ...func(*v1alpha1.ChildAccount)) (*testenv.World, *testenv.Tenant, *v1alpha1.ChildAccount) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom, testenv.Sharing(allowed))
+		t := w.NewTenant(ctx, nil)
+		w.Start(ctx)
+		was := t.Apply(ctx, "old", append(change, testenv.Deactivating, moved)...)
+		Eventually(testenv.StateOf(ctx, was)).Should(testenv.BeAvailable())
+		return w, t, was
+	}
+	waiting := func(ctx context.Context, c *v1alpha1.ChildAccount) {
+		GinkgoHelper()
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+	}
+
+	It("keeps its account, with password and API key, where the old one hands it over to the ParentAccount's namespace", func(ctx SpecContext) {
+		w, _, was := tenancy(ctx, testenv.FromAll)
+		before := testenv.ConnectionOf(ctx, was)
+		is := w.Apply(ctx, "new", moved)
+		waiting(ctx, is)
+		testenv.Edit(ctx, was, handingOverTo(is))
+		testenv.Remove(ctx, w, was)
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+		expectCredentials(ctx, w, is, before)
+	})
+
+	It("keeps its account without them where the old one says nothing, and its connection Secret can say so later", func(ctx SpecContext) {
+		w, t, was := tenancy(ctx, testenv.FromAll)
+		before := testenv.ConnectionOf(ctx, was)
+		is := w.Apply(ctx, "new", moved)
+		waiting(ctx, is)
+		testenv.Remove(ctx, w, was)
+		Eventually(testenv.StateOf(ctx, is)).WithTimeout(withinSeconds).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
+		Expect(testenv.StateOf(ctx, is)(Default).Message).To(And(ContainSubstring("is shared"), ContainSubstring("%s: %s/new", v1alpha1.AnnotationHandOverTo, w.NS)))
+		Expect(w.Account("acme-moved").Active()).To(BeTrue())
+		Expect(w.Writes()).To(Equal(1), "the AddAccount of the previous owner")
+
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.NS, Name: "old-connection"}}
+		testenv.Edit(ctx, secret, func(s *corev1.Secret) {
+			metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.AnnotationHandOverTo, w.NS+"/new")
+		})
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+		expectCredentials(ctx, w, is, before)
+	})
+
+	It("is had without password by whoever adopts it, who is told how to get a new one", func(ctx SpecContext) {
+		w, _, was := tenancy(ctx, testenv.FromAll)
+		is := w.Apply(ctx, "new", moved, adoptingAlways)
+		waiting(ctx, is)
+		testenv.Remove(ctx, w, was)
+		Eventually(func(g Gomega) {
+			testenv.StateOf(ctx, is)(g)
+			g.Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
+		}).WithTimeout(withinSeconds).Should(Succeed())
+		Expect(w.Account("acme-moved").Active()).To(BeTrue())
+		Expect(testenv.ConnectionOf(ctx, is)).NotTo(HaveKey(secrets.KeyPassword))
+		testenv.Edit(ctx, is, func(c *v1alpha1.ChildAccount) {
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRotatePassword, "now")
+		})
+		Eventually(func() map[string]string { return testenv.ConnectionOf(ctx, is) }).Should(HaveKey(secrets.KeyPassword))
+		Eventually(func() bool {
+			return w.Sim.CheckPassword(w.Account("acme-moved").ID, testenv.ConnectionOf(ctx, is)[secrets.KeyPassword])
+		}).Should(BeTrue())
+	})
+
+	It("keeps its account in another tenant's namespace with the grant Adopt", func(ctx SpecContext) {
+		w, _, was := tenancy(ctx, adoptGranted)
+		before := testenv.ConnectionOf(ctx, was)
+		other := w.NewTenant(ctx, nil)
+		is := other.Apply(ctx, "new", moved)
+		waiting(ctx, is)
+		testenv.Edit(ctx, was, handingOverTo(is))
+		testenv.Remove(ctx, w, was)
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+		expectCredentials(ctx, w, is, before)
+		Eventually(testenv.EventsOf(ctx, is)).Should(beEvent("TakenOver", "from another ChildAccount"))
+		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", "to another ChildAccount"))
+	})
+
+	It("under Retain hands over what it says before it is deleted", func(ctx SpecContext) {
+		w, t, was := tenancy(ctx, testenv.FromAll, func(c *v1alpha1.ChildAccount) {})
+		testenv.Edit(ctx, was, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = nil })
+		is := w.Apply(ctx, "new", moved)
+		waiting(ctx, is)
+		testenv.Edit(ctx, was, handingOverTo(is))
+		Eventually(func(g Gomega) map[string]string {
+			secret := &corev1.Secret{}
+			g.Expect(testenv.K8s.Get(ctx, client.ObjectKey{Namespace: t.NS, Name: "old-connection"}, secret)).To(Succeed())
+			return secret.Annotations
+		}).Should(HaveKeyWithValue(v1alpha1.AnnotationHandOverTo, w.NS+"/new"))
+		before := testenv.ConnectionOf(ctx, was)
+		testenv.Remove(ctx, w, was)
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+		expectCredentials(ctx, w, is, before)
+	})
+
+	DescribeTable("is switched off though a tenant without the grant declares its account", func(ctx SpecContext, change func(*v1alpha1.ChildAccount)) {
+		w, t, was := tenancy(ctx, testenv.FromAll)
+		hostile := w.NewTenant(ctx, nil)
+		theirs := hostile.Child("keep", moved)
+		change(theirs)
+		Expect(hostile.Create(ctx, theirs)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, theirs)).Should(HaveField("Flags", v1alpha1.ConditionStalled))
+		Expect(t.Delete(ctx, was)).To(Succeed())
+		testenv.ExpectGone(ctx, was)
+		Expect(w.Account("acme-moved").Active()).To(BeFalse())
+		Expect(w.Count("SetChildAccountInfo")).To(Equal(1))
+
+		By("waiting for what becomes of theirs")
+		w.Stop()
+		w.Start(ctx)
+		testenv.Edit(ctx, theirs, func(c *v1alpha1.ChildAccount) {
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "now")
+		})
+		Eventually(func(g Gomega) {
+			g.Expect(testenv.StateOf(ctx, theirs)(g)).To(Or(testenv.BeStalledAs(v1alpha1.ReasonClaimedElsewhere), testenv.BeStalledAs(v1alpha1.ReasonNotPermitted)))
+			g.Expect(theirs.Status.LastHandledReconcileAt).To(Equal("now"))
+		}).Should(Succeed())
+		Expect(w.Writes()).To(Equal(2), "nothing was written for theirs")
+	},
+		Entry("plainly", func(*v1alpha1.ChildAccount) {}),
+		Entry("to adopt it", adoptingAlways),
+		Entry("to take it over", func(c *v1alpha1.ChildAccount) {
+			c.Annotations = map[string]string{v1alpha1.AnnotationTakeover: "any"}
+		}),
+		Entry("and says that it is handed over to it", func(c *v1alpha1.ChildAccount) {
+			c.Annotations = map[string]string{v1alpha1.AnnotationHandOverTo: c.Namespace + "/" + c.Name}
+		}),
+	)
+
+	It("is not kept from the one that may have it by an older one that may not", func(ctx SpecContext) {
+		w, t, was := tenancy(ctx, testenv.FromAll)
+		hostile := w.NewTenant(ctx, nil)
+		squatter := hostile.Apply(ctx, "squatter", moved)
+		waiting(ctx, squatter)
+		testenv.AwaitNextSecond(squatter)
+		is := t.Apply(ctx, "new", moved)
+		waiting(ctx, is)
+		testenv.Remove(ctx, w, was)
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+		Expect(testenv.StateOf(ctx, squatter)(Default)).To(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+	})
+
+	It("goes to the one that it names of several, before an older one", func(ctx SpecContext) {
+		w, _, was := tenancy(ctx, testenv.FromAll)
+		older := w.Apply(ctx, "aa-older", moved)
+		testenv.AwaitNextSecond(older)
+		is := w.Apply(ctx, "new", moved)
+		waiting(ctx, older)
+		waiting(ctx, is)
+		testenv.Edit(ctx, was, handingOverTo(is))
+		testenv.Remove(ctx, w, was)
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+		Expect(testenv.StateOf(ctx, older)(Default)).To(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+	})
+
+	It("takes along nothing that a Secret holds which is not the account's password", func(ctx SpecContext) {
+		w, t, was := tenancy(ctx, testenv.FromAll)
+		is := w.Apply(ctx, "new", moved, adoptingAlways)
+		waiting(ctx, is)
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.NS, Name: "old-connection"}}
+		testenv.Remove(ctx, w, was)
+		Eventually(func(g Gomega) {
+			testenv.StateOf(ctx, is)(g)
+			g.Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
+		}).Should(Succeed())
+		By("having it bound anew, with a forged Secret of the previous owner")
+		testenv.Remove(ctx, w, is)
+		Expect(testenv.K8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "new-connection"}})).To(Succeed())
+		testenv.Edit(ctx, secret, func(s *corev1.Secret) {
+			metav1.SetMetaDataAnnotation(&s.ObjectMeta, v1alpha1.AnnotationHandOverTo, w.NS+"/again")
+			s.Data[secrets.KeyPassword], s.Data[secrets.KeyAPIKey] = []byte("a guess"), []byte("forged")
+		})
+		claim := account.Claim{Installation: installationOf(w, is), Namespace: t.NS, Name: "old"}
+		Expect(w.Sim.SetField(w.Account("acme-moved").ID, "account_custom_data", claim.CustomData())).To(Succeed())
+		w.Stop()
+		w.Start(ctx)
+		again := w.Apply(ctx, "again", moved, adoptingAlways)
+		Eventually(func(g Gomega) {
+			testenv.StateOf(ctx, again)(g)
+			g.Expect(again.Status.AccountID).To(Equal(was.Status.AccountID))
+		}).Should(Succeed())
+		held := testenv.ConnectionOf(ctx, again)
+		Expect(held).NotTo(HaveKey(secrets.KeyPassword))
+		Expect(held[secrets.KeyAPIKey]).NotTo(Equal("forged"))
+	})
+})
+
+// installationOf is the id in the claim of a resource's account.
+func installationOf(w *testenv.World, c *v1alpha1.ChildAccount) string {
+	claim, ok := account.ParseClaim(w.Account(c.AccountName()).Text("account_custom_data"))
+	Expect(ok).To(BeTrue())
+	return claim.Installation
+}
+
+func adoptingAlways(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) }

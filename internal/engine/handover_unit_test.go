@@ -1,0 +1,145 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
+)
+
+// staleCache is a cache that does not have what has happened to lines of some namespaces.
+type staleCache struct {
+	client.WithWatch
+	// hidden are namespaces whose lines the cache has not seen, unbound those whose lines had no account when it saw them.
+	hidden, unbound map[string]bool
+}
+
+func (c *staleCache) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	line, ok := o.(*Line)
+	if ok && c.hidden[key.Namespace] {
+		return apierrors.NewNotFound(corev1.Resource("lines"), key.Name)
+	}
+	err := c.WithWatch.Get(ctx, key, o, opts...)
+	if ok && c.unbound[key.Namespace] {
+		line.Status = LineStatus{}
+	}
+	return err
+}
+
+func (c *staleCache) List(ctx context.Context, o client.ObjectList, opts ...client.ListOption) error {
+	err := c.WithWatch.List(ctx, o, opts...)
+	if list, ok := o.(*LineList); ok {
+		list.Items = slices.DeleteFunc(list.Items, func(l Line) bool { return c.hidden[l.Namespace] })
+		for i := range list.Items {
+			if c.unbound[list.Items[i].Namespace] {
+				list.Items[i].Status = LineStatus{}
+			}
+		}
+	}
+	return err
+}
+
+// in has a line of another namespace, which is one of the parent's too.
+func (w *world) in(ns string) *Line {
+	l := w.declared(name)
+	l.Namespace, l.UID = ns, types.UID("uid-"+ns)
+	if err := w.client.Create(w.Context(), l); err != nil {
+		w.Fatal(err)
+	}
+	return w.reconcileIn(ns)
+}
+
+func (w *world) reconcileIn(ns string) *Line {
+	w.Helper()
+	l := &Line{}
+	key := client.ObjectKey{Namespace: ns, Name: name}
+	if err := w.client.Get(w.Context(), key, l); err != nil {
+		w.Fatal(err)
+	}
+	if _, err := w.engine.Reconcile(w.Context(), managedLine{l}); err != nil {
+		w.Logf("reconcile %s: %v", key, err)
+	}
+	if err := w.client.Get(w.Context(), key, l); err != nil {
+		w.Fatal(err)
+	}
+	return l
+}
+
+func (w *world) remove(ns string) {
+	w.Helper()
+	if err := w.client.Delete(w.Context(), &Line{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// What the cache has not seen yet, a read of the Kubernetes API finds out before an account changes hands.
+func TestNobodyTakesOverWhatIsAnothers(t *testing.T) {
+	t.Run("the previous owner is there", func(t *testing.T) {
+		w := newWorld(t, fake.Options{})
+		cache := &staleCache{WithWatch: w.client, hidden: map[string]bool{"sales": true}}
+		w.cache, w.lines.Reader = cache, cache
+		w.start()
+		owner := w.in("sales")
+		if owner.Status.AccountID == "" {
+			t.Fatal("the owner has no account")
+		}
+		w.in(namespace)
+		for range 3 {
+			if l := w.reconcileIn(namespace); l.Status.AccountID != "" {
+				t.Fatal("it has taken the account of another one")
+			}
+		}
+		if !strings.Contains(w.account().CustomData, "sales") {
+			t.Fatalf("the claim is %s", w.account().CustomData)
+		}
+
+		w.remove("sales")
+		if w.settle(name); w.line(name).Status.AccountID != owner.Status.AccountID {
+			t.Errorf("it has account %q", w.line(name).Status.AccountID)
+		}
+		w.expect(name, "True Available")
+		if !strings.Contains(w.account().CustomData, namespace) {
+			t.Errorf("the claim is %s", w.account().CustomData)
+		}
+	})
+	t.Run("another one was faster", func(t *testing.T) {
+		w := newWorld(t, fake.Options{})
+		owner := w.in("sales")
+		w.remove("sales")
+		cache := &staleCache{WithWatch: w.client, unbound: map[string]bool{}}
+		w.cache, w.lines.Reader = cache, cache
+		w.start()
+		w.service.Add(fake.Refuse(fake.MethodSetCustomData, account.RoleMissing)) // so that the claim is still the previous owner's
+		if first := w.in(namespace); w.reconcileIn(namespace).Status.AccountID != owner.Status.AccountID {
+			t.Fatalf("nobody has taken the account over: %s", w.message(first.Name))
+		}
+		w.service.Heal()
+		if !strings.Contains(w.account().CustomData, "sales") {
+			t.Fatalf("the claim is %s", w.account().CustomData)
+		}
+
+		// A second leader, whose cache is behind, knows of no binding.
+		cache.unbound[namespace] = true
+		w.start()
+		w.parent.GrantsAdopt = true
+		second := w.declared(name)
+		second.Namespace, second.UID = "aa", "uid-aa" // the lesser name, if of one age
+		if err := w.client.Create(t.Context(), second); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if l := w.reconcileIn("aa"); l.Status.AccountID != "" {
+				t.Fatal("two have one account")
+			}
+		}
+	})
+}
