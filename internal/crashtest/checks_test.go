@@ -179,10 +179,15 @@ func (w *world) violated() string {
 
 // unprepared says what of all that the next process would go by is not there at the moment when an account is created.
 func (w *world) unprepared(name, password string) string {
-	var c v1alpha1.ChildAccount
-	if err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c); err != nil {
+	var all v1alpha1.ChildAccountList
+	if err := k8s.List(w.ctx(), &all, client.InNamespace(w.ns)); err != nil {
 		return err.Error()
 	}
+	i := slices.IndexFunc(all.Items, func(c v1alpha1.ChildAccount) bool { return c.AccountName() == name })
+	if i < 0 {
+		return name + ": no resource declares it"
+	}
+	c := all.Items[i]
 	connection := client.ObjectKey{Namespace: w.ns, Name: c.ConnectionSecretName()}
 	from, key := connection.Name, secrets.KeyPassword
 	if ref := c.Spec.PasswordSecretRef; ref != nil {

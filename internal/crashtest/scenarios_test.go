@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -256,6 +257,65 @@ var scenarios = []scenario{
 		},
 		then: available.with(gone),
 	},
+	{
+		name: "rename, with deletionPolicy Deactivate", about: "A ChildAccount of another name is applied for the same account, and the ChildAccount is deleted.", again: true,
+		before: func(w *world) { w.beforeRename(v1alpha1.DeletionDeactivate) }, atOnce: true,
+		act: func(w *world) {
+			w.createRenamed(v1alpha1.DeletionDeactivate)
+			w.deleteFormer()
+		},
+		then: available,
+		also: (*world).expectHandedOver,
+	},
+	{
+		name: "rename, with deletionPolicy Retain", about: "The ChildAccount is deleted, and one of another name is applied for the same account.",
+		before: func(w *world) { w.beforeRename(v1alpha1.DeletionRetain) },
+		act: func(w *world) {
+			w.deleteFormer()
+			w.createRenamed(v1alpha1.DeletionRetain)
+		},
+		then: available,
+		also: (*world).expectHandedOver,
+	},
+}
+
+// formerName is what the resource is called before it is renamed.
+const formerName = "former"
+
+// beforeRename has a ChildAccount of another name than its account's.
+func (w *world) beforeRename(policy v1alpha1.DeletionPolicy) {
+	w.createParent()
+	w.createChild(formerName, func(c *v1alpha1.ChildAccount) {
+		c.Spec.AccountName, c.Spec.Email, c.Spec.DeletionPolicy = ptr.To(name), name+"@acme.example", &policy
+	})
+	w.eventually(func(g Gomega) {
+		var c v1alpha1.ChildAccount
+		g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: formerName}, &c)).To(Succeed())
+		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady)
+		g.Expect(ready).To(HaveField("Reason", v1alpha1.ReasonAvailable))
+		w.passwordHandedOver = string(w.connection(formerName + "-connection").Data[secrets.KeyPassword])
+	})
+}
+
+func (w *world) createRenamed(policy v1alpha1.DeletionPolicy) {
+	w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = &policy })
+}
+
+func (w *world) deleteFormer() {
+	w.Expect(k8s.Delete(w.ctx(), &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: formerName}})).To(Succeed())
+}
+
+// expectHandedOver says that the account was never switched off, is the new resource's alone, and has its password still.
+func (w *world) expectHandedOver() {
+	for _, call := range w.sim.Calls() {
+		w.Expect(call.Params).NotTo(HaveKeyWithValue("active", "false"), "the account was switched off")
+	}
+	err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: formerName}, &v1alpha1.ChildAccount{})
+	w.Expect(client.IgnoreNotFound(err)).To(Succeed())
+	w.Expect(err).To(HaveOccurred(), "the former resource is still there")
+	ours := account.Claim{Installation: installation, Namespace: w.ns, Name: name}
+	w.Expect(w.taken().Text("account_custom_data")).To(Equal(ours.CustomData()))
+	w.Expect(string(w.connection(name + "-connection").Data[secrets.KeyPassword])).To(Equal(w.passwordHandedOver))
 }
 
 // twelve change at once. The mass change that it is must be allowed.

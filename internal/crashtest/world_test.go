@@ -39,6 +39,8 @@ type world struct {
 	foreign []simulator.Account
 	// passwordBefore is a generated password that is not to be any more.
 	passwordBefore string
+	// passwordHandedOver is the one that goes along with an account.
+	passwordHandedOver string
 }
 
 func newWorld(t *testing.T) *world {

@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/types"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -158,6 +159,18 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		expectHandedOver(ctx, w, younger, id)
 	})
 
+	It("hands its account over where it waits for an approval to switch it off", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom, func(p *v1alpha1.ParentAccount) { p.Spec.Limits.MaxDeactivationsPerHour = ptr.To[int32](0) })
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", testenv.Deactivating, moved)
+		Expect(testenv.K8s.Delete(ctx, was)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, was)).Should(HaveField("Second", HaveSuffix(v1alpha1.ReasonAwaitingApproval)))
+		is := w.Apply(ctx, "new", moved)
+		testenv.ExpectGone(ctx, was)
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+	})
+
 	DescribeTable("loses its account to nobody who would not keep it", func(ctx SpecContext, change func(*v1alpha1.ChildAccount)) {
 		w := testenv.NewWorld(ctx)
 		w.ApplyParent(ctx, readSeldom)
@@ -204,6 +217,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 			g.Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
 		}).WithTimeout(withinSeconds).Should(Succeed())
 		Expect(testenv.ConnectionOf(ctx, is)).NotTo(HaveKey(secrets.KeyPassword))
+		Expect(secretMessage(is)).To(ContainSubstring(v1alpha1.AnnotationRotatePassword))
 		testenv.Edit(ctx, is, func(c *v1alpha1.ChildAccount) {
 			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRotatePassword, "now")
 		})
@@ -272,6 +286,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		}).WithTimeout(withinSeconds).Should(Succeed())
 		Expect(w.Account("acme-moved").Active()).To(BeTrue())
 		Expect(testenv.ConnectionOf(ctx, is)).NotTo(HaveKey(secrets.KeyPassword))
+		Expect(secretMessage(is)).To(ContainSubstring(v1alpha1.AnnotationRotatePassword))
 		testenv.Edit(ctx, is, func(c *v1alpha1.ChildAccount) {
 			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRotatePassword, "now")
 		})
@@ -412,3 +427,11 @@ func installationOf(w *testenv.World, c *v1alpha1.ChildAccount) string {
 }
 
 func adoptingAlways(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) }
+
+// secretMessage is what is said of the connection Secret.
+func secretMessage(c *v1alpha1.ChildAccount) string {
+	GinkgoHelper()
+	said := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	Expect(said).NotTo(BeNil())
+	return said.Message
+}
