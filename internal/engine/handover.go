@@ -186,7 +186,7 @@ func (r *run) previousSecrets(ctx context.Context) ([]corev1.Secret, error) {
 		return s.previousSecrets, nil
 	}
 	c := secrets.Connection{Namespace: s.previous.Namespace, Resource: s.declared.Kind + "/" + s.previous.Name, Account: s.target()}
-	found, err := r.Connections.OfPrevious(ctx, c, s.obj.GetNamespace(), client.ObjectKeyFromObject(s.obj).String())
+	found, err := secrets.OfPrevious(ctx, r.Connections, c, s.obj.GetNamespace(), client.ObjectKeyFromObject(s.obj).String())
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ func (r *run) previousSecrets(ctx context.Context) ([]corev1.Secret, error) {
 // credentials is in its connection Secret before it is gone.
 func handOver(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if to := r.s.annotation(v1alpha1.AnnotationHandOverTo); to != "" {
-		if err := r.Connections.NoteHandOver(ctx, r.s.connection(), to); err != nil && !isProblem(err) {
+		if err := secrets.NoteHandOver(ctx, r.Connections, r.s.connection(), to); err != nil && !isProblem(err) {
 			return broken(v1alpha1.ReasonDeleting, err)
 		}
 	}

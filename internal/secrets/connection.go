@@ -124,7 +124,7 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 // newer are the other connection Secrets of the resource that know what this one has missed: its name was given, taken away and
 // given again.
 func newer(ctx context.Context, s Store, secret *corev1.Secret, c Connection, id account.Secret) (knowing []corev1.Secret, err error) {
-	others, err := s.named(ctx, c)
+	others, err := named(ctx, s, c)
 	for _, other := range append(others, c.Previous...) {
 		if serial(&other) > serial(secret) || tellsOf(&other, id) && !tellsOf(secret, id) {
 			knowing = append(knowing, other)
@@ -134,7 +134,7 @@ func newer(ctx context.Context, s Store, secret *corev1.Secret, c Connection, id
 }
 
 // named are the other connection Secrets of the resource and account, as far as their names are known without a call.
-func (s Store) named(ctx context.Context, c Connection) (found []corev1.Secret, err error) {
+func named(ctx context.Context, s Store, c Connection) (found []corev1.Secret, err error) {
 	if s.Others == nil {
 		return nil, nil
 	}

@@ -13,11 +13,11 @@ import (
 // OfPrevious are the connection Secrets of the previous owner of an account, which previous names, as far as a resource of a namespace may
 // have what they hold: all where that is the previous owner's own namespace, else those that name the resource, "namespace/name", as the
 // one that the account is handed over to. They are not cached.
-func (s Store) OfPrevious(ctx context.Context, previous Connection, namespace, to string) (found []corev1.Secret, err error) {
+func OfPrevious(ctx context.Context, s Store, previous Connection, namespace, to string) (found []corev1.Secret, err error) {
 	if s.Others == nil {
 		found, err = s.others(ctx, previous)
 	} else {
-		found, err = s.named(ctx, previous)
+		found, err = named(ctx, s, previous)
 	}
 	allowed := found[:0]
 	for i := range found {
@@ -37,7 +37,7 @@ func RemembersDeclared(secret *corev1.Secret, c Connection, password account.Sec
 }
 
 // NoteHandOver has the connection Secret say to which resource the account is handed over. Where there is no such Secret, nothing is done.
-func (s Store) NoteHandOver(ctx context.Context, c Connection, to string) error {
+func NoteHandOver(ctx context.Context, s Store, c Connection, to string) error {
 	secret, err := s.get(ctx, c)
 	if err != nil || secret == nil || secret.Annotations[v1alpha1.AnnotationHandOverTo] == to {
 		return err

@@ -36,7 +36,7 @@ func TestOfPrevious(t *testing.T) {
 		"sales":     {"names-another", "says-so", "silent"},
 		"telephony": {"says-so"},
 	} {
-		found, err := store.OfPrevious(t.Context(), Connection{Namespace: "sales", Resource: "Kind/old", Account: "1/acme"}, namespace, namespace+"/new")
+		found, err := OfPrevious(t.Context(), store, Connection{Namespace: "sales", Resource: "Kind/old", Account: "1/acme"}, namespace, namespace+"/new")
 		var names []string
 		for i := range found {
 			names = append(names, found[i].Name)
