@@ -33,7 +33,7 @@ func (k *childKind) CRD() string { return "childaccounts." + v1alpha1.GroupVersi
 // Named implements engine.Kind. They are the cache's own.
 func (k *childKind) Named(ctx context.Context, accountName string) ([]engine.Managed, error) {
 	var found v1alpha1.ChildAccountList
-	if err := k.List(ctx, &found, client.MatchingFields{indexAccountName: accountName}, client.UnsafeDisableDeepCopy); err != nil || len(found.Items) < 2 {
+	if err := k.List(ctx, &found, client.MatchingFields{indexAccountName: accountName}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	out := make([]engine.Managed, len(found.Items))

@@ -195,6 +195,9 @@ func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.O
 	controllerutil.RemoveFinalizer(r.s.obj, v1alpha1.Finalizer)
 	r.forget(r.s.uid())
 	err := r.Patch(ctx, r.s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if err == nil { // a cache that is behind must not have the account looked after once more: it may be another's by now
+		r.ownWrites.Note(r.s.uid(), r.s.obj.GetResourceVersion(), r.Clock.Now())
+	}
 	if err == nil && step.Message != "" {
 		r.notDeactivated(step.Message)
 		log.FromContext(ctx).Info("account not deactivated", "accountID", r.s.status.AccountID, "cause", step.Message)

@@ -18,7 +18,7 @@ import (
 // name. A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody.
 func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) {
 	others, err := e.Kind.Named(ctx, s.declared.AccountName)
-	if err != nil || len(others) == 0 {
+	if err != nil || len(others) == 0 || len(others) == 1 && others[0].Object().GetUID() == s.uid() {
 		return nil, err
 	}
 	var owner account.Claim

@@ -28,7 +28,7 @@ type Managed interface {
 type Kind interface {
 	// CRD is the name of the kind's CRD.
 	CRD() string
-	// Named are the resources of all namespaces whose accounts have a name, where there are several. They must not be changed.
+	// Named are the resources of all namespaces whose accounts have a name. They must not be changed.
 	Named(ctx context.Context, accountName string) ([]Managed, error)
 	// Complete says whether the resources of all namespaces are known: some may not be readable, and what is there unknown.
 	Complete() bool
