@@ -143,3 +143,38 @@ func TestNobodyTakesOverWhatIsAnothers(t *testing.T) {
 		}
 	})
 }
+
+// A cache may have lost a resource while its deletion is carried out: who gets its account is known all the same.
+func TestHandsOverWhatTheCacheHasLost(t *testing.T) {
+	w := newWorld(t, fake.Options{})
+	l := w.declared(name)
+	l.Namespace, l.UID, l.Spec.Deactivate = "sales", "uid-sales", true
+	if err := w.client.Create(w.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		l = w.reconcileIn("sales")
+	}
+	if len(l.Finalizers) == 0 || l.Status.AccountID == "" {
+		t.Fatalf("it is %+v", l.Status)
+	}
+	w.in(namespace)
+	w.remove("sales")
+	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(l), l); err != nil {
+		t.Fatal(err)
+	}
+	cache := &staleCache{WithWatch: w.client, hidden: map[string]bool{"sales": true}}
+	w.cache, w.lines.Reader = cache, cache
+	w.start()
+	for range 3 {
+		if _, err := w.engine.Reconcile(t.Context(), managedLine{copied(l)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.account().State[fake.PathEnabled]; got != "true" {
+		t.Errorf("the account is enabled: %q", got)
+	}
+	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(l), l); !apierrors.IsNotFound(err) {
+		t.Errorf("the resource is still there: %v", err)
+	}
+}
