@@ -47,6 +47,9 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		if o.GetUID() == s.uid() || idle || !rival.Precedes(self) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
+		if s.waitsFor = nil; !o.GetDeletionTimestamp().IsZero() && hasFinalizer(o) {
+			s.waitsFor = o
+		}
 		stop := &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s belongs to another %s", s.declared.AccountName, d.Kind)}
 		if s.canSee(o.GetNamespace()) {
 			stop.Message = fmt.Sprintf("account %s belongs to %s %s/%s: one of the two must go", s.declared.AccountName, d.Kind, o.GetNamespace(), o.GetName())

@@ -133,6 +133,9 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 		return e.works.Do(s.declared.Parent, req, true, func() (ctrl.Result, error) { return e.release(ctx, s) })
 	}
 	p, view, out := e.plan(ctx, s, nil, e.guard.admit)
+	if s.waitsFor != nil { // for an approval, perhaps, which it does not need any more
+		e.Wake(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.waitsFor)}, true)
+	}
 	if out == nil && p.Work() {
 		noteBinding(s, p) // while it waits for a slot
 		return e.works.Do(s.declared.Parent, req, urgency(p) > pacing.Drift, func() (ctrl.Result, error) {

@@ -167,7 +167,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		Expect(testenv.K8s.Delete(ctx, was)).To(Succeed())
 		Eventually(testenv.StateOf(ctx, was)).Should(HaveField("Second", HaveSuffix(v1alpha1.ReasonAwaitingApproval)))
 		is := w.Apply(ctx, "new", moved)
-		testenv.ExpectGone(ctx, was)
+		Eventually(func() error { return testenv.K8s.Get(ctx, testenv.KeyOf(was), was) }).WithTimeout(withinSeconds).Should(testenv.BeNotFound())
 		expectHandedOver(ctx, w, is, was.Status.AccountID)
 	})
 

@@ -85,6 +85,8 @@ type scope struct {
 	// previousSecrets are that one's connection Secrets whose content goes along, once previousRead is set.
 	previousSecrets []corev1.Secret
 	previousRead    bool
+	// waitsFor is the resource with the better right to the account where that is being deleted and waits; it may hand the account over.
+	waitsFor client.Object
 	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
 	provedOwn bool
 }
