@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kuberetry "k8s.io/client-go/util/retry"
@@ -262,9 +263,12 @@ func prepareSecret(ctx context.Context, r *run, step plan.Step) *conditions.Outc
 // readResource reads the resource from the Kubernetes API, so that no account is created for one that is gone, is being deleted or
 // says something else by now: under Retain no finalizer keeps it.
 func readResource(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
-	live := r.s.managed.Copy().Object()
+	read := r.s.managed.Copy()
+	live := read.Object()
+	*read.Status() = v1alpha1.AccountStatus{} // decoding keeps what the answer does not have
 	err := r.Connections.Live.Get(ctx, client.ObjectKeyFromObject(live), live)
-	overtaken := err == nil && (live.GetUID() != r.s.uid() || !live.GetDeletionTimestamp().IsZero() || live.GetGeneration() != r.s.obj.GetGeneration())
+	overtaken := err == nil && (live.GetUID() != r.s.uid() || !live.GetDeletionTimestamp().IsZero() ||
+		live.GetGeneration() != r.s.obj.GetGeneration() || !equality.Semantic.DeepEqual(*read.Status(), r.s.was))
 	switch {
 	case overtaken:
 		return &conditions.Outcome{Err: apierrors.NewConflict(schema.GroupResource{Resource: r.Kind.CRD()}, live.GetName(), errOvertaken)}

@@ -86,10 +86,17 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 	// At rest nothing depends on it, and thousands of resources are looked at in a resync.
 	in.Subject.Intent = (s.boundID() == "" || in.View.Account == nil) && s.intends()
 	in.Subject.Refused = in.Attempts.NoAccount
-	in.Subject.Retried = !in.Attempts.NoAccount && (e.attempts.Attempted(s.uid()) || !untouched(s))
+	in.Subject.Retried = mayBeRetried(s, in.Attempts.NoAccount, e.attempts.Attempted(s.uid()))
 	if last, ok := e.attempts.Last(s.uid()); ok {
 		in.Attempts.Failed = &plan.Failed{Attempt: last.Fingerprint, Until: last.Until, Reason: last.Outcome.Reason, Message: last.Outcome.Message}
 	}
+}
+
+// mayBeRetried says whether the first attempt to create the account may have been made. That this process made none which could have
+// created one proves it only as long as the resource is not edited: until then the connection Secret, whose creation fails where there
+// is one, tells of another process's attempt; an edit may have given it another name.
+func mayBeRetried(s *scope, uncreated, attempted bool) bool {
+	return s.obj.GetGeneration() > 1 || !uncreated && (attempted || !untouched(s))
 }
 
 // observeSecret has what is known of the connection Secret without a call.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -255,6 +256,55 @@ func TestReadBeforeCreation(t *testing.T) {
 				t.Error("the account was not read")
 			}
 			w.expectPassword(w.secret(name)["password"])
+		})
+	}
+}
+
+// A process that has not created an account has it read where another process may have: after an edit, which may have given the
+// connection Secret another name, and where the resource has a status that was not read. The Secret tells of nothing then.
+func TestReadAfterAnotherProcess(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		fault  fake.Fault // of the other process's call
+		edited bool
+	}{
+		"edited":                       {fault: fake.LoseAnswer(fake.MethodCreate), edited: true},
+		"status not read":              {},
+		"status of an unknown outcome": {fault: fake.LoseAnswer(fake.MethodCreate)},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fake.Options{})
+			if c.edited { // seen by this process before
+				w.service.Add(fake.Refuse(fake.MethodCreate, account.EmailTaken))
+				w.apply(w.declared(name))
+			} else if err := w.client.Create(t.Context(), w.declared(name)); err != nil {
+				t.Fatal(err)
+			}
+			this, known := w.engine, w.line(name)
+			w.start()
+			if c.fault != (fake.Fault{}) {
+				w.service.Add(c.fault)
+			}
+			w.reconcile(name)
+			w.account()
+			created := w.service.Count(fake.MethodCreate)
+			if err := w.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-connection"}}); err != nil {
+				t.Fatal(err)
+			}
+			if c.edited {
+				known = w.line(name)
+				known.Generation++
+				known.Spec.Contact = "other@acme.example"
+				if err := w.client.Update(t.Context(), known); err != nil {
+					t.Fatal(err)
+				}
+				w.clock.Step(time.Hour)
+			}
+			_, _ = this.Reconcile(t.Context(), managedLine{known}) // what it finds is for the next one
+			if n := w.service.Count(fake.MethodCreate); n != created {
+				t.Errorf("%d calls for an account that exists", n-created)
+			}
 		})
 	}
 }

@@ -67,7 +67,7 @@ func key(o object) directory.Key { return directory.Key{ID: o.bound, Name: o.acc
 func (l *leader) subject(o object) account.Subject {
 	return account.Subject{
 		Claim: claimOf(o.name), Name: o.accountName, ID: o.bound, Intent: l.intends(o), Desired: desired(o),
-		Retried: !l.untried[o.uid] && !l.without.noReadWithStatus,
+		Retried: (!l.untried[o.uid] || o.generation > 1) && !l.without.noReadWithStatus,
 	}
 }
 
@@ -160,10 +160,10 @@ func (l *leader) create(o *object) (account.View, bool) {
 	return l.dir.Observe(key(*o)), true
 }
 
-// overtaken says whether the resource is gone or was edited.
+// overtaken says whether the resource is gone, was edited, or has a status that was not read.
 func (l *leader) overtaken(o object) bool {
 	live, ok := l.objects[o.name]
-	return !ok || live.uid != o.uid || live.generation != o.generation
+	return !ok || live.uid != o.uid || live.generation != o.generation || live.bound != o.bound || live.observed != o.observed
 }
 
 // createSecret makes the connection Secret, unless there is one.

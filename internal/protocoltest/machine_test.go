@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"runtime"
 	"slices"
 	"testing"
@@ -31,6 +32,7 @@ type machine struct {
 	without steps
 	clock   *clocktesting.FakeClock
 	sim     *simulator.Simulator
+	service http.Handler // the simulator's
 	parent  simulator.Parent
 	remote  *voximplant.Remote
 	leaders [2]*leader
@@ -59,6 +61,7 @@ func newMachine(t *rapid.T, without steps) *machine {
 		makers: map[int64]int{}, bound: map[int]string{}, tampered: map[int]bool{},
 	}
 	m.sim = simulator.New(simulator.Options{Key: simulator.SharedKey(), Clock: m.clock.Now})
+	m.service = m.sim.Handler()
 	m.parent = m.sim.AddParent(simulator.Parent{Name: "parent", Email: "parent@acme.example"})
 	credentials, err := voximplant.ParseCredentials(m.sim.Credentials(m.parent.ID))
 	if err == nil {

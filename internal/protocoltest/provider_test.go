@@ -116,7 +116,7 @@ func (m *machine) exists(uid int) bool {
 
 func (m *machine) serve(r *http.Request) *http.Response {
 	recorder := httptest.NewRecorder()
-	m.sim.Handler().ServeHTTP(recorder, r)
+	m.service.ServeHTTP(recorder, r)
 	return recorder.Result()
 }
 
