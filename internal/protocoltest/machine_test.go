@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -28,7 +27,8 @@ var (
 // machine is the world that the leaders live in.
 type machine struct {
 	store
-	t       *rapid.T
+	t       judge
+	chance  chance
 	without steps
 	clock   *clocktesting.FakeClock
 	sim     *simulator.Simulator
@@ -54,9 +54,9 @@ type machine struct {
 	interrupting bool
 }
 
-func newMachine(t *rapid.T, without steps) *machine {
+func newMachine(t judge, c chance, without steps) *machine {
 	m := &machine{
-		store: newStore(), t: t, without: without,
+		store: newStore(), t: t, chance: c, without: without,
 		clock:  clocktesting.NewFakeClock(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)),
 		makers: map[int64]int{}, bound: map[int]string{}, tampered: map[int]bool{},
 	}
@@ -84,10 +84,40 @@ func (m *machine) notef(format string, args ...any) { m.t.Logf(format, args...) 
 
 func (l *leader) number() int { return slices.Index(l.leaders[:], l) }
 
-// rarely keeps rare what ends the interesting part of a game.
-func (m *machine) rarely() bool { return rapid.IntRange(0, 9).Draw(m.t, "rarely") == 9 }
+// judge is told of what happens, and of what must not.
+type judge interface {
+	Logf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+}
 
-func draw[T any](m *machine, label string, of []T) T { return rapid.SampledFrom(of).Draw(m.t, label) }
+// chance is who makes the choices: rapid, or a script.
+type chance interface {
+	// choose returns the index of one of n choices; name has their names.
+	choose(label string, n int, name func(int) string) int
+	// happens says whether something does that happens once in n times.
+	happens(label string, n int) bool
+}
+
+var indices = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+
+// drawn is the chance of a random game.
+type drawn struct{ *rapid.T }
+
+func (d drawn) choose(label string, n int, _ func(int) string) int {
+	return rapid.SampledFrom(indices[:n]).Draw(d.T, label)
+}
+
+func (d drawn) happens(label string, n int) bool {
+	return rapid.IntRange(0, n-1).Draw(d.T, label) == n-1
+}
+
+func draw[T any](m *machine, label string, of []T) T {
+	return of[m.chance.choose(label, len(of), func(i int) string { return fmt.Sprint(of[i]) })]
+}
+
+// rarely keeps rare what ends the interesting part of a game.
+func (m *machine) rarely() bool { return m.chance.happens("rarely", 10) }
 
 // declares applies a resource, anew with another account name perhaps.
 func (m *machine) declares(*rapid.T) {
@@ -99,7 +129,7 @@ func (m *machine) declares(*rapid.T) {
 }
 
 // leader draws one of the two.
-func (m *machine) leader() *leader { return m.leaders[rapid.IntRange(0, 1).Draw(m.t, "leader")] }
+func (m *machine) leader() *leader { return m.leaders[draw(m, "leader", []int{0, 1})] }
 
 // deletes deletes a resource; its account stays.
 func (m *machine) deletes(*rapid.T) {
@@ -131,7 +161,7 @@ func (m *machine) tampers(*rapid.T) {
 		return
 	}
 	m.tampered[o.uid] = m.tampered[o.uid] || !o.observed
-	if rapid.Bool().Draw(m.t, "forges") {
+	if m.chance.happens("forges", 2) {
 		m.notef("somebody forges %s", o.secretName)
 		s.uid = m.next()
 		m.put(o.secretName, s)
@@ -144,7 +174,7 @@ func (m *machine) tampers(*rapid.T) {
 // reconciles gives a leader its turn, with what it has in its cache and knows of the provider, old or new.
 func (m *machine) reconciles(*rapid.T) {
 	l, name := m.leader(), draw(m, "resource", resources)
-	if rapid.IntRange(0, 2).Draw(m.t, "watches") == 2 {
+	if m.chance.happens("watches", 3) {
 		l.watch(name)
 	}
 	l.reconcile(name)
@@ -186,7 +216,7 @@ func (l *leader) list() {
 
 // crashes kills a leader and starts another in its place.
 func (m *machine) crashes(*rapid.T) {
-	if l := m.leader(); rapid.IntRange(0, 3).Draw(m.t, "now and then") == 3 {
+	if l := m.leader(); m.chance.happens("now and then", 4) {
 		m.notef("leader %d is killed", l.number())
 		l.start()
 	}
@@ -212,6 +242,17 @@ func (m *machine) stranger(*rapid.T) {
 	}
 }
 
+// interruption is what comes in between in a turn.
+type interruption string
+
+const (
+	nobody      interruption = "nobody"
+	killed      interruption = "kill"
+	otherLeader interruption = "the other leader"
+)
+
+var interruptions = append(slices.Repeat([]interruption{nobody}, 14), killed, otherLeader)
+
 // interrupt may end the turn by a crash, or let the other leader have one in the middle of it. Between the record of the attempt and
 // the call even the best protocol has nothing but the provider's refusal of a second name.
 func (m *machine) interrupt() {
@@ -219,12 +260,12 @@ func (m *machine) interrupt() {
 		return
 	}
 	me, uid := m.actor, m.actsFor
-	switch rapid.IntRange(0, 15).Draw(m.t, "interrupted by") {
-	case 14:
+	switch draw(m, "interrupted by", interruptions) {
+	case killed:
 		m.notef("  leader %d is killed in the middle", me.number())
 		me.start()
 		m.actor = nil
-	case 15:
+	case otherLeader:
 		m.interrupting, me.interrupted = true, true
 		m.notef("  meanwhile:")
 		m.leaders[1-me.number()].reconcile(draw(m, "resource", resources))
@@ -264,7 +305,7 @@ func (m *machine) checkAccount(o object) {
 // play is a game of the machine.
 func play(without steps) func(*rapid.T) {
 	return func(t *rapid.T) {
-		m := newMachine(t, without)
+		m := newMachine(t, drawn{t}, without)
 		t.Repeat(map[string]func(*rapid.T){
 			"":        m.check,
 			"declare": m.declares, "delete": m.deletes, "stranger": m.stranger, "rename": m.renames, "tamper": m.tampers,
@@ -281,68 +322,9 @@ func TestOneAccountForOneResource(t *testing.T) {
 	rapid.Check(t, play(steps{}))
 }
 
-// Why each step is needed: without it there is a way to two accounts for one resource, or to one account for two. The log
-// (-v) has the shortest one that was found.
-func TestEachStepIsNeeded(t *testing.T) {
-	for name, without := range map[string]steps{
-		"intent":                          {noIntent: true},
-		"read where the Secret was there": {noReadAfterIntent: true},
-		"read where there is a status or an edit": {noReadWithStatus: true},
-		"claim check":                              {noClaimCheck: true},
-		"optimistic lock of the intent":            {noLock: true},
-		"read of the resource before its creation": {noReadOfResource: true},
-	} {
-		t.Run("without "+name, func(t *testing.T) {
-			found := &finding{TB: t}
-			found.try(play(without))
-			if !found.failed {
-				t.Errorf("without the %s nothing goes wrong: either it is not needed, or the machine is not good enough", name)
-			}
-			t.Log(found.words)
-		})
-	}
-}
-
 // set sets a flag, as rapid has no other way, and returns what sets it back.
 func set(name, value string) (back func()) {
 	given := flag.Lookup(name).Value.String()
 	_ = flag.Set(name, value) // both are of rapid's own
 	return func() { _ = flag.Set(name, given) }
-}
-
-// finding is a test that may fail.
-type finding struct {
-	testing.TB
-	failed bool
-	words  string
-}
-
-// try checks a property, more often than usual, as it is to fail, and without much ado then.
-func (f *finding) try(property func(*rapid.T)) {
-	for name, value := range map[string]string{"rapid.checks": "10000", "rapid.shrinktime": "1s", "rapid.nofailfile": "true"} {
-		defer set(name, value)()
-	}
-	ended := make(chan struct{})
-	go func() { // FailNow ends the goroutine
-		defer close(ended)
-		rapid.Check(f, property)
-	}()
-	<-ended
-}
-
-func (f *finding) Logf(format string, args ...any)   { f.words += fmt.Sprintf(format, args...) + "\n" }
-func (f *finding) Log(args ...any)                   { f.words += fmt.Sprintln(args...) }
-func (f *finding) Errorf(format string, args ...any) { f.failed = true; f.Logf(format, args...) }
-func (f *finding) Error(args ...any)                 { f.failed = true; f.Log(args...) }
-func (f *finding) Fail()                             { f.failed = true }
-func (f *finding) Failed() bool                      { return f.failed }
-
-func (f *finding) FailNow() {
-	f.failed = true
-	runtime.Goexit()
-}
-
-func (f *finding) Fatalf(format string, args ...any) {
-	f.Errorf(format, args...)
-	f.FailNow()
 }

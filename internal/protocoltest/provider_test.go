@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"path"
 	"strconv"
-
-	"pgregory.net/rapid"
 )
 
 // fate is what becomes of a call.
@@ -40,7 +38,7 @@ func (m *machine) RoundTrip(r *http.Request) (*http.Response, error) {
 	if method == "AddAccount" {
 		fates = []fate{answered, answerLost, requestLost, refused, late}
 	}
-	is := rapid.SampledFrom(fates).Draw(m.t, method)
+	is := draw(m, method, fates)
 	m.notef("  %s: %s", method, is)
 	if is != refused {
 		connected(r)
