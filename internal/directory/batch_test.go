@@ -160,16 +160,22 @@ func TestBatchWhoseFailureIsAboutNoAccount(t *testing.T) {
 		{Kind: simulator.FaultHTTP, Status: 503}, {Kind: simulator.FaultHTTP, Status: 429}, {Kind: simulator.FaultLoseAnswer}, {Kind: simulator.FaultError, Code: 340},
 	} {
 		t.Run(strings.TrimSpace(fmt.Sprint(fault.Kind, fault.Status, fault.Code)), func(t *testing.T) {
-			w := newWorld(t, simulator.Settings{})
-			ids := w.listedChildren(t, 20)
-			fault.Method = change
-			w.sim.AddFault(fault)
-			if failed := w.updateAll(ids, w.changes("languageCode", "de")); len(failed) != 20 {
-				t.Errorf("%d failed, want all", len(failed))
-			}
-			if got := w.count(change); got != 1 {
-				t.Errorf("%d calls, want 1", got)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				w := newBubbleWorld(t, simulator.Settings{})
+				ids := w.listedChildren(t, 20)
+				fault.Method = change
+				w.sim.AddFault(fault)
+				failed := w.updateAll(ids, w.changes("languageCode", "de"))
+				if len(failed) != 20 {
+					t.Errorf("%d failed, want all", len(failed))
+				}
+				if unknown := account.AsError(failed[ids[0]]).OutcomeUnknown; unknown != (fault.Kind == simulator.FaultLoseAnswer || fault.Status == 503) {
+					t.Errorf("outcome unknown: %v", unknown)
+				}
+				if got := w.count(change); got != 1 {
+					t.Errorf("%d calls, want 1", got)
+				}
+			})
 		})
 	}
 }

@@ -3,8 +3,10 @@ package directory_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"path"
 	"reflect"
 	"strconv"
@@ -97,13 +99,23 @@ func (w *world) remote(t *testing.T, transport http.RoundTripper) *voximplant.Re
 	return remote
 }
 
-// inProcess answers without a network.
+// inProcess answers without a network; where the handler aborts, as a server's connection closes.
 type inProcess struct{ handler http.Handler }
 
-func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p inProcess) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
+	defer func() {
+		if aborted := recover(); aborted == http.ErrAbortHandler { //nolint:errorlint // what was panicked with
+			answer, err = nil, io.EOF
+		} else if aborted != nil {
+			panic(aborted)
+		}
+	}()
 	recorder := httptest.NewRecorder()
 	p.handler.ServeHTTP(recorder, r)
 	return recorder.Result(), nil
