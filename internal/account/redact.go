@@ -18,8 +18,8 @@ type Redactor []Secret
 
 // Redact takes the secrets out of a text: whole or in part, in whatever spelling something on the way has given them.
 func (r Redactor) Redact(text string) string {
-	pieces := r.pieces()
 	folded := fold(text)
+	pieces := r.pieces(folded)
 	var b strings.Builder
 	shown := 0 // up to here the text is dealt with
 	for at := range len(folded) {
@@ -37,21 +37,33 @@ func (r Redactor) Redact(text string) string {
 	return b.String()
 }
 
-// pieces are all parts of the secrets' spellings that tell too much, by length.
-func (r Redactor) pieces() map[int]map[string]bool {
+// pieces are the parts of the secrets' spellings that tell too much and are in the text, by length.
+func (r Redactor) pieces(folded string) map[int]map[string]bool {
 	pieces := map[int]map[string]bool{}
 	for _, s := range r {
 		for _, spelling := range spellings(s.Reveal()) {
 			n := min(len(spelling), fragment)
-			if pieces[n] == nil && n > 0 {
-				pieces[n] = map[string]bool{}
+			if pieces[n] == nil {
+				pieces[n] = windows(folded, n)
 			}
+			spelling = fold(spelling)
 			for i := 0; n > 0 && i+n <= len(spelling); i++ {
-				pieces[n][fold(spelling[i:i+n])] = true
+				if _, there := pieces[n][spelling[i:i+n]]; there {
+					pieces[n][spelling[i:i+n]] = true
+				}
 			}
 		}
 	}
 	return pieces
+}
+
+// windows are all parts of a text that have n characters, none of them marked. A text has fewer than the spellings of a secret.
+func windows(text string, n int) map[string]bool {
+	all := map[string]bool{}
+	for i := 0; n > 0 && i+n <= len(text); i++ {
+		all[text[i:i+n]] = false
+	}
+	return all
 }
 
 // longest is the length of the longest piece that the text begins with.
