@@ -243,6 +243,8 @@ type watched struct {
 	// stop ends Options.Stop, end the context of Start; ended is closed when Start has returned.
 	stop, end func()
 	ended     chan struct{}
+	// handlers are the registrations of those that write what they see.
+	handlers []toolscache.ResourceEventHandlerRegistration
 }
 
 // journal is what happened, in order.
@@ -353,6 +355,7 @@ func (w *watched) handle(o client.Object, name string) toolscache.ResourceEventH
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.handlers = append(w.handlers, r)
 	return r
 }
 
@@ -362,7 +365,9 @@ func eventually(t *testing.T, what string, is func() bool) {
 	gomega.NewWithT(t).Eventually(is).WithTimeout(time.Minute).WithPolling(5*time.Millisecond).Should(gomega.BeTrue(), what)
 }
 
-// expect waits until what was seen, but for repetitions, is this and nothing else.
+// expect waits until what was seen, but for repetitions, is this and nothing else. A handler may be given an object twice, when it is
+// registered and when the namespace joins: so it waits as well until each has what it is given at its registration, or a repetition
+// that is late would be taken for what is expected next.
 func (w *watched) expect(want ...string) {
 	w.t.Helper()
 	slices.Sort(want)
@@ -372,7 +377,7 @@ func (w *watched) expect(want ...string) {
 		if len(got) > len(want) {
 			w.t.Fatalf("saw %v, want %v", got, want)
 		}
-		return slices.Equal(got, want)
+		return slices.Equal(got, want) && !slices.ContainsFunc(w.handlers, func(h toolscache.ResourceEventHandlerRegistration) bool { return !h.HasSynced() })
 	})
 	w.seen.take()
 }
