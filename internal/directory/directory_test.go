@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,6 +88,7 @@ func TestNoLockIsHeldDuringACall(t *testing.T) {
 	}
 	id := created.Account.ID
 	probed := context.WithValue(background, probedKey{}, true)
+	var names atomic.Int32
 	calls := map[string]func(context.Context) error{
 		"Refresh": func(ctx context.Context) error { return w.Refresh(ctx, directory.Known{}) },
 		"Switch": func(ctx context.Context) error {
@@ -95,7 +97,7 @@ func TestNoLockIsHeldDuringACall(t *testing.T) {
 		"Read by id":   func(ctx context.Context) error { _, err := w.Read(ctx, directory.Key{ID: id}); return err },
 		"Read by name": func(ctx context.Context) error { _, err := w.Read(ctx, directory.Key{Name: "acme-probed"}); return err },
 		"Create": func(ctx context.Context) error {
-			_, err := w.Create(ctx, newAccount(fmt.Sprintf("acme-%d", len(w.sim.Calls()))))
+			_, err := w.Create(ctx, newAccount(fmt.Sprintf("acme-%d", names.Add(1)))) // one of its own even during another Create
 			return err
 		},
 		"Update": func(ctx context.Context) error {
