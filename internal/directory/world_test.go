@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -110,7 +111,8 @@ func (p inProcess) RoundTrip(r *http.Request) (answer *http.Response, err error)
 		trace.GotConn(httptrace.GotConnInfo{})
 	}
 	defer func() {
-		if aborted := recover(); aborted == http.ErrAbortHandler { //nolint:errorlint // what was panicked with
+		aborted := recover()
+		if cause, ok := aborted.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
 			answer, err = nil, io.EOF
 		} else if aborted != nil {
 			panic(aborted)

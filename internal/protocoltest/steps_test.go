@@ -107,7 +107,7 @@ const happens = "happens"
 func made(does func(*machine, *rapid.T), pairs ...any) move {
 	m := move{does, map[string][]string{}}
 	for pair := range slices.Chunk(pairs, 2) {
-		label := pair[0].(string)
+		label := fmt.Sprint(pair[0])
 		m.chosen[label] = append(m.chosen[label], fmt.Sprint(pair[1]))
 	}
 	return m
