@@ -1,7 +1,9 @@
 package protocoltest
 
 import (
+	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -307,4 +309,41 @@ func TestEveryStepOfHandoverIsNeeded(t *testing.T) {
 			t.Log(found.words)
 		})
 	}
+}
+
+// finding is a test that may fail.
+type finding struct {
+	testing.TB
+	failed bool
+	words  string
+}
+
+// try plays games that are to fail, many, and the same ones each time: what is found once is found always.
+func (f *finding) try(property func(*rapid.T)) {
+	for name, value := range map[string]string{"rapid.checks": "10000", "rapid.seed": "1", "rapid.shrinktime": "1s", "rapid.nofailfile": "true"} {
+		defer set(name, value)()
+	}
+	ended := make(chan struct{})
+	go func() { // FailNow ends the goroutine
+		defer close(ended)
+		rapid.Check(f, property)
+	}()
+	<-ended
+}
+
+func (f *finding) Logf(format string, args ...any)   { f.words += fmt.Sprintf(format, args...) + "\n" }
+func (f *finding) Log(args ...any)                   { f.words += fmt.Sprintln(args...) }
+func (f *finding) Errorf(format string, args ...any) { f.failed = true; f.Logf(format, args...) }
+func (f *finding) Error(args ...any)                 { f.failed = true; f.Log(args...) }
+func (f *finding) Fail()                             { f.failed = true }
+func (f *finding) Failed() bool                      { return f.failed }
+
+func (f *finding) FailNow() {
+	f.failed = true
+	runtime.Goexit()
+}
+
+func (f *finding) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	f.FailNow()
 }
