@@ -21,6 +21,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/engine"
 	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/provider"
@@ -86,6 +87,8 @@ type parentScope struct {
 	refused *conditions.Outcome
 	// wakes is set where the children are to hear of it: a call to the provider was made, answered or not, or may be made again.
 	wakes bool
+	// held is what is held back of the changes of the children.
+	held engine.Held
 	// silent is for how long nothing is said of credentials that were taken away.
 	silent time.Duration
 }
@@ -169,7 +172,9 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	acknowledgeNotDeactivated(s.parent)
 	st := &s.parent.Status
-	st.ObservedGeneration, st.PendingApprovals = s.parent.Generation, pendingApprovals(r, s)
+	st.ObservedGeneration = s.parent.Generation
+	s.held = r.Children.engine.Held(r.Children.parents.parentOf(s.parent).Guarded)
+	st.PendingApprovals, st.ChangeBudget = pendingApprovals(r, s), changeBudget(s.held.Used)
 	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
@@ -180,6 +185,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	conditions.Parents.EmitEvent(r.Recorder, s.parent, s.was.Conditions, out)
 	emitStartHeld(r, s)
+	conditions.EmitAccountsMissing(r.Recorder, s.parent, s.was.Conditions, st.Conditions)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)

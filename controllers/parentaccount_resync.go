@@ -36,7 +36,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 	if dir.Listings().Complete > 0 {
 		begin(ctx, r.Children, s)
 	}
-	return r.listed(s, dir, wait)
+	return r.listed(ctx, s, dir, wait)
 }
 
 // untilResync is how long the next list can wait.
@@ -88,7 +88,7 @@ func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time
 }
 
 // listed says how the last list went, and when the next one is due.
-func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, next time.Duration) conditions.Outcome {
+func (r *ParentAccountReconciler) listed(ctx context.Context, s *parentScope, dir *directory.Parent, next time.Duration) conditions.Outcome {
 	l := dir.Listings()
 	if l.Err != nil {
 		out := r.failed(s, l.Err)
@@ -98,6 +98,7 @@ func (r *ParentAccountReconciler) listed(s *parentScope, dir *directory.Parent, 
 		}
 		return out
 	}
+	judgeMissing(ctx, r, s, dir)
 	managed := int32(0)
 	for i := range s.children.Items {
 		child := &s.children.Items[i]

@@ -69,7 +69,7 @@ func childrenOfParent(parent types.NamespacedName) []client.ListOption {
 type sourceFunc = source.Func
 
 // ours are the annotations of a person that ask for a reconcile.
-var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt, v1alpha1.AnnotationRotatePassword, v1alpha1.AnnotationTakeover, v1alpha1.AnnotationAcknowledgeNotDeactivated, v1alpha1.AnnotationApproveStart, v1alpha1.AnnotationHandOverTo}
+var ours = []string{v1alpha1.AnnotationAcceptParent, v1alpha1.AnnotationReconcileRequestedAt, v1alpha1.AnnotationRotatePassword, v1alpha1.AnnotationTakeover, v1alpha1.AnnotationAcknowledgeNotDeactivated, v1alpha1.AnnotationApproveStart, v1alpha1.AnnotationHandOverTo, v1alpha1.AnnotationApproveMassChange}
 
 // asked passes what a person asks for: a new spec, a deletion, one of our annotations; and a finalizer that was taken
 // away. Our own patches pass by.

@@ -14,6 +14,9 @@ const (
 	ConditionConnectionSecretReady = "ConnectionSecretReady"
 	// ConditionAPIAvailable says whether the provider's API answers; on ParentAccounts.
 	ConditionAPIAvailable = "APIAvailable"
+	// ConditionAccountsMissing is present while more accounts are missing from the provider's list at once than is believed; on
+	// ParentAccounts.
+	ConditionAccountsMissing = "AccountsMissing"
 )
 
 // Reasons of conditions. docs/conditions.md says of each what it means and what to do.

@@ -275,7 +275,7 @@ type ParentAccountStatus struct {
 	// +optional
 	ChangeBudget *ChangeBudget `json:"changeBudget,omitempty"`
 
-	// Conditions are Ready, APIAvailable, and while they apply Reconciling and Stalled.
+	// Conditions are Ready, APIAvailable, and while they apply Reconciling, Stalled and AccountsMissing.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

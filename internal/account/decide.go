@@ -62,6 +62,8 @@ type View struct {
 	Account *Account
 	// Absences counts the complete lists in a row that did not have the account.
 	Absences int
+	// Doubted is set where that is not believed, whatever lists say: too many accounts are missing at once, or nobody has judged yet.
+	Doubted bool
 	// Fresh is set where the account was read for this view, after everything that happened before. Confirmed is set where the account
 	// was read after it was noted that a resource is to be bound to it, and that is not long ago.
 	Fresh, Confirmed bool
@@ -115,8 +117,8 @@ type Decision struct {
 	Holder *Claim
 }
 
-// absencesUntilMissing: one list may be read while the provider is unwell; two in a row are believed.
-const absencesUntilMissing = 2
+// AbsencesUntilMissing is in how many complete lists in a row an account must be missing: one may be read while the provider is unwell.
+const AbsencesUntilMissing = 2
 
 // Decide says what to do for a resource, from what it declares and what is known.
 // It is the protocol that never makes two accounts for one resource nor one for two.
@@ -203,7 +205,7 @@ func decideAbsent(s Subject, v View) Decision {
 		return Decision{Step: StepRead}
 	case !v.Listed && !v.Fresh:
 		return Decision{Step: StepWait}
-	case s.ID != "" && v.Absences < absencesUntilMissing:
+	case v.Doubted, s.ID != "" && v.Absences < AbsencesUntilMissing:
 		return Decision{Step: StepWait}
 	case s.ID != "" && s.Policy.Recreate && !s.Policy.Observe:
 		return Decision{Step: StepRecreate}

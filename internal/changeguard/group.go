@@ -25,12 +25,13 @@ type group struct {
 	approved map[types.UID]intent
 	// summary is what a message says of all that are stopped, nil where that is to be put together anew.
 	summary *summary
-	// settled is set once no other change was stopped for a while.
-	settled bool
+	// settled is set once no other change was stopped for a while; shown once it was told then that changes wait.
+	settled, shown bool
 	// stopTimer stops the timer that settles the group, nil where none runs.
 	stopTimer func() bool
-	// window is as of the last change.
+	// window is as of the last change, and so is most: how many may be changed within it.
 	window time.Duration
+	most   int
 }
 
 // intent is a change that is stopped: of this resource, in this state of its spec.
@@ -107,6 +108,16 @@ func (o *group) approvedOf(uid types.UID, hashes []string) intent {
 		return o.stopped[uid]
 	}
 	return o.approved[uid]
+}
+
+// waits says whether anything is stopped that is not approved.
+func (o *group) waits() bool {
+	for uid, one := range o.stopped {
+		if o.approved[uid] != one {
+			return true
+		}
+	}
+	return false
 }
 
 // slide forgets what was changed before the window.

@@ -100,7 +100,7 @@ type Verdict struct {
 // Guard is the mass-change governor and the deactivation budget. Its methods may be called by several workers at once. It does not
 // hold its lock while a fleet is counted, deactivations are stored, or resources are woken.
 type Guard struct {
-	settled   func([]types.NamespacedName)
+	settled   func(Parent, []types.NamespacedName)
 	afterFunc func(time.Duration, func()) (stop func() bool)
 
 	mu      sync.Mutex
@@ -112,9 +112,10 @@ type Guard struct {
 	swept time.Time
 }
 
-// New returns a Guard. It calls settled with the resources whose changes are stopped, once there is something to say of them.
+// New returns a Guard. It calls settled with a parent and the resources whose changes are stopped, once there is something to say of
+// them, or nothing any more.
 // afterFunc, which must not call the function itself, is time.AfterFunc where it is nil.
-func New(settled func([]types.NamespacedName), afterFunc func(time.Duration, func()) (stop func() bool)) *Guard {
+func New(settled func(Parent, []types.NamespacedName), afterFunc func(time.Duration, func()) (stop func() bool)) *Guard {
 	if afterFunc == nil {
 		afterFunc = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 	}
@@ -147,6 +148,8 @@ func (g *Guard) Admit(c Change, now time.Time) Verdict {
 	one := g.group(c)
 	one.approve(c.Approvals)
 	one.slide(now)
+	one.most = c.most()
+	defer g.cleared(c.scope())
 	v, approved := one.judge(c, g.budgets[c.Parent].wait(c, now), now)
 	switch {
 	case approved: // beside those that count
@@ -187,6 +190,7 @@ func (g *Guard) Withdraw(uid types.UID) {
 	defer g.mu.Unlock()
 	if one := g.groups[g.where[uid]]; one != nil {
 		one.withdraw(uid)
+		g.cleared(g.where[uid])
 	}
 }
 
@@ -211,6 +215,7 @@ func (g *Guard) Forget(uid types.UID) {
 	if one := g.groups[in]; one != nil {
 		one.withdraw(uid)
 		delete(one.approved, uid)
+		g.cleared(in)
 	}
 	if !g.groups[in].remembers(uid) {
 		delete(g.where, uid)
@@ -255,18 +260,26 @@ func (g *Guard) group(c Change) *group {
 	return g.groups[in]
 }
 
-// settle has all resources of a group whose changes are stopped looked at, as no other was stopped for a while.
+// cleared has it told in a while where nothing of a group waits any more that was told to wait. The caller holds the lock.
+func (g *Guard) cleared(in scope) {
+	if one := g.groups[in]; one != nil && one.shown && !one.waits() {
+		one.shown = false
+		one.settle(g.afterFunc(settlesAfter, func() { g.settle(in) }))
+	}
+}
+
+// settle has all resources of a group whose changes are stopped looked at, and their parent, as no other was stopped for a while.
 func (g *Guard) settle(in scope) {
 	g.mu.Lock()
 	var keys []types.NamespacedName
 	if one := g.groups[in]; one != nil {
-		one.settled = true
+		one.settled, one.shown = true, one.waits()
 		for _, i := range one.stopped {
 			keys = append(keys, i.key)
 		}
 	}
 	g.mu.Unlock()
-	g.settled(keys)
+	g.settled(in.parent, keys)
 }
 
 // sweep drops what is too old to count. The caller holds the lock.

@@ -51,7 +51,7 @@ func (t *timers) run() {
 // guarded is a Guard whose timers the test runs, and the resources that it had looked at.
 func guarded() (g *Guard, all *timers, woken *[]types.NamespacedName) {
 	all, woken = &timers{}, &[]types.NamespacedName{}
-	return New(func(keys []types.NamespacedName) { *woken = append(*woken, keys...) }, all.afterFunc), all, woken
+	return New(func(_ Parent, keys []types.NamespacedName) { *woken = append(*woken, keys...) }, all.afterFunc), all, woken
 }
 
 // edit is an edit of a resource, of which five may be made within ten minutes.
@@ -384,7 +384,7 @@ func (g *Guard) print() string {
 func TestAtOnce(t *testing.T) {
 	var g *Guard
 	var woken sync.WaitGroup
-	g = New(func(keys []types.NamespacedName) { g.Check(edit(0), noon) }, func(_ time.Duration, f func()) func() bool {
+	g = New(func(_ Parent, keys []types.NamespacedName) { g.Check(edit(0), noon) }, func(_ time.Duration, f func()) func() bool {
 		woken.Go(f)
 		return func() bool { return false }
 	})

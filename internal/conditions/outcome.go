@@ -30,6 +30,8 @@ type Outcome struct {
 	Stuck bool
 	// Quiet is set where it is no event, as the parent's is enough.
 	Quiet bool
+	// Seen is what is seen of an account whose Ready stays as before; nil where nothing is. Where Ready says otherwise it is corrected.
+	Seen *Seen
 	// Secret is what there is to say of the connection Secret; nil leaves its condition as it is.
 	Secret *SecretState
 	// SecretUnanswered is set where the connection Secret lacks what the provider was asked for in vain.

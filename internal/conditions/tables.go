@@ -175,6 +175,8 @@ func (t Table) Write(conditions *[]metav1.Condition, generation int64, o Outcome
 		set(v1alpha1.ConditionReady, v.ready)
 	case ready == nil, o.PastGrace:
 		set(v1alpha1.ConditionReady, unknown)
+	case o.Seen != nil:
+		o.Seen.correct(ready, now)
 	} // else as before, its observedGeneration too: it speaks of the spec that was applied then
 	set(t.second, v.second)
 	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling && !o.Stuck)

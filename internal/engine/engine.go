@@ -44,7 +44,7 @@ type Config struct {
 	Installation string
 	// Wake puts a resource into the queue, behind all that people ask for unless it is urgent.
 	Wake func(req ctrl.Request, urgent bool)
-	// Alarm has a parent reconciled, because its provider does not answer; nil tells nobody.
+	// Alarm has a parent reconciled, because its provider does not answer, or what waits for an approval has changed; nil tells nobody.
 	Alarm func(types.NamespacedName)
 	// StartChanged has a parent reconciled, because what waits since its start has changed; nil tells nobody.
 	StartChanged func(types.NamespacedName)
@@ -80,12 +80,15 @@ func New(c Config) *Engine {
 		Config:   c,
 		works:    fairqueue.New(fairqueue.Limits{PerTenant: childrenPerParent, PerNamespace: childrenPerParentNamespace}, c.Wake),
 		statuses: fairqueue.New(fairqueue.Limits{PerTenant: statusesPerNamespace}, c.Wake),
-		stores: newStores(func(keys []types.NamespacedName) { // there is something to say of changes that are stopped
-			for _, key := range keys {
-				c.Wake(ctrl.Request{NamespacedName: key}, false)
-			}
-		}),
 	}
+	e.stores = newStores(func(parent changeguard.Parent, keys []types.NamespacedName) { // there is something to say of changes that are stopped
+		for _, key := range keys {
+			c.Wake(ctrl.Request{NamespacedName: key}, false)
+		}
+		if e.Alarm != nil {
+			e.Alarm(parent.Key)
+		}
+	})
 	e.starts = changeguard.NewStarts(func(p changeguard.Parent) {
 		if e.StartChanged != nil {
 			e.StartChanged(p.Key)

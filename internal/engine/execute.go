@@ -440,6 +440,10 @@ func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if step.Guarded && step.RetryAfter > 0 && r.s.obj.GetDeletionTimestamp().IsZero() {
 		out.Retry = conditions.Every(step.RetryAfter)
 	}
+	if a := r.view.Account; step.Guarded && a != nil && r.s.boundID() != "" { // the status may be older than the account
+		r.s.observe(*a)
+		out.Seen = &conditions.Seen{Frozen: r.s.schema.Frozen(a.State), Deactivated: r.s.schema.Deactivated(a.State)}
+	}
 	if step.Kind == plan.Refuse && r.s.provedOwn { // what was prepared stays, and need not be tried again
 		out.Fingerprint = r.plan.Attempt
 	}

@@ -75,6 +75,7 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 	if recognise(s, in.View.Account) {
 		in.Resource, in.Subject = resourceOf(s), subjectOf(s)
 	}
+	in.View.Doubted = e.doubted(s, &in.View)
 	if in.View.Account == nil && s.boundID() != "" && s.declared.Policy.Recreate {
 		successor := s.dir.Observe(directory.Key{Name: s.declared.AccountName})
 		in.Successor = &successor
@@ -126,6 +127,7 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID
 	in.Schema, in.Subject = s.schema, subjectOf(s)
 	e.observeAccount(s, view, &in)
+	in.View.Doubted = in.View.Doubted && e.absences.Held(s.parent.Guarded, s.uid())
 	if !in.View.Fresh {
 		return in, nil
 	}

@@ -19,6 +19,8 @@ type stores struct {
 	changes *changeguard.Guard
 	// starts hold what is pending when a parent's first complete list was read.
 	starts *changeguard.Starts
+	// absences says which missing accounts are believed to be.
+	absences *changeguard.Absences
 	// attempts are those that failed.
 	attempts *attempts.Store
 	// ownWrites are what the cache may not have yet.
@@ -29,10 +31,11 @@ type stores struct {
 	settledSecrets *secrets.Settled
 }
 
-// newStores returns empty ones. wakeStopped has resources reconciled whose changes are stopped.
-func newStores(wakeStopped func([]types.NamespacedName)) stores {
+// newStores returns empty ones. wakeStopped has resources reconciled whose changes are stopped, and their parent.
+func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) stores {
 	return stores{
 		changes:        changeguard.New(wakeStopped, nil),
+		absences:       changeguard.NewAbsences(),
 		attempts:       attempts.New(),
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
@@ -44,6 +47,7 @@ func newStores(wakeStopped func([]types.NamespacedName)) stores {
 func (s stores) forget(uid types.UID) {
 	s.changes.Forget(uid)
 	s.starts.Forget(uid)
+	s.absences.Forget(uid)
 	s.attempts.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
@@ -78,6 +82,7 @@ func (e *Engine) ForgetNamespace(name string) { e.changes.ForgetNamespace(name) 
 func (e *Engine) ForgetParent(key types.NamespacedName) {
 	e.changes.ForgetParent(key)
 	e.starts.ForgetParent(key)
+	e.absences.ForgetParent(key)
 }
 
 // RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.
@@ -89,7 +94,8 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
 		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
-		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
+		"missing account": e.absences.Remembers(uid),
+		"recheck":         e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 	} {
 		if is {
 			in = append(in, where)

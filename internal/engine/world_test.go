@@ -169,7 +169,23 @@ func (w *world) Ours(context.Context, engine.Managed) (ours, orphan bool, err er
 func (w *world) list() {
 	for range 2 {
 		_ = w.dir.Refresh(w.Context(), directory.Known{}) // how it went is in the directory
+		w.judge()
 	}
+}
+
+// judge has it decided which missing accounts are believed to be missing.
+func (w *world) judge() (verdict *changeguard.Disbelief, changed bool) {
+	all, err := w.lines.all(w.Context())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return w.engine.JudgeAbsences(w.parent, w.dir, func(yield func(engine.Managed) bool) {
+		for i := range all {
+			if !yield(managedLine{&all[i]}) {
+				return
+			}
+		}
+	})
 }
 
 // name is that of the only account of most tests.

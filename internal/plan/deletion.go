@@ -136,6 +136,11 @@ func deactivate(in *Input) Plan {
 		return Plan{Attempt: tried, Steps: []Step{{Kind: Read, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}}
 	}
 	a := in.View.Account
+	if a == nil && in.View.Doubted {
+		s := deleting(fmt.Sprintf("the account can't be switched off: no list has it, and more accounts are missing at once than is believed; see the condition %s of ParentAccount %s", v1alpha1.ConditionAccountsMissing, in.Resource.Parent))
+		s.Stalled = true
+		return Plan{Steps: []Step{s}}
+	}
 	if a == nil && in.Resource.Origin != "" && in.Subject.Intent { // another may have been created in its place
 		return Plan{Attempt: tried, Steps: []Step{{Kind: ReadSuccessor, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name}}}
 	}

@@ -541,12 +541,9 @@ func backoff(in *Input, tried string) *Step {
 	return s
 }
 
-// guards says whether the change guard has a say: in edits and deactivations, not in what a creation leaves to do.
+// guards says whether the change guard has a say: in edits and corrections of drift, not in what a creation leaves to do.
 func guards(in *Input, d account.Decision) bool {
-	if d.Step != account.StepUpdate || in.Resource.Origin == Created && len(in.Subject.LastApplied) == 0 {
-		return false
-	}
-	return account.Deactivates(d.Changes) || slices.ContainsFunc(d.Changes, func(c account.Change) bool { return c.Origin == account.FromSpec })
+	return d.Step == account.StepUpdate && (in.Resource.Origin != Created || len(in.Subject.LastApplied) > 0)
 }
 
 func changeReason(changes []account.Change) string {
