@@ -192,12 +192,14 @@ type Limits struct {
 	// +kubebuilder:validation:Maximum=1000
 	MaxDeactivationsPerHour *int32 `json:"maxDeactivationsPerHour,omitempty"`
 
-	// MassChange stops changes that reach too many accounts of a namespace in too short a time, until they are approved.
+	// MassChange stops changes that reach too many accounts of a namespace in too short a time, until they are approved. It also bounds how
+	// many accounts are believed to be missing at once.
 	// +optional
 	MassChange *MassChange `json:"massChange,omitempty"`
 }
 
-// MassChange says how many accounts may be changed in how short a time, by edits and by deletions that switch them off.
+// MassChange says how many accounts may be changed in how short a time: by edits, by deletions that deactivate them, and by corrections
+// of drift. Of all ChildAccounts of the ParentAccount, no more are believed to be missing at once.
 type MassChange struct {
 	// Percent of the namespace's ChildAccounts of this parent may be changed within the window. Default 20; 100 stops nothing.
 	// +optional

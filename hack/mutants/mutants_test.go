@@ -36,6 +36,7 @@ const (
 	status   = "internal/engine/status.go"
 	store    = "internal/secrets/connection.go"
 	intents  = "internal/secrets/intent.go"
+	absences = "internal/changeguard/absences.go"
 
 	crash = "crashtest"
 	chaos = "chaostest"
@@ -77,6 +78,9 @@ var mutants = []mutant{
 	{"believes that an account has not the password that was prepared for it", []edit{
 		{store, "		case is:\n			return password, nil, nil\n", ""},
 	}, crash, "TestEveryCrash/of/create_anew,_after_an_adoption$/after_AddAccount", "password"},
+	{"believes a list that lacks too many accounts", []edit{
+		{absences, "	case counted+len(fresh) > most:\n", "	case false:\n"},
+	}, crash, "TestEveryCrash/of/wrongly_empty_list$", "does not say that accounts are missing"},
 	{"does not look for a lost API key", []edit{
 		{steps, "if !in.NoKeys && (content == nil || !content.APIKey) {", "if false {"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "apiKey"},

@@ -23,6 +23,9 @@ comparison ended. Reconciling and Stalled are there only while they are True: Re
 itself, Stalled while nothing goes on until somebody changes something. observedGeneration is -1 until the first look.
 "As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown once the last complete list is older
 than 15 minutes or three resyncs, whichever is longer, be it that nothing is answered or that the list alone never gets complete.
+A ParentAccount has the condition AccountsMissing, with the reason AwaitingApproval, while more accounts are missing from the provider's
+list than limits.massChange lets change at once. None of them is believed to be missing meanwhile, and their ChildAccounts stay as they are; see
+[When many accounts are missing](guide.md#when-many-accounts-are-missing).
 ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was there before has no known API key;
 Ready all the same), APIKeyMissing, those of Secrets, and why the provider could not be asked for what is lacking.
 

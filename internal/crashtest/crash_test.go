@@ -143,8 +143,9 @@ func (s scenario) record(t *testing.T) []step {
 		g.Expect(w.tap.taken()).NotTo(BeEmpty())
 		s.expectEnd(w, g)
 	})
+	steps := w.tap.taken()
 	s.expectInvariants(w)
-	return w.tap.taken()
+	return steps
 }
 
 // crash goes through the scenario with the operator killed at each of the boundaries and started again, and returns what
@@ -162,8 +163,9 @@ func (s scenario) crash(t *testing.T, at ...boundary) (recovery []step, killed b
 		w.start()
 	}
 	w.eventually(func(g Gomega) { s.expectEnd(w, g) })
-	s.expectInvariants(w)
 	recovery, crashes := w.tap.recovery()
+	w.tap.disarm()
+	s.expectInvariants(w)
 	return recovery, crashes == len(at)
 }
 
@@ -184,6 +186,9 @@ func (s scenario) expectEnd(w *world, g Gomega) {
 	if recovery, crashes := w.tap.recovery(); crashes > 0 {
 		connected := slices.ContainsFunc(recovery, func(s step) bool { return s.what == "GetChildrenAccounts: all" })
 		g.Expect(connected).To(BeTrue(), "the new process has not read the list yet")
+	}
+	if s.over != nil {
+		s.over(w, g)
 	}
 	s.expect(w, g, s.then)
 	w.expectParent(g)

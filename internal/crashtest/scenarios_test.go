@@ -33,6 +33,8 @@ type scenario struct {
 	// act is what gives the operator its work, and then how the resource is in the end.
 	act  func(*world)
 	then want
+	// over says that it has come to its end, where the resource is in between as it is in the end.
+	over func(*world, Gomega)
 	// also is whatever else must hold in the end.
 	also func(*world)
 	// meanwhile is what happens after the crash, before the operator is started again.
@@ -135,6 +137,24 @@ var scenarios = []scenario{
 		name: "create anew, after an adoption", about: "An adopted account, whose password nobody knew, is gone at the provider; missingPolicy is Recreate.", again: true,
 		before: adopted, was: available.with(lost), act: vanish,
 		then: available,
+	},
+	{
+		name: "wrongly empty list", about: "The provider's list lacks all accounts, again and again, and limits.massChange lets none go missing; missingPolicy is Recreate.",
+		before: func(w *world) {
+			w.createParent(readingOften, believingNone)
+			w.createChild(name, recreating)
+			w.awaitCounted()
+		},
+		was: available, act: hideAll, over: (*world).expectMissing,
+		then: available, also: func(w *world) { w.expectShownAgain(1, available) },
+	},
+	{
+		name: "wrongly empty list, after an adoption", about: "The same, of an adopted account whose password nobody knows.",
+		before: adoptedAsDeclared, was: available.with(lost), act: hideAll, over: (*world).expectMissing,
+		then: available.with(lost), also: func(w *world) {
+			w.expectShownAgain(0, available.with(lost))
+			w.Expect(w.sim.CheckPassword(w.taken().ID, firstPassword)).To(BeTrue())
+		},
 	},
 	{
 		name: "update", about: "spec.email is changed.",
@@ -386,6 +406,54 @@ func (w *world) taken() simulator.Account {
 	a, there := w.sim.Account(name)
 	w.Expect(there).To(BeTrue())
 	return a
+}
+
+// adoptedAsDeclared is an account that was there before and needs no change.
+func adoptedAsDeclared(w *world) {
+	a := w.account(name)
+	a.Fields["account_password"], a.Fields["location"] = firstPassword, "Europe/Berlin"
+	w.sim.PutAccount(a)
+	w.createParent(w.withAPIKey, readingOften, believingNone)
+	w.createChild(name, recreating, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
+	w.awaitCounted()
+}
+
+// believingNone believes of no account that it is missing without an approval.
+func believingNone(p *v1alpha1.ParentAccount) {
+	p.Spec.Limits.MassChange = &v1alpha1.MassChange{Percent: ptr.To[int32](0), Minimum: ptr.To[int32](0)}
+}
+
+// hideAll has the provider answer that there are no accounts, whatever is asked for.
+func hideAll(w *world) {
+	w.sim.AddFault(simulator.Fault{Kind: simulator.FaultEmptyList, Method: "GetChildrenAccounts"})
+}
+
+// expectMissing says that the ParentAccount tells of missing accounts, and how to approve that they are.
+func (w *world) expectMissing(g Gomega) {
+	var p v1alpha1.ParentAccount
+	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
+	g.Expect(meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionAccountsMissing)).To(BeTrue(), "the ParentAccount does not say that accounts are missing")
+	g.Expect(p.Status.PendingApprovals).To(HaveLen(1))
+}
+
+// expectShownAgain says that further lists without the account make no difference, and that all is as it was once the provider shows it
+// again: no account was created beside those that there were.
+func (w *world) expectShownAgain(created int, then want) {
+	lists := w.sim.Counts()["GetChildrenAccounts"]
+	w.eventually(func(g Gomega) {
+		g.Expect(w.sim.Counts()["GetChildrenAccounts"]).To(BeNumerically(">", lists+3))
+	})
+	w.expectMissing(w)
+	w.expect(w, name, then)
+	w.sim.ClearFaults()
+	w.eventually(func(g Gomega) {
+		var p v1alpha1.ParentAccount
+		g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)).To(Succeed())
+		g.Expect(meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionAccountsMissing)).To(BeNil())
+		g.Expect(p.Status.PendingApprovals).To(BeEmpty())
+		w.expect(g, name, then)
+	})
+	w.Expect(w.sim.Counts()["AddAccount"]).To(Equal(created), "accounts that were to be created")
 }
 
 func vanish(w *world) { w.sim.Remove(w.taken().ID) }

@@ -69,6 +69,13 @@ func (t *tap) arm(at ...boundary) {
 	t.steps, t.done, t.last = nil, map[string]int{}, time.Now()
 }
 
+// disarm has the operator killed no more.
+func (t *tap) disarm() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at = nil
+}
+
 // taken returns the steps since the tap was armed.
 func (t *tap) taken() []step {
 	t.mu.Lock()
