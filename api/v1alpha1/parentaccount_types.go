@@ -273,7 +273,7 @@ type ParentAccountStatus struct {
 	PendingApprovals []PendingApproval `json:"pendingApprovals,omitempty"`
 
 	// ChangeBudget says how much of limits.massChange is used, of the namespace that has the least left. It is unset while no change
-	// counts. The operator updates it with the rest of the status, so it may be as old as the last resync.
+	// counts, and where the limit stops nothing. The operator updates it with the rest of the status, so it may be as old as the last resync.
 	// +optional
 	ChangeBudget *ChangeBudget `json:"changeBudget,omitempty"`
 

@@ -29,9 +29,9 @@ type group struct {
 	settled, shown bool
 	// stopTimer stops the timer that settles the group, nil where none runs.
 	stopTimer func() bool
-	// window is as of the last change, and so is most: how many may be changed within it.
-	window time.Duration
-	most   int
+	// window is as of the last change, and so are most, how many may be changed within it, and total, how many there are.
+	window      time.Duration
+	most, total int
 }
 
 // intent is a change that is stopped: of this resource, in this state of its spec.

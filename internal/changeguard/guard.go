@@ -148,7 +148,7 @@ func (g *Guard) Admit(c Change, now time.Time) Verdict {
 	one := g.group(c)
 	one.approve(c.Approvals)
 	one.slide(now)
-	one.most = c.most()
+	one.most, one.total = c.most(), c.Total
 	defer g.cleared(c.scope())
 	v, approved := one.judge(c, g.budgets[c.Parent].wait(c, now), now)
 	switch {

@@ -41,7 +41,8 @@ type Used struct {
 	FreesAt     time.Time
 }
 
-// Used returns what is used in that namespace of a parent's that has the least left; ok is false where nothing is used.
+// Used returns what is used in that namespace of a parent's that has the least left; ok is false where nothing is used, or where the
+// limits stop nothing as all accounts may be changed.
 func (g *Guard) Used(p Parent, now time.Time) (most Used, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -49,7 +50,7 @@ func (g *Guard) Used(p Parent, now time.Time) (most Used, ok bool) {
 		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.namespaceUID, b.namespaceUID))
 	}
 	for _, in := range slices.SortedFunc(maps.Keys(g.groups), inOrder) {
-		if in.parent != p {
+		if group := g.groups[in]; in.parent != p || group.most >= group.total {
 			continue
 		}
 		one := g.groups[in].used(now)

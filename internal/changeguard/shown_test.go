@@ -91,6 +91,14 @@ func TestWhatIsUsed(t *testing.T) {
 			t.Errorf("after %s: %+v, %t, want %+v", c.at, got, ok, c.want)
 		}
 	}
+	for i := range 5 {
+		c := edit(i)
+		c.Namespace.Name, c.UID, c.Total = "small", types.UID("small"+c.UID), 5
+		g.Admit(c, noon.Add(14*time.Minute))
+	}
+	if got, ok := g.Used(parent, noon.Add(14*time.Minute)); ok {
+		t.Errorf("where all may be changed: %+v", got)
+	}
 	if _, ok := g.Used(Parent{UID: "other"}, noon); ok {
 		t.Error("another parent uses something")
 	}
