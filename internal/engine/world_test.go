@@ -126,9 +126,13 @@ func (w *world) start() {
 	}
 	w.parents = &directory.Registry{}
 	w.parents.Put(key, w.dir)
+	limits := changeguard.Limits{Percent: 100, Minimum: 100, Window: 10 * time.Minute, DeactivationsPerHour: 50}
+	if w.parent != nil {
+		limits = w.parent.Limits
+	}
 	w.parent = &engine.Parent{
 		Key: key, State: "parent/1", StatusUpToDate: true, Resync: 5 * time.Minute, Guarded: changeguard.Parent{Key: key, UID: "parent"},
-		Limits:     changeguard.Limits{Percent: 100, Minimum: 100, Window: 10 * time.Minute, DeactivationsPerHour: 50},
+		Limits:     limits,
 		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}},
 		Storage:    w, ResourceVersion: "1",
 		Deactivations: func() []changeguard.Deactivation { return w.stored.Deactivations },
