@@ -18,7 +18,7 @@ func absent(from, to int) (all []Absent) {
 	return all
 }
 
-// absences judges lists of fifty accounts, of which ten may change at once, and says how many are held and how many believed.
+// judged judges lists of fifty accounts, of which ten may change at once.
 type judged struct {
 	*Absences
 	list int
@@ -81,6 +81,13 @@ func TestAFewMissing(t *testing.T) {
 	j.now = j.now.Add(11 * time.Minute)
 	v, _ = j.judge(append(absent(20, 30), few[:3]...))
 	j.expect(t, absent(20, 30), v, 0, 10)
+	j.now = j.now.Add(11 * time.Minute)
+	anew := absent(9, 10)
+	anew[0].AccountID = "anew" // it was created anew, and is missing again
+	v, changed = j.judge(append(absent(20, 30), anew...))
+	if j.expect(t, anew, v, 0, 1); !changed {
+		t.Error("another account that is missing changes nothing")
+	}
 }
 
 // Ten now and some soon after are too many, wherever the resources are.
