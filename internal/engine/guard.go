@@ -3,7 +3,10 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -85,8 +88,14 @@ func (e *changeGuard) change(ctx context.Context, s *scope, text string, deactiv
 	return changeguard.Change{
 		Parent: s.parent.Guarded, Namespace: fleet.Namespace, Total: fleet.Total, Limits: s.parent.Limits, Approvals: s.parent.Approvals,
 		UID: s.uid(), Name: s.obj.GetName(), Generation: s.obj.GetGeneration(), Account: s.declared.AccountName,
-		Text: text, Deactivates: deactivates, Waited: s.hadReason(e.Table.Second(), v1alpha1.ReasonAwaitingApproval),
+		Text: text, Deactivates: deactivates, Waited: waitedForMassChange(s, e.Table.Second()),
 	}, nil
+}
+
+// waitedForMassChange says whether the status says that the resource waits as too many change, and not since the operator's start.
+func waitedForMassChange(s *scope, second string) bool {
+	c := meta.FindStatusCondition(s.was.Conditions, second)
+	return c != nil && c.Reason == v1alpha1.ReasonAwaitingApproval && strings.Contains(c.Message, v1alpha1.AnnotationApproveMassChange+"=")
 }
 
 // note keeps in the parent's status that an account is being deactivated, before it is.
