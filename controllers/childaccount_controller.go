@@ -183,7 +183,7 @@ func (r *ChildAccountReconciler) resourceOf(ctx context.Context, secret *metav1.
 	if r.Get(ctx, key, child) != nil || child.ConnectionSecretName() != secret.Name {
 		return nil
 	}
-	r.engine.RecheckSecret(child.UID)
+	r.engine.SecretEdited(child.UID, secrets.HadPassword(secret))
 	return []ctrl.Request{{NamespacedName: key}}
 }
 

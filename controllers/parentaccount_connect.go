@@ -115,7 +115,8 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 
 // lacksKey says whether the account was there before and its API key is not known, for which nobody asks again by himself.
 func lacksKey(c *v1alpha1.ChildAccount) bool {
-	return conditions.HadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted)
+	return conditions.HadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted) ||
+		conditions.HadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
 }
 
 // identify reads which account the connection is of, and has it share that account's budget. In the place of another connection to the

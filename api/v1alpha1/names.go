@@ -54,6 +54,7 @@ const (
 	ReasonAccountMissing      = "AccountMissing"
 	ReasonAPIKeyMissing       = "APIKeyMissing"
 	ReasonPartialAdopted      = "PartialAdopted"
+	ReasonPasswordUnknown     = "PasswordUnknown"
 	ReasonRateLimited         = "RateLimited"
 	ReasonAPIUnavailable      = "APIUnavailable"
 	ReasonUnauthorized        = "Unauthorized"
@@ -82,6 +83,8 @@ const (
 	AnnotationRotatePassword = "accounts.cpaas.dev/rotate-password"
 	// AnnotationPasswordRotated on a connection Secret is the value of rotate-password that was last acted on.
 	AnnotationPasswordRotated = "accounts.cpaas.dev/password-rotated"
+	// AnnotationPasswordUnknown on a connection Secret is the id of the account whose password was known once and is not in the Secret.
+	AnnotationPasswordUnknown = "accounts.cpaas.dev/password-unknown"
 	// AnnotationPasswordSerial on a connection Secret counts the passwords that the account was given, so that of several
 	// Secrets of one account the one with the present password is known.
 	AnnotationPasswordSerial = "accounts.cpaas.dev/password-serial"

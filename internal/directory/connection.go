@@ -73,6 +73,8 @@ func capability[T any](c *connection, missing account.Error) (T, error) {
 type Capabilities struct {
 	// Passwords: its accounts have passwords that can be set. Keys: they have API keys, which can be read again.
 	Passwords, Keys bool
+	// SignIns: whether an account has a password can be checked. KeysShown: a sign-in shows the API key, too.
+	SignIns, KeysShown bool
 }
 
 // CapabilitiesOf returns what the provider of a directory has.
@@ -80,5 +82,7 @@ func CapabilitiesOf(d *Directory) Capabilities {
 	remote := d.connection.current()
 	_, passwords := remote.(provider.PasswordSetter)
 	_, keys := remote.(provider.KeyRecoverer)
-	return Capabilities{Passwords: passwords, Keys: keys}
+	_, signIns := remote.(provider.PasswordChecker)
+	_, shown := remote.(provider.KeyShower)
+	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown}
 }

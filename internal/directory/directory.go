@@ -226,6 +226,15 @@ func (d *Directory) CheckPassword(ctx context.Context, id string, password accou
 	return remote.CheckPassword(ctx, id, password)
 }
 
+// SignIn is CheckPassword, and returns the account's API key where the provider shows it to whoever signs in, else "".
+func (d *Directory) SignIn(ctx context.Context, id string, password account.Secret) (has bool, key account.Secret, err error) {
+	if remote, ok := d.connection.current().(provider.KeyShower); ok {
+		return remote.SignIn(ctx, id, password)
+	}
+	has, err = d.CheckPassword(ctx, id, password)
+	return has, "", err
+}
+
 // RecoverKey reads the API key of an account again, with the account's password.
 // Class Invalid: the provider returns a key only once.
 func (d *Directory) RecoverKey(ctx context.Context, id string, password account.Secret) (account.Secret, error) {

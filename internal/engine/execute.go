@@ -88,6 +88,7 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.SetPassword:        setPassword,
 	plan.RotatePassword:     rotatePassword,
 	plan.RecoverKey:         recoverKey,
+	plan.Verify:             verify,
 	plan.Recreate:           recreate,
 	plan.Deactivate:         deactivate,
 	plan.HandOver:           handOver,
@@ -300,7 +301,7 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	if err != nil {
 		return r.stopped(err)
 	}
-	s.created = true
+	s.created, s.verified = true, true
 	s.bind(created.Account, true)
 	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey}
 	if s.applied = s.password != ""; !s.applied {
@@ -335,6 +336,7 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if !own {
 		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
 		s.bind(a, false)
+		s.unverified = r.unverified.Mark(s.uid(), false)
 		return nil
 	}
 	foreseen := s.intends()
@@ -344,6 +346,9 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	}
 	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)
+	if s.found = true; !made {
+		s.unverified = r.unverified.Mark(s.uid(), false)
+	}
 	if s.applied {
 		r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)
 	}

@@ -107,7 +107,12 @@ func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) 
 		in.Secret.Content = &plan.Content{APIKey: s.stored[secrets.KeyAPIKey] != "", NextPassword: s.stored[secrets.KeyPasswordNext] != ""}
 	}
 	in.Secret.Prepared = (s.boundID() == "" || in.Successor != nil) && s.intends() && e.prepared(ctx, s)
-	in.Secret.Settled = s.boundID() != "" && e.secretSettled(ctx, s)
+	altered := false
+	if s.boundID() != "" {
+		in.Secret.Settled, altered = e.secretSettled(ctx, s)
+	}
+	in.Secret.LacksPassword = s.hadReason(v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
+	in.Secret.Verify = toVerify(e.unverified, s, altered) && (!in.NoPasswords || !in.NoKeys)
 }
 
 // observeDeletion gathers what the plan for the deletion of a resource depends on, as far as that matters by now.
@@ -193,18 +198,37 @@ func (e *observer) readPassword(ctx context.Context, s *scope) (*plan.Stop, erro
 
 // secretSettled says whether the connection Secret needs no read: all that could change it is as it was.
 // After an edit of the spec that does not concern it, the operator remembers so; after a restart it reads. What the watch
-// would have told while no operator was running shows in the Secret's metadata.
-func (e *observer) secretSettled(ctx context.Context, s *scope) bool {
+// would have told while no operator was running shows in the Secret's metadata; altered says that it does.
+func (e *observer) secretSettled(ctx context.Context, s *scope) (settled, altered bool) {
 	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionConnectionSecretReady)
-	settled := c != nil && (c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted)
-	if !settled || s.was.AccountID != s.status.AccountID || !e.saysHandOver(ctx, s) {
-		return false
+	if !says(s, c) || s.was.AccountID != s.status.AccountID || !e.saysHandOver(ctx, s) {
+		return false, false
 	}
 	written, known := e.settledSecrets.MadeOf(s.uid())
-	if !known {
-		return c.ObservedGeneration == s.obj.GetGeneration() && e.secretIntact(ctx, s)
+	if known {
+		return c.ObservedGeneration == s.obj.GetGeneration() || written == connectionMark(s), false
 	}
-	return c.ObservedGeneration == s.obj.GetGeneration() || written == connectionMark(s)
+	if c.ObservedGeneration != s.obj.GetGeneration() {
+		return false, false
+	}
+	intact := e.secretIntact(ctx, s)
+	return intact, !intact && !e.ConnectionSecrets.Replacing(ctx, connectionKey(s))
+}
+
+// says whether the condition speaks of a connection Secret that nothing is left to do for.
+func says(s *scope, c *metav1.Condition) bool {
+	switch {
+	case c == nil:
+		return false
+	case c.Reason == v1alpha1.ReasonPasswordUnknown: // the API key may be missing, too
+		return !s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonAPIKeyMissing)
+	}
+	return c.Status == metav1.ConditionTrue || c.Reason == v1alpha1.ReasonPartialAdopted
+}
+
+// connectionKey names the connection Secret.
+func connectionKey(s *scope) client.ObjectKey {
+	return client.ObjectKey{Namespace: s.obj.GetNamespace(), Name: s.declared.ConnectionSecret.Name}
 }
 
 // pastGrace says whether the list was last seen, or the resource has been trying in vain, for longer than what was last seen
@@ -242,15 +266,13 @@ func (e *observer) recallAttempts(ctx context.Context, s *scope) {
 
 // prepared says, without a call, whether the connection Secret holds a password for an account that was to be created.
 func (e *observer) prepared(ctx context.Context, s *scope) bool {
-	key := client.ObjectKey{Namespace: s.obj.GetNamespace(), Name: s.declared.ConnectionSecret.Name}
-	return e.ConnectionSecrets != nil && e.ConnectionSecrets.Prepared(ctx, key)
+	return e.ConnectionSecrets != nil && e.ConnectionSecrets.Prepared(ctx, connectionKey(s))
 }
 
 // secretIntact says, without a call, whether the connection Secret is there with all that its condition speaks of, written
 // by nobody else, and no password is being replaced.
 func (e *observer) secretIntact(ctx context.Context, s *scope) bool {
-	key := client.ObjectKey{Namespace: s.obj.GetNamespace(), Name: s.declared.ConnectionSecret.Name}
-	return e.ConnectionSecrets == nil || e.ConnectionSecrets.Intact(ctx, key, secretFields(s))
+	return e.ConnectionSecrets == nil || e.ConnectionSecrets.Intact(ctx, connectionKey(s), secretFields(s))
 }
 
 // secretFields are what the operator has written into a connection Secret that is said to be as it should.
@@ -259,7 +281,8 @@ func secretFields(s *scope) []secrets.Field {
 	for key := range connectionValues(s) {
 		fields = append(fields, secrets.DataField(key))
 	}
-	if keyKnown(s) {
+	lacksPassword := s.hadReason(v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
+	if keyKnown(s) || lacksPassword && s.status.Origin == v1alpha1.OriginCreated && directory.CapabilitiesOf(s.dir.Directory).Keys {
 		fields = append(fields, secrets.DataField(secrets.KeyAPIKey))
 	}
 	return fields

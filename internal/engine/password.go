@@ -172,12 +172,14 @@ func givePassword(ctx context.Context, r *run, password account.Secret) error {
 	}
 	switch {
 	case err == nil:
+		r.s.given = true
 		tellPassword(r)
 		return nil
 	case !e.OutcomeUnknown && e.Class != account.PasswordReused: // the only refusal that a password in its place can get
 		return err
 	}
 	has, checked := r.s.dir.CheckPassword(ctx, id, password)
+	r.s.given = has
 	switch c := account.ClassOf(checked); {
 	case has && e.OutcomeUnknown:
 		tellPassword(r)

@@ -20,22 +20,30 @@ type (
 	}
 	trialResult struct {
 		has bool
+		// key is the API key, where the provider shows it to whoever signs in.
+		key account.Secret
 		err error
 	}
 )
 
 // hasPassword says whether the account has the password. It is asked once in a reconcile, so it is not for a password that is set in it.
 func hasPassword(ctx context.Context, s *scope, id string, password account.Secret) (bool, error) {
+	result := signIn(ctx, s, id, password)
+	return result.has, result.err
+}
+
+// signIn tries a password with an account, once in a reconcile.
+func signIn(ctx context.Context, s *scope, id string, password account.Secret) trialResult {
 	t := trial{id, password}
 	result, known := s.trials[t]
 	if !known {
-		result.has, result.err = s.dir.CheckPassword(ctx, id, password)
+		result.has, result.key, result.err = s.dir.SignIn(ctx, id, password)
 		if s.trials == nil {
 			s.trials = map[trial]trialResult{}
 		}
 		s.trials[t] = result
 	}
-	return result.has, result.err
+	return result
 }
 
 // tryOwn is hasPassword, of the account that is the resource's.

@@ -78,6 +78,13 @@ type scope struct {
 	former *binding
 	// trials are the passwords that were tried in this reconcile.
 	trials map[trial]trialResult
+	// unverified is set where the password and the API key are to be verified; verified once they were, or are as new as can be.
+	unverified secrets.Mark
+	verified   bool
+	// given is set once this reconcile gave the account its password.
+	given bool
+	// found is set where this reconcile found the account by its claim.
+	found bool
 	// recorded says, without a call, whether a connection Secret records an attempt to create the account.
 	recorded func() bool
 	// previous is the owner, gone by now, that the account's claim names and whose account the resource may have; nil for none.
@@ -273,6 +280,13 @@ func (s *scope) connection() secrets.Connection {
 	if s.applied {
 		c.Applied = s.password
 	}
+	if s.givesPassword() {
+		c.Declared = s.password
+	}
+	if s.was.Origin != "" {
+		c.Bound = account.Secret(s.was.AccountID)
+	}
+	c.HadPassword = hadPassword(s)
 	return c
 }
 

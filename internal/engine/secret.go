@@ -40,7 +40,7 @@ func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	if s.created && s.applied {
 		r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)
 	}
-	r.s.connected = &conditions.SecretState{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable, Message: "the connection Secret holds everything that is known of the account"}
+	s.connected = secretState(s)
 	return nil
 }
 
@@ -62,12 +62,14 @@ func (r *run) writeConnection(ctx context.Context, values secrets.Values) (held 
 // recoverKey finds an API key that was lost on the way, where the password is known.
 func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	s := r.s
-	key, err := s.dir.RecoverKey(ctx, s.status.AccountID, knownPassword(s))
+	key, err := findKey(ctx, r)
 	if err == nil {
 		if _, err = r.writeConnection(ctx, secrets.Values{secrets.KeyAPIKey: key}); err != nil {
 			return brokenSecret(v1alpha1.ReasonUpdating, err)
 		}
-		r.s.connected = &conditions.SecretState{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable, Message: "the API key was recovered"}
+		if s.connected = passwordState(s); s.connected == nil {
+			s.connected = &conditions.SecretState{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonAvailable, Message: "the API key was recovered"}
+		}
 		return nil
 	}
 	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
@@ -77,11 +79,12 @@ func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
 		account.AsError(err), secrets.KeyAPIKey, s.declared.ConnectionSecret.Name)
 	if s.status.Origin == v1alpha1.OriginAdopted {
-		r.s.connected = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPartialAdopted, Message: message}
+		s.connected = lacksBoth(s, v1alpha1.ReasonPartialAdopted, message)
 		return nil
 	}
 	message += "; to do without it, delete this resource and apply it again: the account stays, and is adopted"
-	return &conditions.Outcome{Reason: v1alpha1.ReasonAPIKeyMissing, Message: message, Secret: &conditions.SecretState{Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonAPIKeyMissing, Message: message}, SecretUnanswered: true}
+	r.settledSecrets.Unset(s.uid())
+	return &conditions.Outcome{Reason: v1alpha1.ReasonAPIKeyMissing, Message: message, Secret: lacksBoth(s, v1alpha1.ReasonAPIKeyMissing, message), SecretUnanswered: true}
 }
 
 // discardSecret deletes the connection Secret of a deleted resource that was prepared for an account that was never made.

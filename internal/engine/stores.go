@@ -29,6 +29,8 @@ type stores struct {
 	passwords *secrets.KnownPasswords
 	// settledSecrets are what the connection Secrets are known to be made of.
 	settledSecrets *secrets.Settled
+	// unverified are the resources whose password and API key are to be verified.
+	unverified *secrets.Unverified
 }
 
 // newStores returns empty ones. wakeStopped has resources reconciled whose changes are stopped, and their parent.
@@ -40,6 +42,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
 		settledSecrets: secrets.NewSettled(),
+		unverified:     secrets.NewUnverified(),
 	}
 }
 
@@ -52,6 +55,7 @@ func (s stores) forget(uid types.UID) {
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
 	s.settledSecrets.Forget(uid)
+	s.unverified.Forget(uid)
 }
 
 // forgetAnothers drops what may not hold when a resource that is another operator's comes back.
@@ -59,6 +63,7 @@ func (s stores) forgetAnothers(uid types.UID) {
 	s.attempts.Forget(uid)
 	s.passwords.Forget(uid)
 	s.settledSecrets.Unset(uid)
+	s.unverified.Forget(uid)
 }
 
 // Forget drops all that is remembered of a resource that is deleted, and the connection Secret that was prepared for an account that
@@ -88,6 +93,16 @@ func (e *Engine) ForgetParent(key types.NamespacedName) {
 // RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.
 func (e *Engine) RecheckSecret(uid types.UID) { e.settledSecrets.Recheck(uid) }
 
+// SecretEdited has a resource's connection Secret read again, which somebody edited or deleted, and what it holds verified. hadPassword
+// says that it held a password.
+func (e *Engine) SecretEdited(uid types.UID, hadPassword bool) {
+	e.unverified.Mark(uid, hadPassword)
+	e.settledSecrets.Recheck(uid)
+}
+
+// VerifyCredentials has the password and the API key of a resource's account verified in its next reconcile, which the caller asks for.
+func (e *Engine) VerifyCredentials(uid types.UID) { e.unverified.Mark(uid, false) }
+
 // Remembers says where something is remembered of a resource.
 func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, failed := e.attempts.Last(uid)
@@ -96,6 +111,7 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
 		"missing account": e.absences.Remembers(uid),
 		"recheck":         e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
+		"unverified": e.unverified.Remembers(uid),
 	} {
 		if is {
 			in = append(in, where)

@@ -184,6 +184,8 @@ func (w *world) execute(s plan.Step) {
 		w.secret.NextPassword = false
 	case plan.SetPassword, plan.RotatePassword:
 		w.passwordOf = a.ID
+	case plan.Verify:
+		w.in.Secret.Verify = false
 	case plan.RecoverKey:
 		w.secret.APIKey = true
 	case plan.Recreate:
@@ -198,6 +200,7 @@ func (w *world) execute(s plan.Step) {
 // giveUp has the resource look for another account.
 func (w *world) giveUp() {
 	w.in.Subject.ID, w.in.Resource.Origin, w.in.Resource.ObservedID, w.in.Subject.LastApplied = "", "", "", nil
+	w.in.Secret.Verify = false
 }
 
 // shownOf is what the provider shows of an account.
@@ -232,6 +235,7 @@ func (w *world) create(s plan.Step) {
 	w.seen[a.ID] = sent
 	w.in.Subject.ID, w.in.Resource.ObservedID, w.in.Resource.Origin = a.ID, a.ID, plan.Created
 	w.in.Subject.LastApplied, w.secret.APIKey = nil, true
+	w.in.Secret.Verify = false
 	if w.in.Password.Declared {
 		w.passwordOf = a.ID
 	}
@@ -248,6 +252,7 @@ func (w *world) bind(s plan.Step) {
 	_, declared := w.in.Subject.Desired["active"]
 	claimed = claimed || w.in.Subject.Succeeds(claim)
 	w.in.FoundInactive = claimed && w.in.Resource.Origin == plan.Adopted && !declared && w.seen[a.ID]["active"] == "false"
+	w.in.Secret.Verify = w.in.Resource.Origin == plan.Adopted && (!w.in.NoPasswords || !w.in.NoKeys)
 	w.settled, w.passwordOf = false, ""
 }
 
@@ -283,6 +288,8 @@ func drawWorld(t *rapid.T) *world {
 	if flag("recipient") {
 		w.in.Recipient = &plan.Recipient{Namespace: "telephony", Name: "acme-support-2"}
 	}
+	w.in.Secret.LacksPassword = flag("lacks password")
+	w.in.Secret.Verify = w.in.Subject.ID != "" && (!w.in.NoPasswords || !w.in.NoKeys) && flag("verify")
 	if flag("deleted") {
 		w.in.Deletion = &plan.Deletion{Deactivate: flag("deactivate")}
 	}

@@ -112,6 +112,10 @@ type Secret struct {
 	Recheck bool
 	// Settled is set where all that it is made of is as it was when it was last written.
 	Settled bool
+	// Verify is set where nobody knows whether the password and the API key that it holds are still the account's.
+	Verify bool
+	// LacksPassword is set where it is said that it lacks the account's password.
+	LacksPassword bool
 	// HoldsKey is set where it is known to hold the account's API key.
 	HoldsKey bool
 	// Prepared is set where it holds a password for an account that was to be created, and tells of no account.
@@ -209,6 +213,9 @@ func (in *Input) canSee(namespace string) bool {
 func (in *Input) givesPassword(origin Origin) bool {
 	return in.Password.Declared && (origin != Adopted || in.Subject.Policy.Adopt == account.AdoptAlways)
 }
+
+// verifiable says whether there is anything to verify: a password or an API key.
+func (in *Input) verifiable() bool { return !in.NoPasswords || !in.NoKeys }
 
 // rotates says whether a new generated password is asked for.
 func (in *Input) rotates() bool {

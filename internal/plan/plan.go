@@ -39,6 +39,7 @@ const (
 	ReasonRotationRequested   = "RotationRequested"
 	ReasonPasswordUncertain   = "PasswordUncertain"
 	ReasonKeyMissing          = "KeyMissing"
+	ReasonUnverified          = "Unverified" // a request, a new binding, or an edit of the Secret
 	ReasonAccountMissing      = "AccountMissing"
 	ReasonMatchesSpec         = "MatchesSpec"
 	ReasonResourceDeleted     = "ResourceDeleted"
@@ -81,7 +82,7 @@ func givenUp(in *Input) Input {
 	after := *in
 	after.Subject.ID, after.Subject.LastApplied = "", nil
 	after.Resource.Origin, after.Resource.ObservedID = "", ""
-	after.Secret.Settled, after.Password.Settled = false, false
+	after.Secret.Settled, after.Secret.Verify, after.Password.Settled = false, false, false
 	if after.View, after.Successor = (account.View{Claimless: in.View.Claimless}), nil; in.Successor != nil {
 		after.View = *in.Successor
 	}
@@ -232,7 +233,7 @@ func create(in *Input) []Step {
 	after.View = account.View{Claimless: in.View.Claimless}
 	after.Resource.Finalizer, after.Resource.Origin = in.keepsFinalizer(), Created
 	after.Subject.Intent, after.Subject.LastApplied = true, nil
-	after.Secret.Content, after.Secret.Recheck = &Content{APIKey: true}, false
+	after.Secret.Content, after.Secret.Recheck, after.Secret.Verify = &Content{APIKey: true}, false, false
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
 	return append(steps, then(&after, born)...)
 }
@@ -344,6 +345,7 @@ func taken(in *Input, a *account.Account) Input {
 	if after.Resource.Origin = Adopted; in.own(a) && in.Subject.Intent {
 		after.Resource.Origin = Created
 	}
+	after.Secret.Verify = after.Resource.Origin == Adopted && in.verifiable()
 	return after
 }
 
@@ -365,7 +367,7 @@ func settle(in *Input, d account.Decision) Plan {
 
 // settleAccount is what is left of the Secret and the password.
 func settleAccount(in *Input, d account.Decision) Plan {
-	settled := in.Resource.Origin != "" && in.Secret.Settled
+	settled := in.Resource.Origin != "" && in.Secret.Settled && !in.Secret.Verify
 	if in.Secret.Recheck || in.Secret.Content != nil { // whatever was tried before: somebody touched the Secret
 		return Plan{Attempt: attempt(in, d), Steps: finish(in, d)}
 	}
@@ -386,7 +388,7 @@ func finish(in *Input, d account.Decision) []Step {
 
 func finishAccount(in *Input, d account.Decision) []Step {
 	settled := in.Resource.Origin != "" && in.Secret.Settled
-	if settled && !in.Secret.Recheck && in.Secret.Content == nil {
+	if settled && !in.Secret.Recheck && !in.Secret.Verify && in.Secret.Content == nil {
 		return finishPassword(in, d)
 	}
 	steps := take(in, d.Account)
@@ -408,6 +410,9 @@ func finishAccount(in *Input, d account.Decision) []Step {
 	if held {
 		return steps
 	}
+	if after.Secret.Verify {
+		steps = append(steps, step(Verify, in, d.Account))
+	}
 	if !in.NoKeys && (content == nil || !content.APIKey) {
 		s := step(RecoverKey, in, d.Account)
 		if content == nil {
@@ -424,6 +429,8 @@ func storeReason(in *Input) string {
 		return ReasonAccountBound
 	case in.Secret.Recheck:
 		return ReasonSecretEdited
+	case in.Secret.Settled:
+		return ReasonUnverified
 	}
 	return ReasonSecretOutdated
 }
@@ -448,7 +455,8 @@ func finishPassword(in *Input, d account.Decision) []Step {
 		return steps
 	}
 	steps = append(steps, confirmed(in, d))
-	if !in.passwordSettled() && in.rotates() && !in.Secret.HoldsKey && !in.NoKeys { // the new password finds it
+	keyLacks := !in.Secret.HoldsKey && !in.NoKeys
+	if !in.passwordSettled() && in.rotates() && (keyLacks || in.Secret.LacksPassword) { // the new password finds the key
 		after := claim(in, d.Account)
 		s := step(StoreSecret, in, d.Account)
 		s.Reason, s.Secret = ReasonRotationRequested, in.Secret.Name
@@ -456,9 +464,11 @@ func finishPassword(in *Input, d account.Decision) []Step {
 		for i := range after {
 			after[i].If = PasswordRotated
 		}
-		key := step(RecoverKey, in, d.Account)
-		key.If = KeyMissing
-		steps = append(append(steps, after...), key)
+		if steps = append(steps, after...); !in.NoKeys {
+			key := step(RecoverKey, in, d.Account)
+			key.If = KeyMissing
+			steps = append(steps, key)
+		}
 	}
 	return append(steps, reported(in, d))
 }
@@ -517,6 +527,7 @@ var usual = map[Kind]Step{
 	SetPassword:        {Reason: ReasonPasswordDeclared, If: PasswordNotRemembered},
 	RotatePassword:     {Reason: ReasonRotationRequested, If: RotationPending},
 	RecoverKey:         {Reason: ReasonKeyMissing},
+	Verify:             {Reason: ReasonUnverified},
 	Confirm:            {Reason: ReasonMatchesSpec},
 	Observe:            {Reason: v1alpha1.ReasonObserved},
 }

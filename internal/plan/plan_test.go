@@ -214,6 +214,10 @@ var situations = []struct {
 	})},
 
 	{"Secret edited", with(bound(), func(in *plan.Input) { in.Secret.Recheck = true })},
+	{"Secret edited, not verified since", with(bound(), func(in *plan.Input) { in.Secret.Recheck, in.Secret.Verify = true, true })},
+	{"verification requested", with(bound(), func(in *plan.Input) { in.Secret.Verify = true })},
+	{"verification requested, no API keys", with(bound(), func(in *plan.Input) { in.Secret.Verify, in.NoKeys = true, true })},
+	{"verification failed, backoff", failedNow(with(bound(), func(in *plan.Input) { in.Secret.Verify = true }))},
 	{"Secret outdated, no custom data", with(bound(), func(in *plan.Input) { in.Secret.Settled, in.View.Account.CustomData = false, "" })},
 	{"finalizer gone", with(bound(), func(in *plan.Input) { in.Resource.NeedsFinalizer = true })},
 	{"finalizer not needed any more", with(bound(), func(in *plan.Input) { in.Resource.Finalizer, in.Resource.Edited = true, true })},
@@ -225,6 +229,9 @@ var situations = []struct {
 	{"rotation requested", with(bound(), func(in *plan.Input) { in.Password = plan.Password{Rotation: "1", Mark: "rotation 1"} })},
 	{"rotation requested, key unknown", with(bound(), func(in *plan.Input) {
 		in.Password, in.Secret.HoldsKey = plan.Password{Rotation: "1", Mark: "rotation 1"}, false
+	})},
+	{"rotation requested, password unknown, no API keys", with(bound(), func(in *plan.Input) {
+		in.Password, in.Secret.LacksPassword, in.NoKeys = plan.Password{Rotation: "1", Mark: "rotation 1"}, true, true
 	})},
 	{"rotation failed, Secret edited", with(failedNow(with(bound(), func(in *plan.Input) {
 		in.Password = plan.Password{Rotation: "1", Mark: "rotation 1"}

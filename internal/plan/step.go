@@ -58,6 +58,8 @@ const (
 	RotatePassword Kind = "RotatePassword"
 	// RecoverKey finds the account's API key again and stores it.
 	RecoverKey Kind = "RecoverKey"
+	// Verify signs in with the account's password, and compares the API key with what the provider shows.
+	Verify Kind = "Verify"
 	// Recreate gives up an account that is missing, so that another one is created.
 	Recreate Kind = "Recreate"
 	// Deactivate deactivates the account of a resource that is being deleted.
@@ -118,6 +120,7 @@ var kinds = map[Kind]struct {
 	Recreate:           {text: "give up account %s and create another one", writes: true},
 	Deactivate:         {text: "deactivate account %s", writes: true},
 	HandOver:           {text: "hand over account %s"},
+	Verify:             {text: "verify the password and the API key of account %s"},
 	LeaveActive:        {text: "leave account %s as it is"},
 	ReleaseFinalizer:   {text: "remove the finalizer"},
 	Confirm:            {text: "confirm account %s", status: true},

@@ -75,6 +75,13 @@ type PasswordChecker interface {
 	CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error)
 }
 
+// KeyShower is implemented by a PasswordChecker whose accounts are shown their API key when they sign in.
+type KeyShower interface {
+	PasswordChecker
+	// SignIn is CheckPassword, and returns the account's API key, "" where the account has not the password or is shown no key.
+	SignIn(ctx context.Context, id string, password account.Secret) (has bool, key account.Secret, err error)
+}
+
 // Claimer is implemented by a Remote whose accounts have custom data, which carries the claim of the resource that an account
 // belongs to: it keeps NewAccount.CustomData from creation on, shows it in Account.CustomData, and can replace it.
 // Accounts of a Remote that is no Claimer show none and are recognised by the stored intent to create them alone.

@@ -31,6 +31,8 @@ const (
 	// KeyPasswordNext is a generated password that the account may have already: while the present one is being replaced, or
 	// while an account is created anew that may still be there.
 	KeyPasswordNext = "passwordNext"
+	// KeyPasswordRefused is a salted digest of the password that the provider refused when it was verified.
+	KeyPasswordRefused = "passwordRefused"
 )
 
 // Connection names a connection Secret and whose it is.
@@ -44,6 +46,12 @@ type Connection struct {
 	// Applied is the declared password that the account is known to have, "" where none is declared or that is not known.
 	// The Secret remembers a digest of it when it is written.
 	Applied account.Secret
+	// Declared is the declared password that the account is to have, "" where its password is generated or its own.
+	Declared account.Secret
+	// HadPassword is set where the account's password was known once: a Secret that holds none then says so.
+	HadPassword bool
+	// Bound is the id of the account that the resource was bound to before, "" where it was bound to none.
+	Bound account.Secret
 	// Rotation is the value of the annotation that asks for a new generated password, "" where none does.
 	Rotation string
 	// Generated is the password to prepare where the Secret has none to create an account with; "" generates one.
@@ -111,6 +119,7 @@ func (s Store) Write(ctx context.Context, c Connection, values Values) (Values, 
 		return s.restore(ctx, c, values)
 	}
 	before := secret.DeepCopy()
+	restoreID(secret, c, values[KeyAccountID])
 	others, err := newer(ctx, s, secret, c, values[KeyAccountID])
 	if err != nil {
 		return nil, err
@@ -373,6 +382,8 @@ func (s Store) restore(ctx context.Context, c Connection, values Values) (Values
 	if err := takeOver(secret, others, c, values); err != nil {
 		return nil, err
 	}
+	// Whoever asked for a new password of an account that was the resource's already has got one.
+	c.HadPassword = c.HadPassword || c.Rotation != "" && c.Bound != "" && c.Bound == values[KeyAccountID]
 	return s.createFrom(ctx, secret, c, values)
 }
 
@@ -431,6 +442,7 @@ func fill(secret *corev1.Secret, c Connection, values Values) {
 		delete(secret.Annotations, v1alpha1.AnnotationPasswordDigest)
 	}
 	remember(secret, c)
+	notePassword(secret, c)
 }
 
 // dropStaleKey removes the API key of an earlier account of the same name that is gone at the provider.

@@ -78,6 +78,7 @@ func (s Store) settle(ctx context.Context, c Connection, change func(*corev1.Sec
 		secret = newSecret(c)
 		fill(secret, c, nil)
 		change(secret)
+		notePassword(secret, c)
 		return hide(s.Client.Create(ctx, secret), secret)
 	}
 	before := secret.DeepCopy()
@@ -124,7 +125,7 @@ func inherit(secret *corev1.Secret, others []corev1.Secret, id account.Secret) {
 		delete(secret.Data, KeyPassword)
 		delete(secret.Data, KeyPasswordNext)
 		maps.Copy(secret.Data, others[i].Data)
-		for _, name := range []string{v1alpha1.AnnotationPasswordDigest, v1alpha1.AnnotationPasswordSerial, v1alpha1.AnnotationPasswordRotated} {
+		for _, name := range []string{v1alpha1.AnnotationPasswordDigest, v1alpha1.AnnotationPasswordSerial, v1alpha1.AnnotationPasswordRotated, v1alpha1.AnnotationPasswordUnknown} {
 			delete(secret.Annotations, name)
 			if v, ok := others[i].Annotations[name]; ok {
 				set(&secret.Annotations, name, v)

@@ -191,6 +191,11 @@ func (w *Watched) Intact(ctx context.Context, secret client.ObjectKey, fields []
 	return !have[DataField(KeyPasswordNext)]
 }
 
+// Replacing says, without a call, whether a password is being replaced.
+func (w *Watched) Replacing(ctx context.Context, secret client.ObjectKey) bool {
+	return w.fields(ctx, secret)[DataField(KeyPasswordNext)]
+}
+
 // Prepared says, without a call, whether the connection Secret holds a password for an account that was to be created, and tells
 // of none.
 func (w *Watched) Prepared(ctx context.Context, secret client.ObjectKey) bool {

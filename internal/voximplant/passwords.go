@@ -23,19 +23,25 @@ func (p passwords) SetPassword(ctx context.Context, t provider.Target, password 
 // Guess: 100 is how a wrong password is answered. The other codes that have to do with authorization are about tokens,
 // sessions or addresses, so that nothing follows from them for the password.
 func (p passwords) CheckPassword(ctx context.Context, id string, password account.Secret) (bool, error) {
+	has, _, err := p.SignIn(ctx, id, password)
+	return has, err
+}
+
+// SignIn implements provider.KeyShower: an account that proves itself by its password is shown its API key.
+func (p passwords) SignIn(ctx context.Context, id string, password account.Secret) (has bool, key account.Secret, err error) {
 	if password == "" {
-		return false, &account.Error{Class: account.Invalid, Method: methodGetAccountInfo, Message: "there is no password to check"}
+		return false, "", &account.Error{Class: account.Invalid, Method: methodGetAccountInfo, Message: "there is no password to check"}
 	}
 	info, err := p.client.GetAccountInfoAs(ctx, id, password)
 	switch {
 	case err != nil && isWrongPassword(account.AsError(err)):
-		return false, nil
+		return false, "", nil
 	case err != nil:
-		return false, err
+		return false, "", err
 	case info.Account.ID != id:
-		return false, otherAccount()
+		return false, "", otherAccount()
 	}
-	return true, nil
+	return true, info.Account.APIKey, nil
 }
 
 // isWrongPassword says whether the error is a definite refusal of the password. HTTP 429 may carry any code, so the class counts too.

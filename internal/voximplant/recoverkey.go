@@ -6,8 +6,11 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
-// keyRecoverer finds the API key of a child account again. It has no state of its own.
-type keyRecoverer struct{ client *Client }
+// keyRecoverer finds the API key of a child account again.
+type keyRecoverer struct {
+	client *Client
+	reads  *keyReads
+}
 
 // RecoverKey implements provider.KeyRecoverer. AccountInfo has the API key only for callers that authenticate by API
 // key or password: to the parent's API key in GetChildrenAccounts, to the child's own password in GetAccountInfo.
@@ -34,12 +37,12 @@ func (k keyRecoverer) RecoverKey(ctx context.Context, id string, password accoun
 	return "", err
 }
 
-// byParentKey reads the key with the parent's API key, where there is one; "" where the answer has none.
+// byParentKey reads the key with the parent's API key, where there is one; "" where the answer has none. Reads at one time share a call.
 func (k keyRecoverer) byParentKey(ctx context.Context, id string) (account.Secret, *account.Error) {
 	if k.client.config.ParentAPIKey == "" {
 		return "", nil
 	}
-	page, err := k.client.GetChildrenAccountsByKey(ctx, GetChildrenAccountsParams{IDs: []string{id}})
+	key, err := k.reads.read(ctx, id)
 	if err != nil {
 		e := account.AsError(err)
 		if e.Code == codeAuthorizationFailed {
@@ -47,12 +50,7 @@ func (k keyRecoverer) byParentKey(ctx context.Context, id string) (account.Secre
 		}
 		return "", e
 	}
-	for _, info := range page.Accounts {
-		if info.ID == id {
-			return info.APIKey, nil
-		}
-	}
-	return "", nil
+	return key, nil
 }
 
 // byPassword reads the key with the account's own password.

@@ -26,6 +26,7 @@ var (
 	_ provider.KeyRecoverer    = (*Remote)(nil)
 	_ provider.PasswordSetter  = (*Remote)(nil)
 	_ provider.PasswordChecker = (*Remote)(nil)
+	_ provider.KeyShower       = (*Remote)(nil)
 	_ provider.Claimer         = (*Remote)(nil)
 	_ provider.ListMethoder    = (*Remote)(nil)
 )
@@ -42,7 +43,7 @@ func New(config Config) (*Remote, error) {
 		reader:       read,
 		lister:       lister{reader: read, rung: rungAll},
 		passwords:    passwords{client},
-		keyRecoverer: keyRecoverer{client},
+		keyRecoverer: keyRecoverer{client, newKeyReads(client)},
 		claimer:      claimer{client},
 	}, nil
 }
