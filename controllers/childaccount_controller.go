@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
@@ -162,9 +161,9 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 
 // resourcesOf are the ChildAccount that a connection Secret names as its own, whose connection Secret is read again, and the one that it
 // names as the one that the account is handed over to, while that has none.
-func (r *ChildAccountReconciler) resourcesOf(ctx context.Context, secret *metav1.PartialObjectMetadata) []ctrl.Request {
-	found := r.resourceOf(ctx, secret)
-	namespace, name, ok := strings.Cut(secret.Annotations[v1alpha1.AnnotationHandOverTo], "/")
+func (r *ChildAccountReconciler) resourcesOf(ctx context.Context, edit secrets.Edit) []ctrl.Request {
+	found := r.resourceOf(ctx, edit)
+	namespace, name, ok := strings.Cut(edit.Secret.Annotations[v1alpha1.AnnotationHandOverTo], "/")
 	child, key := &v1alpha1.ChildAccount{}, types.NamespacedName{Namespace: namespace, Name: name}
 	if ok && r.Get(ctx, key, child) == nil && child.Status.Origin == "" {
 		found = append(found, ctrl.Request{NamespacedName: key})
@@ -172,8 +171,9 @@ func (r *ChildAccountReconciler) resourcesOf(ctx context.Context, secret *metav1
 	return found
 }
 
-// resourceOf is the ChildAccount that a connection Secret names as its own.
-func (r *ChildAccountReconciler) resourceOf(ctx context.Context, secret *metav1.PartialObjectMetadata) []ctrl.Request {
+// resourceOf is the ChildAccount that a connection Secret names as its own, whose connection Secret is read again.
+func (r *ChildAccountReconciler) resourceOf(ctx context.Context, edit secrets.Edit) []ctrl.Request {
+	secret := edit.Secret
 	name, ok := secrets.OwnerName(secret, "ChildAccount")
 	if !ok {
 		return nil
@@ -183,7 +183,7 @@ func (r *ChildAccountReconciler) resourceOf(ctx context.Context, secret *metav1.
 	if r.Get(ctx, key, child) != nil || child.ConnectionSecretName() != secret.Name {
 		return nil
 	}
-	r.engine.SecretEdited(child.UID, secrets.HadPassword(secret))
+	r.engine.SecretEdited(child.UID, edit)
 	return []ctrl.Request{{NamespacedName: key}}
 }
 

@@ -27,7 +27,9 @@ A ParentAccount has the condition AccountsMissing, with the reason AwaitingAppro
 list than limits.massChange lets change at once. None of them is believed to be missing meanwhile, and their ChildAccounts stay as they are; see
 [When many accounts are missing](guide.md#when-many-accounts-are-missing).
 ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was there before has no known API key;
-Ready all the same), APIKeyMissing, those of Secrets, and why the provider could not be asked for what is lacking.
+Ready all the same), PasswordUnknown (the connection Secret lacks the account's password, or holds one that the provider refused; Ready
+all the same, unless the API key is missing too; the message has the command that makes a new password), APIKeyMissing, those of
+Secrets, and why the provider could not be asked for what is lacking.
 
 A failure is an event as well, once, when it begins; an outage is one of the ParentAccount, and none of its children.
 
@@ -35,7 +37,8 @@ Where a ParentAccount's message ends with the former credentials going on, its n
 its ChildAccounts are kept as ever meanwhile.
 
 Nothing has to be waited for: any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
-look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount:
+look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount. On a ChildAccount it has the account's password and
+API key verified, too:
 
     kubectl annotate childaccount NAME accounts.cpaas.dev/reconcile-requested-at="$(date)" --overwrite
 `)

@@ -115,7 +115,9 @@ func (e *Engine) Reconcile(ctx context.Context, m Managed) (ctrl.Result, error) 
 	if o := m.Object(); e.ownWrites.Behind(o.GetUID(), o.GetResourceVersion(), e.Clock.Now()) {
 		return ctrl.Result{RequeueAfter: readyourwrites.Pause}, nil
 	}
-	result, err := e.reconcile(ctx, newScope(m, e.Installation))
+	s := newScope(m, e.Installation)
+	s.tookOut = func(version string) { e.unverified.Own(s.uid(), version) }
+	result, err := e.reconcile(ctx, s)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		// Somebody changed or deleted the resource meanwhile: what is newer is reconciled again.
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())

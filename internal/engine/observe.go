@@ -111,7 +111,7 @@ func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) 
 	if s.boundID() != "" {
 		in.Secret.Settled, altered = e.secretSettled(ctx, s)
 	}
-	in.Secret.LacksPassword = s.hadReason(v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
+	in.Secret.LacksPassword = lacksPassword(s)
 	in.Secret.Verify = toVerify(e.unverified, s, altered) && (!in.NoPasswords || !in.NoKeys)
 }
 
@@ -272,7 +272,17 @@ func (e *observer) prepared(ctx context.Context, s *scope) bool {
 // secretIntact says, without a call, whether the connection Secret is there with all that its condition speaks of, written
 // by nobody else, and no password is being replaced.
 func (e *observer) secretIntact(ctx context.Context, s *scope) bool {
-	return e.ConnectionSecrets == nil || e.ConnectionSecrets.Intact(ctx, connectionKey(s), secretFields(s))
+	if e.ConnectionSecrets == nil {
+		return true
+	}
+	key, password := connectionKey(s), directory.CapabilitiesOf(s.dir.Directory).Passwords
+	expected := s.status.Origin == v1alpha1.OriginCreated && s.declared.PasswordSecret == nil && !lacksPassword(s)
+	return e.ConnectionSecrets.Intact(ctx, key, secretFields(s)) && (!password || e.ConnectionSecrets.PasswordIntact(ctx, key, expected, lacksPassword(s)))
+}
+
+// lacksPassword says whether the connection Secret was said to lack the account's password.
+func lacksPassword(s *scope) bool {
+	return s.hadReason(v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
 }
 
 // secretFields are what the operator has written into a connection Secret that is said to be as it should.
@@ -281,8 +291,7 @@ func secretFields(s *scope) []secrets.Field {
 	for key := range connectionValues(s) {
 		fields = append(fields, secrets.DataField(key))
 	}
-	lacksPassword := s.hadReason(v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
-	if keyKnown(s) || lacksPassword && s.status.Origin == v1alpha1.OriginCreated && directory.CapabilitiesOf(s.dir.Directory).Keys {
+	if keyKnown(s) || lacksPassword(s) && s.status.Origin == v1alpha1.OriginCreated && directory.CapabilitiesOf(s.dir.Directory).Keys {
 		fields = append(fields, secrets.DataField(secrets.KeyAPIKey))
 	}
 	return fields

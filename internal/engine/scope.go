@@ -83,6 +83,8 @@ type scope struct {
 	verified   bool
 	// given is set once this reconcile gave the account its password.
 	given bool
+	// tookOut is told the resource version of a connection Secret that the operator has taken something out of.
+	tookOut func(resourceVersion string)
 	// found is set where this reconcile found the account by its claim.
 	found bool
 	// recorded says, without a call, whether a connection Secret records an attempt to create the account.
@@ -267,6 +269,7 @@ func (s *scope) connection() secrets.Connection {
 		UID:         s.uid(),
 		Rotation:    s.rotation,
 		Latest:      &s.latest,
+		TookOut:     s.tookOut,
 		Labels:      s.declared.ConnectionSecret.Labels,
 		Annotations: s.declared.ConnectionSecret.Annotations,
 	}

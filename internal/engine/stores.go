@@ -93,10 +93,9 @@ func (e *Engine) ForgetParent(key types.NamespacedName) {
 // RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.
 func (e *Engine) RecheckSecret(uid types.UID) { e.settledSecrets.Recheck(uid) }
 
-// SecretEdited has a resource's connection Secret read again, which somebody edited or deleted, and what it holds verified. hadPassword
-// says that it held a password.
-func (e *Engine) SecretEdited(uid types.UID, hadPassword bool) {
-	e.unverified.Mark(uid, hadPassword)
+// SecretEdited has a resource's connection Secret read again, which somebody edited or deleted, and what it holds verified.
+func (e *Engine) SecretEdited(uid types.UID, edit secrets.Edit) {
+	e.unverified.Edited(uid, edit.Version, edit.HadPassword)
 	e.settledSecrets.Recheck(uid)
 }
 

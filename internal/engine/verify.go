@@ -213,4 +213,3 @@ func lacksBoth(s *scope, reason, message string) *conditions.SecretState {
 	}
 	return state
 }
-

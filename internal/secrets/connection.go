@@ -64,6 +64,8 @@ type Connection struct {
 	// Previous are the connection Secrets of the previous owner of the account, which is the resource's from now on: what they hold of it
 	// goes along.
 	Previous []corev1.Secret
+	// TookOut is told the resource version of a Secret that something was taken out of; nil tells nobody.
+	TookOut func(resourceVersion string)
 	// Labels and Annotations are those that the resource declares for the Secret.
 	Labels, Annotations map[string]string
 }
@@ -177,6 +179,9 @@ func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c C
 		return nil, err
 	}
 	c.Latest.set(secret)
+	if c.TookOut != nil && tookOut(before, secret) {
+		c.TookOut(secret.ResourceVersion)
+	}
 	return valuesOf(secret), nil
 }
 

@@ -4,7 +4,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -100,7 +99,7 @@ var _ = Describe("The connection Secret", func() {
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
 		Eventually(foundAgain).Should(Succeed())
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
-		Expect(meta.IsStatusConditionTrue(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady)).To(BeTrue())
+		Expect(connectionReady(ctx, c)(Default)).To(Equal(unknownPassword), "the generated password went with the Secret")
 		Expect(testenv.Logs.String()).NotTo(ContainSubstring(w.Parent.APIKey))
 	})
 

@@ -77,6 +77,21 @@ func (l *Latest) Refuses(password account.Secret) bool {
 	return l != nil && l.secret != nil && refuses(l.secret, password)
 }
 
+// tookOut says whether something that was in the Secret is not there any more.
+func tookOut(before, after *corev1.Secret) bool {
+	return lacks(before.Data, after.Data) || lacks(before.Annotations, after.Annotations) || lacks(before.Labels, after.Labels)
+}
+
+// lacks says whether a key is not there any more.
+func lacks[V any](before, after map[string]V) bool {
+	for key := range before {
+		if _, there := after[key]; !there {
+			return true
+		}
+	}
+	return false
+}
+
 // PasswordUnknown says whether the Secret, as it was last read or written, lacks a password that was known once.
 func (l *Latest) PasswordUnknown() bool {
 	if l == nil || l.secret == nil {
@@ -95,8 +110,8 @@ func restoreID(secret *corev1.Secret, c Connection, id account.Secret) {
 	secret.Data[KeyAccountID] = []byte(id.Reveal())
 }
 
-// HadPassword says, by the metadata of a connection Secret, whether the Secret holds or held a password.
-func HadPassword(secret metav1.Object) bool {
+// hadPassword says, by the metadata of a connection Secret, whether the Secret holds a password, whoever wrote it.
+func hadPassword(secret metav1.Object) bool {
 	for _, f := range secret.GetManagedFields() {
 		var fields struct {
 			Data map[string]any `json:"f:data"`

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -95,9 +96,35 @@ func (w *Watched) Index(ctx context.Context) error {
 	})
 }
 
-// Edits is a source of the requests for each connection Secret that somebody else deleted or edited.
-func (w *Watched) Edits(requests func(context.Context, *metav1.PartialObjectMetadata) []ctrl.Request) source.Source {
-	return source.Kind(w.Cache, Metadata(), handler.TypedEnqueueRequestsFromMapFunc(requests), editsOfOthers())
+// Edit is a connection Secret that somebody edited or deleted.
+type Edit struct {
+	// Secret is the metadata of the Secret, before the edit or after it: whose the Secret is may have been edited, too.
+	Secret *metav1.PartialObjectMetadata
+	// Version is the Secret's resource version after the edit.
+	Version string
+	// HadPassword is set where the Secret held a password before or after it.
+	HadPassword bool
+}
+
+// Edits is a source of the requests for each connection Secret that somebody else deleted or edited; requests is told of the same edit
+// twice where the Secret is there before and after. What the operator itself took out of a Secret looks like an edit of somebody else.
+func (w *Watched) Edits(requests func(context.Context, Edit) []ctrl.Request) source.Source {
+	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
+	add := func(ctx context.Context, q queue, hadPassword bool, version string, secrets ...*metav1.PartialObjectMetadata) {
+		for _, secret := range secrets {
+			for _, req := range requests(ctx, Edit{secret, version, hadPassword}) {
+				q.Add(req)
+			}
+		}
+	}
+	return source.Kind(w.Cache, Metadata(), handler.TypedFuncs[*metav1.PartialObjectMetadata, ctrl.Request]{
+		UpdateFunc: func(ctx context.Context, e event.TypedUpdateEvent[*metav1.PartialObjectMetadata], q queue) {
+			add(ctx, q, hadPassword(e.ObjectOld) || hadPassword(e.ObjectNew), e.ObjectNew.ResourceVersion, e.ObjectOld, e.ObjectNew)
+		},
+		DeleteFunc: func(ctx context.Context, e event.TypedDeleteEvent[*metav1.PartialObjectMetadata], q queue) {
+			add(ctx, q, hadPassword(e.Object), e.Object.ResourceVersion, e.Object)
+		},
+	}, editsOfOthers())
 }
 
 func editsOfOthers() predicate.TypedFuncs[*metav1.PartialObjectMetadata] {
@@ -189,6 +216,23 @@ func (w *Watched) Intact(ctx context.Context, secret client.ObjectKey, fields []
 		}
 	}
 	return !have[DataField(KeyPasswordNext)]
+}
+
+// PasswordIntact says, without a call, whether the password in the connection Secret is the operator's, or the Secret's annotations say why
+// there is none. expected is set where the account's password was known once, missing where it is known to be missing.
+func (w *Watched) PasswordIntact(ctx context.Context, secret client.ObjectKey, expected, missing bool) bool {
+	meta := w.metadata(ctx, secret)
+	if meta == nil {
+		return false
+	}
+	have := ownFields(meta)
+	switch {
+	case have[DataField(KeyPassword)], have[AnnotationField(v1alpha1.AnnotationPasswordDigest)]:
+		return true
+	case hadPassword(meta): // somebody else's
+		return false
+	}
+	return missing || !expected && !have[AnnotationField(v1alpha1.AnnotationPasswordSerial)]
 }
 
 // Replacing says, without a call, whether a password is being replaced.

@@ -225,3 +225,24 @@ func TestCheckPasswordFails(t *testing.T) {
 		}
 	}
 }
+
+// Who signs in is shown the account's API key, and with a wrong password nothing.
+func TestSignIn(t *testing.T) {
+	w := newWorld(t, simulator.Settings{})
+	created, err := w.Create(background, newAccount("child-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has, key, err := w.SignIn(background, created.Account.ID, goodPassword); err != nil || !has || key != created.APIKey {
+		t.Errorf("has %v, another key, %v", has, err)
+	}
+	if has, key, err := w.SignIn(background, created.Account.ID, otherPassword); err != nil || has || key != "" {
+		t.Errorf("has %v, a key, %v", has, err)
+	}
+	if _, _, err := w.SignIn(background, created.Account.ID, ""); account.ClassOf(err) != account.Invalid {
+		t.Error(err)
+	}
+	if n := w.Counts()["GetAccountInfo"]; n != 2 {
+		t.Errorf("%d calls", n)
+	}
+}

@@ -1,9 +1,12 @@
 package voximplant
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"cpaas.dev/child-account-operator/internal/account"
@@ -135,4 +138,36 @@ func evidenceOf(r *Remote) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return fmt.Sprint(v.worked)
+}
+
+// The keys of many accounts that are asked for at one time take one call with the parent's API key.
+func TestRecoverKeysTogether(t *testing.T) {
+	w := newWorld(t, simulator.Settings{}, withParentKey)
+	ids := w.children(50)
+	keys := make([]account.Secret, len(ids))
+	errs := make([]error, len(ids))
+	var all sync.WaitGroup
+	for i, id := range ids {
+		all.Go(func() { keys[i], errs[i] = w.RecoverKey(background, id, "") })
+	}
+	all.Wait()
+	for i, id := range ids {
+		number, _ := strconv.ParseInt(id, 10, 64)
+		there, _ := w.Simulator.AccountByID(number)
+		if errs[i] != nil || keys[i].Reveal() != there.APIKey() {
+			t.Errorf("account %s: another key, %v", id, errs[i])
+		}
+	}
+	if n := len(w.Calls()); n > len(ids)/5 { // one, unless the machine is busy for too long
+		t.Errorf("%d calls", n)
+	}
+}
+
+// Who is told to stop waits for nobody's call.
+func TestRecoverKeyIsCanceled(t *testing.T) {
+	w := newWorld(t, simulator.Settings{}, withParentKey)
+	ctx, cancel := context.WithCancel(background)
+	cancel()
+	_, err := w.RecoverKey(ctx, w.children(1)[0], "")
+	wantError(t, err, account.Unavailable, true)
 }

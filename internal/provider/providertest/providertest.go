@@ -639,6 +639,24 @@ func testKeys(t *testing.T, h *Harness) {
 	}
 	_, err = recoverer.RecoverKey(background, id, "")
 	wantError(t, h, err, false, account.Invalid)
+	if shower, ok := h.Remote.(provider.KeyShower); ok {
+		h.testSignIn(t, shower, id, key)
+	}
+}
+
+// testSignIn checks what a sign-in shows: the key to the account's password, and nothing to another one, or during an outage.
+func (h *Harness) testSignIn(t *testing.T, shower provider.KeyShower, id string, key account.Secret) {
+	t.Helper()
+	if has, shown, err := shower.SignIn(background, id, h.NewAccount(1).Password); err != nil || !has || shown != key {
+		t.Errorf("signed in: %v, the key: %v, %v", has, shown == key, err)
+	}
+	if has, shown, err := shower.SignIn(background, id, h.NextPassword); err != nil || has || shown != "" {
+		t.Errorf("signed in with a wrong password: %v, a key: %v, %v", has, shown != "", err)
+	}
+	h.Outage()
+	if has, shown, err := shower.SignIn(background, id, h.NewAccount(1).Password); err == nil || has || shown != "" {
+		t.Errorf("signed in during an outage: %v, a key: %v, %v", has, shown != "", err)
+	}
 }
 
 // Many calls at one time, for the race detector and for answers that get mixed up.
