@@ -85,6 +85,9 @@ const (
 	AnnotationPasswordRotated = "accounts.cpaas.dev/password-rotated"
 	// AnnotationPasswordUnknown on a connection Secret is the id of the account whose password was known once and is not in the Secret.
 	AnnotationPasswordUnknown = "accounts.cpaas.dev/password-unknown"
+	// AnnotationVerified on a connection Secret that somebody else wrote to is a digest of who wrote what when (managedFields), as it was
+	// when the operator last verified what the Secret holds. No value is in it.
+	AnnotationVerified = "accounts.cpaas.dev/verified"
 	// AnnotationPasswordSerial on a connection Secret counts the passwords that the account was given, so that of several
 	// Secrets of one account the one with the present password is known.
 	AnnotationPasswordSerial = "accounts.cpaas.dev/password-serial"

@@ -115,7 +115,7 @@ func TestFailed(t *testing.T) {
 func TestEveryReasonHasARow(t *testing.T) {
 	elsewhere := map[string]bool{
 		v1alpha1.ReasonPasswordUnknown: true, // of ConnectionSecretReady alone
-		v1alpha1.ReasonPartialAdopted: true, // of ConnectionSecretReady alone
+		v1alpha1.ReasonPartialAdopted:  true, // of ConnectionSecretReady alone
 	}
 	reasons := allReasons(t)
 	for name, reason := range reasons {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -45,6 +46,11 @@ func verify(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 		r.settledSecrets.Unset(s.uid())
 		r.unverified.Mark(s.uid(), s.unverified.HadPassword)
 		return out
+	}
+	// After a conflict somebody has written since: the next reconcile verifies that.
+	if err := r.Connections.Verified(ctx, s.connection()); err != nil && !apierrors.IsConflict(err) {
+		r.settledSecrets.Unset(s.uid())
+		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
 	s.verified = true
 	r.unverified.Done(s.uid(), s.unverified)

@@ -60,6 +60,24 @@ func (s Store) Refuse(ctx context.Context, c Connection, password account.Secret
 	return err
 }
 
+// Verified notes in a connection Secret that somebody else wrote to that all it holds was verified, so that no later process does so again.
+// The Secret is as it was last read or written: whoever writes to it after that is noticed.
+func (s Store) Verified(ctx context.Context, c Connection) error {
+	secret, err := s.get(ctx, c)
+	if err != nil || secret == nil {
+		return err
+	}
+	before, digest := secret.DeepCopy(), othersDigest(secret)
+	if before.Annotations[v1alpha1.AnnotationVerified] == digest {
+		return nil
+	}
+	if delete(secret.Annotations, v1alpha1.AnnotationVerified); digest != "" {
+		set(&secret.Annotations, v1alpha1.AnnotationVerified, digest)
+	}
+	_, err = s.patchFrom(ctx, before, secret, c, nil)
+	return err
+}
+
 // refuses says whether the Secret remembers that the provider refused this password of the account that the Secret tells of.
 func refuses(secret *corev1.Secret, password account.Secret) bool {
 	salt, sum, ok := strings.Cut(string(secret.Data[KeyPasswordRefused]), ":")

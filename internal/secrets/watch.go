@@ -2,6 +2,8 @@ package secrets
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"sync/atomic"
@@ -60,6 +62,9 @@ func SlimMetadata() toolscache.TransformFunc {
 			if declared := secret.Annotations[v1alpha1.AnnotationMetadata]; strings.Contains(declared, v1alpha1.AnnotationHandOverTo) && len(declared) <= longestMetadata {
 				slim[v1alpha1.AnnotationMetadata] = v1alpha1.AnnotationHandOverTo
 			}
+		}
+		if verified := secret.Annotations[v1alpha1.AnnotationVerified]; verified != "" && verified == othersDigest(secret) {
+			slim[v1alpha1.AnnotationVerified] = verified
 		}
 		secret.Labels, secret.Annotations = nil, slim
 		for i := range secret.ManagedFields {
@@ -150,7 +155,7 @@ func othersWrote(o metav1.Object) string {
 		}
 		b.WriteString(f.Manager + "@")
 		if f.Time != nil { // whoever writes managedFields may leave it out
-			b.WriteString(f.Time.String())
+			b.WriteString(f.Time.UTC().String())
 		}
 		if f.FieldsV1 != nil {
 			b.Write(f.FieldsV1.GetRawBytes())
@@ -182,6 +187,29 @@ func AnnotationField(key string) Field { return Field("annotation f:" + key) }
 
 // ownFields are the keys of the data, the labels and the annotations that were last written by the operator.
 func ownFields(o metav1.Object) map[Field]bool {
+	return fieldsOf(o, func(manager string) bool { return manager == FieldManager })
+}
+
+// intactFields are those that the operator wrote last, and others' where the operator has verified them since.
+func intactFields(o metav1.Object) map[Field]bool {
+	if verified := o.GetAnnotations()[v1alpha1.AnnotationVerified]; verified != "" && verified == othersDigest(o) {
+		return fieldsOf(o, func(string) bool { return true })
+	}
+	return ownFields(o)
+}
+
+// othersDigest is a digest of who else wrote what when, "" where nobody did.
+func othersDigest(o metav1.Object) string {
+	others := othersWrote(o)
+	if others == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(others))
+	return hex.EncodeToString(sum[:16])
+}
+
+// fieldsOf are the keys of the data, the labels and the annotations that these managers wrote last.
+func fieldsOf(o metav1.Object, of func(manager string) bool) map[Field]bool {
 	out := map[Field]bool{}
 	for _, f := range o.GetManagedFields() {
 		var fields struct {
@@ -191,7 +219,7 @@ func ownFields(o metav1.Object) map[Field]bool {
 				Annotations map[string]any `json:"f:annotations"`
 			} `json:"f:metadata"`
 		}
-		if f.Manager != FieldManager || f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.GetRawBytes(), &fields) != nil {
+		if !of(f.Manager) || f.FieldsV1 == nil || json.Unmarshal(f.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
 		for part, keys := range map[string]map[string]any{"data ": fields.Data, "label ": fields.Metadata.Labels, "annotation ": fields.Metadata.Annotations} {
@@ -206,10 +234,11 @@ func ownFields(o metav1.Object) map[Field]bool {
 // Intact says, without a call, whether the connection Secret is there with all these fields, written by nobody else, and no
 // password is being replaced.
 func (w *Watched) Intact(ctx context.Context, secret client.ObjectKey, fields []Field) bool {
-	have := w.fields(ctx, secret)
-	if have == nil {
+	meta := w.metadata(ctx, secret)
+	if meta == nil {
 		return false
 	}
+	have := intactFields(meta)
 	for _, field := range fields {
 		if !have[field] {
 			return false
@@ -225,7 +254,7 @@ func (w *Watched) PasswordIntact(ctx context.Context, secret client.ObjectKey, e
 	if meta == nil {
 		return false
 	}
-	have := ownFields(meta)
+	have := intactFields(meta)
 	switch {
 	case have[DataField(KeyPassword)], have[AnnotationField(v1alpha1.AnnotationPasswordDigest)]:
 		return true
