@@ -85,7 +85,7 @@ var mutants = []mutant{
 		{steps, "if !in.NoKeys && (content == nil || !content.APIKey) {", "if false {"},
 	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "apiKey"},
 	{"believes after a restart that the connection Secret is as it was", []edit{
-		{observe, "return c.ObservedGeneration == s.obj.GetGeneration() && e.secretIntact(ctx, s)", "return true"},
+		{observe, "settled = c.ObservedGeneration == s.obj.GetGeneration() && e.secretIntact(ctx, s)", "settled = true"},
 	}, crash, "TestEveryCrash/of/connection_Secret_renamed$/before_create_Secret", "not found"},
 	{"says nothing after a restart of what was done before", []edit{
 		{status, "	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n", "	if len(s.written) == 0 && s.was.AccountID != \"\" {\n		return true\n	}\n	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n"},

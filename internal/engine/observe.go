@@ -208,11 +208,9 @@ func (e *observer) secretSettled(ctx context.Context, s *scope) (settled, altere
 	if known {
 		return c.ObservedGeneration == s.obj.GetGeneration() || written == connectionMark(s), false
 	}
-	if c.ObservedGeneration != s.obj.GetGeneration() {
-		return false, false
-	}
-	intact := e.secretIntact(ctx, s)
-	return intact, !intact && !e.ConnectionSecrets.Replacing(ctx, connectionKey(s))
+	settled = c.ObservedGeneration == s.obj.GetGeneration() && e.secretIntact(ctx, s)
+	altered = !settled && c.ObservedGeneration == s.obj.GetGeneration() && !e.ConnectionSecrets.Replacing(ctx, connectionKey(s))
+	return settled, altered
 }
 
 // says whether the condition speaks of a connection Secret that nothing is left to do for.

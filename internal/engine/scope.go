@@ -83,6 +83,8 @@ type scope struct {
 	verified   bool
 	// given is set once this reconcile gave the account its password.
 	given bool
+	// shown is the API key that the account was shown when its password was verified, "" where none was.
+	shown account.Secret
 	// tookOut is told the resource version of a connection Secret that the operator has taken something out of.
 	tookOut func(resourceVersion string)
 	// found is set where this reconcile found the account by its claim.

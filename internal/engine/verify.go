@@ -39,7 +39,7 @@ func verify(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	s := r.s
 	ctx = pacing.WithPriority(ctx, pacing.Drift)
 	key, out := verifyPassword(ctx, r)
-	if out == nil {
+	if s.shown = key; out == nil {
 		out = verifyKey(ctx, r, key)
 	}
 	if out != nil {
@@ -48,7 +48,7 @@ func verify(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 		return out
 	}
 	// After a conflict somebody has written since: the next reconcile verifies that.
-	if err := r.Connections.Verified(ctx, s.connection()); err != nil && !apierrors.IsConflict(err) {
+	if err := secrets.NoteVerified(ctx, r.Connections, s.connection()); err != nil && !apierrors.IsConflict(err) {
 		r.settledSecrets.Unset(s.uid())
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
@@ -116,12 +116,13 @@ func verifyKey(ctx context.Context, r *run, shown account.Secret) *conditions.Ou
 // signs in once at most.
 func findKey(ctx context.Context, r *run) (account.Secret, error) {
 	s := r.s
-	password := usablePassword(r)
-	if password == "" || !directory.CapabilitiesOf(s.dir.Directory).KeysShown {
-		return s.dir.RecoverKey(ctx, s.status.AccountID, password)
+	if s.shown != "" {
+		return s.shown, nil
 	}
-	if tried := s.trials[trial{s.status.AccountID, password}]; tried.key != "" {
-		return tried.key, nil
+	password := usablePassword(r)
+	right := s.trials[trial{s.status.AccountID, password}].has || s.given || s.promoted != ""
+	if password == "" || right || !directory.CapabilitiesOf(s.dir.Directory).KeysShown {
+		return s.dir.RecoverKey(ctx, s.status.AccountID, password)
 	}
 	key, err := s.dir.RecoverKey(ctx, s.status.AccountID, "")
 	if err == nil || isTransient(err) {
@@ -156,7 +157,7 @@ func usablePassword(r *run) account.Secret {
 func refusePassword(ctx context.Context, r *run, password account.Secret) *conditions.Outcome {
 	s := r.s
 	r.unverified.Refuse(s.uid(), s.status.AccountID, r.passwords.Mark(password))
-	err := persist(ctx, func(ctx context.Context) error { return r.Connections.Refuse(ctx, s.connection(), password) })
+	err := persist(ctx, func(ctx context.Context) error { return secrets.NoteRefused(ctx, r.Connections, s.connection(), password) })
 	if err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}

@@ -39,10 +39,10 @@ func presentPassword(secret *corev1.Secret, c Connection) account.Secret {
 	return account.Secret(secret.Data[KeyPassword])
 }
 
-// Refuse notes in the connection Secret that the provider refused a password of the account, so that no process signs in with it again:
+// NoteRefused notes in the connection Secret that the provider refused a password of the account, so that no process signs in with it again:
 // failed sign-ins can block the password. The digest is in the Secret's data, so only those can try guesses against it who may read
 // the password itself.
-func (s Store) Refuse(ctx context.Context, c Connection, password account.Secret) error {
+func NoteRefused(ctx context.Context, s Store, c Connection, password account.Secret) error {
 	secret, err := s.get(ctx, c)
 	if err != nil || secret == nil || refuses(secret, password) {
 		return err
@@ -60,9 +60,9 @@ func (s Store) Refuse(ctx context.Context, c Connection, password account.Secret
 	return err
 }
 
-// Verified notes in a connection Secret that somebody else wrote to that all it holds was verified, so that no later process does so again.
+// NoteVerified notes in a connection Secret that somebody else wrote to that all it holds was verified, so that no later process does so again.
 // The Secret is as it was last read or written: whoever writes to it after that is noticed.
-func (s Store) Verified(ctx context.Context, c Connection) error {
+func NoteVerified(ctx context.Context, s Store, c Connection) error {
 	secret, err := s.get(ctx, c)
 	if err != nil || secret == nil {
 		return err

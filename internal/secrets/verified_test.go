@@ -89,7 +89,7 @@ func TestRefuse(t *testing.T) {
 	c := newCluster(interceptor.Funcs{}, held(connection, map[string]string{"accountID": "7", "password": "wrong"}))
 	con := connection
 	con.Latest = &secrets.Latest{}
-	if err := c.store().Refuse(background, con, "wrong"); err != nil {
+	if err := secrets.NoteRefused(background, c.store(), con, "wrong"); err != nil {
 		t.Fatal(err)
 	}
 	if !con.Latest.Refuses("wrong") || con.Latest.Refuses("right") || con.Latest.Refuses("") {
@@ -100,7 +100,7 @@ func TestRefuse(t *testing.T) {
 		t.Errorf("remembered as %q", first)
 	}
 	writes := c.writes
-	if err := c.store().Refuse(background, connection, "wrong"); err != nil || c.writes != writes {
+	if err := secrets.NoteRefused(background, c.store(), connection, "wrong"); err != nil || c.writes != writes {
 		t.Errorf("%d writes for what is remembered, %v", c.writes-writes, err)
 	}
 	if !latestOf(t, c, connection, secrets.Values{secrets.KeyEmail: "a@acme.example"}).Refuses("wrong") {
@@ -127,13 +127,13 @@ func TestRefuse(t *testing.T) {
 			t.Errorf("%s: refused", name)
 		}
 	}
-	if err := newCluster(interceptor.Funcs{}).store().Refuse(background, connection, "wrong"); err != nil {
+	if err := secrets.NoteRefused(background, newCluster(interceptor.Funcs{}).store(), connection, "wrong"); err != nil {
 		t.Errorf("no Secret: %v", err)
 	}
 	gone := newCluster(interceptor.Funcs{Patch: func(context.Context, client.WithWatch, client.Object, client.Patch, ...client.PatchOption) error {
 		return errors.New("away")
 	}}, held(connection, map[string]string{"accountID": "7", "password": "wrong"}))
-	if err := gone.store().Refuse(background, connection, "wrong"); err == nil {
+	if err := secrets.NoteRefused(background, gone.store(), connection, "wrong"); err == nil {
 		t.Error("not remembered, and no error")
 	}
 }
