@@ -273,8 +273,8 @@ func (e *observer) secretIntact(ctx context.Context, s *scope) bool {
 	if e.ConnectionSecrets == nil {
 		return true
 	}
-	key, password := connectionKey(s), directory.CapabilitiesOf(s.dir.Directory).Passwords
-	expected := s.status.Origin == v1alpha1.OriginCreated && s.declared.PasswordSecret == nil && !lacksPassword(s)
+	key, password := connectionKey(s), directory.CapabilitiesOf(s.dir.Directory).Passwords && s.declared.PasswordSecret == nil
+	expected := s.status.Origin == v1alpha1.OriginCreated && !lacksPassword(s)
 	return e.ConnectionSecrets.Intact(ctx, key, secretFields(s)) && (!password || e.ConnectionSecrets.PasswordIntact(ctx, key, expected, lacksPassword(s)))
 }
 

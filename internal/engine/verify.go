@@ -157,7 +157,9 @@ func usablePassword(r *run) account.Secret {
 func refusePassword(ctx context.Context, r *run, password account.Secret) *conditions.Outcome {
 	s := r.s
 	r.unverified.Refuse(s.uid(), s.status.AccountID, r.passwords.Mark(password))
-	err := persist(ctx, func(ctx context.Context) error { return secrets.NoteRefused(ctx, r.Connections, s.connection(), password) })
+	err := persist(ctx, func(ctx context.Context) error {
+		return secrets.NoteRefused(ctx, r.Connections, s.connection(), password)
+	})
 	if err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
