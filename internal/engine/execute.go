@@ -346,7 +346,9 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	}
 	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)
-	if s.found = true; !made {
+	// One that may be adopted may carry the claim since an adoption that was interrupted: nobody here ever knew its password.
+	adoptable := s.declared.Policy.Adopt == account.AdoptIfIdentical || s.declared.Policy.Adopt == account.AdoptAlways
+	if s.found = !adoptable; !made {
 		s.unverified = r.unverified.Mark(s.uid(), false)
 	}
 	if s.applied {
