@@ -207,6 +207,12 @@ var _ = Describe("A password that is not known", func() {
 		Expect(connectionReady(ctx, c)(Default)).To(Equal(complete))
 		expectSignIns(w, c, 0, 0)
 
+		By("nor where it is found again by the claim that the adoption left")
+		testenv.Remove(ctx, w, c)
+		loseSecret(ctx, c)
+		c = w.ApplyReady(ctx, "acme-theirs", adoptingAlways)
+		Expect(connectionReady(ctx, c)(Default)).To(Equal(complete))
+
 		By("once the operator has given it one it can be lost")
 		testenv.Rotate(ctx, c, "1")
 		testenv.Rotated(ctx, w, c, "")
