@@ -1,9 +1,7 @@
 package protocoltest
 
 import (
-	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -32,9 +30,15 @@ type declarer struct {
 	bound                     bool
 }
 
+// teller is told how a game goes, and what is wrong.
+type teller interface {
+	Logf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // handovers is the world: the Kubernetes API, the provider's only account, and two leaders.
 type handovers struct {
-	t       *rapid.T
+	t       teller
 	without handoverSteps
 	last    int
 	objects map[string]declarer
@@ -63,25 +67,18 @@ func (h *handovers) next() int { h.last++; return h.last }
 
 func (h *handovers) permitted(name string) bool { return name != hostile || h.without.noPermission }
 
-func (h *handovers) draw(label string) (*handler, int) {
-	n := rapid.IntRange(0, 1).Draw(h.t, label)
-	return h.leaders[n], n
-}
-
-// applies creates a resource. While somebody is taking the account over nobody applies one anew: between the read and the status nothing
+// apply creates a resource. While somebody is taking the account over nobody applies one anew: between the read and the status nothing
 // stands in its way.
-func (h *handovers) applies(*rapid.T) {
-	name := rapid.SampledFrom(declarers).Draw(h.t, "name")
+func (h *handovers) apply(name string, deactivates bool) {
 	taken := slices.ContainsFunc(h.leaders[:], func(l *handler) bool { return l.takes })
 	if _, there := h.objects[name]; there || taken {
 		return
 	}
-	h.objects[name] = declarer{name: name, created: h.next(), version: h.next(), deactivates: rapid.Bool().Draw(h.t, "deactivates")}
+	h.objects[name] = declarer{name: name, created: h.next(), version: h.next(), deactivates: deactivates}
 	h.t.Logf("%s is applied: %+v", name, h.objects[name])
 }
 
-func (h *handovers) deletes(*rapid.T) {
-	name := rapid.SampledFrom(declarers).Draw(h.t, "name")
+func (h *handovers) delete(name string) {
 	o, there := h.objects[name]
 	switch {
 	case !there || o.deleted > 0:
@@ -95,41 +92,55 @@ func (h *handovers) deletes(*rapid.T) {
 	h.t.Logf("%s is deleted", name)
 }
 
-// watches brings a cache up to date: one watch has all resources, in their order.
-func (h *handovers) watches(*rapid.T) {
-	l, n := h.draw("watches")
-	l.cache = maps.Clone(h.objects)
+// watch brings a cache up to date: one watch has all resources, in their order.
+func (h *handovers) watch(n int) {
+	h.leaders[n].cache = maps.Clone(h.objects)
 	h.t.Logf("leader %d watches", n)
 }
 
-func (h *handovers) crashes(*rapid.T) {
-	if rapid.IntRange(0, 5).Draw(h.t, "now and then") == 5 {
-		_, n := h.draw("crashes")
-		h.leaders[n] = &handler{cache: maps.Clone(h.objects)}
-		h.t.Logf("leader %d is killed", n)
-	}
+func (h *handovers) kill(n int) {
+	h.leaders[n] = &handler{cache: maps.Clone(h.objects)}
+	h.t.Logf("leader %d is killed", n)
 }
 
-// acts has a leader begin with a resource, or go on.
-func (h *handovers) acts(*rapid.T) {
-	l, n := h.draw("acts")
-	if l.at >= len(l.plan.Steps) {
-		o, known := l.cache[rapid.SampledFrom(declarers).Draw(h.t, "resource")]
-		if !known {
-			return
-		}
-		l.of, l.fresh, l.takes = o, false, false
-		l.plan, l.at = plan.For(h.observe(l)), 0
-		h.t.Logf("leader %d plans for %s: %s", n, o.name, l.plan)
+// idle says whether a leader is about nothing.
+func (l *handler) idle() bool { return l.at >= len(l.plan.Steps) }
+
+// begin has a leader plan for a resource that its cache has.
+func (h *handovers) begin(n int, name string) {
+	l := h.leaders[n]
+	o, known := l.cache[name]
+	if !known {
 		return
 	}
+	l.of, l.fresh, l.takes = o, false, false
+	l.plan, l.at = plan.For(h.observe(l)), 0
+	h.t.Logf("leader %d plans for %s: %s", n, o.name, l.plan)
+}
+
+// goOn has a leader carry out the next step of its plan.
+func (h *handovers) goOn(n int) {
+	l := h.leaders[n]
 	step := l.plan.Steps[l.at]
 	l.at++
 	h.t.Logf("leader %d, for %s: %s", n, l.of.name, step)
-	if h.carryOut(l, step) {
-		return
+	if !h.carryOut(l, step) {
+		l.plan, l.at, l.takes = plan.Plan{}, 0, false
 	}
-	l.plan, l.at, l.takes = plan.Plan{}, 0, false
+}
+
+// reconcile has a leader plan for a resource and carry out all of it; takeUp ends once nobody has the account any more, as far as the
+// leader has read.
+func (h *handovers) reconcile(n int, name string) {
+	for h.begin(n, name); !h.leaders[n].idle(); {
+		h.goOn(n)
+	}
+}
+
+func (h *handovers) takeUp(n int, name string) {
+	for h.begin(n, name); !h.leaders[n].idle() && !h.leaders[n].takes; {
+		h.goOn(n)
+	}
 }
 
 // observe is what a leader knows.
@@ -261,14 +272,14 @@ func (h *handovers) checkHandover(l *handler) {
 }
 
 // check says what must hold whatever happens.
-func (h *handovers) check(*rapid.T) {
+func (h *handovers) check() {
 	var bound []string
 	for _, o := range h.objects {
 		if o.bound {
 			bound = append(bound, o.name)
 		}
 	}
-	if len(bound) > 1 {
+	if slices.Sort(bound); len(bound) > 1 {
 		h.t.Fatalf("one account for %v", bound)
 	}
 	if slices.Contains(bound, hostile) {
@@ -276,74 +287,105 @@ func (h *handovers) check(*rapid.T) {
 	}
 }
 
-func playHandover(without handoverSteps) func(*rapid.T) {
-	return func(t *rapid.T) {
-		h := &handovers{t: t, without: without, active: true, owner: "old", objects: map[string]declarer{}}
-		h.objects["old"] = declarer{name: "old", created: h.next(), version: h.next(), bound: true, deactivates: true, finalizer: true}
-		for i := range h.leaders {
-			h.leaders[i] = &handler{cache: maps.Clone(h.objects)}
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"": h.check, "apply": h.applies, "delete": h.deletes, "watch": h.watches, "crash": h.crashes,
-			"act": h.acts, "act on": h.acts, "act further": h.acts, "act still": h.acts,
-		})
+// newHandovers is the world at first: "old" has the account, and is to deactivate it.
+func newHandovers(t teller, without handoverSteps) *handovers {
+	h := &handovers{t: t, without: without, active: true, owner: "old", objects: map[string]declarer{}}
+	h.objects["old"] = declarer{name: "old", created: h.next(), version: h.next(), bound: true, deactivates: true, finalizer: true}
+	for i := range h.leaders {
+		h.leaders[i] = &handler{cache: maps.Clone(h.objects)}
 	}
+	return h
 }
 
 // Whatever happens, an account has one owner at a time, who may have it, and is not switched off while another one is to have it.
-func TestHandover(t *testing.T) { rapid.Check(t, playHandover(handoverSteps{})) }
-
-func TestEveryStepOfHandoverIsNeeded(t *testing.T) {
-	for name, without := range map[string]handoverSteps{
-		"handing over":                      {noRecipient: true},
-		"the question who may have it":      {noPermission: true},
-		"the live read of the former owner": {noReadOfOwner: true},
-		"an order of those that declare it": {noPrecedence: true},
-	} {
-		t.Run("without "+name, func(t *testing.T) {
-			found := &finding{TB: t}
-			found.try(playHandover(without))
-			if !found.failed {
-				t.Errorf("without %s nothing goes wrong: either it is not needed, or the machine is not good enough", name)
+func TestHandover(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		h := newHandovers(r, handoverSteps{})
+		name := func() string { return rapid.SampledFrom(declarers).Draw(r, "name") }
+		leader := func() int { return rapid.IntRange(0, 1).Draw(r, "leader") }
+		act := func(*rapid.T) {
+			if n := leader(); h.leaders[n].idle() {
+				h.begin(n, name())
+			} else {
+				h.goOn(n)
 			}
-			t.Log(found.words)
+		}
+		r.Repeat(map[string]func(*rapid.T){
+			"":       func(*rapid.T) { h.check() },
+			"apply":  func(*rapid.T) { h.apply(name(), rapid.Bool().Draw(r, "deactivates")) },
+			"delete": func(*rapid.T) { h.delete(name()) },
+			"watch":  func(*rapid.T) { h.watch(leader()) },
+			"crash": func(*rapid.T) {
+				if rapid.IntRange(0, 5).Draw(r, "now and then") == 5 {
+					h.kill(leader())
+				}
+			},
+			"act": act, "act on": act, "act further": act, "act still": act,
+		})
+	})
+}
+
+// handoverCounterExamples show why each step is needed: what goes wrong without it, and does not go wrong with the whole protocol.
+var handoverCounterExamples = map[string]struct {
+	without handoverSteps
+	play    func(h *handovers)
+	wrong   string
+}{
+	"handing over": {handoverSteps{noRecipient: true}, func(h *handovers) {
+		h.apply("new", true)
+		h.delete("old")
+		h.watch(0)
+		h.reconcile(0, "old")
+	}, "the account is switched off with old, though new declares it"},
+	"the question who may have it": {handoverSteps{noPermission: true}, func(h *handovers) {
+		h.apply(hostile, true)
+		h.delete("old")
+		h.watch(0)
+		h.reconcile(0, "old")
+	}, "the account of old stays active for one that may not have it"},
+	"the live read of the former owner": {handoverSteps{noReadOfOwner: true}, func(h *handovers) {
+		h.apply("new", false)
+		h.delete("old")
+		h.watch(0)
+		h.reconcile(0, "old")
+		h.watch(1) // to which old is gone
+		h.apply("old", false)
+		h.watch(0)
+		h.reconcile(0, "old")
+		h.reconcile(1, "new")
+	}, "one account for [new old]"},
+	"an order of those that declare it": {handoverSteps{noPrecedence: true}, func(h *handovers) {
+		h.apply("new", false)
+		h.apply("newer", false)
+		h.delete("old")
+		h.watch(0)
+		h.reconcile(0, "old")
+		h.watch(0)
+		h.watch(1)
+		h.takeUp(1, "newer")
+		h.reconcile(0, "new")
+		for !h.leaders[1].idle() {
+			h.goOn(1)
+		}
+	}, "one account for [new newer]"},
+}
+
+func TestEachStepOfHandoverIsNeeded(t *testing.T) {
+	for name, c := range handoverCounterExamples {
+		t.Run("without "+name, func(t *testing.T) {
+			play := func(without handoverSteps) (wrong, story string) {
+				return told(func(s *script) {
+					h := newHandovers(s, without)
+					c.play(h)
+					h.check()
+				})
+			}
+			if wrong, story := play(c.without); wrong != c.wrong {
+				t.Errorf("without the step: %q, want %q:\n%s", wrong, c.wrong, story)
+			}
+			if wrong, story := play(handoverSteps{}); wrong != "" {
+				t.Errorf("with the whole protocol: %s:\n%s", wrong, story)
+			}
 		})
 	}
-}
-
-// finding is a test that may fail.
-type finding struct {
-	testing.TB
-	failed bool
-	words  string
-}
-
-// try plays games that are to fail, many, and the same ones each time: what is found once is found always.
-func (f *finding) try(property func(*rapid.T)) {
-	for name, value := range map[string]string{"rapid.checks": "10000", "rapid.seed": "1", "rapid.shrinktime": "1s", "rapid.nofailfile": "true"} {
-		defer set(name, value)()
-	}
-	ended := make(chan struct{})
-	go func() { // FailNow ends the goroutine
-		defer close(ended)
-		rapid.Check(f, property)
-	}()
-	<-ended
-}
-
-func (f *finding) Logf(format string, args ...any)   { f.words += fmt.Sprintf(format, args...) + "\n" }
-func (f *finding) Log(args ...any)                   { f.words += fmt.Sprintln(args...) }
-func (f *finding) Errorf(format string, args ...any) { f.failed = true; f.Logf(format, args...) }
-func (f *finding) Error(args ...any)                 { f.failed = true; f.Log(args...) }
-func (f *finding) Fail()                             { f.failed = true }
-func (f *finding) Failed() bool                      { return f.failed }
-
-func (f *finding) FailNow() {
-	f.failed = true
-	runtime.Goexit()
-}
-
-func (f *finding) Fatalf(format string, args ...any) {
-	f.Errorf(format, args...)
-	f.FailNow()
 }

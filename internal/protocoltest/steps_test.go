@@ -173,6 +173,21 @@ func (s *script) happens(label string, _ int) bool { return s.next(label) == hap
 // playScript plays a script, and returns what went wrong, "" where nothing did, and the story.
 func playScript(t *testing.T, without steps, moves []move) (wrong, story string) {
 	t.Helper()
+	return told(func(s *script) {
+		m := newMachine(s, s, without)
+		for _, move := range moves {
+			s.chosen = map[string][]string{}
+			for label, all := range move.chosen {
+				s.chosen[label] = slices.Clone(all)
+			}
+			move.does(m, nil)
+			m.check(nil)
+		}
+	})
+}
+
+// told plays a game, and returns what went wrong in it, "" where nothing did, and the story.
+func told(play func(*script)) (wrong, story string) {
 	s := &script{}
 	defer func() {
 		story = s.story.String()
@@ -184,14 +199,6 @@ func playScript(t *testing.T, without steps, moves []move) (wrong, story string)
 			panic(v)
 		}
 	}()
-	m := newMachine(s, s, without)
-	for _, move := range moves {
-		s.chosen = map[string][]string{}
-		for label, all := range move.chosen {
-			s.chosen[label] = slices.Clone(all)
-		}
-		move.does(m, nil)
-		m.check(nil)
-	}
+	play(s)
 	return "", ""
 }
