@@ -3,6 +3,7 @@ package changeguard_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,19 @@ func moveAhead(w *testenv.World, children ...*v1alpha1.ChildAccount) {
 	}
 }
 
+// signIns counts the sign-ins with an account's password.
+func signIns(w *testenv.World, c *v1alpha1.ChildAccount) func() int {
+	id := strconv.FormatInt(w.Account(c.AccountName()).ID, 10)
+	return func() (n int) {
+		for _, call := range w.Sim.Calls() {
+			if call.Method == "GetAccountInfo" && call.Params["account_password"] != "" && call.Params["account_id"] == id {
+				n++
+			}
+		}
+		return n
+	}
+}
+
 func expectEmails(w *testenv.World, prefix string, children ...*v1alpha1.ChildAccount) {
 	GinkgoHelper()
 	for _, c := range children {
@@ -118,6 +132,11 @@ var _ = Describe("A start under startPolicy Observe", func() {
 		}
 		expectEmails(w, "", all...)
 		Eventually(sinceStart(ctx, w)).Should(HaveField("Count", BeZero()))
+
+		By("with the passwords of all verified, which may be as old")
+		for _, c := range all {
+			Eventually(signIns(w, c)).Should(BeNumerically(">=", 1), c.Name)
+		}
 	})
 
 	It("holds nothing where nothing is pending, and later nothing of what came to rest", func(ctx SpecContext) {

@@ -121,6 +121,19 @@ func (t Starts) Begin(ctx context.Context, parent *Parent, resources []Managed, 
 	for _, m := range resources {
 		review(ctx, e, m)
 	}
+	if t.Group(parent).Count > 0 { // the connection Secrets may be as old as what waits
+		verifyAll(e, resources)
+	}
+}
+
+// verifyAll has the password and the API key of each account verified when its resource is reconciled next: where that is held, after its
+// approval.
+func verifyAll(e *Engine, resources []Managed) {
+	for _, m := range resources {
+		if m.Status().Origin != "" && m.Object().GetDeletionTimestamp().IsZero() {
+			e.unverified.Mark(m.Object().GetUID(), false)
+		}
+	}
 }
 
 // review finds out what a resource waits for since the start, from memory: from now on edits don't end that.

@@ -99,9 +99,6 @@ func (e *Engine) SecretEdited(uid types.UID, edit secrets.Edit) {
 	e.settledSecrets.Recheck(uid)
 }
 
-// VerifyCredentials has the password and the API key of a resource's account verified in its next reconcile, which the caller asks for.
-func (e *Engine) VerifyCredentials(uid types.UID) { e.unverified.Mark(uid, false) }
-
 // Remembers says where something is remembered of a resource.
 func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, failed := e.attempts.Last(uid)
