@@ -74,7 +74,7 @@ func TestWhatIsUsed(t *testing.T) {
 	admit(g, noon.Add(3*time.Minute), 2, 3)
 	for i := range 2 {
 		c := edit(i)
-		c.Namespace.Name, c.Namespace.UID, c.UID, c.Limits.Minimum = "another", "another", types.UID("another"+c.UID), 3
+		c.Namespace.Name, c.Namespace.UID, c.UID, c.Limits.Minimum = "another", "another", "another"+c.UID, 3
 		g.Admit(c, noon.Add(time.Minute))
 	}
 	for _, c := range []struct {
@@ -93,7 +93,7 @@ func TestWhatIsUsed(t *testing.T) {
 	}
 	for i := range 5 {
 		c := edit(i)
-		c.Namespace.Name, c.UID, c.Total = "small", types.UID("small"+c.UID), 5
+		c.Namespace.Name, c.UID, c.Total = "small", "small"+c.UID, 5
 		g.Admit(c, noon.Add(14*time.Minute))
 	}
 	if got, ok := g.Used(parent, noon.Add(14*time.Minute)); ok {

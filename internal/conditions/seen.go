@@ -16,7 +16,8 @@ type Seen struct{ Frozen, Deactivated bool }
 func (s Seen) correct(ready *metav1.Condition, now time.Time) {
 	saysFrozen := ready.Reason == v1alpha1.ReasonFrozen
 	saysOff := ready.Reason == v1alpha1.ReasonDeactivated || ready.Reason == v1alpha1.ReasonDeactivatedEarlier
-	status, reason, message := yes, "", ""
+	status := yes
+	var reason, message string
 	switch {
 	case s.Frozen && !saysFrozen && ready.Status == yes:
 		status, reason, message = no, v1alpha1.ReasonFrozen, "the provider has blocked the account"

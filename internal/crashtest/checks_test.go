@@ -45,13 +45,14 @@ func (w *world) expect(g Gomega, name string, want want) {
 		w.expectStalled(g, name, want.reason)
 		return
 	}
-	if want.reason == "" {
+	switch {
+	case want.reason == "":
 		err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &v1alpha1.ChildAccount{})
 		g.Expect(client.IgnoreNotFound(err)).To(Succeed())
 		g.Expect(err).To(HaveOccurred(), "the resource is still there")
-	} else if want.held {
+	case want.held:
 		w.expectHeld(g, name)
-	} else {
+	default:
 		w.expectStatus(g, name, want.reason)
 	}
 	a, ok := w.sim.Account(name)

@@ -213,10 +213,11 @@ func (r *Registry) Sharing(key types.NamespacedName, d *Directory) (others []typ
 // Schedule says when a ParentAccount, as it is now, is to read the list.
 func (r *Registry) Schedule(key types.NamespacedName, p *Parent) Schedule {
 	self := scheduled{key: key, uid: p.UID, interval: p.Resync}
-	proven := false
-	if self.provenAt, proven = p.access.provenSince(); !proven {
+	provenAt, proven := p.access.provenSince()
+	if !proven {
 		return scheduleFor(self, nil)
 	}
+	self.provenAt = provenAt
 	return scheduleFor(self, r.scheduled(key, p.Directory))
 }
 

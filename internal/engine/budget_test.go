@@ -84,6 +84,7 @@ var _ = Describe("The budget of a provider's account", func() {
 			parent := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) {
 				p.Spec.ResyncInterval = &metav1.Duration{Duration: time.Hour}
 				p.Spec.Limits.MaxInFlight = ptr.To[int32](1)
+				testenv.AllowMassChange(p) // so that all of the drift is corrected
 			})
 			w.Start(ctx)
 			applyMany(ctx, w, accounts)

@@ -21,23 +21,7 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 	if err != nil || len(others) == 0 || len(others) == 1 && others[0].Object().GetUID() == s.uid() {
 		return nil, err
 	}
-	var owner account.Claim
-	if a := s.dir.Observe(s.key()).Account; a != nil {
-		owner, _ = a.Claim()
-	}
-	to := ""
-	if owner.Installation == e.Installation {
-		to = e.secretHandedOverTo(ctx, s.declared.Kind, types.NamespacedName{Namespace: owner.Namespace, Name: owner.Name})
-	}
-	claimant := func(m Managed) account.Claimant {
-		o := m.Object()
-		permitted := owner.Installation == e.Installation && e.mayHave(ctx, m, owner.Namespace)
-		return account.Claimant{
-			Bound: m.Status().Origin != "", Created: o.GetCreationTimestamp().Time, Namespace: o.GetNamespace(), Name: o.GetName(),
-			Claimed: owner == account.Claim{Installation: e.Installation, Namespace: o.GetNamespace(), Name: o.GetName()},
-			Named:   permitted && client.ObjectKeyFromObject(o).String() == to, Permitted: permitted,
-		}
-	}
+	claimant := claimants(ctx, e, s)
 	self := claimant(s.managed)
 	self.Bound = self.Bound || s.former != nil // as others see it: as long as there is no other account, it has the one that was given up
 	for _, other := range others {
@@ -57,6 +41,27 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		return stop, nil
 	}
 	return nil, nil
+}
+
+// claimants has a resource as one of those that declare an account, judged by whose the account's claim says that it is.
+func claimants(ctx context.Context, e *observer, s *scope) func(Managed) account.Claimant {
+	var owner account.Claim
+	if a := s.dir.Observe(s.key()).Account; a != nil {
+		owner, _ = a.Claim()
+	}
+	to := ""
+	if owner.Installation == e.Installation {
+		to = e.secretHandedOverTo(ctx, s.declared.Kind, types.NamespacedName{Namespace: owner.Namespace, Name: owner.Name})
+	}
+	return func(m Managed) account.Claimant {
+		o := m.Object()
+		permitted := owner.Installation == e.Installation && e.mayHave(ctx, m, owner.Namespace)
+		return account.Claimant{
+			Bound: m.Status().Origin != "", Created: o.GetCreationTimestamp().Time, Namespace: o.GetNamespace(), Name: o.GetName(),
+			Claimed: owner == account.Claim{Installation: e.Installation, Namespace: o.GetNamespace(), Name: o.GetName()},
+			Named:   permitted && client.ObjectKeyFromObject(o).String() == to, Permitted: permitted,
+		}
+	}
 }
 
 // parentAccountOf is the id of the parent account of a resource, "" where it is not known, or is none of the resource's

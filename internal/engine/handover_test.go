@@ -20,9 +20,6 @@ import (
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
-// withinSeconds is for what a deletion wakes: the list is read far less often in these specs.
-const withinSeconds = 10 * time.Second
-
 // readSeldom has the list read once only: nothing waits for it.
 func readSeldom(p *v1alpha1.ParentAccount) {
 	p.Spec.ResyncInterval = &metav1.Duration{Duration: time.Hour}
@@ -45,7 +42,7 @@ func handingOverTo(c *v1alpha1.ChildAccount) func(*v1alpha1.ChildAccount) {
 // expectHandedOver says that a resource has the account, active, with its claim, and nothing was made or switched off.
 func expectHandedOver(ctx context.Context, w *testenv.World, c *v1alpha1.ChildAccount, id string) {
 	GinkgoHelper()
-	Eventually(testenv.StateOf(ctx, c)).WithTimeout(withinSeconds).Should(testenv.BeAvailable())
+	Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 	Expect(c.Status.AccountID).To(Equal(id))
 	Expect(c.Status.Origin).To(Equal(v1alpha1.OriginAdopted))
 	a := w.Account(c.AccountName())
@@ -126,7 +123,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		testenv.Remove(ctx, w, was)
 		Expect(w.Account("acme-moved").Active()).To(BeFalse())
 		is := w.Apply(ctx, "new", testenv.Deactivating, moved)
-		Eventually(testenv.StateOf(ctx, is)).WithTimeout(withinSeconds).Should(HaveField("Ready", HaveSuffix("/"+v1alpha1.ReasonDeactivatedEarlier)))
+		Eventually(testenv.StateOf(ctx, is)).Should(HaveField("Ready", HaveSuffix("/"+v1alpha1.ReasonDeactivatedEarlier)))
 		Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
 		expectCredentials(ctx, w, is, before)
 		Expect(w.Account("acme-moved").Active()).To(BeFalse(), "nobody has declared that it is to be active")
@@ -167,7 +164,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		Expect(testenv.K8s.Delete(ctx, was)).To(Succeed())
 		Eventually(testenv.StateOf(ctx, was)).Should(HaveField("Second", HaveSuffix(v1alpha1.ReasonAwaitingApproval)))
 		is := w.Apply(ctx, "new", moved)
-		Eventually(func() error { return testenv.K8s.Get(ctx, testenv.KeyOf(was), was) }).WithTimeout(withinSeconds).Should(testenv.BeNotFound())
+		Eventually(func() error { return testenv.K8s.Get(ctx, testenv.KeyOf(was), was) }).Should(testenv.BeNotFound())
 		expectHandedOver(ctx, w, is, was.Status.AccountID)
 	})
 
@@ -215,7 +212,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		Eventually(func(g Gomega) {
 			testenv.StateOf(ctx, is)(g)
 			g.Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
-		}).WithTimeout(withinSeconds).Should(Succeed())
+		}).Should(Succeed())
 		Expect(testenv.ConnectionOf(ctx, is)).NotTo(HaveKey(secrets.KeyPassword))
 		Expect(secretMessage(is)).To(ContainSubstring(v1alpha1.AnnotationRotatePassword))
 		testenv.Edit(ctx, is, func(c *v1alpha1.ChildAccount) {
@@ -262,7 +259,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		is := w.Apply(ctx, "new", moved)
 		waiting(ctx, is)
 		testenv.Remove(ctx, w, was)
-		Eventually(testenv.StateOf(ctx, is)).WithTimeout(withinSeconds).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
+		Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
 		Expect(testenv.StateOf(ctx, is)(Default).Message).To(And(ContainSubstring("is shared"), ContainSubstring("%s: %s/new", v1alpha1.AnnotationHandOverTo, w.NS)))
 		Expect(w.Account("acme-moved").Active()).To(BeTrue())
 		Expect(w.Writes()).To(Equal(1), "the AddAccount of the previous owner")
@@ -283,7 +280,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		Eventually(func(g Gomega) {
 			testenv.StateOf(ctx, is)(g)
 			g.Expect(is.Status.AccountID).To(Equal(was.Status.AccountID))
-		}).WithTimeout(withinSeconds).Should(Succeed())
+		}).Should(Succeed())
 		Expect(w.Account("acme-moved").Active()).To(BeTrue())
 		Expect(testenv.ConnectionOf(ctx, is)).NotTo(HaveKey(secrets.KeyPassword))
 		Expect(secretMessage(is)).To(ContainSubstring(v1alpha1.AnnotationRotatePassword))

@@ -136,44 +136,18 @@ func deactivate(in *Input) Plan {
 		return Plan{Attempt: tried, Steps: []Step{{Kind: Read, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}}
 	}
 	a := in.View.Account
-	if a == nil && in.View.Doubted {
-		s := deleting(fmt.Sprintf("the account can't be switched off: no list has it, and more accounts are missing at once than is believed; see the condition %s of ParentAccount %s", v1alpha1.ConditionAccountsMissing, in.Resource.Parent))
-		s.Stalled = true
-		return Plan{Steps: []Step{s}}
-	}
-	if a == nil && in.Resource.Origin != "" && in.Subject.Intent { // another may have been created in its place
-		return Plan{Attempt: tried, Steps: []Step{{Kind: ReadSuccessor, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name}}}
-	}
-	if a == nil || in.Schema.IsAnother(*a, in.Subject.ID, in.Subject.Name) || in.Schema.Deactivated(a.State) {
-		return Plan{}
-	}
-	_, claimed := a.Claim()
-	bound := in.Resource.Origin != ""
-	switch {
-	case in.own(a), in.succeeds(a), !claimed && bound:
-	case bound: // it was ours: somebody has written another claim into it
-		return Plan{Steps: []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: its custom data says that it belongs to another resource", a.ID))}}
-	default:
-		return Plan{}
-	}
-	if !bound && in.Duplicate != nil {
-		return Plan{Steps: []Step{leaveActive(in, "the account stays as it is: "+in.Duplicate.Message)}}
-	}
-	if in.Recipient != nil {
-		return Plan{Steps: []Step{handOver(in, a)}}
-	}
-	if g := in.Guard; g != nil && g.Change == changeByDeletion {
-		s := deleting(cmp.Or(g.Message, "many accounts are being deleted: counting them"))
-		s.Reason = cmp.Or(g.Reason, s.Reason)
-		s.Brief, s.Stalled, s.RetryAfter, s.Guarded, s.Change = g.Brief, g.Reason != "", g.RetryAfter, true, g.Change
-		return Plan{Steps: []Step{s}}
+	if a == nil {
+		return deactivateMissing(in, tried)
 	}
 	change, ok := in.Schema.Deactivation(a.State)
-	if !ok {
+	if !ok || in.Schema.IsAnother(*a, in.Subject.ID, in.Subject.Name) || in.Schema.Deactivated(a.State) {
 		return Plan{}
 	}
+	if p := keepActive(in, a); p != nil {
+		return *p
+	}
 	var steps []Step
-	if !bound && !in.own(a) {
+	if in.Resource.Origin == "" && !in.own(a) {
 		steps = append(steps, step(ReadPreviousOwner, in, a))
 	}
 	if in.unproven(a) {
@@ -186,4 +160,41 @@ func deactivate(in *Input) Plan {
 	off.Changes = fieldChanges([]account.Change{change})
 	record.Guarded, record.Change = true, changeByDeletion
 	return Plan{Attempt: tried, Steps: append(steps, record, off)}
+}
+
+// deactivateMissing is for an account that was not found.
+func deactivateMissing(in *Input, tried string) Plan {
+	switch {
+	case in.View.Doubted:
+		s := deleting(fmt.Sprintf("the account can't be switched off: no list has it, and more accounts are missing at once than is believed; see the condition %s of ParentAccount %s",
+			v1alpha1.ConditionAccountsMissing, in.Resource.Parent))
+		s.Stalled = true
+		return Plan{Steps: []Step{s}}
+	case in.Resource.Origin != "" && in.Subject.Intent: // another may have been created in its place
+		return Plan{Attempt: tried, Steps: []Step{{Kind: ReadSuccessor, Reason: ReasonBeforeDeactivation, AccountName: in.Subject.Name}}}
+	}
+	return Plan{}
+}
+
+// keepActive is the plan for an account that is not to be deactivated, or not now; nil for one that is.
+func keepActive(in *Input, a *account.Account) *Plan {
+	_, claimed := a.Claim()
+	bound := in.Resource.Origin != ""
+	own := in.own(a) || in.succeeds(a) || !claimed && bound
+	switch g := in.Guard; {
+	case !own && bound: // it was ours: somebody has written another claim into it
+		return &Plan{Steps: []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: its custom data says that it belongs to another resource", a.ID))}}
+	case !own:
+		return &Plan{}
+	case !bound && in.Duplicate != nil:
+		return &Plan{Steps: []Step{leaveActive(in, "the account stays as it is: "+in.Duplicate.Message)}}
+	case in.Recipient != nil:
+		return &Plan{Steps: []Step{handOver(in, a)}}
+	case g != nil && g.Change == changeByDeletion:
+		s := deleting(cmp.Or(g.Message, "many accounts are being deleted: counting them"))
+		s.Reason = cmp.Or(g.Reason, s.Reason)
+		s.Brief, s.Stalled, s.RetryAfter, s.Guarded, s.Change = g.Brief, g.Reason != "", g.RetryAfter, true, g.Change
+		return &Plan{Steps: []Step{s}}
+	}
+	return nil
 }

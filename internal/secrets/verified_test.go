@@ -3,6 +3,7 @@ package secrets_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -50,9 +51,7 @@ func TestPasswordUnknown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := held(connection, test.data)
-			for k, v := range test.annotations {
-				s.Annotations[k] = v
-			}
+			maps.Copy(s.Annotations, test.annotations)
 			if got := latestOf(t, newCluster(interceptor.Funcs{}, s), test.connection, test.values).PasswordUnknown(); got != test.unknown {
 				t.Errorf("unknown: %v, want %v", got, test.unknown)
 			}

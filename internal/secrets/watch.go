@@ -53,20 +53,7 @@ func SlimMetadata() toolscache.TransformFunc {
 		if !ok {
 			return in, nil
 		}
-		slim := map[string]string{v1alpha1.AnnotationResource: secret.Annotations[v1alpha1.AnnotationResource]}
-		if intent, ok := secret.Annotations[v1alpha1.AnnotationCreateIntent]; ok && len(intent) <= longestIntent {
-			slim[v1alpha1.AnnotationCreateIntent] = intent
-		}
-		if to, ok := secret.Annotations[v1alpha1.AnnotationHandOverTo]; ok && len(to) <= longestIntent {
-			slim[v1alpha1.AnnotationHandOverTo] = to
-			if declared := secret.Annotations[v1alpha1.AnnotationMetadata]; strings.Contains(declared, v1alpha1.AnnotationHandOverTo) && len(declared) <= longestMetadata {
-				slim[v1alpha1.AnnotationMetadata] = v1alpha1.AnnotationHandOverTo
-			}
-		}
-		if verified := secret.Annotations[v1alpha1.AnnotationVerified]; verified != "" && verified == othersDigest(secret) {
-			slim[v1alpha1.AnnotationVerified] = verified
-		}
-		secret.Labels, secret.Annotations = nil, slim
+		secret.Labels, secret.Annotations = nil, slimAnnotations(secret)
 		for i := range secret.ManagedFields {
 			f := &secret.ManagedFields[i]
 			if f.Manager != FieldManager || f.FieldsV1 == nil {
@@ -80,6 +67,24 @@ func SlimMetadata() toolscache.TransformFunc {
 		}
 		return in, nil
 	}
+}
+
+// slimAnnotations are the annotations that are read.
+func slimAnnotations(secret *metav1.PartialObjectMetadata) map[string]string {
+	slim := map[string]string{v1alpha1.AnnotationResource: secret.Annotations[v1alpha1.AnnotationResource]}
+	if intent, ok := secret.Annotations[v1alpha1.AnnotationCreateIntent]; ok && len(intent) <= longestIntent {
+		slim[v1alpha1.AnnotationCreateIntent] = intent
+	}
+	if to, ok := secret.Annotations[v1alpha1.AnnotationHandOverTo]; ok && len(to) <= longestIntent {
+		slim[v1alpha1.AnnotationHandOverTo] = to
+		if declared := secret.Annotations[v1alpha1.AnnotationMetadata]; strings.Contains(declared, v1alpha1.AnnotationHandOverTo) && len(declared) <= longestMetadata {
+			slim[v1alpha1.AnnotationMetadata] = v1alpha1.AnnotationHandOverTo
+		}
+	}
+	if verified := secret.Annotations[v1alpha1.AnnotationVerified]; verified != "" && verified == othersDigest(secret) {
+		slim[v1alpha1.AnnotationVerified] = verified
+	}
+	return slim
 }
 
 // Watched are the connection Secrets as a cache of their metadata has them. No password is in it.
