@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -71,8 +70,7 @@ func (e *changeGuard) ask(ctx context.Context, s *scope, text string, deactivate
 	}
 	out := &plan.Guarded{Change: text, RetryAfter: v.Wait}
 	if v.Settled {
-		waits := conditions.AwaitingApproval(text, v.Rule, v.List, fmt.Sprintf("To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=%s",
-			s.parent.Key.Namespace, s.parent.Key.Name, v1alpha1.AnnotationApproveMassChange, v.Hash))
+		waits := conditions.AwaitingApproval(text, v.Rule, v.List, "To let exactly these pass: "+approveCommand(s.parent.Key, v.Hash))
 		out.Reason, out.Message, out.Brief = waits.Reason, waits.Message, waits.Brief
 	}
 	return out, nil
