@@ -24,8 +24,8 @@ itself, Stalled while nothing goes on until somebody changes something. observed
 "As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown once the last complete list is older
 than 15 minutes or three resyncs, whichever is longer, be it that nothing is answered or that the list alone never gets complete.
 A ParentAccount has the condition AccountsMissing, with the reason AwaitingApproval, while more accounts are missing from the provider's
-list than limits.massChange lets change at once. None of them is believed to be missing meanwhile, and their ChildAccounts stay as they are; see
-[When many accounts are missing](guide.md#when-many-accounts-are-missing).
+list than limits.massChange allows to change at once. Meanwhile the operator believes none of them to be missing, and their ChildAccounts
+stay as they are; see [When many accounts are missing](guide.md#when-many-accounts-are-missing).
 ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was there before has no known API key;
 Ready all the same), PasswordUnknown (the connection Secret lacks the account's password, or holds one that the provider refused; Ready
 all the same, unless the API key is missing too; the message has the command that makes a new password), APIKeyMissing, those of
@@ -37,8 +37,8 @@ Where a ParentAccount's message ends with the former credentials going on, its n
 its ChildAccounts are kept as ever meanwhile.
 
 Nothing has to be waited for: any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
-look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount. On a ChildAccount it has the account's password and
-API key verified, too:
+look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount. On a ChildAccount the operator
+verifies the account's password and API key, too:
 
     kubectl annotate childaccount NAME accounts.cpaas.dev/reconcile-requested-at="$(date)" --overwrite
 `)
