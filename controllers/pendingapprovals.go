@@ -16,11 +16,8 @@ import (
 // pendingApprovals is the status of all that waits: the largest groups first, as many as there is room for. Its order and its texts
 // depend on what waits alone, so that the status is not written without a change.
 func pendingApprovals(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
-	if !s.held.Settled { // the parent is reconciled again once it is
-		return s.was.PendingApprovals
-	}
 	all := append(pendingSinceStart(r, s), s.held.Approvals(s.key())...)
-	if !listsRead(r, s) { // a new process has not found out yet what waits
+	if !s.held.Settled || !listsRead(r, s) { // what waits of changes is not known yet: as before
 		for _, group := range s.was.PendingApprovals {
 			if strings.Contains(group.Message, v1alpha1.AnnotationApproveMassChange+"="+group.Hash) {
 				all = append(all, group)

@@ -48,6 +48,7 @@ func within(children []v1alpha1.ChildAccount, namespace string) (in []engine.Man
 func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
 	parent := r.Children.parents.parentOf(s.parent)
 	group := r.Children.engine.Starts.Group(parent)
+	s.wakes = s.wakes || r.Children.engine.Starts.Released(parent)
 	if group.Count == 0 {
 		return nil
 	}

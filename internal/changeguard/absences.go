@@ -138,7 +138,9 @@ func (o *absences) fresh(l Listing, now time.Time) (fresh []Absent) {
 		fresh = append(fresh, one)
 	}
 	since := now.Add(-l.Limits.Window)
-	maps.DeleteFunc(o.believed, func(uid types.UID, b belief) bool { return missing[uid] != b.accountID && !b.at.After(since) })
+	maps.DeleteFunc(o.believed, func(uid types.UID, b belief) bool {
+		return (b.accountID == "" || missing[uid] != b.accountID) && !b.at.After(since)
+	})
 	for uid, b := range o.believed {
 		if missing[uid] != b.accountID {
 			o.believed[uid] = belief{at: b.at}

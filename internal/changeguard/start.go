@@ -80,6 +80,10 @@ type start struct {
 	// approved are the resources whose writes were approved, with their generation.
 	approved map[types.UID]int64
 	summary  *StartGroup
+	// reviewing is set from Begin until Reviewed: a part of what waits must not match what was approved earlier.
+	reviewing bool
+	// released is set where an approval has released something that nobody was told of yet.
+	released bool
 	// stopTimer stops the timer after which the change of the group is told; nil where none runs.
 	stopTimer func() bool
 }
@@ -112,14 +116,14 @@ func (s *Starts) Begun(p Parent) bool {
 }
 
 // Begin is to be called once the parent's first complete list was read, with the resources that there are. unread are the namespaces that
-// can't be read yet. Where nothing is to be held, there are no resources and no namespaces.
+// can't be read yet. Where nothing is to be held, there are no resources and no namespaces. No approval counts before Reviewed.
 func (s *Starts) Begin(p Parent, resources []Resource, unread []string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.starts[p] != nil {
 		return
 	}
-	one := &start{at: now, unread: map[string]bool{}, open: map[types.UID]*opened{}, approved: map[types.UID]int64{}}
+	one := &start{at: now, unread: map[string]bool{}, open: map[types.UID]*opened{}, approved: map[types.UID]int64{}, reviewing: len(resources) > 0}
 	s.starts[p] = one
 	for _, namespace := range unread {
 		one.unread[namespace] = true
@@ -156,6 +160,27 @@ func (s *Starts) open(p Parent, one *start, r Resource) *opened {
 	}
 	s.where[r.UID], one.open[r.UID] = p, o
 	return o
+}
+
+// Reviewed is to be called once all resources that Begin had were looked at: approvals count from now on.
+func (s *Starts) Reviewed(p Parent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one := s.starts[p]; one != nil {
+		one.reviewing = false
+	}
+}
+
+// Released says whether an approval has released anything since the last time: those resources are to be reconciled.
+func (s *Starts) Released(p Parent) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.starts[p]
+	if one == nil || !one.released {
+		return false
+	}
+	one.released = false
+	return true
 }
 
 // Judge says whether the writes of a resource are held. It takes up what the hashes approve.
@@ -302,7 +327,7 @@ func (s *Starts) Group(p Parent, approvals []string) StartGroup {
 
 // approve releases the group if one of the hashes names exactly what is in it. The caller holds the lock.
 func (s *Starts) approve(p Parent, one *start, hashes []string) {
-	if len(hashes) == 0 {
+	if len(hashes) == 0 || one.reviewing {
 		return
 	}
 	if g := one.group(p); g.Count == 0 || !slices.Contains(hashes, g.Hash) {
@@ -314,6 +339,7 @@ func (s *Starts) approve(p Parent, one *start, hashes []string) {
 			delete(one.open, uid)
 		}
 	}
+	one.released = true
 	s.touch(p, one)
 }
 

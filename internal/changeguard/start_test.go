@@ -28,6 +28,38 @@ func newStart(t *testing.T) *startOf {
 	return s
 }
 
+// Begin is one whose resources were all looked at.
+func (s *startOf) Begin(p Parent, resources []Resource, unread []string, now time.Time) {
+	s.Starts.Begin(p, resources, unread, now)
+	s.Reviewed(p)
+}
+
+// A part of what waits may be what was approved before: only all of it is compared with the hashes.
+func TestNoApprovalCountsWhileTheResourcesAreLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a, b := resource("a", 1), resource("b", 1)
+	s.Begin(acme, []Resource{a, b}, nil, noon)
+	s.Hold(acme, a, "email=x", "")
+	alone := s.Group(acme, nil).Hash
+
+	s = newStart(t)
+	s.Starts.Begin(acme, []Resource{a, b}, nil, noon)
+	s.Hold(acme, a, "email=x", "")
+	s.expect(StartHolds, a, alone)
+	s.expect(StartHolds, b, alone)
+	s.Hold(acme, b, "email=y", "")
+	s.Reviewed(acme)
+	s.expect(StartHolds, a, alone)
+	if s.Released(acme) {
+		t.Error("something is released")
+	}
+	s.expect(StartApproved, a, s.Group(acme, nil).Hash)
+	if !s.Released(acme) || s.Released(acme) {
+		t.Error("what is released is not told once")
+	}
+}
+
 func resource(name string, generation int64) Resource {
 	return Resource{UID: types.UID("uid-" + name), Namespace: "telephony", Name: name, Generation: generation}
 }

@@ -203,7 +203,7 @@ var scenarios = []scenario{
 		before: func(w *world) { w.createParent(w.withAPIKey); w.createChild(name) },
 		was:    available,
 		act:    deleteConnection,
-		then:   available.with(lost),
+		then:   available.with(lost).with(func(x *want) { x.unknown = true }),
 	},
 	{
 		name: "connection Secret renamed", about: "spec.connectionSecret.name is changed.",

@@ -46,7 +46,7 @@ func saysMissing(second string, st *v1alpha1.AccountStatus) bool {
 type Held struct {
 	// Missing is why missing accounts are not believed to be; nil where they are, or none is missing.
 	Missing *changeguard.Disbelief
-	// Changes wait for an approval. Settled is set where no other change was stopped just now.
+	// Changes wait for an approval. Settled is set where no other change was stopped just now; before that there are none.
 	Changes []changeguard.Waiting
 	Settled bool
 	// Used is nil where nothing is used.
@@ -56,7 +56,9 @@ type Held struct {
 // Held returns what is held back of a parent's changes.
 func (e *Engine) Held(p changeguard.Parent) Held {
 	h := Held{Missing: e.absences.Verdict(p)}
-	h.Changes, h.Settled = e.changes.Waiting(p)
+	if h.Changes, h.Settled = e.changes.Waiting(p); !h.Settled {
+		h.Changes = nil // their hashes change, and nobody could approve them
+	}
 	if used, ok := e.changes.Used(p, e.Clock.Now()); ok {
 		h.Used = &used
 	}

@@ -9,6 +9,8 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/plan"
 )
 
@@ -23,7 +25,8 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 	}
 	claimant := claimants(ctx, e, s)
 	self := claimant(s.managed)
-	self.Bound = self.Bound || s.former != nil // as others see it: as long as there is no other account, it has the one that was given up
+	self.Permitted = self.Permitted || s.previous != nil // one that is being deleted may have it as well
+	self.Bound = self.Bound || s.former != nil           // as others see it: as long as there is no other account, it has the one that was given up
 	for _, other := range others {
 		d, o := other.Declaration(), other.Object()
 		rival := claimant(other)
@@ -70,8 +73,15 @@ func (e *observer) parentAccountOf(ctx context.Context, m Managed) string {
 	if st := m.Status(); st.Origin != "" {
 		return st.ParentAccountID
 	}
-	if dir := e.Connected.Get(m.Declaration().Parent); dir != nil && e.Parents.Usable(ctx, m) {
-		return dir.AccountID
+	dir := e.Connected.Get(m.Declaration().Parent)
+	if dir == nil || !e.Parents.Usable(ctx, m) || useless(dir) {
+		return ""
 	}
-	return ""
+	return dir.AccountID
+}
+
+// useless says whether the provider refuses a parent's credentials, or somebody has to act before they are of use.
+func useless(dir *directory.Parent) bool {
+	err := dir.Listings().Err
+	return err != nil && conditions.Parents.Row(conditions.Parents.Failed(err).Reason).Stalled()
 }

@@ -347,7 +347,8 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)
 	// One that may be adopted may carry the claim since an adoption that was interrupted: nobody here ever knew its password.
-	adoptable := s.declared.Policy.Adopt == account.AdoptIfIdentical || s.declared.Policy.Adopt == account.AdoptAlways
+	// So may one that is taken over from another installation.
+	adoptable := s.declared.Policy.Adopt == account.AdoptIfIdentical || s.declared.Policy.Adopt == account.AdoptAlways || s.annotation(v1alpha1.AnnotationTakeover) != ""
 	if s.found = !adoptable; !made {
 		s.unverified = r.unverified.Mark(s.uid(), false)
 	}
@@ -447,7 +448,7 @@ func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if step.Guarded && step.RetryAfter > 0 && r.s.obj.GetDeletionTimestamp().IsZero() {
 		out.Retry = conditions.Every(step.RetryAfter)
 	}
-	if a := r.view.Account; step.Guarded && a != nil && r.s.boundID() != "" { // the status may be older than the account
+	if a := r.view.Account; (step.Guarded || step.Held) && a != nil && r.s.boundID() != "" { // the status may be older than the account
 		r.s.observe(*a)
 		out.Seen = &conditions.Seen{Frozen: r.s.schema.Frozen(a.State), Deactivated: r.s.schema.Deactivated(a.State)}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,6 +39,38 @@ func (e *observer) mayHave(ctx context.Context, m Managed, owner string) bool {
 	}
 	parent, stop, err := e.Parents.Find(ctx, m, d.Parent)
 	return err == nil && stop == nil && !parent.Suspended && mayHave(o.GetNamespace(), parent, owner)
+}
+
+// unknownFor is how long a deletion waits for what may stand in its way and is not known yet: after the deletion, or after the operator's
+// start. It is short, as what anybody may declare must not keep accounts active.
+const unknownFor = time.Minute
+
+// recipientOf takes up the resource that gets the account of one that is being deleted, or that nobody knows yet whether there is one.
+func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) error {
+	others, err := e.Kind.Named(ctx, s.declared.AccountName)
+	if err != nil {
+		return err
+	}
+	in.Recipient = e.recipient(ctx, s.managed, others, s.dir.AccountID)
+	since := s.obj.GetDeletionTimestamp().Time
+	if e.began.After(since) {
+		since = e.began
+	}
+	in.RecipientUnknown = in.Recipient == nil && in.Now.Before(since.Add(unknownFor)) && (!e.Kind.Complete() || slices.ContainsFunc(others, func(other Managed) bool {
+		return other.Object().GetUID() != s.uid() && mayTurnOut(ctx, e, other, s.obj.GetNamespace())
+	}))
+	return nil
+}
+
+// mayTurnOut says whether a resource wants an account of the namespace owner, and it is not known yet whether it may have it, or of which
+// parent account it is.
+func mayTurnOut(ctx context.Context, e *observer, m Managed, owner string) bool {
+	d, o := m.Declaration(), m.Object()
+	if d.Suspended || d.Policy.Observe || !o.GetDeletionTimestamp().IsZero() || m.Status().Origin != "" {
+		return false
+	}
+	_, _, err := e.Parents.Find(ctx, m, d.Parent)
+	return err != nil || e.mayHave(ctx, m, owner) && e.Connected.Get(d.Parent) == nil
 }
 
 // recipient is the resource that gets the account of one that is being deleted, or is gone: of those that declare the account and may have

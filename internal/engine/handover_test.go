@@ -105,6 +105,54 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		Expect(w.Account("acme-moved").Active()).To(BeFalse())
 	})
 
+	It("keeps a connection Secret whose name both declare", func(ctx SpecContext) {
+		named := func(c *v1alpha1.ChildAccount) {
+			c.Spec.ConnectionSecret = &v1alpha1.ConnectionSecret{Name: ptr.To("acme-login")}
+		}
+		w, _, is := renames(ctx, true, testenv.Deactivating, named)
+		var login corev1.Secret
+		Expect(testenv.K8s.Get(ctx, client.ObjectKey{Namespace: w.NS, Name: "acme-login"}, &login)).To(Succeed())
+		Expect(login.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationResource, "ChildAccount/"+is.Name))
+	})
+
+	It("keeps its account active where the ParentAccount of the new one is not connected yet", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", moved, testenv.Deactivating)
+		id := was.Status.AccountID
+		second := w.ParentAccount()
+		second.Name = "second"
+		readSeldom(second)
+		second.Spec.Voximplant.CredentialsSecretRef.Name = "later"
+		Expect(testenv.K8s.Create(ctx, second)).To(Succeed())
+		is := w.Apply(ctx, "new", moved, testenv.Deactivating, func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = second.Name })
+		Eventually(testenv.StateOf(ctx, is)).Should(HaveField("Second", HaveSuffix("/"+v1alpha1.ReasonParentNotReady)))
+		Expect(testenv.K8s.Delete(ctx, was)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, was)).Should(HaveField("Message", ContainSubstring("whether another ChildAccount declares the account")))
+		later := w.Credentials()
+		later.Name = "later"
+		Expect(testenv.K8s.Create(ctx, later)).To(Succeed())
+		expectHandedOver(ctx, w, is, id)
+	})
+
+	It("is switched off after a minute where no ParentAccount of the other one gets connected", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", moved, testenv.Deactivating)
+		never := w.ParentAccount()
+		never.Name = "never"
+		never.Spec.Voximplant.CredentialsSecretRef.Name = "missing"
+		Expect(testenv.K8s.Create(ctx, never)).To(Succeed())
+		w.Apply(ctx, "new", moved, func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = never.Name })
+		Expect(testenv.K8s.Delete(ctx, was)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, was)).Should(HaveField("Message", ContainSubstring("whether another ChildAccount declares the account")))
+		Expect(w.Account("acme-moved").Active()).To(BeTrue())
+		Eventually(func() bool { return w.Account("acme-moved").Active() }).WithTimeout(3 * time.Minute).Should(BeFalse())
+		testenv.ExpectGone(ctx, was)
+	})
+
 	It("keeps its account under Retain, whichever comes first", func(ctx SpecContext) {
 		w, was, _ := renames(ctx, true)
 		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", w.NS+"/new"))

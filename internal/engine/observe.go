@@ -24,6 +24,8 @@ type observer struct {
 	stores
 
 	resolver resolver
+	// began is when this process began.
+	began time.Time
 }
 
 // observe gathers all that the plan for a resource depends on. view is what is known of the account; nil has the
@@ -137,8 +139,7 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 		return in, nil
 	}
 	e.observePrevious(ctx, s, &in)
-	others, err := e.Kind.Named(ctx, s.declared.AccountName)
-	if in.Recipient = e.recipient(ctx, s.managed, others, s.dir.AccountID); err != nil || s.boundID() != "" {
+	if err := recipientOf(ctx, e, s, &in); err != nil || s.boundID() != "" {
 		return in, err
 	}
 	if in.Duplicate, err = e.duplicate(ctx, s); err != nil {

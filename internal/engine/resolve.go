@@ -125,8 +125,8 @@ func (r *resolver) resolveDeclared(ctx context.Context, s *scope) (*plan.Stop, e
 		return r.withoutParent(s), nil
 	}
 	s.enter(dir)
-	if l := dir.Listings(); l.Err != nil && conditions.Parents.Row(conditions.Parents.Failed(l.Err).Reason).Stalled() {
-		out := conditions.Parents.Failed(l.Err)
+	if useless(dir) {
+		out := conditions.Parents.Failed(dir.Listings().Err)
 		return parentNotReady(s, out.Reason, out.Message), nil
 	}
 	return pinned(s), nil

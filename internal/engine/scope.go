@@ -275,6 +275,9 @@ func (s *scope) connection() secrets.Connection {
 		Labels:      s.declared.ConnectionSecret.Labels,
 		Annotations: s.declared.ConnectionSecret.Annotations,
 	}
+	if s.previous != nil && s.previous.Namespace == c.Namespace {
+		c.FormerResource = s.declared.Kind + "/" + s.previous.Name
+	}
 	if to := s.annotation(v1alpha1.AnnotationHandOverTo); to != "" { // under Retain nobody is asked before the resource is gone
 		c.Annotations = maps.Clone(c.Annotations)
 		if c.Annotations == nil {

@@ -121,6 +121,7 @@ func (t Starts) Begin(ctx context.Context, parent *Parent, resources []Managed, 
 	for _, m := range resources {
 		review(ctx, e, m)
 	}
+	e.starts.Reviewed(parent.Guarded)
 	if t.Group(parent).Count > 0 { // the connection Secrets may be as old as what waits
 		verifyAll(e, resources)
 	}
@@ -171,3 +172,6 @@ func (t Starts) Group(parent *Parent) changeguard.StartGroup {
 	}
 	return starts.Group(parent.Guarded, parent.Start.Approvals)
 }
+
+// Released says whether an approval has released writes of a parent's resources since the last time: they are to be reconciled.
+func (t Starts) Released(parent *Parent) bool { return t.engine.starts.Released(parent.Guarded) }

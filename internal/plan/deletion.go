@@ -190,6 +190,8 @@ func keepActive(in *Input, a *account.Account) *Plan {
 		return &Plan{Steps: []Step{leaveActive(in, "the account stays as it is: "+in.Duplicate.Message)}}
 	case in.Recipient != nil:
 		return &Plan{Steps: []Step{handOver(in, a)}}
+	case in.RecipientUnknown:
+		return &Plan{Steps: []Step{deleting(fmt.Sprintf("waiting for a minute at most, to find out whether another %s declares the account and may have it", in.Resource.Kind))}}
 	case g != nil && g.Change == changeByDeletion:
 		s := deleting(cmp.Or(g.Message, "many accounts are being deleted: counting them"))
 		s.Reason = cmp.Or(g.Reason, s.Reason)

@@ -54,6 +54,8 @@ type Input struct {
 	Deletion *Deletion
 	// Recipient is another resource that declares the account and may have it once this one is deleted; nil where none does.
 	Recipient *Recipient
+	// RecipientUnknown is set where there may be one, as far as is known yet; not for long.
+	RecipientUnknown bool
 }
 
 // Resource is the resource itself.

@@ -28,6 +28,9 @@ func afterStart(in *Input, p Plan) Plan {
 	certain, open := in.Start.writes(in, p)
 	switch {
 	case len(certain) > 0:
+		for _, i := range open { // an approval lets these pass, too
+			certain = append(certain, "perhaps "+writeText(p.Steps[i]))
+		}
 		return in.Start.wait(in, strings.Join(certain, ", "))
 	case len(open) == 0:
 		return p

@@ -119,7 +119,7 @@ var kinds = map[Kind]struct {
 	RecoverKey:         {text: "recover the API key of account %s"},
 	Recreate:           {text: "give up account %s and create another one", writes: true},
 	Deactivate:         {text: "deactivate account %s", writes: true},
-	HandOver:           {text: "hand over account %s"},
+	HandOver:           {text: "hand over account %s", writes: true}, // it decides that the account stays active
 	Verify:             {text: "verify the password and the API key of account %s"},
 	LeaveActive:        {text: "leave account %s as it is"},
 	ReleaseFinalizer:   {text: "remove the finalizer"},

@@ -61,6 +61,9 @@ type Connection struct {
 	Try func(account.Secret) (bool, error)
 	// Latest remembers the Secret as it was last read or written, so that it is read once only; nil remembers nothing.
 	Latest *Latest
+	// FormerResource is the previous owner of the account, "ChildAccount/<name>", where its connection Secret becomes the resource's: it
+	// may have the same name. "" where there is none, or in another namespace.
+	FormerResource string
 	// Previous are the connection Secrets of the previous owner of the account, which is the resource's from now on: what they hold of it
 	// goes along.
 	Previous []corev1.Secret
@@ -420,8 +423,9 @@ func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connecti
 
 // belongs says whether the Secret is the connection Secret of this very resource and account.
 func belongs(secret *corev1.Secret, c Connection) bool {
+	resource := secret.Annotations[v1alpha1.AnnotationResource]
 	return secret.Labels[v1alpha1.LabelConnection] == "true" &&
-		secret.Annotations[v1alpha1.AnnotationResource] == c.Resource &&
+		(resource == c.Resource || resource != "" && resource == c.FormerResource) &&
 		secret.Annotations[v1alpha1.AnnotationAccount] == c.Account
 }
 

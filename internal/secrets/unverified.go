@@ -35,6 +35,9 @@ type edit struct {
 // ownVersions is of how many of its own writes of a Secret the operator still hears from the watch.
 const ownVersions = 4
 
+// keptEdits is how many edits of one Secret are told apart.
+const keptEdits = 4
+
 // Set says whether there is anything to verify.
 func (m Mark) Set() bool { return m.number > 0 }
 
@@ -61,7 +64,11 @@ func (u *Unverified) Edited(uid types.UID, version string, hadPassword bool) {
 		return
 	}
 	u.last++
-	u.edits[uid] = append(u.edits[uid], edit{version, u.last, hadPassword})
+	all := append(u.edits[uid], edit{version, u.last, hadPassword})
+	for ; len(all) > keptEdits; all = all[1:] { // whoever edits again and again must not fill the memory
+		u.marks[uid] = Mark{max(u.marks[uid].number, all[0].number), all[0].hadPassword || u.marks[uid].HadPassword}
+	}
+	u.edits[uid] = all
 }
 
 // Own says that the operator made the connection Secret what it is in this version.

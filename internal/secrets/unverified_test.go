@@ -1,6 +1,9 @@
 package secrets
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // What is marked stays so until that very mark is done, and a refused password is told from all others.
 func TestUnverified(t *testing.T) {
@@ -53,5 +56,24 @@ func TestUnverified(t *testing.T) {
 	u.Forget("a")
 	if u.Remembers("a") || len(u.marks) != 1 || len(u.refused)+len(u.own)+len(u.edits) != 0 {
 		t.Errorf("remembered: %v %v", u.marks, u.refused)
+	}
+}
+
+// Whoever edits a Secret again and again, while nothing of it is verified, does not fill the memory.
+func TestUnverifiedKeepsFewEdits(t *testing.T) {
+	u := NewUnverified()
+	u.Edited("a", "0", true)
+	for i := range 1000 {
+		u.Edited("a", strconv.Itoa(i+1), false)
+	}
+	if n := len(u.edits["a"]); n != keptEdits {
+		t.Errorf("%d edits are kept", n)
+	}
+	last := u.Of("a")
+	if !last.Set() || !last.HadPassword {
+		t.Errorf("%+v", last)
+	}
+	if u.Done("a", last); u.Remembers("a") {
+		t.Error("verified, and yet to be verified")
 	}
 }
