@@ -64,11 +64,11 @@ func (u *Unverified) Edited(uid types.UID, version string, hadPassword bool) {
 		return
 	}
 	u.last++
-	all := append(u.edits[uid], edit{version, u.last, hadPassword})
-	for ; len(all) > keptEdits; all = all[1:] { // whoever edits again and again must not fill the memory
+	u.edits[uid] = append(u.edits[uid], edit{version, u.last, hadPassword})
+	if all := u.edits[uid]; len(all) > keptEdits { // whoever edits again and again must not fill the memory
 		u.marks[uid] = Mark{max(u.marks[uid].number, all[0].number), all[0].hadPassword || u.marks[uid].HadPassword}
+		u.edits[uid] = all[1:]
 	}
-	u.edits[uid] = all
 }
 
 // Own says that the operator made the connection Secret what it is in this version.
