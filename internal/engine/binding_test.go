@@ -100,5 +100,5 @@ func awaitBound(ctx context.Context, w *testenv.World, n int) {
 			}
 		}
 		return bound
-	}).WithPolling(time.Second).WithTimeout(time.Minute).Should(Equal(n))
+	}).WithPolling(time.Second).WithTimeout(3 * time.Minute).Should(Equal(n))
 }

@@ -174,7 +174,7 @@ func awaitAllReady(ctx context.Context, w *testenv.World, n int) {
 			}
 		}
 		return ready
-	}).WithPolling(250 * time.Millisecond).WithTimeout(time.Minute).Should(Equal(n))
+	}).WithPolling(250 * time.Millisecond).WithTimeout(3 * time.Minute).Should(Equal(n))
 }
 
 // cachedAvailable is how many Available ChildAccounts there are in the cache of the operator.

@@ -365,5 +365,5 @@ func (t *timed) awaitAll(ctx context.Context, n int, ready string) {
 			}
 		}
 		return as
-	}).WithPolling(250 * time.Millisecond).WithTimeout(time.Minute).Should(Equal(n))
+	}).WithPolling(250 * time.Millisecond).WithTimeout(3 * time.Minute).Should(Equal(n))
 }
