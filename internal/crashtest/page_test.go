@@ -81,6 +81,9 @@ func (m *matrix) expectAgain(t *testing.T) {
 	}
 }
 
+// nothing is what callsOf returns where there are none.
+const nothing = "–"
+
 // callsOf are the calls, each once, but for those by which every process connects.
 func callsOf(steps []step) string {
 	var calls []string
@@ -90,7 +93,7 @@ func callsOf(steps []step) string {
 		}
 	}
 	if len(calls) == 0 {
-		return "–"
+		return nothing
 	}
 	return strings.Join(calls, "; ")
 }
@@ -163,6 +166,11 @@ func (m *matrix) table() string {
 	return b.String() + "\n"
 }
 
+// cell says what was left to do. A list is read again and again: on a slow machine once more when all is done, which is left aside.
 func (m *matrix) cell(s scenario, what string, after bool) string {
-	return strings.Join(slices.Sorted(maps.Keys(m.calls[cell{s.name, what, after}])), ", or ")
+	left := slices.Sorted(maps.Keys(m.calls[cell{s.name, what, after}]))
+	if what == "GetChildrenAccounts: all" && len(left) > 1 {
+		left = slices.DeleteFunc(left, func(calls string) bool { return calls == nothing })
+	}
+	return strings.Join(left, ", or ")
 }
