@@ -65,6 +65,10 @@ func TestANamespaceThatIsRefusedHoldsUpNoOther(t *testing.T) {
 	if w.Synced("") || !w.Synced("a") || w.Synced("b") || w.Synced("c") || w.Complete(&corev1.ConfigMap{}) {
 		t.Error("b counts as synced, or a does not")
 	}
+	eventually(t, "each kind of b is known to be refused", func() bool {
+		kinds := w.Statuses()[1].Kinds
+		return len(kinds) > 0 && kinds[0] == "configmaps"
+	})
 	s := w.Statuses()
 	if !s[0].Synced || s[0].Reason != "" || s[1].Synced || s[1].Ever || s[1].Kinds[0] != "configmaps" || s[1].Reason != "Forbidden" || s[1].Since.IsZero() {
 		t.Errorf("statuses %+v", s)
