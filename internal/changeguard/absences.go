@@ -2,20 +2,14 @@ package changeguard
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 )
-
-// shownAbsences is how many of the missing accounts a message names.
-const shownAbsences = 5
 
 // calmAfter is how many lists in a row must have few accounts missing, after one that had too many, until that is believed.
 const calmAfter = 2
@@ -103,16 +97,17 @@ func (a *Absences) Judge(l Listing, now time.Time) (verdict *Disbelief, changed 
 		}
 	}
 	most := Change{Total: l.Total, Limits: l.Limits}.most()
-	hash, list := summarizeAbsences(fresh)
+	sum := summarizeAbsences(fresh)
+	approved := slices.Contains(l.Approvals, sum.hash)
+	if !approved && len(fresh) > 0 && counted+len(fresh) > most {
+		of.sinceOver = 0
+	}
 	switch {
 	case len(fresh) == 0:
-	case slices.Contains(l.Approvals, hash):
+	case approved:
 		of.believe(fresh, time.Time{})
-	case counted+len(fresh) > most:
-		of.sinceOver = 0
-		of.hold(fresh, &Disbelief{Count: len(fresh), Total: l.Total, Most: most, Hash: hash, List: list})
 	case of.sinceOver < calmAfter:
-		of.hold(fresh, &Disbelief{Count: len(fresh), Total: l.Total, Most: most, Hash: hash, List: list})
+		of.hold(fresh, &Disbelief{Count: len(fresh), Total: l.Total, Most: most, Hash: sum.hash, List: sum.list})
 	default:
 		of.believe(fresh, now)
 	}
@@ -163,20 +158,11 @@ func (o *absences) hold(all []Absent, why *Disbelief) {
 	}
 }
 
-// summarizeAbsences returns the hash that tells these accounts from any others, and the first few of them by name.
-func summarizeAbsences(all []Absent) (hash, list string) {
-	h := sha256.New()
-	var parts []string
-	for _, one := range all {
-		fmt.Fprintf(h, "missing %s %s %q\n", one.Key, one.UID, one.AccountID)
-		if len(parts) < shownAbsences {
-			parts = append(parts, fmt.Sprintf("%s (%s)", one.Key, one.AccountID))
-		}
-	}
-	if more := len(all) - len(parts); more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more", more))
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16]), strings.Join(parts, ", ")
+// summarizeAbsences tells these accounts from any others.
+func summarizeAbsences(all []Absent) summary {
+	return summarize(all, func(one Absent) (hashed, shown string) {
+		return fmt.Sprintf("missing %s %s %q\n", one.Key, one.UID, one.AccountID), fmt.Sprintf("%s (%s)", one.Key, one.AccountID)
+	})
 }
 
 // Believed says whether the account that a resource's status names is believed to be missing, where no list has it.

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// shownChanges is how many of the stopped changes a message names, beside the resource's own.
+// shownChanges is how many of those that wait a message names, beside the resource's own.
 const shownChanges = 5
 
 // group is what is known of the resources that are counted together.
@@ -177,17 +177,27 @@ func (o *group) summarize() summary {
 		return *o.summary
 	}
 	all := slices.SortedFunc(maps.Values(o.stopped), func(a, b intent) int { return cmp.Compare(a.key.String(), b.key.String()) })
-	var parts []string
+	made := summarize(all, func(i intent) (hashed, shown string) {
+		return fmt.Sprintf("%s %s %d %q\n", i.key, i.uid, i.generation, i.text), fmt.Sprintf("%s (%s)", i.key.Name, i.text)
+	})
+	o.summary = &made
+	return made
+}
+
+// summarize puts together the hash that tells all of these, in their order, from anything else, and a list of the first few. of returns
+// what the hash is of, which ends with a line feed, and what the list shows.
+func summarize[T any](all []T, of func(T) (hashed, shown string)) summary {
 	h := sha256.New()
-	for _, i := range all {
-		fmt.Fprintf(h, "%s %s %d %q\n", i.key, i.uid, i.generation, i.text)
+	var parts []string
+	for _, one := range all {
+		hashed, shown := of(one)
+		h.Write([]byte(hashed))
 		if len(parts) < shownChanges {
-			parts = append(parts, fmt.Sprintf("%s (%s)", i.key.Name, i.text))
+			parts = append(parts, shown)
 		}
 	}
 	if more := len(all) - len(parts); more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
-	o.summary = &summary{hex.EncodeToString(h.Sum(nil)[:16]), strings.Join(parts, ", ")}
-	return *o.summary
+	return summary{hex.EncodeToString(h.Sum(nil)[:16]), strings.Join(parts, ", ")}
 }

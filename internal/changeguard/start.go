@@ -1,8 +1,6 @@
 package changeguard
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -384,19 +382,11 @@ func (one *start) group(p Parent) StartGroup {
 	all := slices.DeleteFunc(slices.Collect(maps.Values(one.open)), func(o *opened) bool { return o.text == "" })
 	slices.SortFunc(all, func(a, b *opened) int { return strings.Compare(a.key(), b.key()) })
 	g := StartGroup{Count: len(all)}
-	var parts []string
-	h := sha256.New()
-	for _, o := range all {
-		fmt.Fprintf(h, "%s %s %d %q\n", o.key(), o.UID, o.Generation, o.text)
-		if len(parts) < shownChanges {
-			parts = append(parts, fmt.Sprintf("%s (%s)", o.within(p), o.text))
-		}
-	}
-	if more := len(all) - len(parts); more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more", more))
-	}
 	if g.Count > 0 {
-		g.Hash, g.List = hex.EncodeToString(h.Sum(nil)[:16]), strings.Join(parts, ", ")
+		sum := summarize(all, func(o *opened) (hashed, shown string) {
+			return fmt.Sprintf("%s %s %d %q\n", o.key(), o.UID, o.Generation, o.text), fmt.Sprintf("%s (%s)", o.within(p), o.text)
+		})
+		g.Hash, g.List = sum.hash, sum.list
 	}
 	one.summary = &g
 	return g
