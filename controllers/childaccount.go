@@ -15,6 +15,15 @@ type childAccount struct{ *v1alpha1.ChildAccount }
 
 var _ engine.Managed = childAccount{}
 
+// managed are ChildAccounts as the engine knows them.
+func managed(children []v1alpha1.ChildAccount) []engine.Managed {
+	all := make([]engine.Managed, len(children))
+	for i := range children {
+		all[i] = childAccount{&children[i]}
+	}
+	return all
+}
+
 // Object implements Managed.
 func (c childAccount) Object() client.Object { return c.ChildAccount }
 

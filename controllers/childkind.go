@@ -36,11 +36,7 @@ func (k *childKind) Named(ctx context.Context, accountName string) ([]engine.Man
 	if err := k.List(ctx, &found, client.MatchingFields{indexAccountName: accountName}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
-	out := make([]engine.Managed, len(found.Items))
-	for i := range found.Items {
-		out[i] = childAccount{&found.Items[i]}
-	}
-	return out, nil
+	return managed(found.Items), nil
 }
 
 // Complete implements engine.Kind.

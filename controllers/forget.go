@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/engine"
 )
 
 // forgetting notes which resources are gone, whoever took their finalizers away: only the event of a deletion has the UID,
@@ -30,14 +29,12 @@ func (r *ChildAccountReconciler) wakeNamesakes(ctx context.Context, gone *v1alph
 	if gone.Status.Origin == "" {
 		return
 	}
-	var namesakes v1alpha1.ChildAccountList
-	if r.List(ctx, &namesakes, client.MatchingFields{indexAccountName: gone.AccountName()}, client.UnsafeDisableDeepCopy) != nil {
+	others, err := r.engine.Kind.Named(ctx, gone.AccountName())
+	if err != nil {
 		return // the next list of the provider wakes them
 	}
-	others := make([]engine.Managed, len(namesakes.Items))
-	for i := range namesakes.Items {
-		others[i] = childAccount{&namesakes.Items[i]}
-		queue.Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&namesakes.Items[i])})
+	for _, other := range others {
+		queue.Add(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(other.Object())})
 	}
 	r.engine.Gone(ctx, childAccount{gone}, others)
 }

@@ -24,7 +24,7 @@ func judgeMissing(ctx context.Context, r *ParentAccountReconciler, s *parentScop
 		return
 	}
 	message := ""
-	if s.held.Missing = verdict; verdict != nil {
+	if verdict != nil {
 		message = engine.MissingMessage(s.key(), verdict)
 	}
 	conditions.WriteAccountsMissing(&s.parent.Status.Conditions, s.parent.Generation, message, r.Clock.Now())

@@ -24,14 +24,14 @@ func share(r *ParentAccountReconciler) {
 
 // wakeNamed wakes the resources of some ParentAccounts that declare an account name: another ParentAccount has written to the account.
 func wakeNamed(ctx context.Context, r *ChildAccountReconciler, parents []types.NamespacedName, accountName string) {
-	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, client.MatchingFields{indexAccountName: accountName}, client.UnsafeDisableDeepCopy); err != nil {
+	children, err := r.engine.Kind.Named(ctx, accountName)
+	if err != nil {
 		log.FromContext(ctx).Error(err, "children not woken", "accountName", accountName)
 		return
 	}
-	for i := range children.Items {
-		if slices.Contains(parents, children.Items[i].ParentKey()) {
-			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
+	for _, child := range children {
+		if slices.Contains(parents, child.Declaration().Parent) {
+			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(child.Object())}, false)
 		}
 	}
 }

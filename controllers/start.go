@@ -19,10 +19,6 @@ func begin(ctx context.Context, r *ChildAccountReconciler, s *parentScope) {
 	if r.engine.Starts.Begun(parent) {
 		return
 	}
-	children := make([]engine.Managed, len(s.children.Items))
-	for i := range s.children.Items {
-		children[i] = childAccount{&s.children.Items[i]}
-	}
 	var unread []string
 	if r.Read != nil {
 		for _, status := range r.Read.Statuses() {
@@ -31,7 +27,7 @@ func begin(ctx context.Context, r *ChildAccountReconciler, s *parentScope) {
 			}
 		}
 	}
-	r.engine.Starts.Begin(ctx, parent, children, unread)
+	r.engine.Starts.Begin(ctx, parent, managed(s.children.Items), unread)
 }
 
 // within are the ChildAccounts of one namespace.
@@ -60,7 +56,7 @@ func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pe
 	if len(parent.Start.Approvals) > 0 {
 		what += fmt.Sprintf("the present value of the annotation %s approves something else. ", v1alpha1.AnnotationApproveStart)
 	}
-	approve := fmt.Sprintf("To let exactly these pass: %s%s", approveStart(s.parent), group.Hash)
+	approve := "To let exactly these pass: " + approveStart(s, group.Hash)
 	message := fmt.Sprintf("%s%s. %s", what, group.List, approve)
 	if len(message) > v1alpha1.MaxPendingApprovalMessage { // the command has to be whole
 		message = what + approve
@@ -68,16 +64,16 @@ func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pe
 	return []v1alpha1.PendingApproval{{Hash: group.Hash, Count: int32(group.Count), Message: message}}
 }
 
-// approveStart is the command that approves what is pending since a start, up to the hash.
-func approveStart(p *v1alpha1.ParentAccount) string {
-	return fmt.Sprintf("kubectl annotate parentaccount -n %s %s --overwrite %s=", p.Namespace, p.Name, v1alpha1.AnnotationApproveStart)
+// approveStart is the command that approves what is pending since a start.
+func approveStart(s *parentScope, hash string) string {
+	return engine.ApproveCommand(s.key(), v1alpha1.AnnotationApproveStart, hash)
 }
 
 // emitStartHeld tells what waits since the start, whenever that is something else. The status that has it is stored by then.
 func emitStartHeld(r *ParentAccountReconciler, s *parentScope) {
 	for _, p := range s.parent.Status.PendingApprovals {
-		if strings.Contains(p.Message, approveStart(s.parent)) && !slices.Contains(s.was.PendingApprovals, p) {
-			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d ChildAccounts wait since the operator's start: %s%s", p.Count, approveStart(s.parent), p.Hash)}
+		if approve := approveStart(s, p.Hash); strings.Contains(p.Message, approve) && !slices.Contains(s.was.PendingApprovals, p) {
+			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d ChildAccounts wait since the operator's start: %s", p.Count, approve)}
 			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, v1alpha1.ReasonAwaitingApproval, "Start", "%s", out.ForEvent())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,7 +39,7 @@ func (unreadable) Statuses() []namespacecache.Status { return nil }
 // What can't be read is left alone, without an error that would be logged and retried: whoever can read it again wakes it.
 func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
 	req := ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "telephony", Name: "acme"}}
-	children := &ChildAccountReconciler{Client: unreadable{}, Read: unreadable{}}
+	children := &ChildAccountReconciler{Client: unreadable{}, Read: unreadable{}, Clock: clock.RealClock{}}
 	children.build()
 	if result, err := children.Reconcile(t.Context(), req); err != nil || result != (ctrl.Result{}) {
 		t.Errorf("a ChildAccount: %v, %v", result, err)

@@ -22,7 +22,7 @@ func (h Held) Approvals(parent types.NamespacedName) (groups []v1alpha1.PendingA
 		what := fmt.Sprintf("changes of %d resources in namespace %s wait (limits.massChange, limits.maxDeactivationsPerHour)", w.Count, w.Namespace)
 		groups = append(groups, v1alpha1.PendingApproval{
 			Hash: w.Hash, Count: int32(w.Count),
-			Message: withList(what, w.List, "To let exactly these pass: "+approveCommand(parent, w.Hash), v1alpha1.MaxPendingApprovalMessage),
+			Message: withList(what, w.List, "To let exactly these pass: "+ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, w.Hash), v1alpha1.MaxPendingApprovalMessage),
 		})
 	}
 	return groups
@@ -35,7 +35,7 @@ func MissingMessage(parent types.NamespacedName, m *changeguard.Disbelief) strin
 		rule = fmt.Sprintf("More than %d were missing before, so these are believed after two lists in a row", m.Most)
 	}
 	what := fmt.Sprintf("the provider's list lacks %d of %d accounts", m.Count, m.Total)
-	command := rule + " (limits.massChange): their resources stay as they are, and nothing is sent for them until the list has them again. If they are gone: " + approveCommand(parent, m.Hash)
+	command := rule + " (limits.massChange): their resources stay as they are, and nothing is sent for them until the list has them again. If they are gone: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
 	return withList(what, m.List, command, longestMissing)
 }
 
@@ -47,7 +47,7 @@ func withList(what, list, command string, most int) string {
 	return fmt.Sprintf("%s. %s", what, command)
 }
 
-// approveCommand is what a person runs to approve a group of changes.
-func approveCommand(parent types.NamespacedName, hash string) string {
-	return fmt.Sprintf("kubectl annotate parentaccount -n %s %s --overwrite %s=%s", parent.Namespace, parent.Name, v1alpha1.AnnotationApproveMassChange, hash)
+// ApproveCommand is what a person runs to approve a group of a parent's changes: the annotation is the one that approves such groups.
+func ApproveCommand(parent types.NamespacedName, annotation, hash string) string {
+	return fmt.Sprintf("kubectl annotate parentaccount -n %s %s --overwrite %s=%s", parent.Namespace, parent.Name, annotation, hash)
 }

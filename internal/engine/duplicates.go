@@ -58,7 +58,10 @@ func claimants(ctx context.Context, e *observer, s *scope) func(Managed) account
 	}
 	return func(m Managed) account.Claimant {
 		o := m.Object()
-		permitted := owner.Installation == e.Installation && e.mayHave(ctx, m, owner.Namespace)
+		permitted := false
+		if owner.Installation == e.Installation {
+			permitted, _ = e.mayHave(ctx, m, owner.Namespace)
+		}
 		return account.Claimant{
 			Bound: m.Status().Origin != "", Created: o.GetCreationTimestamp().Time, Namespace: o.GetNamespace(), Name: o.GetName(),
 			Claimed: owner == account.Claim{Installation: e.Installation, Namespace: o.GetNamespace(), Name: o.GetName()},

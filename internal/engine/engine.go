@@ -95,10 +95,7 @@ func New(c Config) *Engine {
 		}
 	}, nil)
 	e.Starts = Starts{e}
-	e.observer = observer{Config: &e.Config, stores: e.stores, resolver: resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock}}
-	if c.Clock != nil { // who plans nothing needs no clock
-		e.observer.began = c.Clock.Now()
-	}
+	e.observer = observer{Config: &e.Config, stores: e.stores, resolver: resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock}, began: c.Clock.Now()}
 	e.guard = changeGuard{&e.Config, e.changes, e.starts}
 	e.reporter = reporter{&e.Config, e.stores}
 	return e

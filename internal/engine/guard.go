@@ -70,7 +70,7 @@ func (e *changeGuard) ask(ctx context.Context, s *scope, text string, deactivate
 	}
 	out := &plan.Guarded{Change: text, RetryAfter: v.Wait}
 	if v.Settled {
-		waits := conditions.AwaitingApproval(text, v.Rule, v.List, "To let exactly these pass: "+approveCommand(s.parent.Key, v.Hash))
+		waits := conditions.AwaitingApproval(text, v.Rule, v.List, "To let exactly these pass: "+ApproveCommand(s.parent.Key, v1alpha1.AnnotationApproveMassChange, v.Hash))
 		out.Reason, out.Message, out.Brief = waits.Reason, waits.Message, waits.Brief
 	}
 	return out, nil

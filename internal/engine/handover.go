@@ -31,14 +31,15 @@ func mayHave(namespace string, parent *Parent, owner string) bool {
 	return namespace == owner || namespace == parent.Key.Namespace || parent.GrantsAdopt
 }
 
-// mayHave says whether a resource wants the account of one of the namespace owner, and may have it.
-func (e *observer) mayHave(ctx context.Context, m Managed, owner string) bool {
+// mayHave says whether a resource wants the account of one of the namespace owner, and may have it. It may not where that can't be
+// known, which is an error.
+func (e *observer) mayHave(ctx context.Context, m Managed, owner string) (bool, error) {
 	d, o := m.Declaration(), m.Object()
 	if d.Suspended || d.Policy.Observe || !o.GetDeletionTimestamp().IsZero() {
-		return false
+		return false, nil
 	}
 	parent, stop, err := e.Parents.Find(ctx, m, d.Parent)
-	return err == nil && stop == nil && !parent.Suspended && mayHave(o.GetNamespace(), parent, owner)
+	return err == nil && stop == nil && !parent.Suspended && mayHave(o.GetNamespace(), parent, owner), err
 }
 
 // unknownFor is how long a deletion waits for what may stand in its way and is not known yet: after the deletion, or after the operator's
@@ -65,12 +66,11 @@ func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) err
 // mayTurnOut says whether a resource wants an account of the namespace owner, and it is not known yet whether it may have it, or of which
 // parent account it is.
 func mayTurnOut(ctx context.Context, e *observer, m Managed, owner string) bool {
-	d, o := m.Declaration(), m.Object()
-	if d.Suspended || d.Policy.Observe || !o.GetDeletionTimestamp().IsZero() || m.Status().Origin != "" {
+	if m.Status().Origin != "" {
 		return false
 	}
-	_, _, err := e.Parents.Find(ctx, m, d.Parent)
-	return err != nil || e.mayHave(ctx, m, owner) && e.Connected.Get(d.Parent) == nil
+	may, err := e.mayHave(ctx, m, owner)
+	return err != nil || may && e.Connected.Get(m.Declaration().Parent) == nil
 }
 
 // recipient is the resource that gets the account of one that is being deleted, or is gone: of those that declare the account and may have
@@ -80,7 +80,10 @@ func (e *observer) recipient(ctx context.Context, m Managed, others []Managed, p
 	var first account.Claimant
 	for _, other := range others {
 		rival := other.Object()
-		if rival.GetUID() == o.GetUID() || !e.mayHave(ctx, other, o.GetNamespace()) || e.parentAccountOf(ctx, other) != parentAccountID {
+		if rival.GetUID() == o.GetUID() {
+			continue
+		}
+		if may, _ := e.mayHave(ctx, other, o.GetNamespace()); !may || e.parentAccountOf(ctx, other) != parentAccountID {
 			continue
 		}
 		c := account.Claimant{
@@ -261,8 +264,7 @@ func withoutPassword(s *scope) string {
 	if s.previous == nil || s.stored == nil || s.password != "" || s.stored[secrets.KeyPassword] != "" {
 		return ""
 	}
-	return fmt.Sprintf("; the account's password did not come along from its previous owner. To have a new one: kubectl annotate -n %s %s %s --overwrite %s=\"$(date)\"",
-		s.obj.GetNamespace(), "childaccount", s.obj.GetName(), v1alpha1.AnnotationRotatePassword)
+	return "; the account's password did not come along from its previous owner. To have a new one: " + rotateCommand(s)
 }
 
 // Gone tells of a resource that is gone without a finalizer, under Retain, while one of others, which declare its account too, is there

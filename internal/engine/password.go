@@ -180,13 +180,13 @@ func givePassword(ctx context.Context, r *run, password account.Secret) error {
 	}
 	has, checked := r.s.dir.CheckPassword(ctx, id, password)
 	r.s.given = has
-	switch c := account.ClassOf(checked); {
+	switch {
 	case has && e.OutcomeUnknown:
 		tellPassword(r)
 		return nil
 	case has:
 		return nil
-	case !e.OutcomeUnknown && (c == account.Unavailable || c == account.Throttled):
+	case !e.OutcomeUnknown && isTransient(checked):
 		return checked
 	}
 	return err

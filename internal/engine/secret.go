@@ -72,7 +72,7 @@ func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 		}
 		return nil
 	}
-	if c := account.ClassOf(err); c == account.Unavailable || c == account.Throttled {
+	if isTransient(err) {
 		r.settledSecrets.Unset(s.uid())
 		return unsettled(r.stopped(err))
 	}
