@@ -79,7 +79,7 @@ var mutants = []mutant{
 		{store, "		case is:\n			return password, nil, nil\n", ""},
 	}, crash, "TestEveryCrash/of/create_anew,_after_an_adoption$/after_AddAccount", "password"},
 	{"believes a list that lacks too many accounts", []edit{
-		{absences, "	case counted+len(fresh) > most:\n", "	case false:\n"},
+		{absences, "len(fresh) > 0 && counted+len(fresh) > most {\n", "false {\n"},
 	}, crash, "TestEveryCrash/of/wrongly_empty_list$", "does not say that accounts are missing"},
 	{"does not look for a lost API key", []edit{
 		{steps, "if !in.NoKeys && (content == nil || !content.APIKey) {", "if false {"},

@@ -81,22 +81,32 @@ func remember(secret *corev1.Secret, c Connection) {
 		return
 	}
 	countPassword(secret)
+	set(&secret.Annotations, v1alpha1.AnnotationPasswordDigest, salted(c.Account, c.Applied))
+}
+
+func remembers(secret *corev1.Secret, c Connection, password account.Secret) bool {
+	return isSalted(secret.Annotations[v1alpha1.AnnotationPasswordDigest], c.Account, password)
+}
+
+// salted is a digest of a password and what it is of, with a salt of its own: "<salt>:<digest>", both in hexadecimal.
+func salted(of string, password account.Secret) string {
 	salt := make([]byte, saltLength)
 	if _, err := rand.Read(salt); err != nil { // crypto/rand does not fail on supported systems
 		panic(err)
 	}
-	set(&secret.Annotations, v1alpha1.AnnotationPasswordDigest, hex.EncodeToString(salt)+":"+hex.EncodeToString(digest(salt, c, c.Applied)))
+	return hex.EncodeToString(salt) + ":" + hex.EncodeToString(digest(salt, of, password))
 }
 
-func remembers(secret *corev1.Secret, c Connection, password account.Secret) bool {
-	salt, sum, ok := strings.Cut(secret.Annotations[v1alpha1.AnnotationPasswordDigest], ":")
+// isSalted says whether a text is what salted made of these.
+func isSalted(text, of string, password account.Secret) bool {
+	salt, sum, ok := strings.Cut(text, ":")
 	rawSalt, err := hex.DecodeString(salt)
 	rawSum, err2 := hex.DecodeString(sum)
-	return ok && err == nil && err2 == nil && len(rawSalt) == saltLength && hmac.Equal(rawSum, digest(rawSalt, c, password))
+	return ok && err == nil && err2 == nil && len(rawSalt) == saltLength && hmac.Equal(rawSum, digest(rawSalt, of, password))
 }
 
-func digest(salt []byte, c Connection, password account.Secret) []byte {
+func digest(salt []byte, of string, password account.Secret) []byte {
 	h := hmac.New(sha256.New, salt)
-	h.Write([]byte(c.Account + "\x00" + password.Reveal()))
+	h.Write([]byte(of + "\x00" + password.Reveal()))
 	return h.Sum(nil)
 }

@@ -2,11 +2,7 @@ package secrets
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,14 +44,10 @@ func NoteRefused(ctx context.Context, s Store, c Connection, password account.Se
 		return err
 	}
 	before := secret.DeepCopy()
-	salt := make([]byte, saltLength)
-	if _, err := rand.Read(salt); err != nil { // crypto/rand does not fail on supported systems
-		panic(err)
-	}
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}
 	}
-	secret.Data[KeyPasswordRefused] = []byte(hex.EncodeToString(salt) + ":" + hex.EncodeToString(refusal(salt, secret, password)))
+	secret.Data[KeyPasswordRefused] = []byte(salted(refusedOf(secret), password))
 	_, err = s.patchFrom(ctx, before, secret, c, nil)
 	return err
 }
@@ -80,14 +72,12 @@ func NoteVerified(ctx context.Context, s Store, c Connection) error {
 
 // refuses says whether the Secret remembers that the provider refused this password of the account that the Secret tells of.
 func refuses(secret *corev1.Secret, password account.Secret) bool {
-	salt, sum, ok := strings.Cut(string(secret.Data[KeyPasswordRefused]), ":")
-	rawSalt, err := hex.DecodeString(salt)
-	rawSum, err2 := hex.DecodeString(sum)
-	return ok && err == nil && err2 == nil && len(rawSalt) == saltLength && password != "" && hmac.Equal(rawSum, refusal(rawSalt, secret, password))
+	return password != "" && isSalted(string(secret.Data[KeyPasswordRefused]), refusedOf(secret), password)
 }
 
-func refusal(salt []byte, secret *corev1.Secret, password account.Secret) []byte {
-	return digest(salt, Connection{Account: "refused\x00" + string(secret.Data[KeyAccountID])}, password)
+// refusedOf is what the digest of a refused password is of: the account's id, and not of a declared password that the account has.
+func refusedOf(secret *corev1.Secret) string {
+	return "refused\x00" + string(secret.Data[KeyAccountID])
 }
 
 // Refuses says whether the Secret, as it was last read or written, remembers that the provider refused this password.
