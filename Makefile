@@ -157,8 +157,16 @@ test-interop: ## run the provider's own Node.js client against the simulator (UP
 # What bench measures with: N='1000 5000 10000' LATENCY=20ms RATE=500 INFLIGHT=10, and where it writes, OUT=docs/performance.md, are the defaults.
 BENCHFLAGS = $(if $(N),--n '$(N)') $(if $(LATENCY),--latency '$(LATENCY)') $(if $(RATE),--rate '$(RATE)') $(if $(INFLIGHT),--in-flight '$(INFLIGHT)') $(if $(OUT),--out '$(OUT)')
 
+# The commit that bench measures by turns with this one: make bench FORMER=HEAD~1
+FORMER ?=
+BENCHFLAGS += $(FORMER:%=--former bin/former --former-version '%')
+
 .PHONY: bench
-bench: build ## measure the operator and write docs/performance.md (N=… LATENCY=… RATE=… INFLIGHT=… OUT=…); takes minutes
+bench: build ## measure the operator and write docs/performance.md (FORMER=commit for one beside it, N=… LATENCY=… RATE=… INFLIGHT=… OUT=…); takes minutes
+	@if [ -n '$(FORMER)' ]; then \
+	  rm -rf bin/former && git clone -q . bin/former && git -C bin/former checkout -q "$$(git rev-parse '$(FORMER)^{commit}')" && \
+	  $(MAKE) --no-print-directory -C bin/former build FORMER=; \
+	fi
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to measure against: see above' >&2; exit 1; }; \
 	$(GO) build -o bin/run-bench ./hack/bench && \
 	exec env KUBEBUILDER_ASSETS="$$assets" bin/run-bench --operator $(BIN) --version '$(VERSION)' $(BENCHFLAGS)

@@ -177,6 +177,35 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// Two commits are set side by side, counters exactly and of what was measured several times the median.
+func TestBeside(t *testing.T) {
+	with := func(seconds ...float64) fleetResult {
+		f := fleetOf(1000, func(map[string]measured) {})
+		for _, s := range seconds {
+			f.Backlogs = append(f.Backlogs, measured{Ready: []float64{s}})
+		}
+		return f
+	}
+	r := &results{Version: "new", Former: "old", Fleets: []fleetResult{with(3, 9, 6)}, FormerFleets: []fleetResult{with(8)}}
+	beside := r.beside()
+	for _, line := range []string{
+		"| accounts | 1,000: old | new | ratio |",
+		"| of them writes | 4 | 4 | 1.00 |",
+		"| **A backlog**: all Ready after the start | 8.00 s | 6.00 s | 0.75 |",
+	} {
+		if !strings.Contains(beside, line+"\n") {
+			t.Errorf("no line %q in:\n%s", line, beside)
+		}
+	}
+	if page, err := r.page("picture.svg"); err != nil || !strings.Contains(page, beside+"\n\n## Others") {
+		t.Errorf("%v: the page lacks it:\n%s", err, page)
+	}
+	r.FormerFleets = nil
+	if page, err := r.page("picture.svg"); err != nil || strings.Contains(page, "former") {
+		t.Errorf("%v: the page speaks of a former commit:\n%s", err, page)
+	}
+}
+
 func TestPlot(t *testing.T) {
 	r := &results{Fleets: []fleetResult{fleetOf(1000, func(map[string]measured) {}), {N: 5}}}
 	plot := r.plot()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -117,7 +118,7 @@ func (f *fleet) startSimulator(ctx context.Context) (err error) {
 
 // authorize makes the operator's service account, with the rights that it has in a cluster.
 func (f *fleet) authorize(ctx context.Context) error {
-	roles, err := stack.ReadYAML[rbacv1.ClusterRole]("config/rbac/role/role.yaml")
+	roles, err := stack.ReadYAML[rbacv1.ClusterRole](filepath.Join(f.stack.Manifests, "config/rbac/role/role.yaml"))
 	if err != nil {
 		return err
 	}
@@ -144,6 +145,11 @@ func (f *fleet) startOperator(context.Context) (err error) {
 		f.pids["operator"] = f.operator.PID()
 	}
 	return err
+}
+
+func (f *fleet) stopOperator() error {
+	delete(f.pids, "operator")
+	return f.operator.Stop()
 }
 
 // parent is the ParentAccount, with the default resyncInterval.
@@ -214,27 +220,38 @@ func (f *fleet) patchAll(ctx context.Context, patch string) (patched time.Durati
 }
 
 func (f *fleet) forAll(ctx context.Context, do func(*v1alpha1.ChildAccount) error) (done time.Duration, ready []time.Duration, err error) {
-	generations := make([]int64, f.n)
 	start := time.Now()
-	err = parallel(f.n, hands, func(i int) error {
+	generations, err := f.changeEach(do)
+	if done = time.Since(start); err != nil {
+		return done, nil, err
+	}
+	times, err := f.tracker.await(ctx, generations)
+	return done, since(start, times), err
+}
+
+// changeEach does something to each child and returns their generations after it.
+func (f *fleet) changeEach(do func(*v1alpha1.ChildAccount) error) (map[string]int64, error) {
+	generations := make([]int64, f.n)
+	err := parallel(f.n, hands, func(i int) error {
 		c := child(nameOf(i))
 		err := do(c)
 		generations[i] = c.Generation
 		return err
 	})
-	if done = time.Since(start); err != nil {
-		return done, nil, err
-	}
-	wanted := map[string]int64{}
+	out := map[string]int64{}
 	for i, generation := range generations {
-		wanted[nameOf(i)] = generation
+		out[nameOf(i)] = generation
 	}
-	times, err := f.tracker.await(ctx, wanted)
+	return out, err
+}
+
+// since are the times counted from start, the shortest first.
+func since(start time.Time, times []time.Time) (out []time.Duration) {
 	for _, at := range times {
-		ready = append(ready, at.Sub(start))
+		out = append(out, at.Sub(start))
 	}
-	slices.Sort(ready)
-	return done, ready, err
+	slices.Sort(out)
+	return out
 }
 
 // parallel does something n times, so many at once.

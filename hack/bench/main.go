@@ -26,6 +26,8 @@ func main() {
 	page := flag.String("out", "docs/performance.md", "where to write; the plot goes beside it")
 	from := flag.String("from", "", "write what was measured before, from this JSON file, and measure nothing")
 	version := flag.String("version", "dev", "the commit that is measured")
+	former := flag.String("former", "", "a checkout of a former commit with its binary in bin, to be measured by turns")
+	formerVersion := flag.String("former-version", "former", "that commit")
 	o := options{}
 	flag.DurationVar(&o.Latency, "latency", 20*time.Millisecond, "how long the provider takes for every answer")
 	flag.IntVar(&o.Rate, "rate", 500, "the ParentAccount's limits.requestsPerSecond")
@@ -35,7 +37,11 @@ func main() {
 
 	results, err := read(*from)
 	if *from == "" {
-		results, err = measure(*operator, *version, *sizes, o)
+		var beside *subject
+		if *former != "" {
+			beside = &subject{*formerVersion, *former, filepath.Join(*former, "bin/child-account-operator")}
+		}
+		results, err = measure(subject{version: *version, binary: *operator}, beside, *sizes, o)
 	}
 	if err == nil {
 		err = results.write(*page)
@@ -54,12 +60,19 @@ type options struct {
 	Times    int
 }
 
-// oftenUpTo is the largest fleet whose creation is measured options.Times times.
+// oftenUpTo is the largest fleet whose creation and backlog are measured options.Times times.
 const oftenUpTo = 1000
 
-// measure runs the scenarios with each size, each on a stack of its own.
-func measure(operator, version, sizes string, o options) (*results, error) {
-	r := &results{Date: time.Now(), Version: version, Go: runtime.Version(), CPUs: runtime.NumCPU(), Options: o}
+// subject is an operator that is measured, with the manifests of its commit.
+type subject struct {
+	version string
+	// tree is a checkout, "" this one; its binary is in bin.
+	tree, binary string
+}
+
+// measure runs the scenarios with each size, each on a stack of its own: where there is a former commit, of that and of this one by turns.
+func measure(present subject, former *subject, sizes string, o options) (*results, error) {
+	r := &results{Date: time.Now(), Version: present.version, Go: runtime.Version(), CPUs: runtime.NumCPU(), Options: o}
 	counts, err := parseSizes(sizes)
 	if err != nil {
 		return nil, err
@@ -67,28 +80,74 @@ func measure(operator, version, sizes string, o options) (*results, error) {
 	if r.Load, err = load(); err != nil {
 		return nil, err
 	}
-	return r, stack.Run("bench", operator, func(ctx context.Context, s *stack.Stack) error {
+	subjects := []subject{present}
+	if former != nil {
+		r.Former = former.version
+		subjects = []subject{*former, present}
+	}
+	return r, stack.Run("bench", present.binary, func(ctx context.Context, s *stack.Stack) error {
 		for _, n := range counts {
-			f, err := runFleet(ctx, s, n, o, scenarios)
+			fleets, err := measureFleets(ctx, s, subjects, n, o)
 			if err != nil {
 				return err
 			}
-			s.Stop()
-			for i := 1; i < o.Times && n <= oftenUpTo; i++ {
-				again, err := runFleet(ctx, s, n, o, scenarios[:1])
-				if err != nil {
-					return err
-				}
-				s.Stop()
-				f.Again = append(f.Again, again.Scenarios[creation])
-			}
-			r.Fleets = append(r.Fleets, *f)
+			last := len(fleets) - 1
+			r.Fleets = append(r.Fleets, fleets[last])
+			r.FormerFleets = append(r.FormerFleets, fleets[:last]...)
 			if err := r.save(s.Path("results.json")); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// measureFleets measures n accounts with each subject.
+func measureFleets(ctx context.Context, s *stack.Stack, subjects []subject, n int, o options) ([]fleetResult, error) {
+	out := make([]fleetResult, len(subjects))
+	for i := range o.timesOf(n) {
+		for j, subject := range subjects {
+			fmt.Fprintf(s.Out, "\n%s\n", subject.version)
+			s.Operator, s.Manifests = subject.binary, subject.tree
+			if err := out[j].measure(ctx, s, n, o, i == 0); err != nil {
+				return nil, fmt.Errorf("%s: %w", subject.version, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// timesOf is how many times the creation of n accounts is measured.
+func (o options) timesOf(n int) int {
+	if n > oftenUpTo {
+		return 1
+	}
+	return max(1, o.Times)
+}
+
+// measure adds a creation and a backlog, and the first time all other scenarios.
+func (r *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o options, first bool) error {
+	which := scenarios
+	if !first {
+		which = scenarios[:1]
+	}
+	created, err := runFleet(ctx, s, n, o, which)
+	if err != nil {
+		return err
+	}
+	s.Stop()
+	worked, err := runFleet(ctx, s, n, o, backlogAlone)
+	if err != nil {
+		return err
+	}
+	s.Stop()
+	if first {
+		*r = *created
+	} else {
+		r.Again = append(r.Again, created.Scenarios[creation])
+	}
+	r.Backlogs = append(r.Backlogs, worked.Scenarios[backlog])
+	return nil
 }
 
 func parseSizes(sizes string) ([]int, error) {
@@ -114,6 +173,9 @@ type results struct {
 	Load    float64
 	Options options
 	Fleets  []fleetResult
+	// Former is the commit that was measured beside this one, "" none, and FormerFleets what was measured with it.
+	Former       string        `json:",omitempty"`
+	FormerFleets []fleetResult `json:",omitempty"`
 }
 
 // fleetResult is what was measured with one number of accounts.
@@ -123,6 +185,8 @@ type fleetResult struct {
 	Scenarios  map[string]measured
 	// Again are further creations, each on a stack of its own.
 	Again []measured `json:",omitempty"`
+	// Backlogs are the starts of an operator that finds all accounts declared, each on a stack of its own.
+	Backlogs []measured `json:",omitempty"`
 }
 
 func read(path string) (*results, error) {

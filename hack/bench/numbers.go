@@ -17,6 +17,9 @@ func (f fleetResult) peak() (most int64) {
 	for _, m := range f.Scenarios {
 		most = max(most, m.Peak)
 	}
+	for _, m := range f.Backlogs {
+		most = max(most, m.Peak)
+	}
 	return most
 }
 
@@ -61,8 +64,11 @@ func (f fleetResult) pages() int { return (f.N + 999) / 1000 }
 
 // each is a count by account, with three decimals at most.
 func (f fleetResult) each(count int) string {
-	return strconv.FormatFloat(math.Round(1000*float64(count)/float64(f.N))/1000, 'f', -1, 64)
+	return number3(f.share(count))
 }
+
+// number3 prints at most three decimals.
+func number3(n float64) string { return strconv.FormatFloat(math.Round(1000*n)/1000, 'f', -1, 64) }
 
 // of is a number of one scenario, "-" where that was not tried.
 func of(scenario string, number func(measured) string) func(fleetResult) string {

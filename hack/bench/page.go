@@ -18,12 +18,12 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 func (r *results) page(picture string) (string, error) {
 	data := struct {
 		*results
-		Kubernetes, Picture                 string
-		Hands                               int
-		Times, Creation, Rest, Goals, Peers string
+		Kubernetes, Picture                         string
+		Hands                                       int
+		Times, Creation, Rest, Goals, Peers, Beside string
 	}{
 		results: r, Picture: picture, Hands: hands,
-		Times: r.times(), Creation: r.creation(), Rest: r.everythingElse(), Goals: r.goals(), Peers: r.peers(),
+		Times: r.times(), Creation: r.creation(), Rest: r.everythingElse(), Goals: r.goals(), Peers: r.peers(), Beside: r.beside(),
 	}
 	if len(r.Fleets) > 0 {
 		data.Kubernetes = r.Fleets[0].Kubernetes
@@ -76,8 +76,21 @@ func (r *results) times() string {
 		{"CPU of the operator", often(func(m measured) float64 { return m.CPU["operator"] })},
 		{"CPU of kube-apiserver and etcd", often(func(m measured) float64 { return m.CPU["kube-apiserver"] + m.CPU["etcd"] })},
 		{"CPU of all, bench and simulator too", often(measured.allCPU)},
+		{"**A backlog**: all Ready after the operator's start", backlogs(measured.last)},
+		{"CPU of kube-apiserver", backlogs(func(m measured) float64 { return m.CPU["kube-apiserver"] })},
+		{"CPU of the operator", backlogs(func(m measured) float64 { return m.CPU["operator"] })},
 		{"memory of the operator at most, whatever happens below", func(f fleetResult) string { return inMB(f.peak()) }},
 	})
+}
+
+// backlogs is a time or an amount of the backlog.
+func backlogs(number func(measured) float64) func(fleetResult) string {
+	return func(f fleetResult) string {
+		if len(f.Backlogs) == 0 {
+			return "-"
+		}
+		return inSeconds(ofBacklogs(number)(f))
+	}
 }
 
 // creation is what a created account costs: all calls and requests that there were, by kind.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
 // scenario is something that happens to a fleet.
@@ -16,6 +18,7 @@ type scenario struct {
 // The names of the scenarios.
 const (
 	creation    = "creation"
+	backlog     = "backlog"
 	firstResync = "first resync"
 	rest        = "rest"
 	change      = "change"
@@ -32,6 +35,9 @@ var scenarios = []scenario{
 	{restart, (*fleet).restart},
 	{newcomers, (*fleet).addNewcomers},
 }
+
+// backlogAlone is tried on a stack of its own.
+var backlogAlone = []scenario{{backlog, (*fleet).workOff}}
 
 const (
 	// resyncs is how many resyncs at rest are looked at.
@@ -50,6 +56,33 @@ func (f *fleet) create(ctx context.Context) (measured, error) {
 		m.Applied, m.Ready = applied.Seconds(), seconds(ready)
 		return err
 	})
+}
+
+// workOff applies all while no operator runs, and then starts one. The clock starts with the operator's process.
+func (f *fleet) workOff(ctx context.Context) (m measured, err error) {
+	if err := f.stopOperator(); err != nil {
+		return m, err
+	}
+	generations, err := f.changeEach(func(c *v1alpha1.ChildAccount) error { return f.cluster.Create(ctx, c) })
+	if err != nil {
+		return m, err
+	}
+	before, err := f.settle(ctx)
+	if err != nil {
+		return m, err
+	}
+	start := time.Now()
+	if err := f.startOperator(ctx); err != nil {
+		return m, err
+	}
+	times, err := f.tracker.await(ctx, generations)
+	if err != nil {
+		return m, err
+	}
+	m.Ready = seconds(since(start, times))
+	after, err := f.settle(ctx)
+	m.spending = after.since(before)
+	return m, err
 }
 
 // resyncOnce has the list read for the first time since the accounts were created.
@@ -161,10 +194,9 @@ func (f *fleet) changeAll(ctx context.Context) (measured, error) {
 
 // restart stops the operator and starts it again.
 func (f *fleet) restart(ctx context.Context) (m measured, err error) {
-	if err := f.operator.Stop(); err != nil {
+	if err := f.stopOperator(); err != nil {
 		return m, err
 	}
-	delete(f.pids, "operator")
 	before, err := f.spent(ctx)
 	if err != nil {
 		return m, err

@@ -44,7 +44,7 @@ type Cluster struct {
 
 // StartCluster starts etcd and kube-apiserver, which gets the flags as well, and installs our CRDs.
 func (s *Stack) StartCluster(ctx context.Context, flags map[string]string) (*Cluster, error) {
-	env := &envtest.Environment{CRDDirectoryPaths: []string{crds}, ErrorIfCRDPathMissing: true}
+	env := &envtest.Environment{CRDDirectoryPaths: []string{filepath.Join(s.Manifests, crds)}, ErrorIfCRDPathMissing: true}
 	return s.startCluster(ctx, "starting a control plane (etcd, kube-apiserver) and installing the CRDs", env, flags)
 }
 

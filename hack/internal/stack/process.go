@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -76,7 +77,7 @@ func (s *Stack) StartOperator(kubeconfig string, endpoints ...string) (*Process,
 	for _, endpoint := range endpoints {
 		args = append(args, "--allowed-endpoints", endpoint)
 	}
-	p, err := s.Start("operator", OperatorLog, []string{"KUBECONFIG=" + kubeconfig}, s.Binary, args...)
+	p, err := s.Start("operator", OperatorLog, []string{"KUBECONFIG=" + kubeconfig}, cmp.Or(s.Operator, s.Binary), args...)
 	if err == nil {
 		fmt.Fprintf(s.Out, "started the operator, log in %s\n", s.Path(OperatorLog))
 	}

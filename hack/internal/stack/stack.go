@@ -24,6 +24,10 @@ type Stack struct {
 	Dir string
 	// Binary is the operator, which is the simulator too.
 	Binary string
+	// Operator is another binary for the operator alone, "" Binary.
+	Operator string
+	// Manifests is the checkout whose CRDs are installed: "" is this one.
+	Manifests string
 	// Out hears what is being done.
 	Out io.Writer
 
