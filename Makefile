@@ -178,7 +178,7 @@ verify: ## check generated files, format, go.mod, go vet, the linters and what t
 .PHONY: lint
 lint: ## run golangci-lint and kube-api-linter (.golangci.yml says what they look at)
 	@lint=$$($(GOLANGCI_LINT)) || exit; race=$$(hack/race); set -x; \
-	GOFLAGS="$$($(GO) env GOFLAGS) $$race" "$$lint" run && cd hack/image && "$$lint" run
+	GOFLAGS="$$($(GO) env GOFLAGS) -trimpath $$race" "$$lint" run && cd hack/image && "$$lint" run
 
 .PHONY: vulncheck
 vulncheck: ## look for known vulnerabilities (says that it was skipped where their database can't be reached)

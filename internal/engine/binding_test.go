@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -91,10 +92,10 @@ var _ = Describe("Binding by claim", func() {
 func awaitBound(ctx context.Context, w *testenv.World, n int) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) int {
+		var list v1alpha1.ChildAccountList
+		g.Expect(testenv.K8s.List(ctx, &list, client.InNamespace(w.NS))).To(Succeed())
 		bound := 0
-		for i := range n {
-			c := w.Child(fmt.Sprintf("acme-%d", i))
-			g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(c), c)).To(Succeed())
+		for _, c := range list.Items {
 			if c.Status.Origin != "" {
 				bound++
 			}
