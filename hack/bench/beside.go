@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// comparison is a number of both commits. Of what was measured several times it is the median.
+// comparison is a number of both commits, NaN where that was not measured. Of what was measured several times it is the median.
 type comparison struct {
 	what string
 	got  func(fleetResult) float64
@@ -22,7 +22,9 @@ var comparisons = []comparison{
 	{"API calls of a restart", ofScenario(restart, func(m measured) float64 { return float64(allCalls(m.spending)) }), ""},
 	{"requests of a restart", ofScenario(restart, func(m measured) float64 { return float64(allRequests(m.spending)) }), ""},
 	{"calls that change one field of all", ofScenario(change, func(m measured) float64 { return float64(writingCalls(m.spending)) }), ""},
-	{"requests for it, per account", func(f fleetResult) float64 { return f.share(allRequests(f.Scenarios[change].spending)) }, ""},
+	{"requests for it, per account", func(f fleetResult) float64 {
+		return ofScenario(change, func(m measured) float64 { return f.share(allRequests(m.spending)) })(f)
+	}, ""},
 	{"**A backlog**: all Ready after the start", ofBacklogs(measured.last), " s"},
 	{"CPU of kube-apiserver", ofBacklogs(func(m measured) float64 { return m.CPU["kube-apiserver"] }), " s"},
 	{"CPU of etcd", ofBacklogs(func(m measured) float64 { return m.CPU["etcd"] }), " s"},
@@ -36,7 +38,13 @@ var comparisons = []comparison{
 }
 
 func ofScenario(name string, number func(measured) float64) func(fleetResult) float64 {
-	return func(f fleetResult) float64 { return number(f.Scenarios[name]) }
+	return func(f fleetResult) float64 {
+		m, tried := f.Scenarios[name]
+		if !tried {
+			return math.NaN()
+		}
+		return number(m)
+	}
 }
 
 func ofCreations(number func(measured) float64) func(fleetResult) float64 {
@@ -45,6 +53,9 @@ func ofCreations(number func(measured) float64) func(fleetResult) float64 {
 
 func ofBacklogs(number func(measured) float64) func(fleetResult) float64 {
 	return func(f fleetResult) float64 {
+		if len(f.Backlogs) == 0 {
+			return math.NaN()
+		}
 		var all []float64
 		for _, m := range f.Backlogs {
 			all = append(all, number(m))
@@ -79,6 +90,9 @@ func (r *results) beside() string {
 
 // print prints a counter with three decimals, since a fleet's are divided by its accounts, and anything else with two.
 func (c comparison) print(n float64) string {
+	if math.IsNaN(n) {
+		return "-"
+	}
 	if c.unit == "" {
 		return number3(n)
 	}
@@ -86,7 +100,7 @@ func (c comparison) print(n float64) string {
 }
 
 func ratio(before, now float64) string {
-	if before == 0 {
+	if before == 0 || math.IsNaN(before) || math.IsNaN(now) {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", math.Round(100*now/before)/100)

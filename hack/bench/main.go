@@ -33,7 +33,9 @@ func main() {
 	flag.IntVar(&o.Rate, "rate", 500, "the ParentAccount's limits.requestsPerSecond")
 	flag.IntVar(&o.InFlight, "in-flight", 10, "the ParentAccount's limits.maxInFlight")
 	flag.IntVar(&o.Times, "times", 3, "how many times the creation of at most 1,000 accounts is measured: its times vary")
+	without := flag.String("without", "", "scenarios to leave out, such as 'change newcomers backlog'")
 	flag.Parse()
+	o.Without = strings.Fields(*without)
 
 	results, err := read(*from)
 	if *from == "" {
@@ -58,6 +60,8 @@ type options struct {
 	Rate     int
 	InFlight int
 	Times    int
+	// Without are the scenarios that are left out.
+	Without []string `json:",omitempty"`
 }
 
 // oftenUpTo is the largest fleet whose creation and backlog are measured options.Times times.
@@ -131,12 +135,7 @@ func (r *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o opti
 	if !first {
 		which = scenarios[:1]
 	}
-	created, err := runFleet(ctx, s, n, o, which)
-	if err != nil {
-		return err
-	}
-	s.Stop()
-	worked, err := runFleet(ctx, s, n, o, backlogAlone)
+	created, err := runFleet(ctx, s, n, o, o.wanted(which))
 	if err != nil {
 		return err
 	}
@@ -146,8 +145,21 @@ func (r *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o opti
 	} else {
 		r.Again = append(r.Again, created.Scenarios[creation])
 	}
+	if len(o.wanted(backlogAlone)) == 0 {
+		return nil
+	}
+	worked, err := runFleet(ctx, s, n, o, backlogAlone)
+	if err != nil {
+		return err
+	}
+	s.Stop()
 	r.Backlogs = append(r.Backlogs, worked.Scenarios[backlog])
 	return nil
+}
+
+// wanted are those of the scenarios that are not left out.
+func (o options) wanted(of []scenario) []scenario {
+	return slices.DeleteFunc(slices.Clone(of), func(s scenario) bool { return slices.Contains(o.Without, s.name) })
 }
 
 func parseSizes(sizes string) ([]int, error) {
