@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
@@ -146,16 +147,16 @@ func (s *Simulator) checkClaims(claims jwt.MapClaims) (issuer int64, failure *ap
 	issuer, isID := parseID(iss.String())
 	issued, hasIssued := seconds(claims["iat"])
 	expires, hasExpires := seconds(claims["exp"])
-	now := float64(s.clock().Unix())
+	now := float64(s.settings.serviceTime(s.clock).Unix())
 	switch {
 	case !isNumber || !isID || !hasIssued || !hasExpires:
 		return 0, fail(codeTokenFormat)
 	case expires-issued > maxTokenLifetime:
 		return 0, fail(codeTokenLifetime)
 	case issued > now:
-		return 0, fail(codeTokenInFuture)
+		return 0, fail(cmp.Or(s.settings.TokenTimeCode, codeTokenInFuture))
 	case expires <= now:
-		return 0, fail(codeTokenExpired)
+		return 0, fail(cmp.Or(s.settings.TokenTimeCode, codeTokenExpired))
 	}
 	return issuer, nil
 }

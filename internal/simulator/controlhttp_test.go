@@ -133,9 +133,38 @@ func TestControlFaultsAndSettings(t *testing.T) {
 	}
 	f.control("PATCH", "settings", `{"refuseEverything":true}`, 400)
 	f.control("PATCH", "settings", `{"latency":"long"}`, 400)
+	f.control("PATCH", "settings", `{"clockOffset":"far"}`, 400)
 	f.control("PUT", "settings", `{}`, 200)
 	if f.Settings() != (Settings{}) {
 		t.Errorf("%+v", f.Settings())
+	}
+}
+
+// The service's clock shows in the Date of its answers, and in what becomes of tokens.
+func TestClockOffset(t *testing.T) {
+	f := newFixture(t)
+	for _, test := range []struct {
+		settings string
+		offset   time.Duration
+		code     int
+	}{
+		{`{}`, 0, 0},
+		{`{"clockOffset": "30s"}`, 30 * time.Second, 0}, // the tokens are good for 60 s
+		{`{"clockOffset": "90s"}`, 90 * time.Second, 456},
+		{`{"clockOffset": "-2m"}`, -2 * time.Minute, 455},
+		{`{"tokenTimeCode": 100}`, -2 * time.Minute, 100},
+		{`{"clockOffset": "90s"}`, 90 * time.Second, 100},
+		{`{"clockOffset": "0s"}`, 0, 0},
+	} {
+		f.control("PATCH", "settings", test.settings, 200)
+		r := f.call("GetAccountInfo", nil)
+		wantCode(t, r, test.code)
+		if want := f.now.Add(test.offset).UTC().Format(http.TimeFormat); r.header.Get("Date") != want {
+			t.Errorf("%s: Date %s; want %s", test.settings, r.header.Get("Date"), want)
+		}
+	}
+	if text := f.control("GET", "settings", "", 200); !strings.Contains(text, `"clockOffset": "0s"`) {
+		t.Errorf("%s", text)
 	}
 }
 

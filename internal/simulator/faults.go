@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
+
+// listMethod is the method whose faults are about pages.
+const listMethod = "GetChildrenAccounts"
 
 // FaultKind is what a fault does.
 type FaultKind string
@@ -39,6 +43,10 @@ const (
 	FaultRepeatRow FaultKind = "repeat-row"
 	// FaultTotal answers on each further page of GetChildrenAccounts a total_count that is one more.
 	FaultTotal FaultKind = "total"
+	// FaultAddAccounts adds so many Accounts under the caller before each further page of GetChildrenAccounts, as others may create some.
+	FaultAddAccounts FaultKind = "add-accounts"
+	// FaultRemoveAccounts removes so many Accounts, the first ones of the caller's, before each further page of GetChildrenAccounts.
+	FaultRemoveAccounts FaultKind = "remove-accounts"
 	// FaultEmptyList answers GetChildrenAccounts as if there were no accounts: a list that is complete, and wrong.
 	FaultEmptyList FaultKind = "empty-list"
 )
@@ -79,6 +87,8 @@ type Fault struct {
 	Delay time.Duration `json:"delay,omitempty"`
 	// Bytes is the size of FaultHuge's answer.
 	Bytes int `json:"bytes,omitempty"`
+	// Accounts is how many accounts FaultAddAccounts adds and FaultRemoveAccounts removes at a time.
+	Accounts int `json:"accounts,omitempty"`
 	// Param is the parameter that FaultStore is for, by its name in the call.
 	Param string `json:"param,omitempty"`
 	// Store is what FaultStore stores for it.
@@ -128,6 +138,8 @@ func (f Fault) check() error {
 		return f.need("url", f.URL != "")
 	case FaultStore:
 		return f.need("param", f.Param != "")
+	case FaultAddAccounts, FaultRemoveAccounts:
+		return f.need("accounts", f.Accounts > 0)
 	}
 	return fmt.Errorf("unknown kind of fault %q", f.Kind)
 }
@@ -142,10 +154,15 @@ func (f Fault) need(name string, given bool) error {
 // decides tells whether the fault takes the place of the answer.
 func (f Fault) decides() bool {
 	switch f.Kind {
-	case FaultSlow, FaultStore, FaultRepeatRow, FaultTotal, FaultEmptyList:
+	case FaultSlow, FaultStore, FaultRepeatRow, FaultTotal, FaultEmptyList, FaultAddAccounts, FaultRemoveAccounts:
 		return false
 	}
 	return true
+}
+
+// betweenPages tells whether the fault happens before further pages of a list alone.
+func (f Fault) betweenPages() bool {
+	return f.Kind == FaultAddAccounts || f.Kind == FaultRemoveAccounts
 }
 
 // prevents tells whether the method does not even run.
@@ -161,6 +178,9 @@ func (f Fault) prevents() bool {
 
 func (f Fault) matches(method string, account int64, params Params) bool {
 	if f.Method != "" && f.Method != method || f.Account != 0 && f.Account != account {
+		return false
+	}
+	if offset, _ := strconv.Atoi(params["offset"]); f.betweenPages() && (method != listMethod || offset <= 0) {
 		return false
 	}
 	for name, value := range f.Match {
@@ -191,6 +211,8 @@ type faultPlan struct {
 	repeatRow  bool
 	shiftTotal bool
 	emptyList  bool
+	// come and leave are how many accounts do so before the page.
+	come, leave int
 }
 
 func (p *faultPlan) add(f Fault) {
@@ -205,6 +227,10 @@ func (p *faultPlan) add(f Fault) {
 		p.shiftTotal = true
 	case FaultEmptyList:
 		p.emptyList = true
+	case FaultAddAccounts:
+		p.come += f.Accounts
+	case FaultRemoveAccounts:
+		p.leave += f.Accounts
 	default:
 		p.decide = &f
 	}

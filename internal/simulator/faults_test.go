@@ -223,6 +223,36 @@ func TestPagingFaults(t *testing.T) {
 	}
 }
 
+// Accounts come and go between the pages of a list, as others create and remove some.
+func TestAccountsThatComeAndGo(t *testing.T) {
+	f := newFixture(t)
+	ids := f.children(5)
+	f.control("POST", "faults", `{"kind": "add-accounts", "accounts": 2, "times": 1}`, 200)
+	f.control("POST", "faults", `{"kind": "remove-accounts", "accounts": 1, "after": 1}`, 200)
+	for _, bad := range []string{`{"kind": "add-accounts"}`, `{"kind": "remove-accounts", "accounts": -1}`} {
+		f.control("POST", "faults", bad, 400)
+	}
+	page := func(method, offset string) response {
+		return f.call(method, form{"count": "2", "offset": offset, "order_by": "child_account_id"})
+	}
+	if first := page("GetChildrenAccounts", ""); first.TotalCount != 5 {
+		t.Errorf("total_count %d on the first page", first.TotalCount)
+	}
+	if second := page("GetChildrenAccounts", "2"); second.TotalCount != 7 || second.rows(t)[0]["account_id"] != float64(ids[2]) {
+		t.Errorf("%s", second.body)
+	}
+	third := page("GetChildrenAccounts", "4")
+	if added := third.rows(t)[0]; third.TotalCount != 6 || added["account_id"] == float64(ids[4]) || added["account_name"] != fmt.Sprintf("added-%d", ids[4]+idStep) {
+		t.Errorf("%s", third.body)
+	}
+	if _, there := f.AccountByID(ids[0]); there {
+		t.Error("the first account is still there")
+	}
+	if again := page("GetChildrenAccounts", "0"); again.TotalCount != 6 {
+		t.Errorf("total_count %d: the first page is no further one", again.TotalCount)
+	}
+}
+
 func TestEmptyList(t *testing.T) {
 	f := newFixture(t)
 	one := f.child("acme-one")
@@ -272,7 +302,7 @@ func TestFaultMatching(t *testing.T) {
 }
 
 func TestBadFaults(t *testing.T) {
-	for _, bad := range []Fault{{}, {Kind: "flood"}, {Kind: FaultError}, {Kind: FaultSlow}, {Kind: FaultHuge}, {Kind: FaultRedirect}, {Kind: FaultStore}} {
+	for _, bad := range []Fault{{}, {Kind: "flood"}, {Kind: FaultError}, {Kind: FaultSlow}, {Kind: FaultHuge}, {Kind: FaultRedirect}, {Kind: FaultStore}, {Kind: FaultAddAccounts}, {Kind: FaultRemoveAccounts}} {
 		if bad.check() == nil {
 			t.Errorf("%+v is accepted", bad)
 		}

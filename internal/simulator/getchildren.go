@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -19,6 +20,7 @@ const (
 
 // getChildrenAccounts is GetChildrenAccounts.
 func (s *Simulator) getChildrenAccounts(c *invocation) (map[string]any, *apiError) {
+	comeAndGo(s, c)
 	found, err := s.selectChildren(c)
 	if err != nil {
 		return nil, err
@@ -42,6 +44,21 @@ func (s *Simulator) getChildrenAccounts(c *invocation) (map[string]any, *apiErro
 		rows[i] = s.childRow(c, a)
 	}
 	return map[string]any{"result": rows, "total_count": total, "count": len(rows)}, nil
+}
+
+// comeAndGo has accounts come and go between two pages, as the faults of the call say.
+func comeAndGo(s *Simulator, c *invocation) {
+	for range c.plan.come {
+		name := fmt.Sprintf("added-%d", s.nextID)
+		s.makeChild(c.who.account, Fields{"account_name": name, "account_email": name + "@simulator.example", "active": true})
+	}
+	children := s.children[c.who.account.ID]
+	for _, a := range slices.Clone(children[:min(c.plan.leave, len(children))]) {
+		s.remove(a)
+	}
+	if c.plan.come+c.plan.leave > 0 {
+		s.save()
+	}
 }
 
 // childRow is a row of the answer in the extent that the call asks for.

@@ -52,6 +52,7 @@ func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		c.Outcome, c.Code = ans.outcome, ans.code
 		c.Delivered = ans.ending == whole
 	})
+	w.Header().Set("Date", s.Settings().date(s.clock))
 	if !pause(r.Context(), done.plan.delay) || !ans.write(w, r) {
 		s.calls.undelivered(call)
 	}

@@ -3,6 +3,7 @@ package simulator
 import (
 	"cmp"
 	"encoding/json"
+	"net/http"
 	"time"
 )
 
@@ -38,17 +39,23 @@ type Settings struct {
 	RateLimit float64 `json:"rateLimit"`
 	// Latency passes before every call runs; JSON "20ms". Default: none.
 	Latency time.Duration `json:"latency"`
+	// ClockOffset is how far the service's clock is ahead of the simulator's, behind where negative; JSON "2m". It shows in the answers'
+	// Date and in what becomes of tokens. Default: none.
+	ClockOffset time.Duration `json:"clockOffset"`
+	// TokenTimeCode is the error of a token from another time. Default: 455 for one from the future, 456 for one that has expired.
+	TokenTimeCode int `json:"tokenTimeCode"`
 	// APIAddress is GetAccountInfo's api_address. Default: the host that was asked.
 	APIAddress string `json:"apiAddress"`
 }
 
-// MarshalJSON writes the latency as a duration string.
+// MarshalJSON writes durations as strings.
 func (s Settings) MarshalJSON() ([]byte, error) {
 	type plain Settings
 	return json.Marshal(struct {
 		plain
-		Latency string `json:"latency"`
-	}{plain(s), s.Latency.String()})
+		Latency     string `json:"latency"`
+		ClockOffset string `json:"clockOffset"`
+	}{plain(s), s.Latency.String(), s.ClockOffset.String()})
 }
 
 // UnmarshalJSON reads over the settings as they are: what the JSON leaves out stays. Unknown names are refused.
@@ -56,13 +63,18 @@ func (s *Settings) UnmarshalJSON(data []byte) error {
 	type plain Settings
 	read := struct {
 		*plain
-		Latency string `json:"latency"`
-	}{plain: (*plain)(s), Latency: s.Latency.String()}
+		Latency     string `json:"latency"`
+		ClockOffset string `json:"clockOffset"`
+	}{plain: (*plain)(s), Latency: s.Latency.String(), ClockOffset: s.ClockOffset.String()}
 	if err := decodeStrictly(data, &read); err != nil {
 		return err
 	}
 	latency, err := time.ParseDuration(cmp.Or(read.Latency, "0s"))
-	s.Latency = latency
+	if err != nil {
+		return err
+	}
+	offset, err := time.ParseDuration(cmp.Or(read.ClockOffset, "0s"))
+	s.Latency, s.ClockOffset = latency, offset
 	return err
 }
 
@@ -71,6 +83,14 @@ func (s *Simulator) Settings() Settings {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.settings
+}
+
+// serviceTime is the service's time by a clock.
+func (s Settings) serviceTime(clock func() time.Time) time.Time { return clock().Add(s.ClockOffset) }
+
+// date is the service's time as in an answer's header.
+func (s Settings) date(clock func() time.Time) string {
+	return s.serviceTime(clock).UTC().Format(http.TimeFormat)
 }
 
 // Update changes the settings; the calls that come after it see all of the change.
