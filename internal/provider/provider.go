@@ -21,7 +21,8 @@ type Remote interface {
 
 	// List reads every child account, page by page, and hands each page to yield before it requests the next. The accounts
 	// come in the order of ids over all pages that are not Partial; Partial ones have no order. It returns nil only if the
-	// pages together are the complete list; where they contradict each other the error is of class Incomplete.
+	// pages together are the complete list; where they contradict each other the error is of class Incomplete. Accounts that are created
+	// meanwhile, by this Remote too, do not end it; the list may have them or not.
 	// known is what the caller knows, for providers that list only the accounts that are requested.
 	// A caller that wants no more pages cancels ctx, from within yield too: then no further page is requested.
 	List(ctx context.Context, known Known, yield func(Page)) error

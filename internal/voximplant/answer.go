@@ -35,7 +35,12 @@ type answer struct {
 	Active     loose
 	APIKey     loose
 	APIAddress loose
+	// size is how many bytes the answer had.
+	size int64
 }
+
+// isList says whether the result is a list of accounts, as far as it was read.
+func (a *answer) isList() bool { return a != nil && a.Rows.proper }
 
 // member is where a member of the object goes.
 func (a *answer) member(name json.Token) any {
@@ -74,6 +79,15 @@ var errNotAnswer = errors.New("the answer is not a JSON object as the Management
 // read account by account as they come, so that a long list is never in memory as a whole.
 // An *account.Error is for an answer of the API itself.
 func decodeAnswer(body io.Reader, list bool) (*answer, error) {
+	a, err := decodePart(body, list)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// decodePart is decodeAnswer, which returns along with an error what was read before it; nil where that is no object.
+func decodePart(body io.Reader, list bool) (*answer, error) {
 	d := json.NewDecoder(withoutMark(body))
 	open, err := d.Token()
 	switch {
@@ -84,19 +98,19 @@ func decodeAnswer(body io.Reader, list bool) (*answer, error) {
 	}
 	a := new(answer)
 	if err := a.read(d, list); err != nil {
-		return nil, err
+		return a, err
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) { // more after it
-		return nil, errNotAnswer
+		return a, errNotAnswer
 	}
 	if e := a.failure(); e != nil {
 		if _, ok := e.Code.integer(); !ok {
-			return nil, errNotAnswer
+			return a, errNotAnswer
 		}
 		return a, nil
 	}
 	if a.Result == nil && !a.Rows.found {
-		return nil, errNotAnswer
+		return a, errNotAnswer
 	}
 	return a, nil
 }

@@ -7,16 +7,14 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/netstep"
 )
 
 // Client has the methods of the Management API, and a caller that calls them. Every error is an *account.Error. It is safe for
@@ -83,7 +81,7 @@ func (c *caller) do(ctx context.Context, call call) (*answer, *account.Error) {
 	a, err := c.try(ctx, call)
 	if err != nil && call.issuer != "" && rowOf(err.Code).resign {
 		a, err = c.try(ctx, call) // try has dropped the token, so this one is new
-		if err != nil && rowOf(err.Code).resign {
+		if err != nil && rowOf(err.Code).resign && !tellsOfClock(err) {
 			err = withHint(err, "is the clock of this machine right?")
 		}
 	}
@@ -128,6 +126,7 @@ func (c *caller) learn(call call, token account.Secret, failed *account.Error) {
 		}
 	case failed == nil:
 		c.evidence.success(call.method)
+	case tellsOfClock(failed): // any token would be refused, which says nothing about roles
 	default:
 		c.evidence.refine(failed)
 	}
@@ -155,41 +154,61 @@ func (c *caller) send(ctx context.Context, call call, token account.Secret, reda
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	// A request can have left only where there was a connection for it.
-	var connected atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	ctx, trace := netstep.Follow(ctx)
+	answered := false
 	broken := func(message string) *account.Error {
+		// A request can have left only where there was a connection for it. A transport that isn't net/http's has no trace; an answer is
+		// proof enough.
+		left := answered || trace.Left()
 		return &account.Error{
 			Class: account.Unavailable, Method: call.method,
-			Message: redact.clean(message), OutcomeUnknown: call.write && connected.Load(),
+			Message: redact.clean(message), OutcomeUnknown: call.write && left,
 		}
 	}
 	req, err := c.request(ctx, call, token)
 	if err != nil {
 		return nil, broken(err.Error())
 	}
+	sent := c.config.Clock()
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, broken(transportProblem(err))
+		return nil, broken(noAnswer(err, trace, netstep.RouteOf(req, proxyOf(c.config.Transport))))
 	}
 	defer func() { _ = resp.Body.Close() }()
-	// A transport that isn't net/http's has no trace; an answer is proof enough.
-	connected.Store(true)
+	answered = true
+	return c.receive(call, resp, sent, redact, broken)
+}
+
+// receive reads the answer of a request that was sent at a time. Of a list that is too large it returns the part that was read, too.
+func (c *caller) receive(call call, resp *http.Response, sent time.Time, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
 	most := cmp.Or(call.most, c.config.MaxAnswer)
 	tooLarge := fmt.Sprintf("the answer is larger than %d bytes", most)
-	if resp.ContentLength > most {
+	if resp.ContentLength > most && !call.list {
 		return nil, broken(tooLarge)
 	}
 	body := &bounded{Reader: resp.Body, left: most}
-	a, err := decodeAnswer(body, call.list)
+	part, err := decodePart(body, call.list)
 	_, _ = io.Copy(io.Discard, body) // the connection can be used again
 	switch {
 	case errors.Is(body.err, errTooLarge):
-		return nil, broken(tooLarge)
+		e := broken(tooLarge)
+		if resp.StatusCode < 300 && part.isList() && !errors.As(err, new(*account.Error)) {
+			e.Answered = true
+			return part, e
+		}
+		return nil, e
 	case body.err != nil:
-		return nil, broken("the answer broke off: " + transportProblem(body.err))
+		return nil, broken("the answer broke off: " + brokenOff(body.err))
+	case err != nil:
+		part = nil
+	default:
+		part.size = most - body.left
 	}
-	return c.read(call, resp, a, err, redact, broken)
+	a, failed := c.read(call, resp, part, err, redact, broken)
+	if failed != nil && call.issuer != "" {
+		failed = withClock(failed, resp.Header.Get("Date"), sent, c.config.Clock())
+	}
+	return a, failed
 }
 
 var errTooLarge = errors.New("too large")
@@ -304,6 +323,8 @@ func foreignAnswer(resp *http.Response, why error) string {
 	switch {
 	case resp.StatusCode < 300:
 		return why.Error() + contentType(resp)
+	case resp.StatusCode == http.StatusProxyAuthRequired:
+		return text + "; check the user and the password of the proxy, in HTTP_PROXY"
 	case resp.StatusCode < 500:
 		return text + "; is the endpoint right?"
 	}
@@ -317,38 +338,4 @@ func redirectProblem(resp *http.Response) string {
 		to = u.Scheme + "://" + u.Host
 	}
 	return fmt.Sprintf("HTTP %s: redirects to %s, which is not followed; is the endpoint right?", statusText(resp.StatusCode), to)
-}
-
-// transportProblem is the cause without the method and address that net/http puts before it.
-func transportProblem(err error) string {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		err = wrapped.Err
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time"
-	case errors.Is(err, context.Canceled):
-		return "given up before an answer came"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection was closed"
-	}
-	if problem := certificateProblem(err); problem != "" {
-		return problem
-	}
-	if problem := http2Problem(err); problem != "" {
-		return problem
-	}
-	return withoutAddresses(err)
-}
-
-// withoutAddresses leaves out ports and addresses, which differ from try to try: the same trouble has the same text,
-// so that a status that repeats it need not be written again.
-func withoutAddresses(err error) string {
-	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
-		return "the host " + lookup.Name + " can't be found"
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return "the endpoint can't be reached: " + op.Err.Error()
-	}
-	return err.Error()
 }

@@ -2,6 +2,7 @@ package voximplant
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +23,8 @@ type keyReads struct {
 	next *keyRead
 }
 
-// keyRead is one call. Its ids are guarded by the lock of keyReads until it is made; keys and err by done.
+// keyRead is one call, or several where the answer to one would be too large. Its ids are guarded by the lock of keyReads until it is
+// made; keys and err by done.
 type keyRead struct {
 	ids  []string
 	done chan struct{}
@@ -37,7 +39,10 @@ func (r *keyReads) read(ctx context.Context, id string) (account.Secret, error) 
 	shared := r.join(ctx, id)
 	select {
 	case <-shared.done:
-		return shared.keys[id], shared.err
+		if key := shared.keys[id]; key != "" {
+			return key, nil
+		}
+		return "", shared.err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -69,13 +74,25 @@ func (r *keyReads) run(ctx context.Context, shared *keyRead) {
 	ids := shared.ids
 	r.mu.Unlock()
 	defer close(shared.done)
+	shared.keys = make(map[string]account.Secret, len(ids))
+	shared.err = r.readKeys(ctx, ids, shared.keys)
+}
+
+// readKeys reads the keys of accounts into keys. Where the answer is too large, each half is read by itself.
+func (r *keyReads) readKeys(ctx context.Context, ids []string, keys map[string]account.Secret) error {
 	page, err := r.client.GetChildrenAccountsByKey(ctx, GetChildrenAccountsParams{IDs: ids})
+	if _, cut := errors.AsType[*pageTooLarge](err); cut && len(ids) > 1 {
+		half := len(ids) / 2
+		if err := r.readKeys(ctx, ids[:half], keys); err != nil {
+			return err
+		}
+		return r.readKeys(ctx, ids[half:], keys)
+	}
 	if err != nil {
-		shared.err = err
-		return
+		return err
 	}
-	shared.keys = make(map[string]account.Secret, len(page.Accounts))
 	for _, info := range page.Accounts {
-		shared.keys[info.ID] = info.APIKey
+		keys[info.ID] = info.APIKey
 	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package voximplant
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -25,10 +26,11 @@ func (g rung) String() string {
 	return map[rung]string{rungAll: "all", rungUnfiltered: "unfiltered", rungKnown: "known"}[g]
 }
 
-// lister reads the whole list, and remembers by which way the service gives it. It is safe for concurrent use: mu guards the
-// rung and proven, and no call is made while it is held.
+// lister reads the whole list, and remembers by which way the service gives it, and in which pages. It is safe for concurrent use: mu
+// guards the rung and proven, and no call is made while it is held.
 type lister struct {
 	reader reader
+	sizes  pageSizes
 
 	mu   sync.Mutex
 	rung rung
@@ -91,7 +93,9 @@ var errEmpty = &account.Error{Class: account.Incomplete, Method: methodGetChildr
 
 // listAll lists by one of the ways that return everything; found says whether any page had accounts.
 func (l *lister) listAll(ctx context.Context, at rung, yield func(provider.Page), distrustEmpty bool) (found bool, err error) {
-	err = l.reader.pages(ctx, GetChildrenAccountsParams{All: at == rungAll}, func(page []account.Account) error {
+	sizes := l.sizes.begin(l.reader.client.config.MaxList)
+	defer l.sizes.keep(sizes)
+	err = l.reader.pages(ctx, GetChildrenAccountsParams{All: at == rungAll}, sizes, func(page []account.Account) error {
 		if len(page) == 0 && distrustEmpty {
 			return errEmpty
 		}
@@ -110,8 +114,11 @@ func (l *lister) listKnown(ctx context.Context, known provider.Known, yield func
 		return nil
 	}
 	ids := slices.DeleteFunc(distinct(known.IDs), func(id string) bool { return !validID(id) })
-	for chunk := range slices.Chunk(ids, maxPage) {
-		if err := l.reader.byID(ctx, chunk, yieldPartial); err != nil {
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) }) // the same pages each time
+	sizes := l.sizes.begin(l.reader.client.config.MaxList)
+	defer l.sizes.keep(sizes)
+	for i := 0; i < len(ids); i += maxPage {
+		if err := l.reader.byID(ctx, ids[i:min(i+maxPage, len(ids))], sizes.after(i), yieldPartial); err != nil {
 			return found, err
 		}
 	}

@@ -83,8 +83,8 @@ func (i *AccountInfo) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// GetChildrenAccountsParams are the parameters of GetChildrenAccounts. Order (by id), return_live_balance=false and the
-// full output are always asked for.
+// GetChildrenAccountsParams are the parameters of GetChildrenAccounts. Order (by id) and return_live_balance=false
+// are always asked for, and the full output but for NamesOnly.
 type GetChildrenAccountsParams struct {
 	// All sends child_account_id=all.
 	All bool
@@ -94,6 +94,8 @@ type GetChildrenAccountsParams struct {
 	Name string
 	// Offset skips the first accounts. Count, 1 to 1000, is the size of the page; 0 is 1000.
 	Offset, Count int
+	// NamesOnly sends medium_output=true: the accounts have their ids, names and e-mails alone.
+	NamesOnly bool
 }
 
 // ChildrenPage is the answer of GetChildrenAccounts.
@@ -101,6 +103,9 @@ type ChildrenPage struct {
 	Accounts []AccountInfo
 	// Total is how many accounts the request selects altogether.
 	Total int
+
+	// size is how many bytes the answer had.
+	size int64
 }
 
 // GetChildrenAccounts reads one page of the parent's child accounts. Needs the role Owner.
@@ -130,6 +135,9 @@ func (c *Client) childrenAccounts(ctx context.Context, p GetChildrenAccountsPara
 	call.method, call.params = methodGetChildrenAccounts, params
 	call.timeout, call.most, call.list = c.config.ListTimeout, c.config.MaxList, true
 	a, err := c.do(ctx, call)
+	if err != nil && a != nil {
+		return nil, &pageTooLarge{cause: err, whole: len(a.Rows.accounts)}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +157,7 @@ func (a *answer) children() (*ChildrenPage, *account.Error) {
 	if count, ok := a.Count.integer(); ok && count != len(a.Rows.accounts) {
 		return nil, contradiction("the page has %d accounts, but count says %d", len(a.Rows.accounts), count)
 	}
-	return &ChildrenPage{Accounts: a.Rows.accounts, Total: total}, nil
+	return &ChildrenPage{Accounts: a.Rows.accounts, Total: total, size: a.size}, nil
 }
 
 // rows are the accounts of a page.
@@ -218,6 +226,9 @@ func (p GetChildrenAccountsParams) values() (url.Values, *account.Error) {
 	}
 	if p.Offset > 0 {
 		v.Set("offset", strconv.Itoa(p.Offset))
+	}
+	if p.NamesOnly {
+		v.Set("medium_output", "true")
 	}
 	switch {
 	case p.All:
@@ -288,7 +299,7 @@ func (c *Client) AddAccount(ctx context.Context, p AddAccountParams) (*AddedAcco
 
 // hintAtAPIKey says what may help: the documents want the parent's API key, and whether a token alone is enough is not known.
 func (c *Client) hintAtAPIKey(e *account.Error) *account.Error {
-	if e.Code != codeAuthorizationFailed || c.config.ParentAPIKey != "" {
+	if e.Code != codeAuthorizationFailed || c.config.ParentAPIKey != "" || tellsOfClock(e) {
 		return e
 	}
 	return withHint(e, "it may want the parent's API key: set apiKeySecretRef")

@@ -2,8 +2,9 @@ package voximplant
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/provider"
@@ -20,7 +21,7 @@ func (r reader) Get(ctx context.Context, sel provider.Selector) ([]account.Accou
 		return nil
 	}
 	for ids := range slices.Chunk(distinct(sel.IDs), maxPage) {
-		if err := r.byID(ctx, ids, add); err != nil {
+		if err := r.byID(ctx, ids, newSizing(r.client.config.MaxList), add); err != nil {
 			return nil, err
 		}
 	}
@@ -43,12 +44,12 @@ func (r reader) Get(ctx context.Context, sel provider.Selector) ([]account.Accou
 
 // byID reads at most maxPage accounts. The ids of no child are left out, also where the service refuses them in spite of
 // ignore_invalid_accounts: then each half is read by itself, until the refusal is about one id.
-func (r reader) byID(ctx context.Context, ids []string, add func([]account.Account) error) error {
+func (r reader) byID(ctx context.Context, ids []string, sizes sizing, add func([]account.Account) error) error {
 	requested := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		requested[id] = true
 	}
-	err := r.pages(ctx, GetChildrenAccountsParams{IDs: ids}, func(page []account.Account) error {
+	err := r.pages(ctx, GetChildrenAccountsParams{IDs: ids}, sizes, func(page []account.Account) error {
 		for _, a := range page {
 			if !requested[a.ID] {
 				return contradiction("it has account %s, which was not asked for", a.ID)
@@ -63,10 +64,10 @@ func (r reader) byID(ctx context.Context, ids []string, add func([]account.Accou
 		return nil
 	}
 	half := len(ids) / 2
-	if err := r.byID(ctx, ids[:half], add); err != nil {
+	if err := r.byID(ctx, ids[:half], sizes, add); err != nil {
 		return err
 	}
-	return r.byID(ctx, ids[half:], add)
+	return r.byID(ctx, ids[half:], sizes.after(half), add)
 }
 
 // byName finds the account with exactly this name; nil if there is none. The service matches parts of names,
@@ -76,7 +77,7 @@ func (r reader) byName(ctx context.Context, name string) (*account.Account, erro
 		return nil, badName()
 	}
 	var found *account.Account
-	err := r.pages(ctx, GetChildrenAccountsParams{Name: name}, func(page []account.Account) error {
+	err := r.pages(ctx, GetChildrenAccountsParams{Name: name}, newSizing(r.client.config.MaxList), func(page []account.Account) error {
 		i := slices.IndexFunc(page, func(a account.Account) bool { return a.Name == name })
 		if i < 0 {
 			return nil
@@ -96,20 +97,33 @@ func (r reader) byName(ctx context.Context, name string) (*account.Account, erro
 // errEnough ends pages early.
 var errEnough = &account.Error{Message: "enough"}
 
-// pages reads a list page by page and hands each to yield before it asks for the next. It returns nil only if the pages
-// are the whole list and nothing was added, removed or moved meanwhile: total_count is the same on each, the ids ascend
-// over all of them, and there are as many as total_count says.
-func (r reader) pages(ctx context.Context, params GetChildrenAccountsParams, yield func([]account.Account) error) error {
+// pages reads a list page by page and hands each to yield before it asks for the next. It returns nil only if the pages are the whole
+// list, as listCheck has it. sizes says how many accounts a page is to have.
+func (r reader) pages(ctx context.Context, params GetChildrenAccountsParams, sizes sizing, yield func([]account.Account) error) error {
 	check := listCheck{}
 	for {
 		params.Offset = check.seen
+		params.Count = sizes.at(params.Offset)
 		page, err := r.client.GetChildrenAccounts(ctx, params)
+		if cut, ok := errors.AsType[*pageTooLarge](err); ok {
+			if err := r.smaller(ctx, params, sizes, cut); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		if err := check.page(page); err != nil {
+		before := check
+		if err := check.page(page, params.Count); err != nil {
 			return err
 		}
+		if before.begun && check.total > before.total {
+			if err := r.confirm(ctx, params, before); err != nil {
+				return err
+			}
+		}
+		sizes.read(params.Offset, params.Count, page.size)
 		accounts := make([]account.Account, len(page.Accounts))
 		for i, info := range page.Accounts {
 			accounts[i] = accountOf(info)
@@ -123,34 +137,42 @@ func (r reader) pages(ctx context.Context, params GetChildrenAccountsParams, yie
 	}
 }
 
-// listCheck watches a list while it is read.
-type listCheck struct {
-	seen, total int
-	begun       bool
-	last        int64
+// smaller has the next page be smaller than one that was too large; an error where it was of one account alone.
+func (r reader) smaller(ctx context.Context, params GetChildrenAccountsParams, sizes sizing, cut *pageTooLarge) error {
+	count := params.Count
+	if n := len(params.IDs); n > 0 {
+		count = min(count, n-params.Offset)
+	}
+	if count > 1 {
+		sizes.tooLarge(params.Offset, count, cut.whole)
+		return nil
+	}
+	e := *cut.cause
+	e.Message = "the answer for " + r.describe(ctx, params) + " alone is larger than the " + sizeText(r.client.config.MaxList) +
+		" that the operator reads, so the list can't be read to its end: shorten what is stored in that account, its custom data for example"
+	return &e
 }
 
-func (c *listCheck) page(p *ChildrenPage) error {
-	if !c.begun {
-		c.begun, c.total = true, p.Total
+// describe says which account is the first of a page that can't be read.
+func (r reader) describe(ctx context.Context, params GetChildrenAccountsParams) string {
+	params.Count, params.NamesOnly = 1, true
+	page, err := r.client.GetChildrenAccounts(ctx, params)
+	switch {
+	case err == nil && len(page.Accounts) > 0:
+		name, _ := page.Accounts[0].Value("account_name")
+		return "account " + page.Accounts[0].ID + " (" + newRedactor().clean(name) + ")"
+	case len(params.IDs) == 1:
+		return "account " + params.IDs[0]
 	}
-	switch n := len(p.Accounts); {
-	case p.Total != c.total:
-		return contradiction("total_count was %d and is now %d", c.total, p.Total)
-	case n > maxPage:
-		return contradiction("a page has %d accounts, %d were asked for", n, maxPage)
-	case c.seen+n > c.total:
-		return contradiction("it has more accounts than its total_count of %d", c.total)
-	case n == 0 && c.seen < c.total:
-		return contradiction("it ends after %d of %d accounts", c.seen, c.total)
+	return fmt.Sprintf("the account at offset %d", params.Offset)
+}
+
+// confirm reads the last account that was seen before a list grew once more: it has to be where it was.
+func (r reader) confirm(ctx context.Context, params GetChildrenAccountsParams, before listCheck) error {
+	params.Offset, params.Count = before.seen-1, 1
+	page, err := r.client.GetChildrenAccounts(ctx, params)
+	if err != nil {
+		return err
 	}
-	for _, a := range p.Accounts {
-		id, err := strconv.ParseInt(a.ID, 10, 64)
-		if err != nil || id <= c.last {
-			return contradiction("its ids do not ascend at account %s", a.ID)
-		}
-		c.last = id
-	}
-	c.seen += len(p.Accounts)
-	return nil
+	return before.confirm(page)
 }

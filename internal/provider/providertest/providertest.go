@@ -54,6 +54,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"Identifier":                         testSelf,
 		"List has every account":             testList,
 		"List ends when it is told":          testListEnds,
+		"List while accounts are created":    testListWhileCreating,
 		"Get":                                testGet,
 		"Create":                             testCreate,
 		"Create refuses without a call":      testCreateRefuses,
@@ -273,6 +274,33 @@ func testListEnds(t *testing.T, h *Harness) {
 		_, _, err := h.list(ctx, known)
 		return err
 	}, account.Unavailable)
+}
+
+// testListWhileCreating creates an account after each page: those that were there before are all listed.
+func testListWhileCreating(t *testing.T, h *Harness) {
+	known, listed := provider.Known{}, map[string]bool{}
+	for n := range 7 {
+		known.IDs = append(known.IDs, h.create(t, n).ID)
+	}
+	pages := 0
+	err := h.Remote.List(background, known, func(p provider.Page) {
+		for _, a := range p.Accounts {
+			if listed[a.ID] {
+				t.Errorf("%s is listed twice", a.ID)
+			}
+			listed[a.ID] = true
+		}
+		if pages++; pages <= 7 {
+			if _, err := h.Remote.Create(background, h.NewAccount(100+pages)); err != nil {
+				t.Errorf("create: %v", err)
+			}
+		}
+	})
+	for _, id := range known.IDs {
+		if !listed[id] || err != nil {
+			t.Errorf("%s is listed: %v, %v", id, listed[id], err)
+		}
+	}
 }
 
 func testGet(t *testing.T, h *Harness) {
