@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -49,8 +51,12 @@ func clusterID(ctx context.Context, reader client.Reader) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var ns corev1.Namespace
-	if err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
+	err := reader.Get(ctx, client.ObjectKey{Name: "kube-system"}, &ns)
+	if answer := apierrors.APIStatus(nil); errors.As(err, &answer) {
 		return "", fmt.Errorf("can't read the UID of namespace kube-system (give --installation-id instead): %w", err)
+	}
+	if err != nil { // no option helps
+		return "", fmt.Errorf("can't read the UID of namespace kube-system: %w", err)
 	}
 	if id := string(ns.UID); account.PlainWord(id) {
 		return id, nil

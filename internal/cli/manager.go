@@ -243,6 +243,7 @@ func newOperator(ctx context.Context, config *rest.Config, o ManagerOptions) (*o
 	config = rest.CopyConfig(config)
 	config.QPS = unpaced
 	config.UserAgent = secrets.FieldManager + "/" + version // the API server takes the field manager from it
+	config.Wrap(explaining(config))
 	config.Wrap(op.lease.observing)
 	op.mgr, err = ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        NewScheme(),

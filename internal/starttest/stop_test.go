@@ -2,6 +2,7 @@ package starttest
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -110,7 +111,7 @@ var phases = []phase{
 // testStops has the operator stop while it waits for something. That it leaves the processors alone meanwhile is looked at
 // beside, as each phase has its own process.
 func (c *cluster) testStops(t *testing.T) {
-	for _, p := range phases {
+	for _, p := range slices.Concat(phases, proxyPhases) {
 		t.Run("it stops while it waits, "+p.name, func(t *testing.T) {
 			t.Parallel()
 			o := p.reach(c.newWorld(t))
