@@ -61,7 +61,7 @@ func runFleet(ctx context.Context, s *stack.Stack, n int, o options, scenarios [
 	}
 	result := &fleetResult{N: n, Scenarios: map[string]measured{}}
 	var err error
-	if result.Kubernetes, err = f.kubernetes(); err != nil {
+	if result.Kubernetes, err = kubernetesOf(f); err != nil {
 		return nil, err
 	}
 	for _, scenario := range scenarios {
@@ -209,19 +209,19 @@ func nameOf(i int) string { return fmt.Sprintf("acme-%05d", i) }
 
 // applyAll applies all children and returns how long that took and when each was Ready, counted from the first apply.
 func (f *fleet) applyAll(ctx context.Context) (applied time.Duration, ready []time.Duration, err error) {
-	return f.forAll(ctx, func(c *v1alpha1.ChildAccount) error { return f.cluster.Create(ctx, c) })
+	return forAll(ctx, f, func(c *v1alpha1.ChildAccount) error { return f.cluster.Create(ctx, c) })
 }
 
 // patchAll changes all children in the same way, and returns the same as applyAll.
 func (f *fleet) patchAll(ctx context.Context, patch string) (patched time.Duration, ready []time.Duration, err error) {
-	return f.forAll(ctx, func(c *v1alpha1.ChildAccount) error {
+	return forAll(ctx, f, func(c *v1alpha1.ChildAccount) error {
 		return f.cluster.Patch(ctx, c, client.RawPatch(types.MergePatchType, []byte(patch)))
 	})
 }
 
-func (f *fleet) forAll(ctx context.Context, do func(*v1alpha1.ChildAccount) error) (done time.Duration, ready []time.Duration, err error) {
+func forAll(ctx context.Context, f *fleet, do func(*v1alpha1.ChildAccount) error) (done time.Duration, ready []time.Duration, err error) {
 	start := time.Now()
-	generations, err := f.changeEach(do)
+	generations, err := changeEach(f, do)
 	if done = time.Since(start); err != nil {
 		return done, nil, err
 	}
@@ -230,7 +230,7 @@ func (f *fleet) forAll(ctx context.Context, do func(*v1alpha1.ChildAccount) erro
 }
 
 // changeEach does something to each child and returns their generations after it.
-func (f *fleet) changeEach(do func(*v1alpha1.ChildAccount) error) (map[string]int64, error) {
+func changeEach(f *fleet, do func(*v1alpha1.ChildAccount) error) (map[string]int64, error) {
 	generations := make([]int64, f.n)
 	err := parallel(f.n, hands, func(i int) error {
 		c := child(nameOf(i))
@@ -276,8 +276,8 @@ func parallel(n, workers int, do func(int) error) error {
 	return errors.Join(errs...)
 }
 
-// kubernetes is the control plane's version.
-func (f *fleet) kubernetes() (string, error) {
+// kubernetesOf is the control plane's version.
+func kubernetesOf(f *fleet) (string, error) {
 	d, err := discovery.NewDiscoveryClientForConfig(f.cluster.Config)
 	if err != nil {
 		return "", err

@@ -63,7 +63,7 @@ func (f *fleet) workOff(ctx context.Context) (m measured, err error) {
 	if err := f.stopOperator(); err != nil {
 		return m, err
 	}
-	generations, err := f.changeEach(func(c *v1alpha1.ChildAccount) error { return f.cluster.Create(ctx, c) })
+	generations, err := changeEach(f, func(c *v1alpha1.ChildAccount) error { return f.cluster.Create(ctx, c) })
 	if err != nil {
 		return m, err
 	}
