@@ -370,7 +370,7 @@ var _ = Describe("config/namespaced", Ordered, ContinueOnFailure, func() {
 
 		Expect(testenv.K8s.Delete(ctx, c)).To(Succeed())
 		Eventually(testenv.StateOf(ctx, c)).Should(Satisfy(func(s testenv.State) bool {
-			return s.Flags == v1alpha1.ConditionStalled && strings.Contains(s.Message, "is childaccounts.accounts.cpaas.dev going?") && strings.Contains(s.Message, "docs/operations.md")
+			return s.Flags == v1alpha1.ConditionStalled && strings.Contains(s.Message, "it is not known whether childaccounts.accounts.cpaas.dev is being deleted") && strings.Contains(s.Message, "docs/operations.md")
 		}))
 		Expect(w.Account("acme-here").Active()).To(BeTrue())
 		reader := testenv.Rendered("config/namespaced/crd-reader")

@@ -98,7 +98,7 @@ func (r *parentAccounts) Find(ctx context.Context, m engine.Managed, key types.N
 	}
 	if !allowed {
 		return nil, &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
-			"there is no ParentAccount %s in namespace %s that lets namespace %s in: its owner has to do so with spec.allowedNamespaces", key.Name, key.Namespace, namespace)}, nil
+			"there is no ParentAccount %s in namespace %s that allows namespace %s", key.Name, key.Namespace, namespace)}, nil
 	}
 	return r.parentOf(parent), notGranted(m, parent), nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +26,7 @@ import (
 func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *conditions.Outcome) {
 	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
 	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
-		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints", c.Endpoint)})
+		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints: %s", c.Endpoint, strings.Join(r.AllowedEndpoints, ", "))})
 	}
 	if _, err := trust.Parse(c.CABundle); err != nil {
 		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonCABundleInvalid, Message: "spec.voximplant.caBundle " + err.Error()})
@@ -44,7 +45,7 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *provider.Connection) (*directory.Parent, *conditions.Outcome) {
 	err := material(ctx, r.Secrets, s.parent, c)
 	if p, ok := errors.AsType[*secrets.Problem](err); ok {
-		return nil, &conditions.Outcome{Reason: p.Reason, Message: p.Message}
+		return nil, &conditions.Outcome{Reason: p.Reason, Message: p.Message, Next: p.Next}
 	} else if err != nil {
 		return nil, &conditions.Outcome{Err: err}
 	}
@@ -200,9 +201,9 @@ func overlapping(s *parentScope, resynced conditions.Outcome, now time.Time) con
 	case v.Stalled():
 		out.Message += "; the former credentials are of no use either: " + resynced.Message
 	case v.Unsynced():
-		out.Message += "; the former credentials go on until the operator restarts, which have their own trouble: " + resynced.Message
+		out.Message += "; the former credentials continue until the operator restarts, and have trouble of their own: " + resynced.Message
 	default:
-		out.Message += "; the former credentials go on until the operator restarts"
+		out.Message += "; the former credentials continue until the operator restarts"
 	}
 	since := conditions.TroubledSince(s.was.Conditions, now)
 	out.After = min(conditions.Parents.Pause(out, since, now), conditions.Parents.Pause(resynced, since, now))
@@ -251,9 +252,11 @@ func changed(s *parentScope, id, host string) *conditions.Outcome {
 	if same || s.parent.Annotations[v1alpha1.AnnotationAcceptParent] == id {
 		return nil
 	}
-	return &conditions.Outcome{Reason: v1alpha1.ReasonParentChanged, Message: fmt.Sprintf(
-		"this was account %s at %s, the credentials and the endpoint lead to account %s at %s: restore them, or accept with the annotation %s: %q",
-		st.AccountID, st.EndpointHost, id, host, v1alpha1.AnnotationAcceptParent, id)}
+	return &conditions.Outcome{
+		Reason:  v1alpha1.ReasonParentChanged,
+		Message: fmt.Sprintf("this was account %s at %s, the credentials and the endpoint lead to account %s at %s", st.AccountID, st.EndpointHost, id, host),
+		Next:    fmt.Sprintf("Restore them, or accept the new account with the annotation %s: %q.", v1alpha1.AnnotationAcceptParent, id),
+	}
 }
 
 func (r *ParentAccountReconciler) unusable(s *parentScope, out conditions.Outcome) *conditions.Outcome {

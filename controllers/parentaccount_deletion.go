@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -76,6 +77,7 @@ func held(s *parentScope, out conditions.Outcome, now time.Time) conditions.Outc
 		out.Reason, out.Message = v1alpha1.ReasonDeleting, message
 	} else {
 		out.Message += "; " + message
+		out.Next = conditions.Advise(cmp.Or(out.Next, conditions.Parents.NextStep(out.Reason)), conditions.Parents.NextStep(v1alpha1.ReasonDeleting))
 	}
 	out.After = max(min(out.After, until.Sub(now)), conditions.SoonAtLeast)
 	return out
@@ -91,7 +93,7 @@ func waitsFor(names []string, until time.Time) string {
 	if more := len(names) - namedWaiters; more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Sprintf("is being deleted, and kept until %s at most for ChildAccounts with deletionPolicy Deactivate, whose accounts are switched off first: %s. Delete them, or set their deletionPolicy to Retain",
+	return fmt.Sprintf("the ParentAccount is being deleted, and is kept until %s at most for ChildAccounts with deletionPolicy Deactivate, whose accounts are deactivated first: %s",
 		until.UTC().Format(time.RFC3339), list)
 }
 

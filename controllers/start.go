@@ -74,7 +74,7 @@ func emitStartHeld(r *ParentAccountReconciler, s *parentScope) {
 	for _, p := range s.parent.Status.PendingApprovals {
 		if approve := approveStart(s, p.Hash); strings.Contains(p.Message, approve) && !slices.Contains(s.was.PendingApprovals, p) {
 			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d ChildAccounts wait since the operator's start: %s", p.Count, approve)}
-			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, v1alpha1.ReasonAwaitingApproval, "Start", "%s", out.ForEvent())
+			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, v1alpha1.ReasonAwaitingApproval, "Start", "%s", conditions.Parents.ForEvent(out))
 		}
 	}
 }

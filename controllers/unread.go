@@ -42,8 +42,10 @@ func parentUnread(parent types.NamespacedName, err error) *plan.Stop {
 	if !errors.As(err, &unread) || !unread.Failed {
 		return &plan.Stop{}
 	}
-	return &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: fmt.Sprintf(
-		"ParentAccount %s can't be used: the operator can't read namespace %s. Its log and /readyz say why; it continues when it can", parent.Name, parent.Namespace)}
+	return &plan.Stop{
+		Reason: v1alpha1.ReasonParentNotReady, Message: fmt.Sprintf("ParentAccount %s can't be used: the operator can't read namespace %s", parent.Name, parent.Namespace),
+		Next: "Ask a cluster admin to read the operator's log or /readyz, which say why. The operator continues automatically once it can read the namespace.",
+	}
 }
 
 // Joined wakes the resources of other namespaces that name a ParentAccount of a namespace which can be read from now on.

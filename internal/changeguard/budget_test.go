@@ -33,7 +33,7 @@ func TestDeactivationBudget(t *testing.T) {
 		t.Error("an account that counts already is stopped")
 	}
 	v := g.Admit(off(2), at(20))
-	if v.Allowed || v.Rule != "no more than 2 accounts may be switched off within an hour" || v.Wait != 40*time.Minute {
+	if v.Allowed || v.Rule != "no more than 2 accounts may be deactivated within an hour" || v.Wait != 40*time.Minute {
 		t.Errorf("the third: %+v", v)
 	}
 	tenant := off(3)

@@ -192,7 +192,7 @@ var _ = Describe("maxDeactivationsPerHour", func() {
 		w.Start(ctx)
 		testenv.Edit(ctx, all[2], off)
 		Eventually(testenv.StateOf(ctx, all[2])).Should(testenv.AwaitingApproval())
-		Expect(testenv.StateOf(ctx, all[2])(Default).Message).To(ContainSubstring("no more than 2 accounts may be switched off within an hour"))
+		Expect(testenv.StateOf(ctx, all[2])(Default).Message).To(ContainSubstring("no more than 2 accounts may be deactivated within an hour"))
 		Expect(w.Account(all[2].AccountName()).Active()).To(BeTrue())
 
 		w.Stop()

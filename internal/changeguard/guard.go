@@ -361,5 +361,5 @@ func massChangeRule(c Change, waiting int) string {
 }
 
 func deactivationRule(c Change) string {
-	return fmt.Sprintf("no more than %d accounts may be switched off within an hour", c.Limits.DeactivationsPerHour)
+	return fmt.Sprintf("no more than %d accounts may be deactivated within an hour", c.Limits.DeactivationsPerHour)
 }

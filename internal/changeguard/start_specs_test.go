@@ -222,7 +222,7 @@ var _ = Describe("A start under startPolicy Observe", func() {
 		for c, text := range map[*v1alpha1.ChildAccount]string{
 			created: "create account acme-created", adopted: "adopt account " + named(adopted) + ", write the claim into account " + named(adopted),
 			declared: "set the declared password of account " + named(declared), rotating: "rotate the generated password of account " + named(rotating),
-			deleted: "switched off by deletion", edited: "email=" + edited.Spec.Email,
+			deleted: "deactivated by deletion", edited: "email=" + edited.Spec.Email,
 		} {
 			Eventually(testenv.StateOf(ctx, c)).Should(Satisfy(startWaits(text)), c.Name)
 		}
@@ -295,7 +295,7 @@ var _ = Describe("A start under startPolicy Observe", func() {
 		ahead.by.Store(int64(7 * 24 * time.Hour))
 		w.Clock = ahead
 		w.Start(ctx)
-		Eventually(testenv.StateOf(ctx, c)).Should(Satisfy(startWaits("switched off by deletion")))
+		Eventually(testenv.StateOf(ctx, c)).Should(Satisfy(startWaits("deactivated by deletion")))
 		w.AwaitLists(2)
 		Expect(testenv.K8s.Get(ctx, testenv.KeyOf(c), c)).To(Succeed())
 		Expect(w.Account(c.AccountName()).Active()).To(BeTrue())

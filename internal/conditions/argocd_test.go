@@ -103,7 +103,7 @@ func TestArgoHealthOfEveryRow(t *testing.T) {
 					table.Write(&conditions, generation, o, noon.Add(time.Hour))
 					object := objectWith(t, kind, conditions)
 					got := argoHealth(t, customizations[kind], object)
-					if want := (argocd.Health{Status: healthOf(reason, v, o.Stuck), Message: reason + ": what was found"}); got != want {
+					if want := (argocd.Health{Status: healthOf(reason, v, o.Stuck), Message: reason + ": " + table.Text(o, longestMessage)}); got != want {
 						t.Errorf("%s: %s, then %s (past the grace %v, stuck %v): %v, want %v", kind, from, reason, o.PastGrace, o.Stuck, got, want)
 					}
 					result, err := status.Compute(object)
@@ -147,11 +147,11 @@ func TestArgoHealthBeforeTheOperatorLooked(t *testing.T) {
 func TestArgoHealthOfWhatIsDeleted(t *testing.T) {
 	c := argoCustomizations(t)["ChildAccount"]
 	for reason, want := range map[string]string{
-		v1alpha1.ReasonDeleting:  "Deleting: the account can't be switched off",
+		v1alpha1.ReasonDeleting:  "Deleting: the account can't be deactivated. The operator retries automatically, for an hour at most.",
 		v1alpha1.ReasonAvailable: "being deleted",
 		v1alpha1.ReasonFrozen:    "being deleted",
 	} {
-		o := objectWith(t, "ChildAccount", written(Children, Outcome{Reason: reason, Message: "the account can't be switched off"}))
+		o := objectWith(t, "ChildAccount", written(Children, Outcome{Reason: reason, Message: "the account can't be deactivated"}))
 		now := metav1.Now()
 		o.SetDeletionTimestamp(&now)
 		o.SetGeneration(generation + 1)

@@ -61,17 +61,18 @@ func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []met
 		return
 	}
 	if v := t.Row(out.Reason); v.stalled || v.second == no {
-		recorder.Eventf(about, nil, corev1.EventTypeWarning, out.Reason, "Reconcile", "%s", out.ForEvent())
+		recorder.Eventf(about, nil, corev1.EventTypeWarning, out.Reason, "Reconcile", "%s", t.ForEvent(out))
 	}
 }
 
-// AwaitingApproval is the outcome of a change that waits for its approval by a command. Where there is little room, the command
-// is whole and the list left out.
+// AwaitingApproval is the outcome of a change that waits for its approval by a command, which is the next step. Where there is little room,
+// the command is whole and the list left out.
 func AwaitingApproval(change, rule, list, approve string) Outcome {
-	rest := fmt.Sprintf(" waits: %s. %s", rule, approve)
+	rest := " waits: " + rule
 	return Outcome{
 		Reason:  v1alpha1.ReasonAwaitingApproval,
-		Message: fmt.Sprintf("%s waits: %s: %s. %s", change, rule, list, approve),
-		Brief:   Truncated(change, longestNote-len(rest)) + rest,
+		Message: fmt.Sprintf("%s%s: %s", change, rest, list),
+		Brief:   Truncated(change, longestNote-len(rest)-len(". ")-len(approve)) + rest,
+		Next:    approve,
 	}
 }

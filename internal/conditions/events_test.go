@@ -81,14 +81,14 @@ func TestApprovalIsWhole(t *testing.T) {
 		Children.EmitEvent(NewEventRecorder(&got), nil, nil, out)
 		condition := written(Children, out)[0].Message
 		for place, text := range map[string]string{"event": got.note, "condition": condition} {
-			if !strings.HasSuffix(text, " may change within 10m0s. "+approve) && text != strings.ToValidUTF8(out.Message, "") && text != out.Message {
+			if !strings.HasSuffix(text, " may change within 10m0s. "+approve) && text != Advise(strings.ToValidUTF8(out.Message, ""), approve) {
 				t.Fatalf("the %s says %q", place, text)
 			}
 			if !strings.HasSuffix(text, approve) {
 				t.Fatalf("the %s has not the whole command: %q", place, text)
 			}
 		}
-		if len(out.Message) <= longestNote && got.note != strings.ToValidUTF8(out.Message, "") {
+		if whole := Advise(strings.ToValidUTF8(out.Message, ""), approve); len(out.Message)+len(". ")+len(approve) <= longestNote && got.note != whole {
 			t.Fatalf("%q was changed though it fits", out.Message)
 		}
 		if got.reason != v1alpha1.ReasonAwaitingApproval || len(got.note) > longestNote || len(condition) > longestMessage {

@@ -16,8 +16,10 @@ import (
 type Outcome struct {
 	// Reason is a row of the condition table; "" leaves the conditions as they are (nothing can be said yet).
 	Reason string
-	// Message is for people. It never holds a secret.
+	// Message says what happened and why, for people. It never holds a secret.
 	Message string
+	// Next is what to do next where it is otherwise than the table's row has it; NothingToDo for nothing.
+	Next string
 	// Brief is what is said instead where there is no room for the message; "" truncates the message.
 	Brief string
 	// Retry is how to come back where it is otherwise than the table's row has it.
@@ -51,9 +53,6 @@ func (o Outcome) Within(most int) string {
 	}
 	return cmp.Or(o.Brief, o.Message)
 }
-
-// ForEvent is the text for an event.
-func (o Outcome) ForEvent() string { return o.Within(longestNote) }
 
 // SecretState is the ConnectionSecretReady condition.
 type SecretState struct {
@@ -98,6 +97,7 @@ func (t Table) Failed(err error) Outcome {
 	out := Outcome{Reason: reason, Message: e.Error(), After: e.RetryAfter}
 	if e.Class == account.Unknown {
 		out.Retry = &slow // nobody knows whether it passes by itself
+		out.Next = "If the message is about a value of the spec, correct it; the provider's support knows more." + retriesSlowly
 	}
 	return out
 }

@@ -33,7 +33,7 @@ Secrets, and why the provider could not be asked for what is lacking.
 
 A failure is an event as well, once, when it begins; an outage is one of the ParentAccount, and none of its children.
 
-Where a ParentAccount's message ends with the former credentials going on, its new ones can't be used for the reason given, and
+Where a ParentAccount's message says that the former credentials continue, its new ones can't be used for the reason given, and
 its ChildAccounts are kept as ever meanwhile.
 
 Nothing has to be waited for: any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
@@ -48,10 +48,10 @@ verifies the account's password and API key, too:
 }
 
 func writeTable(b *strings.Builder, kind string, t Table) {
-	fmt.Fprintf(b, "\n## %s\n| reason | Ready | %s | beside | tried again | what it means, what to do |\n|---|---|---|---|---|---|\n", kind, t.second)
+	fmt.Fprintf(b, "\n## %s\n| reason | Ready | %s | beside | retried | what it means | what to do |\n|---|---|---|---|---|---|---|\n", kind, t.second)
 	for _, reason := range slices.Sorted(maps.Keys(t.rows)) {
 		v := t.rows[reason]
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", reason, strings.Replace(string(v.ready), "AsBefore", "as before", 1), v.second, v.beside(), v.retry, v.help)
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", reason, strings.Replace(string(v.ready), "AsBefore", "as before", 1), v.second, v.beside(), v.retry, v.help, t.next[reason])
 	}
 }
 

@@ -13,7 +13,7 @@ type Seen struct{ Frozen, Deactivated bool }
 
 // correct corrects a Ready condition that says otherwise of the account: it may be as old as a backup. The condition goes on to speak of
 // the same generation.
-func (s Seen) correct(ready *metav1.Condition, now time.Time) {
+func (s Seen) correct(t Table, ready *metav1.Condition, now time.Time) {
 	saysFrozen := ready.Reason == v1alpha1.ReasonFrozen
 	saysOff := ready.Reason == v1alpha1.ReasonDeactivated || ready.Reason == v1alpha1.ReasonDeactivatedEarlier
 	status := yes
@@ -22,7 +22,7 @@ func (s Seen) correct(ready *metav1.Condition, now time.Time) {
 	case s.Frozen && !saysFrozen && ready.Status == yes:
 		status, reason, message = no, v1alpha1.ReasonFrozen, "the provider has blocked the account"
 	case !s.Frozen && s.Deactivated && !saysOff && (saysFrozen || ready.Status == yes):
-		reason, message = v1alpha1.ReasonDeactivated, "the account is switched off"
+		reason, message = v1alpha1.ReasonDeactivated, "the account is deactivated"
 	case !s.Frozen && !s.Deactivated && (saysFrozen || saysOff):
 		reason, message = v1alpha1.ReasonAwaitingApproval, "the account is active, and a change of it waits for an approval"
 	default:
@@ -31,5 +31,5 @@ func (s Seen) correct(ready *metav1.Condition, now time.Time) {
 	if ready.Status != status {
 		ready.Status, ready.LastTransitionTime = status, metav1.NewTime(now)
 	}
-	ready.Reason, ready.Message = reason, message
+	ready.Reason, ready.Message = reason, Advise(message, t.NextStep(reason))
 }

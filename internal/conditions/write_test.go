@@ -113,7 +113,7 @@ func checkWritten(t *testing.T, name string, table Table, v Verdict, pastGrace b
 		if c.ObservedGeneration != of {
 			t.Errorf("%s: %s is of generation %d, want %d", name, c.Type, c.ObservedGeneration, of)
 		}
-		if kept && (c.Reason != was.Reason || c.Message != was.Message) || !kept && c.Message != "now" {
+		if kept && (c.Reason != was.Reason || c.Message != was.Message) || !kept && c.Message != Advise("now", table.NextStep(c.Reason)) {
 			t.Errorf("%s: %s says %s: %s", name, c.Type, c.Reason, c.Message)
 		}
 	}
@@ -168,7 +168,7 @@ func TestWriteAnOutage(t *testing.T) {
 	outage := Outcome{Reason: v1alpha1.ReasonAPIUnavailable, Message: "HTTP 503"}
 	late := outage
 	late.PastGrace = true
-	well := Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account is as declared"}
+	well := Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account matches the spec"}
 	conditions := written(Children, well, outage)
 	if c := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady); c.Status != yes || c.Reason != v1alpha1.ReasonAvailable {
 		t.Errorf("within the grace: %+v", c)

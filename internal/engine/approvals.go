@@ -35,7 +35,7 @@ func MissingMessage(parent types.NamespacedName, m *changeguard.Disbelief) strin
 		rule = fmt.Sprintf("More than %d were missing before, so these are believed after two lists in a row", m.Most)
 	}
 	what := fmt.Sprintf("the provider's list lacks %d of %d accounts", m.Count, m.Total)
-	command := rule + " (limits.massChange): their resources stay as they are, and nothing is sent for them until the list has them again. If they are gone: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
+	command := rule + " (limits.massChange): their resources stay as they are, and nothing is sent for them until the list has them again. If they were deleted there: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
 	return withList(what, m.List, command, longestMissing)
 }
 

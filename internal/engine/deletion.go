@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -106,7 +107,8 @@ func (r *run) deleting(out conditions.Outcome) *conditions.Outcome {
 		return broken(v1alpha1.ReasonDeleting, out.Err)
 	}
 	return &conditions.Outcome{
-		Reason: v1alpha1.ReasonDeleting, Message: "the account can't be switched off: " + out.Message, After: out.After,
+		Reason: v1alpha1.ReasonDeleting, Message: "the account can't be deactivated: " + out.Message, After: out.After,
+		Next:  cmp.Or(out.Next, r.Table.NextStep(out.Reason)),
 		Stuck: r.Table.Row(out.Reason).Stalled(),
 	}
 }
@@ -142,7 +144,7 @@ func (r *run) surroundingsDeleted(ctx context.Context, namespace string) (bool, 
 		case apierrors.IsNotFound(err), err == nil && !meta.DeletionTimestamp.IsZero():
 			return true, nil
 		case err != nil:
-			unknown = fmt.Errorf("is %s going? %w", name, err)
+			unknown = fmt.Errorf("it is not known whether %s is being deleted: %w", name, err)
 		}
 	}
 	return false, unknown
@@ -155,17 +157,18 @@ func deactivate(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 		return r.stopped(err)
 	}
 	a := r.view.Account
-	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "switched off account %s (id %s)", a.Name, a.ID)
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "Deactivated", "Delete", "deactivated account %s (id %s)", a.Name, a.ID)
 	return nil
 }
 
 func leaveActive(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
-	r.notDeactivated(step.Message)
+	r.notDeactivated(step.Message, step.Next)
 	return nil
 }
 
-func (r *run) notDeactivated(message string) {
-	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "%s", message)
+func (r *run) notDeactivated(message, next string) {
+	text := r.Table.ForEvent(conditions.Outcome{Message: message, Next: next})
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "%s", text)
 }
 
 // noteNotDeactivated keeps an account that could not be deactivated in time in its parent's status, where there still is one.
@@ -199,7 +202,7 @@ func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.O
 		r.ownWrites.Note(r.s.uid(), r.s.obj.GetResourceVersion(), r.Clock.Now())
 	}
 	if err == nil && step.Message != "" {
-		r.notDeactivated(step.Message)
+		r.notDeactivated(step.Message, step.Next)
 		log.FromContext(ctx).Info("account not deactivated", "accountID", r.s.status.AccountID, "cause", step.Message)
 	}
 	r.released, r.failed = true, client.IgnoreNotFound(err)

@@ -37,9 +37,9 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		if s.waitsFor = nil; !o.GetDeletionTimestamp().IsZero() && hasFinalizer(o) {
 			s.waitsFor = o
 		}
-		stop := &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s belongs to another %s", s.declared.AccountName, d.Kind)}
+		stop := &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s is owned by another %s", s.declared.AccountName, d.Kind)}
 		if s.canSee(o.GetNamespace()) {
-			stop.Message = fmt.Sprintf("account %s belongs to %s %s/%s: one of the two must go", s.declared.AccountName, d.Kind, o.GetNamespace(), o.GetName())
+			stop.Message = fmt.Sprintf("account %s is owned by %s %s/%s", s.declared.AccountName, d.Kind, o.GetNamespace(), o.GetName())
 		}
 		return stop, nil
 	}

@@ -200,7 +200,7 @@ func (e *Engine) converge(ctx context.Context, s *scope, p plan.Plan, view accou
 		}
 		p, view = next, known
 	}
-	return conditions.Outcome{Reason: v1alpha1.ReasonUpdating, Message: "the account does not come to rest: tried again soon"}
+	return conditions.Outcome{Reason: v1alpha1.ReasonUpdating, Message: "the account still differs from the spec after several writes"}
 }
 
 // Plan is what would be done for a resource, and what would be said: it is computed from memory, and nothing is counted. The

@@ -368,7 +368,7 @@ func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions
 			r.noAttempt = true
 			return &conditions.Outcome{
 				Reason: cmp.Or(out.Reason, v1alpha1.ReasonDeleting), Message: cmp.Or(out.Message, "many accounts are being deleted: counting them"),
-				Brief: out.Brief, After: out.RetryAfter, Stuck: out.Reason != "",
+				Brief: out.Brief, Next: out.Next, After: out.RetryAfter, Stuck: out.Reason != "",
 			}
 		}
 	}
@@ -443,7 +443,9 @@ func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 			return &out
 		}
 	}
-	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Brief: step.Brief, After: step.RetryAfter, Stuck: step.Stalled}
+	out := &conditions.Outcome{
+		Reason: step.Reason, Message: step.Message, Brief: step.Brief, Next: r.nextStep(step), After: step.RetryAfter, Stuck: step.Stalled,
+	}
 	out.Quiet = step.Held
 	if step.Guarded && step.RetryAfter > 0 && r.s.obj.GetDeletionTimestamp().IsZero() {
 		out.Retry = conditions.Every(step.RetryAfter)
@@ -458,10 +460,18 @@ func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	return out
 }
 
+// nextStep is what to do next after a step that ends a plan; "" for what its reason has.
+func (r *run) nextStep(step plan.Step) string {
+	if step.Next != "" || step.Cause == "" {
+		return step.Next
+	}
+	return r.Table.NextStep(step.Cause)
+}
+
 // report is the outcome of an account that nothing more is written to.
 func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.starts.Forget(r.s.uid()) // all that was pending at the start is done
-	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message}
+	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Next: step.Next}
 	switch {
 	case r.s.declared.Policy.Observe:
 	case r.s.connected != nil:
@@ -475,7 +485,7 @@ func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 
 // broken is the outcome of a step that failed at the Kubernetes API.
 func broken(reason string, err error) *conditions.Outcome {
-	return &conditions.Outcome{Reason: reason, Message: "waiting for the API server", Err: err}
+	return &conditions.Outcome{Reason: reason, Message: plan.WaitingForKubernetes, Err: err}
 }
 
 // asAttempt marks an outcome as a failed attempt, where repeating it would cost a call. What failed on this side, and what

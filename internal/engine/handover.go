@@ -256,7 +256,7 @@ func (r *run) tellTakenOver(a account.Account) {
 	if r.s.canSee(r.s.previous.Namespace) {
 		from = fmt.Sprintf("%s %s/%s", r.s.declared.Kind, r.s.previous.Namespace, r.s.previous.Name)
 	}
-	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "TakenOver", "Adopt", "took over account %s (id %s) from %s, which is gone", a.Name, a.ID, from)
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "TakenOver", "Adopt", "took over account %s (id %s) from %s, which is deleted", a.Name, a.ID, from)
 }
 
 // withoutPassword is what the connection Secret's condition says beside, where the previous owner's password did not come along.
@@ -264,7 +264,7 @@ func withoutPassword(s *scope) string {
 	if s.previous == nil || s.stored == nil || s.password != "" || s.stored[secrets.KeyPassword] != "" {
 		return ""
 	}
-	return "; the account's password did not come along from its previous owner. To have a new one: " + rotateCommand(s)
+	return "; the account's password was not inherited from its previous owner. To have a new one generated: " + rotateCommand(s)
 }
 
 // Gone tells of a resource that is gone without a finalizer, under Retain, while one of others, which declare its account too, is there
@@ -286,12 +286,16 @@ func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
 		"account %s (id %s) is handed over to %s, which declares it", d.AccountName, st.AccountID, name)
 }
 
-// unprovenPrevious says how to go on where no connection Secret proves that the account was the previous owner's.
-func unprovenPrevious(s *scope, a account.Account) string {
-	secret := fmt.Sprintf("restore the connection Secret of %s %s", s.declared.Kind, s.previous.Name)
+// unprovenPrevious is the outcome where no connection Secret proves that the account was the previous owner's.
+func unprovenPrevious(s *scope, a account.Account) conditions.Outcome {
+	secret := fmt.Sprintf("Restore the connection Secret of %s %s", s.declared.Kind, s.previous.Name)
 	if s.previous.Namespace != s.obj.GetNamespace() {
-		secret = fmt.Sprintf("give the connection Secret of the previous owner, in its namespace, the annotation %s: %s/%s", v1alpha1.AnnotationHandOverTo, s.obj.GetNamespace(), s.obj.GetName())
+		secret = fmt.Sprintf("Give the connection Secret of the previous owner, in its namespace, the annotation %s: %s/%s", v1alpha1.AnnotationHandOverTo, s.obj.GetNamespace(), s.obj.GetName())
 	}
-	return fmt.Sprintf("account %s (id %s) belonged to another %s, which is gone, but ParentAccount %s is shared and no connection Secret proves it with the account's password: %s, or set spec.adoptionPolicy",
-		a.Name, a.ID, s.declared.Kind, s.parent.Key.Name, secret)
+	return conditions.Outcome{
+		Reason: v1alpha1.ReasonAdoptionRefused,
+		Message: fmt.Sprintf("account %s (id %s) belonged to another %s, which is deleted, but ParentAccount %s is shared and no connection Secret proves it with the account's password",
+			a.Name, a.ID, s.declared.Kind, s.parent.Key.Name),
+		Next: secret + ", or set spec.adoptionPolicy.",
+	}
 }

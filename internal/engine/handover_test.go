@@ -97,7 +97,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 
 	It("keeps its account active under Deactivate, with claim, password and API key", func(ctx SpecContext) {
 		w, was, is := renames(ctx, true, testenv.Deactivating)
-		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", "acme-moved (id "+is.Status.AccountID+")", w.NS+"/new", "not switched off"))
+		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", "acme-moved (id "+is.Status.AccountID+")", w.NS+"/new", "not deactivated"))
 		Expect(w.Count("SetChildAccountInfo")).To(BeZero())
 
 		By("deleting the new one, which nobody declares beside it")

@@ -91,7 +91,7 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 	in.Subject.Refused = in.Attempts.NoAccount
 	in.Subject.Retried = mayBeRetried(s, in.Attempts.NoAccount, e.attempts.Attempted(s.uid()))
 	if last, ok := e.attempts.Last(s.uid()); ok {
-		in.Attempts.Failed = &plan.Failed{Attempt: last.Fingerprint, Until: last.Until, Reason: last.Outcome.Reason, Message: last.Outcome.Message}
+		in.Attempts.Failed = &plan.Failed{Attempt: last.Fingerprint, Until: last.Until, Reason: last.Outcome.Reason, Message: last.Outcome.Message, Next: last.Outcome.Next}
 	}
 }
 
@@ -186,7 +186,7 @@ func (e *observer) readPassword(ctx context.Context, s *scope) (*plan.Stop, erro
 	}
 	password, err := e.Inputs.Password(ctx, s.obj.GetNamespace(), from.Name, from.Key)
 	if p, ok := errors.AsType[*secrets.Problem](err); ok {
-		return &plan.Stop{Reason: p.Reason, Message: p.Message}, nil
+		return &plan.Stop{Reason: p.Reason, Message: p.Message, Next: p.Next}, nil
 	} else if err != nil {
 		return nil, err
 	}

@@ -231,11 +231,14 @@ func proveOwnership(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 		}
 	}
 	if s.previous != nil {
-		return r.unproven(conditions.Outcome{Reason: v1alpha1.ReasonAdoptionRefused, Message: unprovenPrevious(s, a)})
+		return r.unproven(unprovenPrevious(s, a))
 	}
-	return r.unproven(conditions.Outcome{Reason: v1alpha1.ReasonAdoptionRefused, Message: fmt.Sprintf(
-		"account %s (id %s) names this resource as its own, but ParentAccount %s is shared and Secret %s does not prove it with the account's password: restore the Secret, or set spec.adoptionPolicy",
-		a.Name, a.ID, s.parent.Key.Name, s.declared.ConnectionSecret.Name)})
+	return r.unproven(conditions.Outcome{
+		Reason: v1alpha1.ReasonAdoptionRefused,
+		Message: fmt.Sprintf("account %s (id %s) names this resource as its owner, but ParentAccount %s is shared and Secret %s does not prove it with the account's password",
+			a.Name, a.ID, s.parent.Key.Name, s.declared.ConnectionSecret.Name),
+		Next: "Restore the Secret, or set spec.adoptionPolicy.",
+	})
 }
 
 // unproven is the outcome of an account that is not known as the resource's. A resource that is being deleted leaves it.
@@ -246,7 +249,7 @@ func (r *run) unproven(out conditions.Outcome) *conditions.Outcome {
 	case out.Reason != v1alpha1.ReasonAdoptionRefused:
 		return r.deleting(out)
 	}
-	r.notDeactivated("the account stays as it is: " + out.Message)
+	r.notDeactivated("the account stays as it is: "+out.Message, out.Next)
 	r.leave = true
 	return nil
 }

@@ -112,7 +112,7 @@ func (r *resolver) resolveDeclared(ctx context.Context, s *scope) (*plan.Stop, e
 	}
 	s.parent = parent
 	if parent.Suspended {
-		return &plan.Stop{Reason: v1alpha1.ReasonSuspended, Message: fmt.Sprintf("ParentAccount %s is suspended", parent.Key.Name), ParentSuspended: true}, nil
+		return &plan.Stop{Reason: v1alpha1.ReasonSuspended, Message: fmt.Sprintf("ParentAccount %s is suspended", parent.Key.Name), Next: "To continue, set spec.suspend: false there, or ask its owner to.", ParentSuspended: true}, nil
 	}
 	dir := r.directoryFor(s)
 	if dir == nil {
@@ -127,7 +127,11 @@ func (r *resolver) resolveDeclared(ctx context.Context, s *scope) (*plan.Stop, e
 	s.enter(dir)
 	if useless(dir) {
 		out := conditions.Parents.Failed(dir.Listings().Err)
-		return parentNotReady(s, out.Reason, out.Message), nil
+		details := conditions.Parents.Text(out, longestDetails)
+		if ready := meta.FindStatusCondition(parent.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Reason == out.Reason { // it has the names
+			details = ready.Message
+		}
+		return parentNotReady(s, out.Reason, details), nil
 	}
 	return pinned(s), nil
 }
@@ -160,12 +164,19 @@ func (r *resolver) withoutParent(s *scope) *plan.Stop {
 	return &plan.Stop{} // the parent's first reconcile wakes its children
 }
 
+// longestDetails is how many bytes a message has of what the provider answered to the parent.
+const longestDetails = 1024
+
 func parentNotReady(s *scope, reason, details string) *plan.Stop {
-	message := fmt.Sprintf("ParentAccount %s is not ready: %s", s.parent.Key.Name, reason)
-	if s.parent.Key.Namespace == s.obj.GetNamespace() { // the details, names of Secrets for example, are not for other namespaces
-		message += ": " + details
+	stop := &plan.Stop{
+		Reason: v1alpha1.ReasonParentNotReady, Message: fmt.Sprintf("ParentAccount %s is not ready: %s", s.parent.Key.Name, reason),
+		Next: fmt.Sprintf("Ask the owner of ParentAccount %s, whose conditions have the details. This resource continues automatically once the ParentAccount is ready.", s.parent.Key),
 	}
-	return &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: message}
+	if s.parent.Key.Namespace == s.obj.GetNamespace() { // the details, names of Secrets for example, are not for other namespaces
+		stop.Message += ": " + details
+		stop.Next = "This resource continues automatically once the ParentAccount is ready: kubectl describe parentaccount -n " + s.parent.Key.Namespace + " " + s.parent.Key.Name
+	}
+	return stop
 }
 
 // outage is what is reported while the provider does not answer the parent; nil if it does. The message is the same for as
@@ -200,7 +211,10 @@ func pinned(s *scope) *plan.Stop {
 		s.unbind()
 		return nil
 	}
-	return &plan.Stop{Reason: v1alpha1.ReasonParentChanged, Message: fmt.Sprintf(
-		"the account belongs to parent account %s, but ParentAccount %s is account %s now: name a ParentAccount of account %s in spec.parentRef, restore this one's credentials, or give this %s the annotation %s: %q to look for an account there",
-		st.ParentAccountID, s.parent.Key.Name, s.dir.AccountID, st.ParentAccountID, s.declared.Kind, v1alpha1.AnnotationAcceptParent, s.dir.AccountID)}
+	return &plan.Stop{
+		Reason:  v1alpha1.ReasonParentChanged,
+		Message: fmt.Sprintf("the account belongs to parent account %s, but ParentAccount %s is account %s now", st.ParentAccountID, s.parent.Key.Name, s.dir.AccountID),
+		Next: fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, restore this one's credentials, or give this %s the annotation %s: %q to find an account there.",
+			st.ParentAccountID, s.declared.Kind, v1alpha1.AnnotationAcceptParent, s.dir.AccountID),
+	}
 }

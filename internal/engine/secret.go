@@ -1,13 +1,16 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"maps"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -76,15 +79,16 @@ func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 		r.settledSecrets.Unset(s.uid())
 		return unsettled(r.stopped(err))
 	}
-	message := fmt.Sprintf("the API key is not known and can't be recovered (%s): if it is needed, put it into key %s of Secret %s",
-		account.AsError(err), secrets.KeyAPIKey, s.declared.ConnectionSecret.Name)
+	message, next := keyUnknown(s, err)
 	if s.status.Origin == v1alpha1.OriginAdopted {
-		s.connected = lacksBoth(s, v1alpha1.ReasonPartialAdopted, message)
+		s.connected = lacksBoth(s, v1alpha1.ReasonPartialAdopted, message, next)
 		return nil
 	}
-	message += "; to do without it, delete this resource and apply it again: the account stays, and is adopted"
 	r.settledSecrets.Unset(s.uid())
-	return &conditions.Outcome{Reason: v1alpha1.ReasonAPIKeyMissing, Message: message, Secret: lacksBoth(s, v1alpha1.ReasonAPIKeyMissing, message), SecretUnanswered: true}
+	return &conditions.Outcome{
+		Reason: v1alpha1.ReasonAPIKeyMissing, Message: message, Next: next,
+		Secret: lacksBoth(s, v1alpha1.ReasonAPIKeyMissing, message, next), SecretUnanswered: true,
+	}
 }
 
 // discardSecret deletes the connection Secret of a deleted resource that was prepared for an account that was never made.
@@ -109,30 +113,56 @@ func isProblem(err error) bool {
 
 // unsettled adds to the outcome of a call that the connection Secret lacks its answer: so it is asked for again.
 func unsettled(out *conditions.Outcome) *conditions.Outcome {
-	out.Secret, out.SecretUnanswered = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: out.Reason, Message: "what the connection Secret lacks could not be asked for yet"}, true
+	out.Secret, out.SecretUnanswered = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: out.Reason, Message: "the provider could not be asked yet for what the connection Secret lacks: see the condition " + v1alpha1.ConditionSynced}, true
 	return out
 }
 
 // ignored is what the connection Secret's condition says beside, of what a resource asks for and does not get.
 func ignored(s *scope) string {
-	text := withoutPassword(s)
+	text := formerSecrets(s) + withoutPassword(s)
 	if s.password != "" && !s.givesPassword() {
-		text += "; spec.passwordSecretRef is left aside: the account was there before this resource, and only adoptionPolicy Always changes its password"
+		text += "; spec.passwordSecretRef is ignored: the account is pre-existing, and keeps its own password unless spec.adoptionPolicy is Always"
 	}
 	if s.password != "" && s.annotation(v1alpha1.AnnotationRotatePassword) != "" {
-		text += "; the annotation rotate-password is left aside: spec.passwordSecretRef declares the password"
+		text += "; the annotation rotate-password is ignored: spec.passwordSecretRef declares the password, so change the password in that Secret"
 	}
 	return text
+}
+
+// nextIfRefused is what to do next where the Kubernetes API refuses a connection Secret.
+const nextIfRefused = "Change what refuses it: a quota, an admission policy, or the operator's rights. The operator retries automatically, after 10 minutes at first."
+
+// formerSecrets is what the connection Secret's condition says beside of those of the account's previous owner, which still hold its
+// credentials. The resource is told of none in a namespace that it may not know of.
+func formerSecrets(s *scope) string {
+	var names []string
+	for i := range s.previousSecrets {
+		switch o, own := &s.previousSecrets[i], s.obj.GetNamespace(); {
+		case o.Namespace == own && o.Name != s.declared.ConnectionSecret.Name:
+			names = append(names, o.Name)
+		case o.Namespace != own && s.canSee(o.Namespace):
+			names = append(names, o.Namespace+"/"+o.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("; its content comes from the connection Secret of the account's previous owner, which the operator does not update any more: %s. Delete that one once no workload reads it",
+		strings.Join(names, ", "))
 }
 
 // brokenSecret is the outcome where the connection Secret can't be used or may not be written.
 func brokenSecret(reason string, err error) *conditions.Outcome {
 	p, ok := errors.AsType[*secrets.Problem](err)
 	if !ok && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err)) {
-		p, ok = &secrets.Problem{Reason: v1alpha1.ReasonSecretInvalid, Message: "the connection Secret can't be written: " + err.Error()}, true
+		p, ok = &secrets.Problem{Reason: v1alpha1.ReasonSecretInvalid, Message: "the connection Secret can't be written: " + err.Error(), Next: nextIfRefused}, true
 	}
 	if !ok {
 		return broken(reason, err)
 	}
-	return &conditions.Outcome{Reason: p.Reason, Message: p.Message, Secret: &conditions.SecretState{Status: metav1.ConditionFalse, Reason: p.Reason, Message: p.Message}}
+	said := conditions.Advise(p.Message, cmp.Or(p.Next, conditions.NextOfSecret(p.Reason)))
+	return &conditions.Outcome{
+		Reason: p.Reason, Message: p.Message, Next: p.Next, Secret: &conditions.SecretState{Status: metav1.ConditionFalse, Reason: p.Reason, Message: said},
+	}
 }

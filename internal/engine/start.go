@@ -21,15 +21,15 @@ type StartPolicy struct {
 	Approvals []string
 }
 
-// startRule is why a write waits, after its text. It is the same for as long as it waits, so that it is written once: the parent has the
-// hash, which changes with everything that waits.
-func startRule(p *Parent) string {
+// startRule is why a write waits, after its text, and how it is approved. It is the same for as long as it waits, so that it is written once:
+// the parent has the hash, which changes with everything that waits.
+func startRule(p *Parent) (rule, next string) {
 	policy := fmt.Sprintf("ParentAccount %s has startPolicy Observe", p.Key.Name)
 	if p.Start.Flag {
 		policy = "the operator runs with --start-policy=Observe"
 	}
-	return fmt.Sprintf(" waits: it is pending since the operator's start, and %s. All that waits, and the command that approves it: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'",
-		policy, p.Key.Namespace, p.Key.Name)
+	return " waits: it is pending since the operator's start, and " + policy,
+		fmt.Sprintf("All that waits, and the command that approves it: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'", p.Key.Namespace, p.Key.Name)
 }
 
 // startResource is the resource as a start knows it.
@@ -66,7 +66,8 @@ func (e *observer) observeStart(s *scope, now time.Time) *plan.Start {
 	if left := v.Since.Add(MaxDeletion).Sub(now); left > s.left {
 		s.left, s.deletion.Expired = left, left <= 0
 	}
-	return &plan.Start{Awaited: v.State == changeguard.StartAwaited, Rule: startRule(s.parent), Password: v.Password}
+	rule, next := startRule(s.parent)
+	return &plan.Start{Awaited: v.State == changeguard.StartAwaited, Rule: rule, Next: next, Password: v.Password}
 }
 
 // holdStart has the write wait that a plan holds, and takes from those that wait what needs no write now.
@@ -96,7 +97,7 @@ func (r *run) heldPassword(step plan.Step) *conditions.Outcome {
 	}
 	r.noAttempt = true
 	r.starts.Hold(r.s.parent.Guarded, resourceAtStart(r.s), step.Change, r.s.passwordMark)
-	return &conditions.Outcome{Reason: v1alpha1.ReasonAwaitingApproval, Message: step.Message, Quiet: true}
+	return &conditions.Outcome{Reason: v1alpha1.ReasonAwaitingApproval, Message: step.Message, Next: step.Next, Quiet: true}
 }
 
 // Starts are the starts of the parents: what is pending after their first complete lists.

@@ -149,7 +149,7 @@ var _ = Describe("An account that somebody wants who has no right to it", func()
 			Eventually(func(g Gomega) []string {
 				return slices.DeleteFunc(testenv.EventsOf(ctx, thief)(g), func(e string) bool { return !strings.HasPrefix(e, "NotDeactivated: ") })
 			}).Should(ContainElement(ContainSubstring(map[string]string{
-				v1alpha1.ReasonDuplicateResource: "belongs to another ChildAccount", v1alpha1.ReasonAdoptionRefused: "does not prove it",
+				v1alpha1.ReasonDuplicateResource: "is owned by another ChildAccount", v1alpha1.ReasonAdoptionRefused: "does not prove it",
 			}[reason])))
 		}
 		theft(v1alpha1.ReasonDuplicateResource)

@@ -108,7 +108,7 @@ func verifyKey(ctx context.Context, r *run, shown account.Secret) *conditions.Ou
 	}
 	s.stored = held
 	r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "APIKeyChanged", "Update",
-		"the API key of account %s (id %s) is not the one in Secret %s any more: stored the present one", s.declared.AccountName, s.status.AccountID, s.declared.ConnectionSecret.Name)
+		"the API key of account %s (id %s) was changed at the provider: Secret %s has the present one now. Restart workloads that read it only at their start", s.declared.AccountName, s.status.AccountID, s.declared.ConnectionSecret.Name)
 	return nil
 }
 
@@ -214,11 +214,32 @@ func rotateCommand(s *scope) string {
 		strings.ToLower(s.declared.Kind), s.obj.GetNamespace(), s.obj.GetName(), v1alpha1.AnnotationRotatePassword)
 }
 
-// lacksBoth is what there is to say where the API key is not known, and perhaps the password is not, either.
-func lacksBoth(s *scope, reason, message string) *conditions.SecretState {
-	state := &conditions.SecretState{Status: metav1.ConditionFalse, Reason: reason, Message: message}
-	if password := passwordState(s); password != nil {
-		state.Reason, state.Message = password.Reason, password.Message+"; "+message
+// keyUnknown is what there is to say where the API key can't be recovered: why, and what to do next.
+func keyUnknown(s *scope, cause error) (message, next string) {
+	message = fmt.Sprintf("the API key of account %s (id %s) is not known and can't be recovered (%s)", s.declared.AccountName, s.status.AccountID, account.AsError(cause))
+	next = putKey(s)
+	switch {
+	case s.givesPassword():
+		next += ", or put the account's present password into the Secret of spec.passwordSecretRef: the operator reads the key with it."
+	case directory.CapabilitiesOf(s.dir.Directory).Passwords && s.status.Origin != v1alpha1.OriginAdopted:
+		next += ". To do without the key, delete this resource and apply it again: the account stays. To have the operator read the key with a new password: " + rotateCommand(s)
+	case directory.CapabilitiesOf(s.dir.Directory).Passwords:
+		next += ". To have the operator read the key with a new password, which replaces the present one: " + rotateCommand(s)
+	default:
+		next += "."
 	}
-	return state
+	return message, next
+}
+
+func putKey(s *scope) string {
+	return fmt.Sprintf("If a workload needs the key, put it into key %s of Secret %s", secrets.KeyAPIKey, s.declared.ConnectionSecret.Name)
+}
+
+// lacksBoth is what there is to say where the API key is not known, and perhaps the password is not, either. The one command that mends
+// both is the last that is said.
+func lacksBoth(s *scope, reason, message, next string) *conditions.SecretState {
+	if password := passwordState(s); password != nil {
+		return &conditions.SecretState{Status: metav1.ConditionFalse, Reason: password.Reason, Message: message + ". " + putKey(s) + ". Besides, " + password.Message}
+	}
+	return &conditions.SecretState{Status: metav1.ConditionFalse, Reason: reason, Message: conditions.Advise(message, next)}
 }

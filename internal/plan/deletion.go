@@ -9,7 +9,7 @@ import (
 )
 
 // changeByDeletion is what the change guard is asked about a deletion.
-const changeByDeletion = "switched off by deletion"
+const changeByDeletion = "deactivated by deletion"
 
 // forDeletion plans the end of a resource: its account is deactivated where the policy wants that and it may be. The
 // connection Secret stays, unless it is certain that no account was ever made.
@@ -52,10 +52,14 @@ func release(in *Input, why string) []Step {
 	s := Step{Kind: ReleaseFinalizer, Reason: ReasonResourceDeleted}
 	if why != "" {
 		s.Reason = ReasonNotDeactivated
-		s.Message = fmt.Sprintf("the account %s (id %s) could not be switched off within an hour and stays as it is: %s", in.Subject.Name, in.shownID(), why)
+		s.Message = fmt.Sprintf("the account %s (id %s) could not be deactivated within an hour and stays as it is: %s", in.Subject.Name, in.shownID(), why)
+		s.Next = nextIfActive
 	}
 	return append(steps, s)
 }
+
+// nextIfActive is what to do next where an account is not deactivated although the deletion policy says so.
+const nextIfActive = "If the account is to be inactive, deactivate it at the provider, or ask the owner of the ParentAccount to."
 
 // shownID is the account's id for people.
 func (in *Input) shownID() string { return cmp.Or(in.Subject.ID, "not known") }
@@ -75,7 +79,8 @@ func beforeRelease(in *Input) Plan {
 	case d.Surroundings == SurroundingsForbidden:
 		// Not knowing is not "no": a CRD that is uninstalled would deactivate every account. Nor is it "yes", which would
 		// leave the account active and say nothing. So it waits its hour for the right to look, and then goes as it is.
-		s := deleting(fmt.Sprintf("the account can't be switched off: %s. Let the operator look (see docs/operations.md), or set deletionPolicy to %s", d.Forbidden, v1alpha1.DeletionRetain))
+		s := deleting(cantDeactivate + d.Forbidden)
+		s.Next = fmt.Sprintf("Give the operator the right to read the namespace and the CRD (see docs/operations.md), or set spec.deletionPolicy: %s.", v1alpha1.DeletionRetain)
 		s.Stalled = true
 		return Plan{Steps: []Step{s}}
 	case d.Orphan: // whoever reports on it comes first
@@ -109,21 +114,27 @@ func stopped(in *Input) []Step {
 	case stop.ParentSuspended:
 		return nil
 	case stop.Unread:
-		s.Message = "waiting for the API server"
+		s.Message = WaitingForKubernetes
 	case stop.Reason == "":
 		s.Message = "waiting for ParentAccount " + in.Resource.Parent
 	default:
-		s.Message, s.Stalled = "the account can't be switched off: "+stop.Message, true
+		s.Message, s.Next, s.Cause, s.Stalled = cantDeactivate+stop.Message, stop.Next, stop.Reason, true
 	}
 	return []Step{s}
 }
+
+// cantDeactivate is how the reason begins why the account of a resource that is being deleted can't be deactivated.
+const cantDeactivate = "the account can't be deactivated: "
+
+// WaitingForKubernetes is said where the Kubernetes API does not answer, or refuses something.
+const WaitingForKubernetes = "waiting for the Kubernetes API"
 
 func deleting(message string) Step {
 	return Step{Kind: Wait, Reason: v1alpha1.ReasonDeleting, Message: message}
 }
 
 func leaveActive(in *Input, message string) Step {
-	return Step{Kind: LeaveActive, Reason: ReasonNotDeactivated, Message: message, AccountName: in.Subject.Name, AccountID: in.Subject.ID}
+	return Step{Kind: LeaveActive, Reason: ReasonNotDeactivated, Message: message, Next: nextIfActive, AccountName: in.Subject.Name, AccountID: in.Subject.ID}
 }
 
 // deactivate is for a resource whose account is to be deactivated if it is still there, still the resource's and still active.
@@ -166,8 +177,8 @@ func deactivate(in *Input) Plan {
 func deactivateMissing(in *Input, tried string) Plan {
 	switch {
 	case in.View.Doubted:
-		s := deleting(fmt.Sprintf("the account can't be switched off: no list has it, and more accounts are missing at once than is believed; see the condition %s of ParentAccount %s",
-			v1alpha1.ConditionAccountsMissing, in.Resource.Parent))
+		s := deleting(cantDeactivate + "no list has it, and more accounts are missing at once than the operator believes")
+		s.Next = fmt.Sprintf("See the condition %s of ParentAccount %s, which has the command that approves them.", v1alpha1.ConditionAccountsMissing, in.Resource.Parent)
 		s.Stalled = true
 		return Plan{Steps: []Step{s}}
 	case in.Resource.Origin != "" && in.Subject.Intent: // another may have been created in its place
@@ -183,7 +194,7 @@ func keepActive(in *Input, a *account.Account) *Plan {
 	own := in.own(a) || in.succeeds(a) || !claimed && bound
 	switch g := in.Guard; {
 	case !own && bound: // it was ours: somebody has written another claim into it
-		return &Plan{Steps: []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: its custom data says that it belongs to another resource", a.ID))}}
+		return &Plan{Steps: []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: its custom data says that it is owned by another resource", a.ID))}}
 	case !own:
 		return &Plan{}
 	case !bound && in.Duplicate != nil:
@@ -195,7 +206,7 @@ func keepActive(in *Input, a *account.Account) *Plan {
 	case g != nil && g.Change == changeByDeletion:
 		s := deleting(cmp.Or(g.Message, "many accounts are being deleted: counting them"))
 		s.Reason = cmp.Or(g.Reason, s.Reason)
-		s.Brief, s.Stalled, s.RetryAfter, s.Guarded, s.Change = g.Brief, g.Reason != "", g.RetryAfter, true, g.Change
+		s.Brief, s.Next, s.Stalled, s.RetryAfter, s.Guarded, s.Change = g.Brief, g.Next, g.Reason != "", g.RetryAfter, true, g.Change
 		return &Plan{Steps: []Step{s}}
 	}
 	return nil

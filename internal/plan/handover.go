@@ -20,6 +20,6 @@ func handOver(in *Input, a *account.Account) Step {
 		to = fmt.Sprintf("%s %s/%s", in.Resource.Kind, in.Recipient.Namespace, in.Recipient.Name)
 	}
 	s.Reason = ReasonHandedOver
-	s.Message = fmt.Sprintf("account %s (id %s) is handed over to %s, which declares it, and is not switched off", in.Subject.Name, a.ID, to)
+	s.Message = fmt.Sprintf("account %s (id %s) is handed over to %s, which declares it, and is not deactivated", in.Subject.Name, a.ID, to)
 	return s
 }

@@ -96,8 +96,8 @@ const (
 type Stop struct {
 	// Reason is that of the conditions; "" where there is nothing to say yet and somebody will wake the resource.
 	Reason string
-	// Message is for people.
-	Message string
+	// Message is for people. Next is what to do next, where it is otherwise than the reason's.
+	Message, Next string
 	// Denied is set where the resource may not use its parent.
 	Denied bool
 	// ParentSuspended is set where the parent account's resource is suspended.
@@ -165,17 +165,17 @@ type Failed struct {
 	Attempt string
 	// Until is when it may be repeated; zero for never.
 	Until time.Time
-	// Reason and Message are how it ended.
-	Reason, Message string
+	// Reason and Message are how it ended, and Next is what to do next where it is otherwise than the reason's.
+	Reason, Message, Next string
 }
 
 // Guarded is a change that the change guard keeps back.
 type Guarded struct {
 	// Change is what was to be changed, as Step.Change has it.
 	Change string
-	// Reason and Message are what is reported; "" while the guard still counts.
+	// Reason, Message and Next are what is reported; "" while the guard still counts.
 	// Brief is the message where there is little room.
-	Reason, Message, Brief string
+	Reason, Message, Brief, Next string
 	// RetryAfter is when to ask again, 0 for when the resource is woken.
 	RetryAfter time.Duration
 }

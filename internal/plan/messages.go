@@ -8,6 +8,9 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
+// A message says what happened and why. What to do next is added when a condition or an event is written: the step's Next, or else that of
+// the reason.
+
 // reported is the end for an account that nothing more is written to.
 func reported(in *Input, d account.Decision) Step {
 	s := Step{Kind: Report, AccountName: in.Subject.Name, AccountID: d.Account.ID}
@@ -19,15 +22,28 @@ func reported(in *Input, d account.Decision) Step {
 	case len(d.NotKept) > 0:
 		s.Reason, s.Message = v1alpha1.ReasonValueNotKept, notKept(d.NotKept)
 	case len(d.Drift) > 0:
-		s.Reason, s.Message = v1alpha1.ReasonDriftDetected, "changed at the provider and left alone: "+account.FieldNames(d.Drift)
+		s.Reason, s.Message = v1alpha1.ReasonDriftDetected, "changed at the provider, and not corrected as spec.driftPolicy is Report: "+differences(d.Drift)
 	case off && !declared && in.FoundInactive:
-		s.Reason, s.Message = v1alpha1.ReasonDeactivatedEarlier, "the account was found again, switched off; declare spec.active to say whether it is to be on"
+		s.Reason, s.Message = v1alpha1.ReasonDeactivatedEarlier, "the account was found again, deactivated, and spec.active is not set"
+	case off && declared:
+		s.Reason, s.Message = v1alpha1.ReasonDeactivated, "the account is deactivated, as spec.active is false"
 	case off:
-		s.Reason, s.Message = v1alpha1.ReasonDeactivated, "the account is switched off"
+		s.Reason, s.Message = v1alpha1.ReasonDeactivated, "the account is deactivated at the provider, and spec.active is not set"
+		s.Next = "To have it activated, set spec.active: true."
 	default:
-		s.Reason, s.Message = v1alpha1.ReasonAvailable, "the account is as declared"
+		s.Reason, s.Message = v1alpha1.ReasonAvailable, "the account matches the spec"
 	}
 	return unlessOutdated(in, s)
+}
+
+// observation is the end for an account that is only read, and differs from the spec so.
+func observation(drift []account.Change) Step {
+	s := Step{Kind: Report, Reason: v1alpha1.ReasonObserved, Message: "the account matches the spec, and is only read"}
+	if len(drift) > 0 {
+		s.Message = "the account is only read, and differs from the spec: " + differences(drift)
+		s.Next = "To have the spec applied, set spec.managementPolicy: Manage, and for a pre-existing account spec.adoptionPolicy: Always."
+	}
+	return s
 }
 
 // unlessOutdated is the end, or the outage in its place where what was last seen of the account is too old to be believed.
@@ -38,12 +54,26 @@ func unlessOutdated(in *Input, end Step) Step {
 	return end
 }
 
-func notKept(changes []account.Change) string {
-	var parts []string
-	for _, c := range changes {
-		parts = append(parts, fmt.Sprintf("spec.%s: %q was written twice and came back as %q", c.Field.Path, c.To, c.From))
+// differences says of each field what the provider returned and what the spec has. The fields come in the order of the field table, and no
+// secret is among them.
+func differences(changes []account.Change) string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		seen := "is not returned"
+		if c.Known {
+			seen = "is " + word(c.From)
+		}
+		parts[i] = fmt.Sprintf("%s %s, the spec has %s", c.Field.Path, seen, word(c.To))
 	}
-	return strings.Join(parts, "; ") + "; left alone until one of the two changes"
+	return strings.Join(parts, "; ")
+}
+
+func notKept(changes []account.Change) string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		parts[i] = fmt.Sprintf("spec.%s: the operator wrote %s twice, and the provider returned %s", c.Field.Path, word(c.To), word(c.From))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // refused is the end for an account that belongs to another owner, or may not be adopted.
@@ -52,16 +82,18 @@ func refused(in *Input, d account.Decision) Step {
 	s := Step{Kind: Refuse, Reason: v1alpha1.ReasonAdoptionRefused, AccountName: name, AccountID: id, Differs: fieldChanges(d.Drift)}
 	switch {
 	case len(d.Drift) > 0:
-		s.Message = fmt.Sprintf("account %s (id %s) was there before this resource and is not identical: %s", name, id, account.FieldNames(d.Drift))
+		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing, and differs from the spec: %s", name, id, differences(d.Drift))
+		s.Next = "Declare what the account has, or set spec.adoptionPolicy: Always to have the spec applied to it."
 	case d.Holder == nil:
-		s.Message = fmt.Sprintf("account %s (id %s) was there before this resource and is left alone; choose another accountName in a new %s, or a spec.adoptionPolicy that takes it", name, id, in.Resource.Kind)
+		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing: this %s did not create it, and spec.adoptionPolicy does not allow to adopt it", name, id, in.Resource.Kind)
 	case !in.canSee(d.Holder.Namespace):
 		s.Reason, s.AccountID = v1alpha1.ReasonClaimedElsewhere, ""
-		s.Message = fmt.Sprintf("account %s belongs to another resource and is left alone", name)
+		s.Message = fmt.Sprintf("account %s is owned by another resource", name)
 	default:
 		s.Reason = v1alpha1.ReasonClaimedElsewhere
-		s.Message = fmt.Sprintf("account %s (id %s) belongs to %s %s and is left alone; if that is gone for good, the annotation %s: %q takes it",
-			name, id, in.Resource.Kind, d.Holder, v1alpha1.AnnotationTakeover, d.Holder.Installation)
+		s.Message = fmt.Sprintf("account %s (id %s) is owned by %s %s", name, id, in.Resource.Kind, d.Holder)
+		s.Next = fmt.Sprintf("Choose another spec.accountName in a new %s. If the owner is deleted for good, the annotation %s: %q takes the account over.",
+			in.Resource.Kind, v1alpha1.AnnotationTakeover, d.Holder.Installation)
 	}
 	return s
 }
@@ -73,11 +105,13 @@ func missing(in *Input, d account.Decision) Step {
 	switch {
 	case d.Account != nil:
 		s.AccountID = d.Account.ID
-		s.Message = fmt.Sprintf("account %s is not %s any more but %s", d.Account.ID, name, d.Account.Name)
+		s.Message = fmt.Sprintf("account %s was renamed from %s to %s at the provider", d.Account.ID, name, word(d.Account.Name))
+		s.Next = fmt.Sprintf("Rename the account back at the provider, or delete this %s and declare the present name in a new one.", in.Resource.Kind)
 	case in.Subject.ID == "":
 		s.Message = fmt.Sprintf("the parent has no account %s to observe", name)
+		s.Next = "Correct spec.accountName in a new resource, or set spec.managementPolicy: Manage to have the account created."
 	default:
-		s.Message = fmt.Sprintf("account %s (%s) is gone at the provider; missingPolicy Recreate makes a new one", in.Resource.ObservedID, name)
+		s.Message = fmt.Sprintf("account %s (%s) is missing at the provider", in.Resource.ObservedID, name)
 	}
 	return s
 }
@@ -95,7 +129,9 @@ func (in *Input) ownerUnseen() bool {
 // unseenOwner is the end for such an account.
 func unseenOwner(in *Input) Step {
 	a := in.View.Account
-	return Step{Kind: Refuse, Reason: v1alpha1.ReasonAdoptionRefused, AccountName: a.Name, AccountID: a.ID, Message: fmt.Sprintf(
-		"account %s (id %s) was there before this resource, and another %s may have it: the operator can't read all of its namespaces. It looks again when it can",
-		a.Name, a.ID, in.Resource.Kind)}
+	return Step{
+		Kind: Refuse, Reason: v1alpha1.ReasonAdoptionRefused, AccountName: a.Name, AccountID: a.ID,
+		Message: fmt.Sprintf("account %s (id %s) is pre-existing, and another %s may have it: the operator can't read all of its namespaces", a.Name, a.ID, in.Resource.Kind),
+		Next:    "Ask a cluster admin to read the operator's log or /readyz, which say why. The operator continues automatically once it can read them.",
+	}
 }

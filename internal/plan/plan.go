@@ -20,7 +20,7 @@ const (
 	ReasonNoAccount           = "NoAccount"           // no account has the name
 	ReasonAccountCreated      = "AccountCreated"      // it holds what nobody shows again
 	ReasonAccountBound        = "AccountBound"        // the resource comes to its account
-	ReasonSecretEdited        = "SecretEdited"        // somebody else may have changed the Secret
+	ReasonSecretEdited        = "SecretEdited"        // others may have changed the Secret
 	ReasonSecretOutdated      = "SecretOutdated"      // what it is made of has changed, or may have
 	ReasonFinalizerMissing    = "FinalizerMissing"
 	ReasonFinalizerNotNeeded  = "FinalizerNotNeeded" // deletionPolicy Retain
@@ -109,7 +109,9 @@ func gate(in *Input) *Step {
 	return nil
 }
 
-func waitFor(s *Stop) *Step { return &Step{Kind: Wait, Reason: s.Reason, Message: s.Message} }
+func waitFor(s *Stop) *Step {
+	return &Step{Kind: Wait, Reason: s.Reason, Message: s.Message, Next: s.Next}
+}
 
 // asRequested is what the protocol says, but for a read that somebody asks for.
 func asRequested(in *Input, d account.Decision) account.Decision {
@@ -127,7 +129,7 @@ func forDecision(in *Input, d account.Decision) Plan {
 	case d.Step == account.StepWait: // the next list wakes it
 		return Plan{Steps: []Step{{Kind: Wait}}}
 	case in.Duplicate != nil && !in.Subject.Policy.Observe:
-		return Plan{Steps: []Step{{Kind: Refuse, Reason: in.Duplicate.Reason, Message: in.Duplicate.Message}}}
+		return Plan{Steps: []Step{{Kind: Refuse, Reason: in.Duplicate.Reason, Message: in.Duplicate.Message, Next: in.Duplicate.Next}}}
 	case d.Step == account.StepRefuse:
 		return refuse(in, d)
 	case in.ownerUnseen():
@@ -147,7 +149,7 @@ func forDecision(in *Input, d account.Decision) Plan {
 	}
 	change := changeText(d.Changes)
 	if g := in.Guard; g != nil && guarded && g.Change == change {
-		return Plan{Steps: []Step{{Kind: Wait, Reason: g.Reason, Message: g.Message, Brief: g.Brief, RetryAfter: g.RetryAfter, Guarded: true, Change: g.Change}}}
+		return Plan{Steps: []Step{{Kind: Wait, Reason: g.Reason, Message: g.Message, Brief: g.Brief, Next: g.Next, RetryAfter: g.RetryAfter, Guarded: true, Change: g.Change}}}
 	}
 	p.Steps = work(in, d)
 	if guarded {
@@ -505,7 +507,7 @@ func applyPassword(in *Input, d account.Decision) (steps []Step, held bool) {
 func observed(in *Input, d account.Decision) []Step {
 	s := step(Observe, in, d.Account)
 	s.Differs = fieldChanges(d.Drift)
-	end := Step{Kind: Report, Reason: v1alpha1.ReasonObserved, Message: "the account is there and is only read"}
+	end := observation(d.Drift)
 	return []Step{s, unlessOutdated(in, end)}
 }
 
@@ -545,7 +547,7 @@ func backoff(in *Input, tried string) *Step {
 	if f == nil || f.Attempt != tried || !f.Until.IsZero() && !in.Now.Before(f.Until) {
 		return nil
 	}
-	s := &Step{Kind: Wait, Reason: f.Reason, Message: f.Message, Backoff: true}
+	s := &Step{Kind: Wait, Reason: f.Reason, Message: f.Message, Next: f.Next, Backoff: true}
 	if !f.Until.IsZero() {
 		s.RetryAfter = f.Until.Sub(in.Now)
 	}

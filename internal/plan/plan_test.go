@@ -101,7 +101,7 @@ func held(in *plan.Input) *plan.Input {
 	if in.Start == nil {
 		in.Start = &plan.Start{}
 	}
-	in.Start.Rule = " waits: it is pending since the operator's start"
+	in.Start.Rule, in.Start.Next = " waits: it is pending since the operator's start", "To approve it: kubectl"
 	return in
 }
 
@@ -135,7 +135,7 @@ var situations = []struct {
 		in.Outage = &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable, Message: "the provider does not answer"}
 	})},
 	{"duplicate", with(fresh(), func(in *plan.Input) {
-		in.Duplicate = &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: "account acme-support belongs to ChildAccount telephony/older: one of the two must go"}
+		in.Duplicate = &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: "account acme-support is owned by ChildAccount telephony/older"}
 	})},
 
 	{"new", fresh()},
@@ -285,7 +285,7 @@ var situations = []struct {
 	{"deleted", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Surroundings = "" })},
 	{"deleted with its namespace", with(deleted(bound()), func(in *plan.Input) { in.Deletion.Surroundings = plan.SurroundingsDeleted })},
 	{"deleted, surroundings forbidden", with(deleted(bound()), func(in *plan.Input) {
-		in.Deletion.Surroundings, in.Deletion.Forbidden = plan.SurroundingsForbidden, "is telephony going? forbidden"
+		in.Deletion.Surroundings, in.Deletion.Forbidden = plan.SurroundingsForbidden, "it is not known whether telephony is being deleted: forbidden"
 	})},
 	{"deleted, to be read", deleted(bound())},
 	{"deleted, read", with(deleted(bound()), func(in *plan.Input) { in.View.Fresh = true })},
@@ -296,7 +296,7 @@ var situations = []struct {
 	})},
 	{"deleted, handed over", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh, in.Recipient = true, &plan.Recipient{Namespace: "telephony", Name: "acme-renamed"}
-		in.Guard = &plan.Guarded{Change: "switched off by deletion", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits"}
+		in.Guard = &plan.Guarded{Change: "deactivated by deletion", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits"}
 	})},
 	{"deleted, handed over to one that must not be named", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh, in.SeesAll, in.Recipient = true, false, &plan.Recipient{Namespace: "sales", Name: "acme-renamed"}
@@ -315,7 +315,7 @@ var situations = []struct {
 	})},
 	{"deleted, one of many", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh = true
-		in.Guard = &plan.Guarded{Change: "switched off by deletion", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits: no more than 50 accounts may be switched off within an hour", RetryAfter: time.Hour}
+		in.Guard = &plan.Guarded{Change: "deactivated by deletion", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits: no more than 50 accounts may be deactivated within an hour", RetryAfter: time.Hour}
 	})},
 	{"deleted, parent denied", with(deleted(bound()), func(in *plan.Input) {
 		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonNotPermitted, Message: "needs the grant Adopt", Denied: true}

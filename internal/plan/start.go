@@ -12,8 +12,8 @@ import (
 type Start struct {
 	// Awaited is set before the parent's first complete list was read: nobody knows yet what is pending.
 	Awaited bool
-	// Rule is why writes wait, and how they are approved, for people.
-	Rule string
+	// Rule is why writes wait, and Next how they are approved, for people.
+	Rule, Next string
 	// Password is the Mark of a password that the account is known not to have.
 	Password string
 }
@@ -41,7 +41,7 @@ func afterStart(in *Input, p Plan) Plan {
 	for _, i := range open {
 		s := &p.Steps[i]
 		s.Held, s.Change = true, writeText(*s)
-		s.Message = s.Change + in.Start.Rule
+		s.Message, s.Next = s.Change+in.Start.Rule, in.Start.Next
 	}
 	return p
 }
@@ -63,7 +63,7 @@ func (start *Start) writes(in *Input, p Plan) (certain []string, open []int) {
 
 // wait is the plan of a resource whose writes are held.
 func (start *Start) wait(in *Input, change string) Plan {
-	s := Step{Kind: Wait, Held: true, Change: change, Stalled: true, Reason: v1alpha1.ReasonAwaitingApproval, Message: change + start.Rule}
+	s := Step{Kind: Wait, Held: true, Change: change, Stalled: true, Reason: v1alpha1.ReasonAwaitingApproval, Message: change + start.Rule, Next: start.Next}
 	switch {
 	case start.Awaited && in.Deletion != nil:
 		s = deleting("waiting for ParentAccount " + in.Resource.Parent)

@@ -105,7 +105,7 @@ var kinds = map[Kind]struct {
 	DiscardSecret:      {text: "delete connection Secret %s"},
 	WithdrawPassword:   {text: "take back what was prepared in connection Secret %s"},
 	Create:             {text: "create account %s", writes: true},
-	ReadPreviousOwner:  {text: "read whether the previous owner of account %s is gone"},
+	ReadPreviousOwner:  {text: "read whether the previous owner of account %s is deleted"},
 	ProveOwnership:     {text: "prove with the password in connection Secret %s whose the account is"},
 	Bind:               {text: "bind account %s"},
 	Adopt:              {text: "adopt account %s", writes: true},
@@ -192,6 +192,10 @@ type Step struct {
 	Reason string `json:"reason,omitempty"`
 	// Message is what the conditions, or an event, say, for people.
 	Message string `json:"message,omitempty"`
+	// Next is what to do next, for people, where it is otherwise than the reason's.
+	Next string `json:"next,omitempty"`
+	// Cause is the reason whose next step is this one's, where Reason only says what waits; "" for Reason's own.
+	Cause string `json:"cause,omitempty"`
 	// Brief is the message where there is little room for it; "" where it is short.
 	Brief string `json:"brief,omitempty"`
 	// AccountName and AccountID name the account; the ID is "" where there is none yet.
@@ -317,6 +321,9 @@ func (s Step) String() string {
 	if s.Message != "" {
 		b.WriteString(": " + s.Message)
 	}
+	if s.Next != "" {
+		b.WriteString(". " + s.Next)
+	}
 	if s.RetryAfter > 0 {
 		fmt.Fprintf(&b, ", again in %s", s.RetryAfter)
 	}
@@ -349,8 +356,14 @@ func bracketed(b *strings.Builder, what string, changes []FieldChange) {
 	b.WriteString(")")
 }
 
-// word quotes a value where it could be taken for something else.
+// longestWord is how many bytes of a value a text for people has.
+const longestWord = 100
+
+// word quotes a value where it could be taken for something else, and cuts one that is very long.
 func word(v string) string {
+	if len(v) > longestWord {
+		v = strings.ToValidUTF8(v[:longestWord], "") + "…"
+	}
 	if account.PlainWord(v) && !strings.ContainsAny(v, `,;()"`) {
 		return v
 	}

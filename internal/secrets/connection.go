@@ -361,7 +361,7 @@ func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
 	case err != nil:
 		return nil, err
 	case !belongs(&secret, c):
-		return nil, &Problem{v1alpha1.ReasonSecretInvalid, notTheirs(&secret, c)}
+		return nil, notTheirs(&secret, c)
 	}
 	c.Latest.set(&secret)
 	return &secret, nil
@@ -369,13 +369,18 @@ func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
 
 // notTheirs says how to go on where the Secret is not known as the resource's: it may be all the same (restored without
 // its annotations, say) and hold the only copy of a password, so nobody is told to remove it.
-func notTheirs(secret *corev1.Secret, c Connection) string {
-	text := fmt.Sprintf("Secret %s exists and is not known as the connection Secret of %s for account %s: choose another spec.connectionSecret.name", c.Name, c.Resource, c.Account)
-	if secret.Labels[v1alpha1.LabelConnection] != "true" && len(secret.Data[KeyAccountID]) == 0 {
-		return text
+func notTheirs(secret *corev1.Secret, c Connection) *Problem {
+	p := &Problem{
+		Reason:  v1alpha1.ReasonSecretInvalid,
+		Message: fmt.Sprintf("Secret %s exists and is not known as the connection Secret of %s for account %s", c.Name, c.Resource, c.Account),
+		Next:    "Choose another spec.connectionSecret.name.",
 	}
-	return text + fmt.Sprintf("; or, if it is, say so: kubectl label secret -n %[1]s %[2]s --overwrite %[3]s=true && kubectl annotate secret -n %[1]s %[2]s --overwrite %[4]s=%[5]s %[6]s=%[7]s",
+	if secret.Labels[v1alpha1.LabelConnection] != "true" && len(secret.Data[KeyAccountID]) == 0 {
+		return p
+	}
+	p.Next += fmt.Sprintf(" If the Secret is that connection Secret, restored for example, mark it as such: kubectl label secret -n %[1]s %[2]s --overwrite %[3]s=true && kubectl annotate secret -n %[1]s %[2]s --overwrite %[4]s=%[5]s %[6]s=%[7]s",
 		c.Namespace, c.Name, v1alpha1.LabelConnection, v1alpha1.AnnotationResource, c.Resource, v1alpha1.AnnotationAccount, c.Account)
+	return p
 }
 
 // restore makes the Secret anew, with what other connection Secrets of the same resource and account still hold: they had

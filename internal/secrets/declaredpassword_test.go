@@ -302,7 +302,7 @@ var _ = Describe("A declared password", func() {
 		Expect(testenv.HasPassword(w, "acme-theirs", theirs)()).To(BeTrue())
 		Expect(passwordCalls(w)).To(BeZero())
 		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady)
-		Expect(ready.Message).To(ContainSubstring("spec.passwordSecretRef is left aside"))
+		Expect(ready.Message).To(ContainSubstring("spec.passwordSecretRef is ignored"))
 
 		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
 		Eventually(testenv.HasPassword(w, "acme-theirs", testenv.FirstPassword)).Should(BeTrue())

@@ -18,9 +18,9 @@ import (
 	"cpaas.dev/child-account-operator/internal/charset"
 )
 
-// Problem is a Secret that can't be used. Reason is that of the condition; the message says what to do.
+// Problem is a Secret that can't be used. Reason is that of the condition. Next is what to do next, where it is otherwise than the reason's.
 type Problem struct {
-	Reason, Message string
+	Reason, Message, Next string
 }
 
 // Error implements error.
@@ -42,7 +42,7 @@ func (r Reader) Input(ctx context.Context, namespace, name, key string) ([]byte,
 		return nil, err
 	}
 	if wide := charset.Wide(value); wide != "" {
-		return nil, &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't be used: key %q %s", name, key, savedAs(wide))}
+		return nil, invalid(fmt.Sprintf("Secret %s can't be used: key %q %s", name, key, savedAs(wide)))
 	}
 	if value = charset.WithoutMark(value); len(value) == 0 {
 		return nil, noValue(name, key)
@@ -72,7 +72,11 @@ func (r Reader) value(ctx context.Context, namespace, name, key string) ([]byte,
 }
 
 func noValue(name, key string) *Problem {
-	return &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s has no key %q, or it is empty", name, key)}
+	return invalid(fmt.Sprintf("Secret %s has no key %q, or it is empty", name, key))
+}
+
+func invalid(message string) *Problem {
+	return &Problem{Reason: v1alpha1.ReasonSecretInvalid, Message: message}
 }
 
 // longestPassword is how many characters a declared password may have.
@@ -88,7 +92,7 @@ func (r Reader) Password(ctx context.Context, namespace, name, key string) (acco
 	}
 	password := strings.TrimSuffix(string(value), "\n")
 	if wrong := cmp.Or(wrongEncoding(password), tooLong(password), wrongCharacter(password)); wrong != "" {
-		return "", &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't serve as the password: key %q %s", name, key, wrong)}
+		return "", invalid(fmt.Sprintf("Secret %s can't serve as the password: key %q %s", name, key, wrong))
 	}
 	return account.Secret(password), nil
 }
@@ -102,7 +106,7 @@ func (r Reader) APIKey(ctx context.Context, namespace, name, key string) (accoun
 	}
 	apiKey := strings.TrimSpace(string(value))
 	if wrong := cmp.Or(wrongEncoding(apiKey), wrongCharacter(apiKey)); wrong != "" {
-		return "", &Problem{v1alpha1.ReasonSecretInvalid, fmt.Sprintf("Secret %s can't serve as the API key: key %q %s", name, key, wrong)}
+		return "", invalid(fmt.Sprintf("Secret %s can't serve as the API key: key %q %s", name, key, wrong))
 	}
 	return account.Secret(apiKey), nil
 }
@@ -138,7 +142,7 @@ func wrongCharacter(text string) string {
 	case strings.ContainsFunc(text, unicode.IsControl):
 		return "has a line break or another control character in it"
 	case invisible != "":
-		return fmt.Sprintf("has the character %s in it, which nobody sees or types: type the text anew instead of pasting it", invisible)
+		return fmt.Sprintf("has the character %s in it, which nobody sees or types: type the text instead of pasting it", invisible)
 	}
 	return ""
 }
@@ -154,8 +158,10 @@ func (r Reader) whyNotThere(ctx context.Context, id client.ObjectKey) error {
 	err := r.Live.Get(ctx, id, meta)
 	switch {
 	case apierrors.IsNotFound(err):
-		return &Problem{v1alpha1.ReasonSecretMissing, fmt.Sprintf(
-			"Secret %s does not exist in namespace %s: create it, with the label %s=true", id.Name, id.Namespace, v1alpha1.LabelInput)}
+		return &Problem{
+			Reason: v1alpha1.ReasonSecretMissing, Message: fmt.Sprintf("Secret %s does not exist in namespace %s", id.Name, id.Namespace),
+			Next: fmt.Sprintf("Create it, with the label %s=true, or correct the reference to it.", v1alpha1.LabelInput),
+		}
 	case err != nil:
 		return err
 	case meta.Labels[v1alpha1.LabelInput] == "true":
@@ -165,7 +171,8 @@ func (r Reader) whyNotThere(ctx context.Context, id client.ObjectKey) error {
 }
 
 func notLabelled(id client.ObjectKey) *Problem {
-	return &Problem{v1alpha1.ReasonSecretNotLabelled, fmt.Sprintf(
-		"Secret %s lacks the label that lets the operator read it: kubectl label secret -n %s %s %s=true",
-		id.Name, id.Namespace, id.Name, v1alpha1.LabelInput)}
+	return &Problem{
+		Reason: v1alpha1.ReasonSecretNotLabelled, Message: fmt.Sprintf("Secret %s lacks the label that allows the operator to read it", id.Name),
+		Next: fmt.Sprintf("Add the label: kubectl label secret -n %s %s %s=true --overwrite", id.Namespace, id.Name, v1alpha1.LabelInput),
+	}
 }

@@ -146,7 +146,7 @@ var _ = Describe("rotate-password", func() {
 		Eventually(func(g Gomega) string {
 			g.Expect(testenv.StateOf(ctx, c)(g)).To(testenv.BeAvailable())
 			return meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady).Message
-		}).Should(ContainSubstring("rotate-password is left aside"))
+		}).Should(ContainSubstring("rotate-password is ignored"))
 		Expect(testenv.HasPassword(w, "acme-both", testenv.FirstPassword)()).To(BeTrue())
 		Expect(passwordCalls(w)).To(BeZero())
 	})

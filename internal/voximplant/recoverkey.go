@@ -72,10 +72,10 @@ func (k keyRecoverer) byPassword(ctx context.Context, id string, password accoun
 func (k keyRecoverer) noCredentials() *account.Error {
 	e := &account.Error{
 		Class: account.Invalid, Method: methodGetChildrenAccounts,
-		Message: "an account's API key is shown only to the parent's API key and to the account's own password: set apiKeySecretRef, or give the password",
+		Message: "the provider returns an account's API key only to the parent's API key and to the account's own password: set apiKeySecretRef, or give the password",
 	}
 	if k.client.config.ParentAPIKey != "" {
-		e.Message = "the parent's API key is not shown the account's API key; it is shown to the account's own password, too: give the password"
+		e.Message = "the provider does not return the account's API key to the parent's API key, but to the account's own password: give the password"
 	}
 	return e
 }
