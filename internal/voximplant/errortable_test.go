@@ -1,12 +1,15 @@
 package voximplant
 
 import (
+	"maps"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
@@ -45,7 +48,7 @@ func TestEveryDocumentedCodeHasARow(t *testing.T) {
 func TestFieldsOfDocumentedTexts(t *testing.T) {
 	for code, msg := range simulator.ErrorMessages() {
 		e := refusal("AddAccount", true, code, msg)
-		if row := rowOf(code); row.field != "" && e.Field != row.field {
+		if row := rowOf(code); row.field != "" && declarable(row.field) && e.Field != row.field || row.field != "" && !declarable(row.field) && e.Field != "" {
 			t.Errorf("%d %q: field %q", code, msg, e.Field)
 		}
 	}
@@ -75,7 +78,7 @@ func TestRefusal(t *testing.T) {
 		{code: 397, class: account.BlockedDailyLimit},
 		{code: 493, msg: "The 'account_name' is not unique.", class: account.NameTaken, field: "accountName"},
 		{code: 493, msg: "The 'new_child_account_email' is not unique.", class: account.EmailTaken, field: "email"},
-		{code: 493, msg: "The 'callback_url' is not unique.", class: account.Invalid, field: "callback.url"},
+		{code: 493, msg: "The 'callback_url' is not unique.", class: account.Invalid},
 		{code: 496, msg: "The 'child_account_id' parameter is invalid.", class: account.NotFound},
 		{code: 496, msg: "The 'support_invoice' parameter is invalid.", class: account.Invalid, field: "payments.invoice"},
 		{code: 497, msg: "min_balance_to_notify should be in range of 0..5", class: account.Invalid, field: "minBalanceToNotify"},
@@ -133,4 +136,47 @@ func TestAmbiguousRefusals(t *testing.T) {
 	if got := refine(v, "AddAccount", 100); got != account.Unauthorized {
 		t.Errorf("100 after the credentials went out: %s", got)
 	}
+}
+
+// Whatever the service complains about, the field that a message names is one that people find in the spec.
+func TestRefusalsNameFieldsOfTheSpec(t *testing.T) {
+	spec := specPaths(reflect.TypeFor[v1alpha1.ChildAccountSpec](), "")
+	parameters := []string{"", "callback_salt", "account_custom_data", "currency", "frozen"}
+	for parameter := range pathByParameter {
+		parameters = append(parameters, parameter)
+	}
+	named := map[string]bool{}
+	for _, row := range errorTable {
+		for _, parameter := range parameters {
+			e := refusal("AddAccount", true, row.code, "The '"+parameter+"' parameter is invalid.")
+			if named[e.Field] = true; e.Field != "" && !spec[e.Field] {
+				t.Errorf("code %d, %q: spec.%s is no field of a ChildAccount", row.code, parameter, e.Field)
+			}
+		}
+	}
+	for _, field := range []string{fieldAccountName, fieldEmail, "languageCode", "payments.invoice"} {
+		if !named[field] {
+			t.Errorf("no refusal names spec.%s", field)
+		}
+	}
+}
+
+// specPaths are the paths of the fields of a type, as its JSON has them.
+func specPaths(of reflect.Type, above string) map[string]bool {
+	out := map[string]bool{}
+	for of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	if of.Kind() != reflect.Struct {
+		return out
+	}
+	for _, f := range reflect.VisibleFields(of) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "" || !f.IsExported() {
+			continue
+		}
+		out[above+name] = true
+		maps.Copy(out, specPaths(f.Type, above+name+"."))
+	}
+	return out
 }

@@ -63,10 +63,19 @@ func refusal(method string, write bool, code int, msg string) *account.Error {
 	if class := classOfParameter(code, parameter); class != "" {
 		e.Class = class
 	}
+	if !declarable(e.Field) { // people would look for it in vain; the service's own words stay
+		e.Field = ""
+	}
 	if row.class == account.Throttled {
 		e.RetryAfter = waitInText(msg)
 	}
 	return e
+}
+
+// declarable says whether a path is that of a field that a spec can have: the error table and pathByParameter have more.
+func declarable(path string) bool {
+	r, ok := rowByPath[path]
+	return ok && (r.create != "" || r.update != "")
 }
 
 // classOfParameter is the class of the generic codes where the parameter in the text says more than the code.
