@@ -87,7 +87,7 @@ func versions(ctx context.Context, w *testenv.World) map[string]string {
 	return out
 }
 
-var _ = DescribeTable("After an upgrade everything goes on without a write, from what was left by",
+var _ = DescribeTable("After an upgrade everything goes on without a write but of reworded messages, from what was left by",
 	func(ctx SpecContext, dir string) {
 		DeferCleanup(func(ctx SpecContext) { installCRDs(ctx, "../config/crd/bases") })
 		installCRDs(ctx, filepath.Join(dir, crdsFolder))
@@ -107,18 +107,22 @@ var _ = DescribeTable("After an upgrade everything goes on without a write, from
 		installCRDs(ctx, "../config/crd/bases")
 		meter := testenv.NewRequestMeter()
 		w.Config = meter.On(w.Config)
-		before := versions(ctx, w)
+		before, rewords := versions(ctx, w), rewordedStatuses(ctx, w)
+		Expect(rewords).NotTo(BeEmpty(), "messages that nobody has any more: see reworded")
 		w.Start(ctx)
 		w.AwaitLists(3)
+		Eventually(func() map[string]v1alpha1.ChildAccountStatus { return written(statusesOf(ctx, w), rewords) }).Should(Equal(rewords))
 		spent := meter.Costs(w)
-		Expect(spent[testenv.WriteRequests]).To(Equal(spent["patch parentaccounts"]), "%v", spent)
+		Expect(spent["patch childaccounts/status"]).To(Equal(len(rewords)), "one for each resource with a reworded message: %v", spent)
+		Expect(spent[testenv.WriteRequests]).To(Equal(spent["patch parentaccounts"]+len(rewords)), "%v", spent)
 		Expect(spent["patch parentaccounts"]).To(BeNumerically("<=", 1), "its finalizer, where a ChildAccount has one")
 		Expect(spent[testenv.APIWrites]).To(BeZero(), "%v", spent)
 		Expect(spent["GetAccountInfo"]).To(Equal(1), "no password is tried, no key is recovered")
 		after := versions(ctx, w)
 		for _, of := range []map[string]string{before, after} {
 			maps.DeleteFunc(of, func(name, _ string) bool {
-				return strings.HasPrefix(name, "ParentAccount ") && spent["patch parentaccounts"] > 0
+				_, reworded := rewords[strings.TrimPrefix(name, "ChildAccount ")]
+				return reworded || strings.HasPrefix(name, "ParentAccount ") && spent["patch parentaccounts"] > 0
 			})
 		}
 		Expect(after).To(Equal(before))
