@@ -9,95 +9,123 @@ import (
 // ChildAccountSpec declares a child account. A field that is not set is not managed.
 type ChildAccountSpec struct {
 	// ParentRef names the ParentAccount that this is a child of. It may be changed to another ParentAccount of the same account at the
-	// provider. With one of another account nothing is done (ParentChanged): an account stays with its parent.
+	// provider. With one of another account the operator does nothing (reason ParentChanged): an account stays with its parent. Example:
+	// {name: acme}.
 	// +required
 	ParentRef ParentReference `json:"parentRef"`
 
-	// AccountName is the account's unique name at the provider: 5 to 20 characters, lower-case latin letters, digits and
-	// hyphens, a letter first. It can't be changed. Default: metadata.name, which must then fit.
+	// AccountName is the account's unique name at the provider: 5 to 20 characters, lower-case latin letters, digits and hyphens, a
+	// letter first. It can't be changed. Default: metadata.name, which must then fit. Example: acme-support.
 	// +optional
 	// +kubebuilder:validation:MinLength=5
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]*$')",message="accountName must be lower-case latin letters, digits and hyphens, a letter first: acme-support"
 	AccountName *string `json:"accountName,omitempty"`
 
-	// Email is the account's e-mail address, unique at the provider.
+	// Email is the account's e-mail address, at most 254 characters. No other account at the provider may have it, whatever its parent
+	// (reason EmailTaken). A change is applied to the account. Example: support@acme.example.
 	// +required
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=254
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9.!#$%&*+/=?^_{|}~-]+@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$')",message="email must be one e-mail address, without blanks, quotes or separators: support@acme.example"
 	Email string `json:"email"`
 
-	// Active switches the account on or off. Not set: on at creation, not managed afterwards.
+	// Active activates the account (true) or deactivates it (false); a deactivated account can't be used. Unset: the account is created
+	// active, and whether it is active is not managed afterwards. Deactivations count for the ParentAccount's
+	// limits.maxDeactivationsPerHour.
 	// +optional
 	Active *bool `json:"active,omitempty"`
 
-	// LanguageCode is the language of notifications, ISO 639-1. Norwegian needs quotes in YAML: "no".
+	// LanguageCode is the language of the e-mails that the account gets, ISO 639-1. Unset: not managed; the provider's default is en.
+	// Norwegian needs quotes in YAML: "no". Example: de.
 	// +optional
 	// +kubebuilder:validation:Enum=aa;ab;af;am;ar;as;ay;az;ba;be;bg;bh;bi;bn;bo;br;ca;co;cs;cy;da;de;dz;el;en;eo;es;et;eu;fa;fi;fj;fo;fr;fy;ga;gd;gl;gn;gu;ha;hi;he;hr;hu;hy;ia;id;ie;ik;in;is;it;iu;iw;ja;ji;jw;ka;kk;kl;km;kn;ko;ks;ku;ky;la;ln;lo;lt;lv;mg;mi;mk;ml;mn;mo;mr;ms;mt;my;na;ne;nl;no;oc;om;or;pa;pl;ps;pt;qu;rm;rn;ro;ru;rw;sa;sd;sg;sh;si;sk;sl;sm;sn;so;sq;sr;ss;st;su;sv;sw;ta;te;tg;th;ti;tk;tl;tn;to;tr;ts;tt;tw;ug;uk;ur;uz;vi;vo;wo;xh;yi;yo;za;zh;zu
 	LanguageCode *string `json:"languageCode,omitempty"`
 
-	// Location is the account's time zone as IANA names it: Europe/Berlin, Etc/GMT+10.
+	// Location is the account's time zone as the IANA database names it. Other names of the same zone count as equal. Unset: not
+	// managed; the provider chooses one at creation. The operator checks the name before any call (reason Rejected). Examples:
+	// Europe/Berlin, Etc/GMT+10.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')",message="location must be a time zone as IANA names it: Europe/Berlin"
 	Location *string `json:"location,omitempty"`
 
-	// Notifications says which e-mails the account gets.
+	// Notifications says which e-mails the provider sends to the account's e-mail address. Each field is managed by itself. Unset: none
+	// of them is managed; a new account gets none. Example: {account: true, news: false}.
 	// +optional
 	Notifications *Notifications `json:"notifications,omitempty"`
 
-	// MinBalanceToNotify is the balance below which the account is notified, in the account's currency: "5.00" or 5.
+	// MinBalanceToNotify is the balance below which the account is notified, in the account's currency: at most nine digits and four
+	// decimal places. 0 notifies only of a balance below zero. Unset: not managed. Examples: "5.00", 5.
 	// +optional
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=14
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 0 && int(self) <= 999999999 : string(self).matches('^[0-9]{1,9}([.][0-9]{1,4})?$')",message="minBalanceToNotify must be a decimal of at most nine digits and four decimal places, without a sign: \"5.00\""
 	MinBalanceToNotify *intstr.IntOrString `json:"minBalanceToNotify,omitempty"`
 
-	// Payments says how the account may pay.
+	// Payments says how the account may pay the provider. Each field is managed by itself, and set right after the account is created.
+	// Unset: none of them is managed; the provider's defaults apply to a new account. Example: {bankCard: true, invoice: false}.
 	// +optional
 	Payments *Payments `json:"payments,omitempty"`
 
-	// CanUseRestricted allows calls to restricted directions. The provider never shows it, so a change made elsewhere goes unseen.
+	// CanUseRestricted allows calls to the directions that the provider restricts. The provider never returns this value, so the
+	// operator does not notice a change made elsewhere. Unset: not managed; the provider's default applies to a new account.
 	// +optional
 	CanUseRestricted *bool `json:"canUseRestricted,omitempty"`
 
-	// PasswordSecretRef names the Secret with the account's password (key password unless given), which must carry the label
-	// accounts.cpaas.dev/input: "true". The account is created with it, and gets it again whenever it changes there. An account
-	// that was there before gets it only under adoptionPolicy Always. Not set: a password is generated into the connection Secret.
+	// PasswordSecretRef names the Secret with the account's password, under the key password unless another is given. The Secret must be
+	// in this namespace, with the label accounts.cpaas.dev/input: "true". The account is created with the password, and gets it again
+	// whenever the Secret changes. The password needs at least 8 characters, among them an upper-case and a lower-case letter, a digit
+	// and a special character, no spaces, and may not be one that the account has had. It is one line of text in UTF-8 of at most 256
+	// characters; a newline at its end is ignored. A pre-existing account gets it only under adoptionPolicy Always. Unset: the operator
+	// generates a password into the connection Secret; where the field is removed later, the account keeps its password. Example: {name:
+	// acme-support-password}.
 	// +optional
 	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
 
-	// ConnectionSecret is the Secret that gets the account's id, API key and generated password.
+	// ConnectionSecret says into which Secret the operator writes the account's id, name, e-mail, API key and generated password. Unset:
+	// the Secret <metadata.name>-connection. The Secret is never deleted together with an account that exists, as it may hold the only
+	// copy of a password. Example: {name: acme-login, labels: {team: voice}}.
 	// +optional
 	ConnectionSecret *ConnectionSecret `json:"connectionSecret,omitempty"`
 
-	// AdoptionPolicy says whether an account that was there before the resource may become the resource's: Never (default),
-	// IfIdentical (what is declared and can be read is as declared) or Always. Its password is not touched, but under Always
-	// by passwordSecretRef.
+	// AdoptionPolicy says whether a pre-existing account with this name, which this resource did not create, becomes this resource's.
+	// Never (default): the account stays unchanged (reason AdoptionRefused). IfIdentical: only if all declared fields that can be read
+	// match. Always: the account is adopted, and the spec is applied to it, its password included where passwordSecretRef is set. Under
+	// another namespace's ParentAccount IfIdentical and Always need the grant Adopt.
 	// +optional
 	AdoptionPolicy *AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 
-	// DeletionPolicy says what becomes of the account when the resource is deleted: Retain (default) leaves it as it is,
-	// Deactivate switches it off. Nothing can delete it.
+	// DeletionPolicy says what happens to the account when this resource is deleted. Retain (default): the account stays as it is, and
+	// the deletion never waits for the operator. Deactivate: the operator deactivates the account first, which delays the deletion for
+	// an hour at most; not where the namespace or the CRD is deleted too, or another ChildAccount declares the account and may have it.
+	// Nothing can delete the account. The connection Secret stays.
 	// +optional
 	DeletionPolicy *DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// MissingPolicy says what to do when an account of ours is gone at the provider: Report (default) or Recreate.
+	// MissingPolicy says what to do when two complete lists in a row lack an account that this resource has had. Report (default): the
+	// reason AccountMissing, and nothing is created. Recreate: the operator creates an account of the same name in its place, with
+	// another id and another API key, and with the password in the connection Secret. Where many accounts are missing at once the
+	// operator does neither before an approval.
 	// +optional
 	MissingPolicy *MissingPolicy `json:"missingPolicy,omitempty"`
 
-	// ManagementPolicy says whether the account is written to: Manage (default), or Observe, which only reads.
+	// ManagementPolicy says whether the operator writes to the account. Manage (default): the spec is applied. Observe: the account is
+	// only read; status.observed has what the provider returns and status.drift what differs from the spec. No account is created, and
+	// there is no connection Secret.
 	// +optional
 	ManagementPolicy *ManagementPolicy `json:"managementPolicy,omitempty"`
 
-	// DriftPolicy says what to do about changes made at the provider: Correct (default), or Report, which lists them in
-	// status.drift. A change of the spec is applied either way.
+	// DriftPolicy says what to do about changes made at the provider to declared fields. Correct (default): the spec is applied again;
+	// many corrections at once wait for an approval. Report: the differences are listed in status.drift, with the reason DriftDetected.
+	// A change of the spec is applied either way.
 	// +optional
 	DriftPolicy *DriftPolicy `json:"driftPolicy,omitempty"`
 
-	// Suspend stops everything for this resource; the account stays as it is.
+	// Suspend stops, when true, all reads and writes for this resource; the account and the connection Secret stay as they are, and so
+	// does Ready. Deleting the resource then leaves the account unchanged, even under deletionPolicy Deactivate. false and unset: the
+	// operator works.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 }
@@ -143,15 +171,15 @@ const (
 
 // ParentReference names a ParentAccount.
 type ParentReference struct {
-	// Namespace is the ParentAccount's, where it is not the resource's own. Its spec.allowedNamespaces has to let the
-	// resource's namespace in.
+	// Namespace is the ParentAccount's namespace. That ParentAccount's spec.allowedNamespaces must allow this resource's namespace.
+	// Unset: this resource's own namespace. Example: telephony.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespace *string `json:"namespace,omitempty"`
 
-	// Name is the ParentAccount's name.
+	// Name is the ParentAccount's name, which need not exist yet. Example: acme.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -161,47 +189,53 @@ type ParentReference struct {
 
 // Notifications says which e-mails an account gets.
 type Notifications struct {
-	// Account: notifications about the account itself.
+	// Account says whether the provider sends e-mails about the account itself. Unset: not managed; false for a new account.
 	// +optional
 	Account *bool `json:"account,omitempty"`
-	// TariffChanges: e-mails about changes of the plan.
+	// TariffChanges says whether the provider sends e-mails about changes of the account's plan. Unset: not managed; false for a new
+	// account.
 	// +optional
 	TariffChanges *bool `json:"tariffChanges,omitempty"`
-	// News: the provider's news.
+	// News says whether the provider sends its news. Unset: not managed; false for a new account.
 	// +optional
 	News *bool `json:"news,omitempty"`
 }
 
 // Payments says how an account may pay.
 type Payments struct {
-	// BankCard allows payments by bank card.
+	// BankCard says whether the account may pay by bank card. Unset: not managed; the provider's default applies to a new account.
 	// +optional
 	BankCard *bool `json:"bankCard,omitempty"`
-	// Invoice allows bank invoices.
+	// Invoice says whether the account may pay by bank invoice. Unset: not managed; the provider's default applies to a new account.
 	// +optional
 	Invoice *bool `json:"invoice,omitempty"`
-	// Robokassa allows payments by Robokassa.
+	// Robokassa says whether the account may pay through the payment service Robokassa. Unset: not managed; the provider's default
+	// applies to a new account.
 	// +optional
 	Robokassa *bool `json:"robokassa,omitempty"`
 }
 
 // ConnectionSecret says where the account's connection details go.
 type ConnectionSecret struct {
-	// Name is the Secret's name. Default <metadata.name>-connection.
+	// Name is the Secret's name, in this namespace. Default: <metadata.name>-connection. Under a new name the operator creates a Secret
+	// with all that the former one holds; the former one stays, and is not updated any more. The name of another Secret is refused
+	// (reason SecretInvalid). Example: acme-login.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name *string `json:"name,omitempty"`
 
-	// Labels are put onto the Secret. Those that are taken away here are taken away there, others are left alone.
+	// Labels are added to the Secret, at most 32. Those that are removed here are removed there; other labels of the Secret are
+	// unchanged. Unset: none are added. The prefix accounts.cpaas.dev/ is the operator's own. Example: {team: voice}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('accounts.cpaas.dev/'))",message="labels with the prefix accounts.cpaas.dev/ are the operator's own"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a label's key must be a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and a slash before it if you like: example.org/team"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// Annotations are put onto the Secret, as labels are.
+	// Annotations are added to the Secret, at most 32, as labels are. Those that are removed here are removed there; others are
+	// unchanged. Unset: none are added. The prefix accounts.cpaas.dev/ is the operator's own. Example: {example.org/used-by: checkout}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('accounts.cpaas.dev/'))",message="annotations with the prefix accounts.cpaas.dev/ are the operator's own"
@@ -233,50 +267,61 @@ const (
 type ChildAccountStatus struct {
 	AccountStatus `json:",inline"`
 
-	// Observed is what the provider last showed of the account, in canonical spelling.
+	// Observed is what the provider last returned of the account, in canonical spelling. It is unset before the first read. It may be as
+	// old as the last complete list.
 	// +optional
 	Observed *ObservedAccount `json:"observed,omitempty"`
 }
 
 // AccountStatus is what the operator knows of an account of whatever kind.
 type AccountStatus struct {
-	// ObservedGeneration is the generation of the spec that this status speaks of; -1 before the first look.
+	// ObservedGeneration is the generation of the spec that this status speaks of. -1: the operator has not reconciled the resource yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// AccountID is the account's id at the provider.
+	// AccountID is the account's id at the provider. It is unset before there is an account. Example: "12345".
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	AccountID string `json:"accountID,omitempty"`
 
-	// ParentAccountID is the id of the parent account that the account belongs to. It is pinned.
+	// ParentAccountID is the id of the parent account under which the account was created or found. It is pinned: where the
+	// ParentAccount in spec.parentRef leads to another account, the operator stops (reason ParentChanged) until the annotation
+	// accounts.cpaas.dev/accept-parent names the new id.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ParentAccountID string `json:"parentAccountID,omitempty"`
 
-	// Origin is Created or Adopted.
+	// Origin says how this resource came to its account. Created: the operator created the account for this resource. Adopted: the
+	// account was pre-existing, or was found again or taken over; its password may be unknown. Unset: the resource has no account, or
+	// only observes one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Origin Origin `json:"origin,omitempty"`
 
-	// LastApplied holds the declared, non-secret values by path as they were last written or found in place.
+	// LastApplied holds the declared, non-secret values by path as the operator last wrote them or found them in place. An edit of the
+	// spec is told from a change at the provider by them. Example: {notifications.news: "true"}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	LastApplied map[string]string `json:"lastApplied,omitempty"`
 
-	// Drift lists the differences that are left alone, by driftPolicy Report or managementPolicy Observe.
+	// Drift lists the declared fields that differ at the provider and are not corrected: by driftPolicy Report or managementPolicy
+	// Observe. It is unset while nothing differs.
 	// +optional
 	// +listType=map
 	// +listMapKey=field
 	// +kubebuilder:validation:MaxItems=64
 	Drift []DriftedField `json:"drift,omitempty"`
 
-	// LastHandledReconcileAt is the value of the annotation accounts.cpaas.dev/reconcile-requested-at that was last acted on.
+	// LastHandledReconcileAt is the value of the annotation accounts.cpaas.dev/reconcile-requested-at that the operator last acted on:
+	// once it is the annotation's, the request is done.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 
-	// Conditions are Ready, Synced, ConnectionSecretReady, and while they apply Reconciling and Stalled.
+	// Conditions say how the account is. Ready: whether the account exists, can be used and matches the spec. Synced: how the last
+	// comparison with the provider ended. ConnectionSecretReady: whether the connection Secret holds all that is known of the account.
+	// Only while they are True: Reconciling, while the operator continues automatically, and Stalled, while somebody has to act. Each
+	// message says what happened, why, and what to do next.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -284,67 +329,68 @@ type AccountStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// DriftedField is a declared field that is not as declared. No secret is ever among them.
+// DriftedField is a declared field that differs at the provider. No secret is ever among them.
 type DriftedField struct {
-	// Field is the path below spec, notifications.news for example.
+	// Field is the path below spec. Example: notifications.news.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	Field string `json:"field"`
-	// Desired is the declared value.
+	// Desired is the declared value, as text. Example: "true".
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Desired string `json:"desired"`
-	// Observed is the provider's value; absent where it is not shown.
+	// Observed is the value that the provider returned, as text. It is absent where the provider does not return the field.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Observed *string `json:"observed,omitempty"`
-	// Since is when the difference was first seen.
+	// Since is when the operator first read this difference. It stays the same until the difference ends.
 	// +required
 	Since metav1.Time `json:"since"`
 }
 
-// ObservedAccount is what the provider shows of an account. A field is absent where the provider did not show it.
+// ObservedAccount is what the provider returned of an account. A field is absent where the provider did not return it.
 type ObservedAccount struct {
-	// Email is the e-mail address.
+	// Email is the account's e-mail address at the provider.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Email *string `json:"email,omitempty"`
-	// Active: switched on.
+	// Active is true where the account is active, false where somebody deactivated it.
 	// +optional
 	Active *bool `json:"active,omitempty"`
-	// Frozen: blocked by the provider.
+	// Frozen is true where the provider has blocked the account. Only the provider can unblock it.
 	// +optional
 	Frozen *bool `json:"frozen,omitempty"`
 	// Created is when the account was created, UTC, YYYY-MM-DD HH:MM:SS.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Created *string `json:"created,omitempty"`
-	// Currency is the currency that the account is kept in.
+	// Currency is the currency of the account's balance. Example: USD.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Currency *string `json:"currency,omitempty"`
-	// LanguageCode is the language of notifications.
+	// LanguageCode is the language of the e-mails that the account gets, ISO 639-1.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	LanguageCode *string `json:"languageCode,omitempty"`
-	// Location is the time zone.
+	// Location is the account's time zone as the provider names it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Location *string `json:"location,omitempty"`
-	// Notifications says which e-mails the account gets.
+	// Notifications says which e-mails the provider sends to the account.
 	// +optional
 	Notifications *Notifications `json:"notifications,omitempty"`
-	// MinBalanceToNotify is the balance below which the account is notified.
+	// MinBalanceToNotify is the balance below which the account is notified, in its currency.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	MinBalanceToNotify *string `json:"minBalanceToNotify,omitempty"`
-	// Payments says how the account may pay.
+	// Payments says how the account may pay the provider.
 	// +optional
 	Payments *Payments `json:"payments,omitempty"`
 }
 
-// ChildAccount is one child account of a parent account, kept as declared.
-// Deleting it leaves the account at the provider as it is: the provider's API can't delete accounts.
+// ChildAccount is one child account of a parent account: the operator creates the account and keeps it as the spec declares.
+// Deleting the ChildAccount leaves the account at the provider as it is, unless spec.deletionPolicy is Deactivate: then the operator
+// deactivates the account first. The provider's API can't delete accounts.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -363,8 +409,11 @@ type ChildAccount struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// Spec declares the account. A field that is not set is not managed: the operator never writes it, and nothing is written back into
+	// spec.
 	// +required
 	Spec ChildAccountSpec `json:"spec"`
+	// Status is what the operator knows of the account. It is written by the operator alone.
 	// +optional
 	// +kubebuilder:default={observedGeneration:-1}
 	Status ChildAccountStatus `json:"status,omitempty"`

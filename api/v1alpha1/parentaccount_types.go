@@ -30,17 +30,18 @@ const (
 
 // ParentAccountSpec says who we are at the provider, and how much we may ask of it.
 type ParentAccountSpec struct {
-	// Voximplant is the account at Voximplant whose child accounts are kept.
+	// Voximplant is the account at Voximplant whose child accounts the operator manages: its credentials, and where its API is.
 	// +required
 	Voximplant VoximplantParent `json:"voximplant"`
 
-	// AllowedNamespaces says whose ChildAccounts may name this ParentAccount, and what they may do. Default: those of its
-	// own namespace.
+	// AllowedNamespaces says from which namespaces ChildAccounts may name this ParentAccount, and what they may do. Unset: those of its
+	// own namespace alone. Example: {from: Selector, selector: {matchLabels: {telephony: allowed}}}.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
-	// ResyncInterval is how often the whole list of child accounts is read and compared. Default 5m, at least 1s, at most 24h.
-	// ParentAccounts of one account share the list, at the shortest of their intervals.
+	// ResyncInterval is how often the operator reads the whole list of child accounts and compares it with the specs: a duration in
+	// hours (h), minutes (m), seconds (s) or milliseconds (ms), from 1s to 24h; 0 is refused. Default 5m. Each resync costs one call per
+	// 1,000 accounts. ParentAccounts of one account share the list, at the shortest of their intervals. Example: 10m.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -48,19 +49,21 @@ type ParentAccountSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="resyncInterval must be from 1s to 24h"
 	ResyncInterval *metav1.Duration `json:"resyncInterval,omitempty"`
 
-	// Limits bound what is asked of the provider on behalf of this account.
+	// Limits bound the calls to the provider for this account, and how many accounts may change in a short time without an approval.
+	// Unset: each limit has its default.
 	// +optional
 	Limits *Limits `json:"limits,omitempty"`
 
-	// Suspend stops every call to the provider for this account and its children. Nothing is changed there.
+	// Suspend stops, when true, every call to the provider for this account and its child accounts; nothing is changed there, and Ready
+	// stays as it was. A ChildAccount that is deleted meanwhile leaves its account unchanged. false and unset: the operator works.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
-	// StartPolicy says what becomes of writes that are pending when the operator starts, as of the first complete list of child accounts.
-	// Reconcile, which is what unset means, makes them. Observe holds them as one group, which status.pendingApprovals shows, until the
-	// annotation accounts.cpaas.dev/approve-start: <hash> approves exactly these: for a cluster that is restored or cloned. Where nothing
-	// is pending nothing waits, and neither do later edits and new ChildAccounts. The operator's flag --start-policy=Observe overrides
-	// Reconcile.
+	// StartPolicy says what happens to writes that are pending when the operator starts, as of the first complete list of child
+	// accounts. Reconcile (default): the operator makes them. Observe: the operator holds them as one group, which
+	// status.pendingApprovals lists, until the annotation accounts.cpaas.dev/approve-start: <hash> approves exactly these; for a cluster
+	// that is restored or cloned. Where nothing is pending nothing waits, and neither do later edits and new ChildAccounts. The
+	// operator's flag --start-policy=Observe overrides Reconcile.
 	// +optional
 	StartPolicy *StartPolicy `json:"startPolicy,omitempty"`
 }
@@ -82,27 +85,32 @@ const (
 // The rule stands here and not at the field so that the API server does not repeat what somebody took for a caBundle.
 // +kubebuilder:validation:XValidation:rule="!has(self.caBundle) || self.caBundle.replace('\\n', \"\").matches('^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$')",fieldPath=".caBundle",message="must be PEM in base64: base64 < ca.pem"
 type VoximplantParent struct {
-	// CredentialsSecretRef names the Secret with the service account's credentials.json. The service account needs the role Owner.
-	// The Secret must carry the label accounts.cpaas.dev/input: "true".
+	// CredentialsSecretRef names the Secret with the service account's credentials file, under the key credentials.json unless another
+	// is given. The Secret must be in this namespace, with the label accounts.cpaas.dev/input: "true". The service account needs the
+	// role Owner. A change of the Secret is applied without a restart; where the new credentials are refused, the former ones continue.
+	// Example: {name: voximplant}.
 	// +required
 	CredentialsSecretRef SecretKeyReference `json:"credentialsSecretRef"`
 
-	// APIKeySecretRef names the Secret with the parent account's own API key (key api-key unless given), labelled like the
-	// credentials. It is sent to AddAccount, which may want it, and finds a child's API key again where it was lost.
+	// APIKeySecretRef names the Secret with the parent account's own API key, under the key api-key unless another is given. The Secret
+	// must be in this namespace, with the label accounts.cpaas.dev/input: "true". The operator sends the key to AddAccount, which may
+	// require it, and reads the API keys of child accounts with it where they were lost. Unset: neither. Example: {name:
+	// voximplant-api-key}.
 	// +optional
 	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
 
-	// Endpoint is the Management API's address: scheme and host, no path. Default https://api.voximplant.com.
-	// It must be one of the operator's --allowed-endpoints.
+	// Endpoint is the address of the Management API: scheme and host, without a path. It must be one of the operator's
+	// --allowed-endpoints. Default https://api.voximplant.com. Another host counts as another account (reason ParentChanged) until that
+	// is accepted. Example: https://api.voximplant.com.
 	// +optional
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][A-Za-z0-9.:-]+$')",message="endpoint must be scheme and host, without a path, user or trailing slash: https://api.voximplant.com"
 	Endpoint *string `json:"endpoint,omitempty"`
 
-	// CABundle holds the certificate authorities to trust at the endpoint, as PEM in base64 like in webhook configurations.
-	// They stand in for the system's, which are trusted where none are given. It is no secret: a private key has no place in it.
-	// For a plain http endpoint it makes no difference.
+	// CABundle holds the certificate authorities to trust at the endpoint, as PEM in base64 like in webhook configurations, up to 256
+	// KiB. They replace the system's. Unset: the system's are trusted. It is no secret: never put a private key into it. For a plain
+	// http endpoint it makes no difference. Example: the output of base64 < ca.pem.
 	// +optional
 	// +kubebuilder:validation:Format=""
 	// +kubebuilder:validation:MaxLength=262144
@@ -113,16 +121,20 @@ type VoximplantParent struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.selector) == (has(self.from) && self.from == 'Selector')",message="selector goes with from: Selector, and from: Selector needs a selector"
 type AllowedNamespaces struct {
-	// From is Same (default): only the ParentAccount's own namespace; All: every namespace; Selector: those that selector picks.
+	// From says which other namespaces may use this ParentAccount. Same (default): none. All: every namespace. Selector: those whose
+	// labels match selector. Where a namespace is not allowed any more, its accounts stay as they are and are not written to (reason
+	// NamespaceNotAllowed).
 	// +optional
 	From *FromNamespaces `json:"from,omitempty"`
 
-	// Selector picks namespaces by their labels. An empty one picks all.
+	// Selector selects namespaces by their labels; it goes with from: Selector alone. An empty selector ({}) selects all namespaces.
+	// Unset: none is selected. Whoever may label a namespace decides whether it is selected. Example: {matchLabels: {telephony:
+	// allowed}}.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 
-	// Grants is what the resources of other namespaces may do besides creating accounts and changing their own. Adopt: take
-	// over, or observe, accounts that were there before.
+	// Grants are what resources of other namespaces may do besides creating accounts and changing their own. Adopt: adopt, take over or
+	// observe pre-existing accounts, of whatever namespace. Unset or empty: nothing more. Example: [Adopt].
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
@@ -148,14 +160,16 @@ const (
 
 // SecretKeyReference names a key of a Secret in the resource's own namespace.
 type SecretKeyReference struct {
-	// Name is the Secret's name.
+	// Name is the Secret's name. The Secret is in the same namespace, with the label accounts.cpaas.dev/input: "true". Example:
+	// acme-input.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 
-	// Key is the key in the Secret's data. Default: credentials.json for credentials, api-key for an API key, password for a password.
+	// Key is the key in the Secret's data whose value is read. Default: credentials.json in credentialsSecretRef, api-key in
+	// apiKeySecretRef, password in passwordSecretRef. Example: token.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -165,35 +179,39 @@ type SecretKeyReference struct {
 
 // Limits bound what is asked of the provider.
 type Limits struct {
-	// RequestsPerSecond is the highest rate of calls. Default 20.
+	// RequestsPerSecond is the highest rate of calls to the provider, in calls per second, from 1 to 10000; 0 is refused. Default 20.
+	// While the provider rate-limits, the rate is lower. ParentAccounts of one account share the rate: the lowest limit counts. Example:
+	// 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	RequestsPerSecond *int32 `json:"requestsPerSecond,omitempty"`
 
-	// MaxInFlight is the highest number of calls at one time. Default 8.
+	// MaxInFlight is the highest number of calls that are under way at one time, from 1 to 1000; 0 is refused. Default 8. ParentAccounts
+	// of one account share it: the lowest limit counts. Example: 4.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
 
-	// MaxBatchSize is for how many accounts one call may be that changes the same for all of them. Default 100; 1 makes a
-	// call for each.
+	// MaxBatchSize is for how many accounts one call may make the same change, from 1 to 1000; 0 is refused. Default 100. 1 makes a call
+	// for each account. Example: 50.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxBatchSize *int32 `json:"maxBatchSize,omitempty"`
 
-	// MaxDeactivationsPerHour is how many accounts of a namespace may be switched off within an hour, by edits and by
-	// deletions. Default 50.
-	// What goes beyond waits, or is approved.
+	// MaxDeactivationsPerHour is how many accounts of a namespace may be deactivated within an hour, by edits and by deletions, from 0
+	// to 1000. Default 50. 0: each deactivation waits for an approval. What exceeds the limit waits until there is room again, or is
+	// approved; a deletion waits an hour at most. Example: 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
 	MaxDeactivationsPerHour *int32 `json:"maxDeactivationsPerHour,omitempty"`
 
-	// MassChange stops changes that reach too many accounts of a namespace in too short a time, until they are approved. It also bounds how
-	// many accounts are believed to be missing at once.
+	// MassChange holds changes that reach too many accounts of a namespace in too short a time, until they are approved. It also bounds
+	// how many accounts the operator believes to be missing at once. Unset: 20 percent, at least 5, within 10 minutes. Example:
+	// {percent: 10, window: 1h}.
 	// +optional
 	MassChange *MassChange `json:"massChange,omitempty"`
 }
@@ -201,19 +219,22 @@ type Limits struct {
 // MassChange says how many accounts may be changed in how short a time: by edits, by deletions that deactivate them, and by corrections
 // of drift. Of all ChildAccounts of the ParentAccount, no more are believed to be missing at once.
 type MassChange struct {
-	// Percent of the namespace's ChildAccounts of this parent may be changed within the window. Default 20; 100 stops nothing.
+	// Percent is how many percent of the namespace's ChildAccounts of this parent may change within the window, from 0 to 100. Default
+	// 20. 100 holds nothing; 0 leaves minimum alone as the limit. Example: 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	Percent *int32 `json:"percent,omitempty"`
 
-	// Minimum is how many may be changed however few there are. Default 5.
+	// Minimum is how many accounts may change within the window however few there are, from 0 to 10000. Default 5. 0 together with
+	// percent 0: each change waits for an approval. Example: 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Minimum *int32 `json:"minimum,omitempty"`
 
-	// Window is how far back changes count. Default 10m, at least 1s, at most 24h.
+	// Window is for how long a change counts: a duration in hours (h), minutes (m), seconds (s) or milliseconds (ms), from 1s to 24h; 0
+	// is refused. Default 10m. Example: 1h30m.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -224,16 +245,18 @@ type MassChange struct {
 
 // ParentAccountStatus is what the operator knows of a parent account.
 type ParentAccountStatus struct {
-	// ObservedGeneration is the generation of the spec that this status speaks of; -1 before the first look.
+	// ObservedGeneration is the generation of the spec that this status speaks of. -1: the operator has not reconciled the resource yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Provider is the provider's name: Voximplant.
+	// Provider is the provider's name: Voximplant. It is unset before the first connection.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Provider string `json:"provider,omitempty"`
 
-	// AccountID is the parent account's id at the provider. It is pinned: credentials of another account stop everything.
+	// AccountID is the parent account's id at the provider, as the provider returned it. It is pinned: with credentials of another
+	// account the operator stops everything (reason ParentChanged) until the annotation accounts.cpaas.dev/accept-parent names the new
+	// id.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -244,17 +267,17 @@ type ParentAccountStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	AccountName string `json:"accountName,omitempty"`
 
-	// EndpointHost is the host that the account was seen at; pinned like the id.
+	// EndpointHost is the host at which the operator found the account. It is pinned as accountID is. Example: api.voximplant.com.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	EndpointHost string `json:"endpointHost,omitempty"`
 
-	// ChildAccounts counts the child accounts as of the last resync.
+	// ChildAccounts counts the child accounts as of the last complete list. It is unset before the first one.
 	// +optional
 	ChildAccounts *ChildAccountCounts `json:"childAccounts,omitempty"`
 
-	// Deactivations are the resources whose accounts were switched off within the last hour, by edits and deletions; those
-	// that limits.maxDeactivationsPerHour counts.
+	// Deactivations are the accounts that were deactivated within the last hour, by edits and deletions: those that
+	// limits.maxDeactivationsPerHour counts.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=1000
@@ -277,7 +300,10 @@ type ParentAccountStatus struct {
 	// +optional
 	ChangeBudget *ChangeBudget `json:"changeBudget,omitempty"`
 
-	// Conditions are Ready, APIAvailable, and while they apply Reconciling, Stalled and AccountsMissing.
+	// Conditions say how the account is. Ready: whether the operator can work with it. APIAvailable: whether the provider's API answers.
+	// Only while they are True: Reconciling, while the operator continues automatically; Stalled, while somebody has to act;
+	// AccountsMissing, while more accounts are missing at once than the operator believes. Each message says what happened, why, and
+	// what to do next.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -293,12 +319,12 @@ const (
 
 // PendingApproval is a group of writes that wait until exactly these are approved.
 type PendingApproval struct {
-	// Hash tells this group from any other. The value of the annotation that approves it.
+	// Hash tells this group of writes from any other. It is the value of the annotation that approves the group.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Hash string `json:"hash"`
-	// Count is how many resources wait.
+	// Count is how many resources wait in this group.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Count int32 `json:"count"`
@@ -311,11 +337,11 @@ type PendingApproval struct {
 
 // ChangeBudget says how many accounts of a namespace were changed within the window of limits.massChange.
 type ChangeBudget struct {
-	// Used is how many accounts were changed within the window, without those whose changes were approved.
+	// Used is how many accounts changed within the window, without those whose changes were approved.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Used int32 `json:"used"`
-	// Limit is how many may be changed within the window.
+	// Limit is how many accounts may change within the window.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Limit int32 `json:"limit"`
@@ -330,16 +356,17 @@ const MaxNotDeactivated = 100
 
 // NotDeactivated are accounts that should have been deactivated. The annotation acknowledge-not-deactivated with the hash removes them.
 type NotDeactivated struct {
-	// Hash tells these accounts from any others.
+	// Hash tells these accounts from any others. As the value of the annotation accounts.cpaas.dev/acknowledge-not-deactivated it
+	// removes them from the status.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Hash string `json:"hash"`
-	// Total is how many there are, listed or not.
+	// Total is how many accounts there are, whether they are listed or not.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Total int32 `json:"total"`
-	// Accounts are the latest 100.
+	// Accounts are the latest of them, at most 100.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -349,15 +376,15 @@ type NotDeactivated struct {
 
 // NotDeactivatedAccount is an account whose ChildAccount was deleted, and which may still be active.
 type NotDeactivatedAccount struct {
-	// Time is when the ChildAccount was let go, to the second.
+	// Time is when the operator gave up deactivating the account and allowed the ChildAccount to be deleted, to the second.
 	// +required
 	Time metav1.Time `json:"time"`
-	// Namespace is the ChildAccount's.
+	// Namespace is the namespace of the deleted ChildAccount.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Namespace string `json:"namespace"`
-	// Name is the ChildAccount's.
+	// Name is the name of the deleted ChildAccount.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -367,29 +394,29 @@ type NotDeactivatedAccount struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	AccountName string `json:"accountName"`
-	// AccountID is the account's id at the provider; it is left out where it was never known.
+	// AccountID is the account's id at the provider; it is absent where it was never known.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	AccountID *string `json:"accountID,omitempty"`
-	// Message is why it could not be deactivated.
+	// Message says why the account could not be deactivated.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Message *string `json:"message,omitempty"`
 }
 
-// Deactivation is an account that was switched off.
+// Deactivation is an account that was deactivated.
 type Deactivation struct {
-	// Time is when, to the second.
+	// Time is when the account was deactivated, to the second.
 	// +required
 	Time metav1.Time `json:"time"`
-	// Namespace is the ChildAccount's.
+	// Namespace is the namespace of the account's ChildAccount.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Namespace string `json:"namespace"`
-	// Name is the account's.
+	// Name is the account's name at the provider.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -398,18 +425,19 @@ type Deactivation struct {
 
 // ChildAccountCounts counts child accounts.
 type ChildAccountCounts struct {
-	// Total is how many the provider listed.
+	// Total is how many child accounts the provider listed.
 	// +required
 	Total int32 `json:"total"`
-	// Managed is how many of them a ChildAccount is bound to.
+	// Managed is how many of them are bound to a ChildAccount.
 	// +required
 	Managed int32 `json:"managed"`
-	// Unmanaged is how many of them nobody here declares.
+	// Unmanaged is how many of them no ChildAccount is bound to.
 	// +required
 	Unmanaged int32 `json:"unmanaged"`
 }
 
-// ParentAccount is the account at a telephony provider whose child accounts are kept as declared.
+// ParentAccount is an account at a telephony provider whose child accounts ChildAccounts declare: the credentials, who may use them, and
+// how much may be asked of the provider and changed at one time. Deleting it changes nothing at the provider.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -425,8 +453,10 @@ type ParentAccount struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
+	// Spec says which account at the provider has the child accounts, who may use it, and how much the operator may ask of the provider.
 	// +required
 	Spec ParentAccountSpec `json:"spec"`
+	// Status is what the operator knows of the account. It is written by the operator alone.
 	// +optional
 	// +kubebuilder:default={observedGeneration:-1}
 	Status ParentAccountStatus `json:"status,omitempty"`

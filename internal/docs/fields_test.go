@@ -29,7 +29,8 @@ type definition struct {
 }
 
 type schema struct {
-	Description          string
+	Type, Description    string
+	Enum, Required       []string
 	Properties           map[string]schema
 	Items                *schema
 	AdditionalProperties *schema
