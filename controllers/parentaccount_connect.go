@@ -201,7 +201,7 @@ func overlapping(s *parentScope, resynced conditions.Outcome, now time.Time) con
 	case v.Stalled():
 		out.Message += "; the former credentials are of no use either: " + resynced.Message
 	case v.Unsynced():
-		out.Message += "; the former credentials continue until the operator restarts, and have trouble of their own: " + resynced.Message
+		out.Message += "; the former credentials continue until the operator restarts, with their own trouble: " + resynced.Message
 	default:
 		out.Message += "; the former credentials continue until the operator restarts"
 	}

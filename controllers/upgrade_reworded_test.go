@@ -2,7 +2,7 @@ package controllers_test
 
 import (
 	"context"
-	"slices"
+	"encoding/json"
 	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -36,7 +36,8 @@ var reworded = strings.NewReplacer(
 // reword gives the conditions the messages of this version, and says whether any was another one.
 func reword(conditions []metav1.Condition) (changed bool) {
 	for i, c := range conditions {
-		if c.Type != v1alpha1.ConditionConnectionSecretReady {
+		asBefore := c.Type == v1alpha1.ConditionReady && c.Reason == v1alpha1.ReasonSuspended // which leaves Ready as it is, its words too
+		if c.Type != v1alpha1.ConditionConnectionSecretReady && !asBefore {
 			conditions[i].Message = reworded.Replace(c.Message)
 			changed = changed || conditions[i].Message != c.Message
 		}
@@ -45,35 +46,33 @@ func reword(conditions []metav1.Condition) (changed bool) {
 }
 
 // rewordedStatuses are the statuses of the namespace's ChildAccounts as an upgrade may leave them, by name, where it has to write any.
-func rewordedStatuses(ctx context.Context, w *testenv.World) map[string]v1alpha1.ChildAccountStatus {
+func rewordedStatuses(ctx context.Context, w *testenv.World) map[string]string {
 	GinkgoHelper()
-	out := map[string]v1alpha1.ChildAccountStatus{}
-	for name, status := range statusesOf(ctx, w) {
-		status.Conditions = slices.Clone(status.Conditions)
-		if reword(status.Conditions) {
-			out[name] = status
+	return statusesOf(ctx, w, func(c *v1alpha1.ChildAccount) bool { return reword(c.Status.Conditions) })
+}
+
+// statusesOf are the statuses of those of the namespace's ChildAccounts that pass, as text.
+func statusesOf(ctx context.Context, w *testenv.World, pass func(*v1alpha1.ChildAccount) bool) map[string]string {
+	GinkgoHelper()
+	var children v1alpha1.ChildAccountList
+	Expect(testenv.K8s.List(ctx, &children, client.InNamespace(w.NS))).To(Succeed())
+	out := map[string]string{}
+	for i := range children.Items {
+		if c := &children.Items[i]; pass(c) {
+			text, err := json.Marshal(c.Status)
+			Expect(err).NotTo(HaveOccurred())
+			out[c.Name] = string(text)
 		}
 	}
 	return out
 }
 
-// written are the statuses of those that are to be written.
-func written(all, which map[string]v1alpha1.ChildAccountStatus) map[string]v1alpha1.ChildAccountStatus {
-	out := map[string]v1alpha1.ChildAccountStatus{}
-	for name := range which {
-		out[name] = all[name]
+// expectReworded expects the statuses of these ChildAccounts, and tells of one that is otherwise.
+func expectReworded(ctx context.Context, w *testenv.World, want map[string]string) func(Gomega) {
+	return func(g Gomega) {
+		have := statusesOf(ctx, w, func(c *v1alpha1.ChildAccount) bool { return want[c.Name] != "" })
+		for name := range want {
+			g.Expect(have[name]).To(MatchJSON(want[name]), name)
+		}
 	}
-	return out
-}
-
-// statusesOf are the statuses of the namespace's ChildAccounts.
-func statusesOf(ctx context.Context, w *testenv.World) map[string]v1alpha1.ChildAccountStatus {
-	GinkgoHelper()
-	var children v1alpha1.ChildAccountList
-	Expect(testenv.K8s.List(ctx, &children, client.InNamespace(w.NS))).To(Succeed())
-	out := map[string]v1alpha1.ChildAccountStatus{}
-	for i := range children.Items {
-		out[children.Items[i].Name] = children.Items[i].Status
-	}
-	return out
 }

@@ -111,7 +111,7 @@ var _ = DescribeTable("After an upgrade everything goes on without a write but o
 		Expect(rewords).NotTo(BeEmpty(), "messages that nobody has any more: see reworded")
 		w.Start(ctx)
 		w.AwaitLists(3)
-		Eventually(func() map[string]v1alpha1.ChildAccountStatus { return written(statusesOf(ctx, w), rewords) }).Should(Equal(rewords))
+		Eventually(expectReworded(ctx, w, rewords)).Should(Succeed())
 		spent := meter.Costs(w)
 		Expect(spent["patch childaccounts/status"]).To(Equal(len(rewords)), "one for each resource with a reworded message: %v", spent)
 		Expect(spent[testenv.WriteRequests]).To(Equal(spent["patch parentaccounts"]+len(rewords)), "%v", spent)

@@ -203,7 +203,7 @@ var _ = Describe("Accounts that go missing together", func() {
 		Eventually(func() *metav1.Condition { return missing(ctx, w) }).ShouldNot(BeNil())
 		Expect(testenv.K8s.Delete(ctx, all[0])).To(Succeed())
 		Eventually(func(g Gomega) {
-			g.Expect(testenv.StateOf(ctx, all[0])(g).Message).To(ContainSubstring("more accounts are missing at once than is believed"))
+			g.Expect(testenv.StateOf(ctx, all[0])(g).Message).To(ContainSubstring("more accounts are missing at once than the operator believes"))
 		}).Should(Succeed())
 		w.Sim.ClearFaults()
 		testenv.ExpectGone(ctx, all[0])

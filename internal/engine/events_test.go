@@ -99,7 +99,7 @@ var _ = Describe("An event", func() {
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonSecretInvalid))
 		Expect(testenv.StateOf(ctx, c)(Default).Message).To(And(ContainSubstring("kubectl annotate secret"), Satisfy(func(m string) bool { return len(m) > 1024 })))
 		Eventually(noted(ctx, c, v1alpha1.ReasonSecretInvalid)).Should(ConsistOf(And(
-			HavePrefix("Secret "+name), HaveSuffix("if it is, say so: …"), Not(ContainSubstring("kubectl")))))
+			HavePrefix("Secret "+name), HaveSuffix("mark it as such: …"), Not(ContainSubstring("kubectl")))))
 	})
 
 	DescribeTable("is taken by the API server, whatever its texts are", func(ctx SpecContext, text string) {

@@ -99,6 +99,9 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		w, was, is := renames(ctx, true, testenv.Deactivating)
 		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", "acme-moved (id "+is.Status.AccountID+")", w.NS+"/new", "not deactivated"))
 		Expect(w.Count("SetChildAccountInfo")).To(BeZero())
+		testenv.StateOf(ctx, is)(Default)
+		Expect(is.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionConnectionSecretReady),
+			HaveField("Message", ContainSubstring("previous owner, which the operator does not update any more: old-connection. Delete that one")))))
 
 		By("deleting the new one, which nobody declares beside it")
 		testenv.Remove(ctx, w, is)
@@ -113,6 +116,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		var login corev1.Secret
 		Expect(testenv.K8s.Get(ctx, client.ObjectKey{Namespace: w.NS, Name: "acme-login"}, &login)).To(Succeed())
 		Expect(login.Annotations).To(HaveKeyWithValue(v1alpha1.AnnotationResource, "ChildAccount/"+is.Name))
+		Expect(is.Status.Conditions).NotTo(ContainElement(HaveField("Message", ContainSubstring("previous owner"))), "its own Secret")
 	})
 
 	It("keeps its account active where the ParentAccount of the new one is not connected yet", func(ctx SpecContext) {

@@ -8,6 +8,10 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
@@ -255,4 +259,38 @@ func TestMessagesOfAllStates(t *testing.T) {
 		}
 	}
 	golden.Check(t, "testdata/messages.txt", b.String(), "UPDATE_DOCS=1 go test ./internal/engine -run MessagesOfAllStates")
+}
+
+// Of the previous owner's connection Secrets the resource is told those that it may know of, and not its own.
+func TestFormerSecretsAreNamed(t *testing.T) {
+	secret := func(namespace, name string) corev1.Secret {
+		return corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{"password": []byte("s3cret")}}
+	}
+	for name, c := range map[string]struct {
+		parent   string
+		previous []corev1.Secret
+		names    string
+	}{
+		"none":                         {parent: "telephony"},
+		"one in the same namespace":    {"telephony", []corev1.Secret{secret("telephony", "old-connection")}, ": old-connection. Delete"},
+		"several":                      {"telephony", []corev1.Secret{secret("telephony", "b"), secret("telephony", "a")}, ": a, b. Delete"},
+		"its own":                      {"telephony", []corev1.Secret{secret("telephony", "acme-connection")}, ""},
+		"one that it may know of":      {"telephony", []corev1.Secret{secret(foreign, "old-connection")}, ": " + foreign + "/old-connection. Delete"},
+		"one of another tenant":        {"shared", []corev1.Secret{secret(foreign, "old-connection")}, ""},
+		"its own beside one of theirs": {"shared", []corev1.Secret{secret("telephony", "old-connection"), secret(foreign, "old-connection")}, ": old-connection. Delete"},
+	} {
+		s := &scope{
+			obj:             &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "telephony", Name: "acme"}},
+			parent:          &Parent{Key: types.NamespacedName{Namespace: c.parent, Name: "acme"}},
+			previousSecrets: c.previous,
+		}
+		s.declared.ConnectionSecret.Name = "acme-connection"
+		text := formerSecrets(s)
+		if (text == "") != (c.names == "") || !strings.Contains(text, c.names) || strings.Contains(text, "s3cret") {
+			t.Errorf("%s: %q, want %q", name, text, c.names)
+		}
+		if c.parent != "telephony" && strings.Contains(text, foreign) {
+			t.Errorf("%s: a tenant hears of another's namespace: %q", name, text)
+		}
+	}
 }

@@ -247,6 +247,7 @@ var _ = Describe("A ParentAccount that can't be used", func() {
 		Expect(testenv.K8s.Create(ctx, c)).To(Succeed())
 		w.Start(ctx)
 		both(ctx, p, c, v1alpha1.ReasonUnauthorized)
+		Expect(p.Status.Conditions).To(ContainElement(HaveField("Message", MatchRegexp(`code 1\d\d\)\. The key may have been revoked: make a new one.* key credentials.json of Secret voximplant\.`))))
 
 		secret.Data = w.Credentials().Data
 		Expect(testenv.K8s.Update(ctx, secret)).To(Succeed())
@@ -279,6 +280,7 @@ var _ = Describe("A ParentAccount that can't be used", func() {
 		c := w.Apply(ctx, "acme-child")
 		w.Start(ctx)
 		both(ctx, p, c, v1alpha1.ReasonEndpointNotAllowed)
+		Expect(p.Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring("--allowed-endpoints: "+testenv.ProviderServer.URL+". Set one of these"))))
 	})
 
 	It("ParentChanged: credentials of another account stop everything until accepted", func(ctx SpecContext) {

@@ -70,7 +70,8 @@ func verifyPassword(ctx context.Context, r *run) (key account.Secret, out *condi
 	case isTransient(result.err):
 		return "", unsettled(r.stopped(result.err))
 	case result.err != nil:
-		s.connected.Message += fmt.Sprintf("; whether the password is the account's could not be verified: %s", account.AsError(result.err))
+		s.connected.Message += fmt.Sprintf("; whether the password is the account's could not be verified: %s. To have it verified again, set the annotation %s to a new value",
+			account.AsError(result.err), v1alpha1.AnnotationReconcileRequestedAt)
 		return "", nil
 	case !result.has:
 		return "", refusePassword(ctx, r, password)

@@ -21,7 +21,8 @@ var _ = Describe("The connection Secret", func() {
 		lost := w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "GetAccountInfo", Code: 100})
 		c := w.Apply(ctx, "acme-key")
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledWithSynced(v1alpha1.ReasonAPIKeyMissing))
-		Expect(testenv.StateOf(ctx, c)(Default).JSON).To(ContainSubstring("put it into key apiKey of Secret acme-key-connection"))
+		Expect(testenv.StateOf(ctx, c)(Default).JSON).To(And(
+			ContainSubstring("put it into key apiKey of Secret acme-key-connection"), ContainSubstring("accounts.cpaas.dev/rotate-password=")))
 		w.Sim.RemoveFault(lost)
 
 		By("the user puts it there")

@@ -75,7 +75,7 @@ func TestInput(t *testing.T) {
 					return
 				}
 				p := wantProblem(t, err, c.reason, "voximplant")
-				if !strings.Contains(p.Message, c.says) || got != nil {
+				if !strings.Contains(p.Message+" "+p.Next, c.says) || got != nil {
 					t.Errorf("message %q does not say %q, or there is a value beside it", p.Message, c.says)
 				}
 			})

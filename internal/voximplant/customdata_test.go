@@ -102,7 +102,7 @@ func TestSetCustomDataIsRefused(t *testing.T) {
 		{code: 100, class: account.RoleMissing},
 		{code: 104, class: account.RoleMissing},
 		{code: 131, class: account.BlockedVerification},
-		{code: 211, class: account.Invalid, field: "profile.customData"},
+		{code: 211, class: account.Invalid}, // no field that a spec can have
 		{code: 340, class: account.Throttled},
 		{code: 456, class: account.Unauthorized}, // the clock
 		{code: 527, class: account.Unauthorized},

@@ -4,28 +4,28 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // ExampleAccountSpec declares an account. A field that is not set is not managed.
 type ExampleAccountSpec struct {
-	// ParentRef names the parent account.
+	// ParentRef names the ParentAccount that this is an account of. Example: {name: acme}.
 	// +required
 	ParentRef ParentReference `json:"parentRef"`
 
-	// Email is the account's e-mail address.
+	// Email is the account's e-mail address, unique at the provider. Example: support@acme.example.
 	// +required
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=254
 	Email string `json:"email"`
 
-	// Active activates or deactivates the account.
+	// Active activates the account (true) or deactivates it (false). Unset: not managed.
 	// +optional
 	Active *bool `json:"active,omitempty"`
 
-	// Language is the account's language.
+	// Language is the account's language, 2 to 8 characters. Unset: not managed. Example: en.
 	// +optional
 	// +kubebuilder:validation:MinLength=2
 	// +kubebuilder:validation:MaxLength=8
 	Language *string `json:"language,omitempty"`
 }
 
-// ObservedExample is an account as the provider shows it.
+// ObservedExample is an account as the provider returned it.
 type ObservedExample struct {
 	// Email is the account's e-mail address.
 	// +optional
@@ -44,12 +44,12 @@ type ObservedExample struct {
 type ExampleAccountStatus struct {
 	AccountStatus `json:",inline"`
 
-	// Observed is the account as the provider shows it.
+	// Observed is the account as the provider returned it.
 	// +optional
 	Observed *ObservedExample `json:"observed,omitempty"`
 }
 
-// ExampleAccount is one account, kept as declared.
+// ExampleAccount is one account, which the operator keeps as the spec declares.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

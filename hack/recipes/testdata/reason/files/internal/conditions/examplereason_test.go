@@ -22,7 +22,7 @@ func TestExampleReason(t *testing.T) {
 		}
 	}
 	page, err := os.ReadFile("../../docs/conditions.md")
-	if err != nil || !strings.Contains(string(page), "\n| ExampleBusy | False | False | Stalled | after 10 min to 6 h | Somebody else works") {
+	if err != nil || !strings.Contains(string(page), "\n| ExampleBusy | False | False | Stalled | after 10 min to 6 h | Another client works") {
 		t.Errorf("docs/conditions.md does not have it (%v)", err)
 	}
 }
