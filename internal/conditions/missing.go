@@ -19,7 +19,7 @@ func WriteAccountsMissing(conditions *[]metav1.Condition, generation int64, mess
 		return
 	}
 	meta.SetStatusCondition(conditions, metav1.Condition{
-		Type: v1alpha1.ConditionAccountsMissing, Status: yes, Reason: v1alpha1.ReasonAwaitingApproval, Message: Truncated(message, longestMessage),
+		Type: v1alpha1.ConditionAccountsMissing, Status: yes, Reason: v1alpha1.ReasonAwaitingApproval, Message: Bounded(message),
 		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
 	})
 }

@@ -146,6 +146,9 @@ func (t Table) Row(reason string) Verdict {
 // status that is not taken says nothing at all.
 const longestMessage = 4 << 10
 
+// Bounded is a message that a condition has room for.
+func Bounded(message string) string { return Truncated(message, longestMessage) }
+
 // Write is the only place where conditions are set. pastGrace turns a Ready that would stay as before into Unknown.
 func (t Table) Write(conditions *[]metav1.Condition, generation int64, o Outcome, now time.Time) {
 	v := t.Row(o.Reason)

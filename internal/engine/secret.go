@@ -119,7 +119,10 @@ func unsettled(out *conditions.Outcome) *conditions.Outcome {
 
 // ignored is what the connection Secret's condition says beside, of what a resource asks for and does not get.
 func ignored(s *scope) string {
-	text := formerSecrets(s) + withoutPassword(s)
+	text := withoutPassword(s)
+	if s.connected.Status == metav1.ConditionTrue { // else the last that is said is a command
+		text = formerSecrets(s) + text
+	}
 	if s.password != "" && !s.givesPassword() {
 		text += "; spec.passwordSecretRef is ignored: the account is pre-existing, and keeps its own password unless spec.adoptionPolicy is Always"
 	}

@@ -82,7 +82,7 @@ func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
 	e.Table.Write(&st.Conditions, generation, out, now)
 	if out.Secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
-			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: out.Secret.Message,
+			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: conditions.Bounded(out.Secret.Message),
 			ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
 		})
 	}

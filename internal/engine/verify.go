@@ -223,7 +223,7 @@ func keyUnknown(s *scope, cause error) (message, next string) {
 	case s.givesPassword():
 		next += ", or put the account's present password into the Secret of spec.passwordSecretRef: the operator reads the key with it."
 	case directory.CapabilitiesOf(s.dir.Directory).Passwords && s.status.Origin != v1alpha1.OriginAdopted:
-		next += ". To do without the key, delete this resource and apply it again: the account stays. To have the operator read the key with a new password: " + rotateCommand(s)
+		next += ". To do without the key, delete this resource under deletionPolicy Retain and apply it again: the account stays. To have the operator read the key with a new password: " + rotateCommand(s)
 	case directory.CapabilitiesOf(s.dir.Directory).Passwords:
 		next += ". To have the operator read the key with a new password, which replaces the present one: " + rotateCommand(s)
 	default:
