@@ -34,7 +34,8 @@ kubectl -n NAMESPACE wait --for=condition=Ready --timeout=60s childaccount/acme-
 # its connection Secret: id, name, e-mail, endpoint, API key, password
 kubectl -n NAMESPACE get secret acme-fleet-connection -o go-template='{{range $k, $v := .data}}{{$k}}: {{$v | base64decode}}{{"\n"}}{{end}}'
 
-# what the provider has, and what it was asked
+# what the provider has, and what it was asked; the first lists what else there is, docs/simulator.md how to have it fail
+curl URL/_simulator
 curl URL/_simulator/accounts
 curl URL/_simulator/calls
 

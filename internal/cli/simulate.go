@@ -28,8 +28,8 @@ func newSimulateCommand() *cobra.Command {
 		Short: "Serve a simulator of the Voximplant Management API",
 		Long: `Serve a simulator of the account methods of the Voximplant Management API, for trying things out and for tests.
 It holds one parent account whose service account key is written to --credentials-file. What it holds can be looked at
-and changed below /_simulator/: accounts, calls, counts, faults, settings. Whoever reaches it may do so: it is no service
-for others.`,
+and changed below /_simulator: accounts, calls, counts, faults, settings. GET /_simulator lists the calls, docs/simulator.md has
+examples. Whoever reaches it may do so: it is no service for others.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return simulate(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())

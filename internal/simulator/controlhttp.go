@@ -7,40 +7,58 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // maxControlBody is how many bytes a control call may send.
 const maxControlBody = 16 << 20
 
-// handleControl adds the control API: the Go methods of the Simulator as JSON over HTTP.
+// controlPath is the path of the control API.
+const controlPath = "/_simulator"
+
+// controlCall is a call of the control API. Its path is below controlPath.
+type controlCall struct {
+	method, path, does string
+	handle             func(*http.Request) (any, error)
+}
+
+// controlCalls are all, in the order of the index and of docs/simulator.md.
+func controlCalls(s *Simulator) []controlCall {
+	return []controlCall{
+		{"GET", "healthz", "says that the simulator runs", func(*http.Request) (any, error) { return map[string]any{"status": "ok"}, nil }},
+		{"GET", "accounts", "lists all accounts, with ?parent=ID the children of that account", s.controlAccounts},
+		{"POST", "accounts", "adds an account as if it had always been there: id, parentID, fields", s.controlPutAccount},
+		{"GET", "accounts/{id}", "returns an account", s.controlAccount},
+		{"PATCH", "accounts/{id}", "changes fields of an account, as somebody might in the control panel; null removes a field", s.controlPatchAccount},
+		{"DELETE", "accounts/{id}", "removes an account, which no method of the API can", s.controlRemoveAccount},
+		{"POST", "parents", "adds a parent account: name, email, and if you like id, apiKey, password, currency, inactive, childrenDisabled", s.controlAddParent},
+		{"GET", "parents/{id}/credentials", "returns the credentials.json of a service account, with ?role=Owner (repeatable) the one with these roles", s.controlCredentials},
+		{"DELETE", "keys/{id}", "revokes the key with this key_id", s.controlRevokeKey},
+		{"GET", "calls", "lists the newest calls of the API, the oldest first, without secrets", func(*http.Request) (any, error) { return s.Calls(), nil }},
+		{"DELETE", "calls", "forgets all calls and counts", func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil }},
+		{"GET", "counts", "counts the calls by method, and by method and outcome", func(*http.Request) (any, error) { return s.Counters(), nil }},
+		{"GET", "faults", "lists the faults, with how many calls each has seen and how often it happened", s.controlFaults},
+		{"POST", "faults", "adds a fault and returns its id", s.controlAddFault},
+		{"DELETE", "faults", "removes all faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil }},
+		{"DELETE", "faults/{id}", "removes a fault", s.controlRemoveFault},
+		{"GET", "settings", "returns the settings", func(*http.Request) (any, error) { return s.Settings(), nil }},
+		{"PUT", "settings", "replaces the settings: what is left out has its default", func(r *http.Request) (any, error) { return s.controlSettings(r, Settings{}) }},
+		{"PATCH", "settings", "changes settings: what is left out stays", func(r *http.Request) (any, error) { return s.controlSettings(r, s.Settings()) }},
+	}
+}
+
+// handleControl adds the control API: the Go methods of the Simulator as JSON over HTTP. The path itself answers with an index.
 // It asks nobody who they are and masks all secrets, except in parents/{id}/credentials.
 func (s *Simulator) handleControl(mux *http.ServeMux) {
-	routes := map[string]func(*http.Request) (any, error){
-		"GET healthz":                  func(*http.Request) (any, error) { return map[string]any{"status": "ok"}, nil },
-		"GET accounts":                 s.controlAccounts,
-		"POST accounts":                s.controlPutAccount,
-		"GET accounts/{id}":            s.controlAccount,
-		"PATCH accounts/{id}":          s.controlPatchAccount,
-		"DELETE accounts/{id}":         s.controlRemoveAccount,
-		"POST parents":                 s.controlAddParent,
-		"GET parents/{id}/credentials": s.controlCredentials,
-		"DELETE keys/{id}":             s.controlRevokeKey,
-		"GET calls":                    func(*http.Request) (any, error) { return s.Calls(), nil },
-		"DELETE calls":                 func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil },
-		"GET counts":                   func(*http.Request) (any, error) { return s.Counters(), nil },
-		"GET faults":                   s.controlFaults,
-		"POST faults":                  s.controlAddFault,
-		"DELETE faults":                func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil },
-		"DELETE faults/{id}":           s.controlRemoveFault,
-		"GET settings":                 func(*http.Request) (any, error) { return s.Settings(), nil },
-		"PUT settings":                 func(r *http.Request) (any, error) { return s.controlSettings(r, Settings{}) },
-		"PATCH settings":               func(r *http.Request) (any, error) { return s.controlSettings(r, s.Settings()) },
+	var index []map[string]string
+	for _, c := range controlCalls(s) {
+		mux.Handle(c.method+" "+controlPath+"/"+c.path, control(c.handle))
+		index = append(index, map[string]string{"method": c.method, "path": controlPath + "/" + c.path, "does": c.does})
 	}
-	for route, handle := range routes {
-		verb, path, _ := strings.Cut(route, " ")
-		mux.Handle(verb+" /_simulator/"+path, control(handle))
-	}
+	answer := control(func(*http.Request) (any, error) {
+		return map[string]any{"about": "the control API of the simulator: docs/simulator.md has examples, the faults and the settings", "calls": index}, nil
+	})
+	mux.Handle("GET "+controlPath, answer)
+	mux.Handle("GET "+controlPath+"/{$}", answer)
 }
 
 // notFound is the error of a control call for something that is not there.
