@@ -55,6 +55,8 @@ type ParentAccountReconciler struct {
 	BelievedAfter time.Duration
 	// LeastBatchDelay is how long an update waits at least for others that are the same; default 0, as internal/directory has it.
 	LeastBatchDelay time.Duration
+	// CountsAfter is how long after the last new account the status counts the accounts; default CountsAfter.
+	CountsAfter time.Duration
 
 	// began is when this process first reconciled a ParentAccount.
 	began firstTime
@@ -176,7 +178,8 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	st := &s.parent.Status
 	st.ObservedGeneration = s.parent.Generation
 	s.held = r.Children.engine.Held(r.Children.parents.parentOf(s.parent).Guarded)
-	st.PendingApprovals, st.ChangeBudget = pendingApprovals(r, s), changeBudget(s.held.Used)
+	writePending(r, s)
+	st.ChangeBudget = changeBudget(s.held.Used)
 	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
@@ -187,6 +190,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	conditions.Parents.EmitEvent(r.Recorder, s.parent, s.was.Conditions, out)
 	emitStartHeld(r, s)
+	emitMismatch(r, s)
 	conditions.EmitAccountsMissing(r.Recorder, s.parent, s.was.Conditions, st.Conditions)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
@@ -226,6 +230,7 @@ func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.ParentAccount{}, forParentAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
 		Watches(&v1alpha1.ChildAccount{}, handler.EnqueueRequestsFromMapFunc(parentOfChild), builder.WithPredicates(holdsParent)).
+		Watches(&v1alpha1.ChildAccount{}, countingChildren(r)).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controllerOptions(r.Concurrency)).
 		Complete(r)

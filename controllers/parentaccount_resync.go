@@ -99,20 +99,20 @@ func (r *ParentAccountReconciler) listed(ctx context.Context, s *parentScope, di
 		return out
 	}
 	judgeMissing(ctx, r, s, dir)
-	managed := int32(0)
-	for i := range s.children.Items {
-		child := &s.children.Items[i]
-		id := child.Status.AccountID
-		if child.Status.Origin != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
-			managed++
-		}
+	s.parent.Status.ChildAccounts = countChildren(r, s, dir)
+	if lasting, left := dir.Budget.Throttled(); lasting {
+		return throttled(min(next, left))
 	}
-	if before := s.was.ChildAccounts; before != nil && !seesAll(r.Children.Read) {
-		managed = max(managed, min(before.Managed, int32(l.Total))) // those that can't be seen have theirs as before
-	}
-	total := max(int32(l.Total), managed)
-	s.parent.Status.ChildAccounts = &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
 	return conditions.Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account can be worked with", After: next}
+}
+
+// throttled is what a ParentAccount says while the provider rate-limits its calls, although the list could be read. The message is the same
+// for as long as that lasts, so that it is written once.
+func throttled(next time.Duration) conditions.Outcome {
+	return conditions.Outcome{
+		Reason: v1alpha1.ReasonRateLimited, Retry: conditions.Every(max(next, conditions.SoonAtLeast)),
+		Message: "the provider rate-limits calls, so the operator makes fewer and continues automatically. If that happens often, lower spec.limits.requestsPerSecond",
+	}
 }
 
 // known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may

@@ -5,21 +5,36 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
 
-// pendingApprovals is the status of all that waits: the largest groups first, as many as there is room for. Its order and its texts
-// depend on what waits alone, so that the status is not written without a change.
-func pendingApprovals(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
-	all := append(pendingSinceStart(r, s), s.held.Approvals(s.key())...)
+// writePending writes the status of all that waits: the largest groups first, as many as there is room for, and how many resources wait in
+// all. Its order and its texts depend on what waits alone, and on what was approved, so that the status is not written without a change.
+func writePending(r *ParentAccountReconciler, s *parentScope) {
+	all, st := pendingGroups(r, s), &s.parent.Status
+	st.PendingApprovals, st.PendingResources = all[:min(len(all), v1alpha1.MaxPendingApprovals)], nil
+	waits := int32(0)
+	for _, group := range all {
+		waits += group.Count
+	}
+	if waits > 0 {
+		st.PendingResources = &waits
+	}
+}
+
+// pendingGroups are the groups of all that waits, the largest first.
+func pendingGroups(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
+	all := append(pendingSinceStart(r, s), s.held.Approvals(s.key(), s.parent.Annotations[v1alpha1.AnnotationApproveMassChange])...)
 	if !s.held.Settled || !listsRead(r, s) { // what waits of changes is not known yet: as before
 		for _, group := range s.was.PendingApprovals {
-			if strings.Contains(group.Message, v1alpha1.AnnotationApproveMassChange+"="+group.Hash) {
+			if massChange(group) {
 				all = append(all, group)
 			}
 		}
@@ -31,7 +46,34 @@ func pendingApprovals(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pen
 	for i := range all {
 		all[i].Message = conditions.Truncated(all[i].Message, v1alpha1.MaxPendingApprovalMessage)
 	}
-	return all[:min(len(all), v1alpha1.MaxPendingApprovals)]
+	return all
+}
+
+// massChange says whether a group is one that the annotation approve-mass-change approves.
+func massChange(group v1alpha1.PendingApproval) bool {
+	return strings.Contains(group.Message, v1alpha1.AnnotationApproveMassChange+"="+group.Hash)
+}
+
+// emitMismatch answers whoever has just approved something else than what waits, once for each value of the annotation. The status that
+// says so is stored by then. A value that was there before anything waited is nobody's mistake.
+func emitMismatch(r *ParentAccountReconciler, s *parentScope) {
+	value, now := s.parent.Annotations[v1alpha1.AnnotationApproveMassChange], s.parent.Status.PendingApprovals
+	said := engine.Mismatch(v1alpha1.AnnotationApproveMassChange, value, "")
+	if said == "" || !slices.ContainsFunc(s.was.PendingApprovals, massChange) {
+		return
+	}
+	for _, group := range s.was.PendingApprovals {
+		if engine.Mismatch(v1alpha1.AnnotationApproveMassChange, value, group.Hash) == "" || strings.HasPrefix(group.Message, said) {
+			return
+		}
+	}
+	for _, group := range now {
+		if massChange(group) && strings.HasPrefix(group.Message, said) {
+			out := conditions.Outcome{Message: group.Message, Brief: said + "What waits is approved by: " + engine.ApproveCommand(s.key(), v1alpha1.AnnotationApproveMassChange, group.Hash)}
+			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, "ApprovalMismatch", "Approve", "%s", conditions.Parents.ForEvent(out))
+			return
+		}
+	}
 }
 
 // listsRead says whether this process has read enough lists to say what is missing and what waits.

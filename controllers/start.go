@@ -53,9 +53,7 @@ func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pe
 		why = "--start-policy=Observe"
 	}
 	what := fmt.Sprintf("pending since the operator's start, and held, as %s: ", why)
-	if len(parent.Start.Approvals) > 0 {
-		what += fmt.Sprintf("the present value of the annotation %s approves something else. ", v1alpha1.AnnotationApproveStart)
-	}
+	what += engine.Mismatch(v1alpha1.AnnotationApproveStart, s.parent.Annotations[v1alpha1.AnnotationApproveStart], group.Hash)
 	approve := "To let exactly these pass: " + approveStart(s, group.Hash)
 	message := fmt.Sprintf("%s%s. %s", what, group.List, approve)
 	if len(message) > v1alpha1.MaxPendingApprovalMessage { // the command has to be whole

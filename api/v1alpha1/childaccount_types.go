@@ -399,8 +399,12 @@ type ObservedAccount struct {
 // +kubebuilder:printcolumn:name="Email",type=string,JSONPath=`.status.observed.email`
 // +kubebuilder:printcolumn:name="Active",type=boolean,JSONPath=`.status.observed.active`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].reason`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].reason`,description="How the last reconcile ended: the reason of Synced. Ready may be as before, during an outage for example."
+// +kubebuilder:printcolumn:name="Deleting",type=date,JSONPath=`.metadata.deletionTimestamp`,description="For how long the resource has been waiting to be deleted."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Secret",type=string,JSONPath=`.status.conditions[?(@.type=="ConnectionSecretReady")].reason`,priority=1,description="The reason of ConnectionSecretReady."
+// +kubebuilder:printcolumn:name="Drift",type=string,JSONPath=`.status.drift[0].field`,priority=1,description="The first field that differs from the spec and stays so: see status.drift."
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].message`,priority=1,description="The message of Synced."
 // +kubebuilder:validation:XValidation:rule="has(self.spec.accountName) || self.metadata.name.matches('^[a-z][a-z0-9-]{4,19}$')",message="metadata.name can't serve as the account name (5 to 20 lower-case letters, digits and hyphens, a letter first): set spec.accountName",fieldPath=".spec.accountName"
 // +kubebuilder:validation:XValidation:rule="has(self.spec.connectionSecret) && has(self.spec.connectionSecret.name) || size(self.metadata.name) <= 242",message="metadata.name is too long to make the name of the connection Secret from it: set spec.connectionSecret.name",fieldPath=".spec.connectionSecret"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.accountName) ? self.spec.accountName : self.metadata.name) == (has(oldSelf.spec.accountName) ? oldSelf.spec.accountName : oldSelf.metadata.name)",message="the account name can't be changed: the provider can't rename accounts; make a new ChildAccount instead",fieldPath=".spec.accountName"

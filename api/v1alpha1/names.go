@@ -6,9 +6,9 @@ const (
 	ConditionReady = "Ready"
 	// ConditionSynced says whether the last comparison with the provider ended with nothing left to do.
 	ConditionSynced = "Synced"
-	// ConditionReconciling is present while the operator goes on by itself.
+	// ConditionReconciling is present while the operator continues automatically.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is present while nothing goes on until somebody changes something.
+	// ConditionStalled is present while somebody has to act. The operator may retry all the same, as the condition tables say.
 	ConditionStalled = "Stalled"
 	// ConditionConnectionSecretReady says whether the connection Secret holds everything that is known of the account.
 	ConditionConnectionSecretReady = "ConnectionSecretReady"

@@ -295,6 +295,12 @@ type ParentAccountStatus struct {
 	// +kubebuilder:validation:MaxItems=32
 	PendingApprovals []PendingApproval `json:"pendingApprovals,omitempty"`
 
+	// PendingResources is how many resources wait for an approval, in all groups, those too that pendingApprovals has no room for. It is
+	// unset while nothing waits.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	PendingResources *int32 `json:"pendingResources,omitempty"`
+
 	// ChangeBudget says how much of limits.massChange is used, of the namespace that has the least left. It is unset while no change
 	// counts, and where the limit stops nothing. The operator updates it with the rest of the status, so it may be as old as the last resync.
 	// +optional
@@ -446,8 +452,16 @@ type ChildAccountCounts struct {
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.accountName`
 // +kubebuilder:printcolumn:name="Children",type=integer,JSONPath=`.status.childAccounts.total`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="APIAvailable")].reason`,description="How the last reconcile ended: the reason of APIAvailable. Ready may be as before, during an outage for example."
+// +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.pendingResources`,description="How many resources wait for an approval: see status.pendingApprovals."
+// +kubebuilder:printcolumn:name="Deleting",type=date,JSONPath=`.metadata.deletionTimestamp`,description="For how long the resource has been waiting to be deleted."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Unmanaged",type=integer,JSONPath=`.status.childAccounts.unmanaged`,priority=1,description="How many child accounts no ChildAccount is bound to."
+// +kubebuilder:printcolumn:name="Changed",type=integer,JSONPath=`.status.changeBudget.used`,priority=1,description="How many accounts were changed within the window of limits.massChange, in the namespace that has the least left."
+// +kubebuilder:printcolumn:name="Limit",type=integer,JSONPath=`.status.changeBudget.limit`,priority=1,description="How many accounts of that namespace may be changed within the window."
+// +kubebuilder:printcolumn:name="Frees At",type=string,JSONPath=`.status.changeBudget.freesAt`,priority=1,description="When the last of these changes leaves the window."
+// +kubebuilder:printcolumn:name="Left Active",type=integer,JSONPath=`.status.notDeactivated.total`,priority=1,description="How many accounts of deleted resources could not be deactivated: see status.notDeactivated."
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="APIAvailable")].message`,priority=1,description="The message of APIAvailable."
 type ParentAccount struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional

@@ -710,6 +710,11 @@ func (in *ParentAccountStatus) DeepCopyInto(out *ParentAccountStatus) {
 		*out = make([]PendingApproval, len(*in))
 		copy(*out, *in)
 	}
+	if in.PendingResources != nil {
+		in, out := &in.PendingResources, &out.PendingResources
+		*out = new(int32)
+		**out = **in
+	}
 	if in.ChangeBudget != nil {
 		in, out := &in.ChangeBudget, &out.ChangeBudget
 		*out = new(ChangeBudget)

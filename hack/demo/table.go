@@ -33,7 +33,10 @@ func rowOf(c v1alpha1.ChildAccount) row {
 		}
 	}
 	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
-		r.ready, r.reason = string(ready.Status), ready.Reason
+		r.ready = string(ready.Status)
+	}
+	if synced := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionSynced); synced != nil {
+		r.reason = synced.Reason // of the last reconcile, as kubectl get prints it
 	}
 	return r
 }

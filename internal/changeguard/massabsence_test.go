@@ -2,6 +2,7 @@ package changeguard_test
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -252,6 +253,7 @@ var _ = Describe("Drift of many accounts", func() {
 			p := parentOf(ctx, w)
 			g.Expect(p.Status.PendingApprovals).To(HaveExactElements(And(HaveField("Count", BeEquivalentTo(3)),
 				HaveField("Hash", testenv.ApprovalHash(ctx, waiting[0])), HaveField("Message", HavePrefix("changes of 3 resources in namespace "+w.NS+" wait")))))
+			g.Expect(p.Status.PendingResources).To(HaveValue(BeEquivalentTo(3)))
 			g.Expect(p.Status.ChangeBudget).To(HaveValue(And(HaveField("Used", BeEquivalentTo(5)), HaveField("Limit", BeEquivalentTo(5)))))
 		}).Should(Succeed())
 
@@ -260,6 +262,29 @@ var _ = Describe("Drift of many accounts", func() {
 		w.AwaitLists(3)
 		Expect(parentOf(ctx, w).ResourceVersion).To(Equal(at))
 
+		By("an approval of something else is answered, with the command for what waits")
+		approveAs := func(value string) {
+			testenv.Edit(ctx, w.ParentAccount(), func(p *v1alpha1.ParentAccount) {
+				metav1.SetMetaDataAnnotation(&p.ObjectMeta, v1alpha1.AnnotationApproveMassChange, value)
+			})
+		}
+		hash := testenv.ApprovalHash(ctx, waiting[0])
+		for i, wrong := range []string{hash[:31], strings.Repeat("0", 32) + "," + strings.ToUpper(hash)} {
+			approveAs(wrong)
+			Eventually(func() []v1alpha1.PendingApproval { return parentOf(ctx, w).Status.PendingApprovals }).Should(HaveExactElements(And(
+				HaveField("Hash", hash), HaveField("Message", And(ContainSubstring(fmt.Sprintf("%q, approves something else", wrong)), HaveSuffix("approve-mass-change="+hash))))))
+			Eventually(func(g Gomega) (answers []string) {
+				for _, e := range testenv.EventsOf(ctx, parentOf(ctx, w))(g) {
+					if strings.HasPrefix(e, "ApprovalMismatch: ") {
+						answers = append(answers, e)
+					}
+				}
+				return answers
+			}).Should(And(HaveLen(i+1), ContainElement(And(ContainSubstring(wrong), HaveSuffix("approve-mass-change="+hash)))))
+		}
+		w.AwaitLists(2)
+		Expect(newer()).To(Equal(3))
+
 		By("and the approval of that group lets it pass")
 		approve(ctx, w)
 		for _, c := range all {
@@ -267,6 +292,7 @@ var _ = Describe("Drift of many accounts", func() {
 		}
 		Expect(newer()).To(BeZero())
 		Eventually(func() []v1alpha1.PendingApproval { return parentOf(ctx, w).Status.PendingApprovals }).Should(BeEmpty())
+		Expect(parentOf(ctx, w).Status.PendingResources).To(BeNil())
 	})
 
 	It("does not activate accounts again, as of an old backup, and a resource that waits says that its account is active", func(ctx SpecContext) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -83,6 +85,9 @@ type ManagerOptions struct {
 	// LeastBatchDelay is how long an update waits at least for others that are the same; 0 is as internal/directory has it. Tests
 	// that count calls have more.
 	LeastBatchDelay time.Duration
+	// CountsAfter is how long after the last new account a ParentAccount's status counts its accounts; 0 is controllers.CountsAfter. Tests
+	// that count writes have more.
+	CountsAfter time.Duration
 
 	// share is ParentSelector, once it was checked.
 	share labels.Selector
@@ -145,7 +150,7 @@ func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
 	f.StringVar(&o.ParentSelector, "parent-selector", "", "work only for the ParentAccounts with these labels, and their children: team=a; several operators side by side share the work so (default: all)")
 	f.StringVar(&o.StartPolicy, "start-policy", "", "Observe: hold what is pending at this start until it is approved, whatever spec.startPolicy of the ParentAccounts says; for a cluster that is restored or cloned (default: as each spec says)")
-	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; plain http only where given so")
+	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; replaces the default, so name that too where it is still needed; plain http only where given so")
 	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
 
@@ -277,8 +282,8 @@ func newOperator(ctx context.Context, config *rest.Config, o ManagerOptions) (*o
 func cacheOptions(ctx context.Context, o ManagerOptions) namespacecache.Options {
 	marked := func(label string) labels.Selector { return labels.SelectorFromSet(labels.Set{label: "true"}) }
 	kinds := []namespacecache.Kind{
-		{Name: "parentaccounts", Object: &v1alpha1.ParentAccount{}, Transform: stripped},
-		{Name: "childaccounts", Object: &v1alpha1.ChildAccount{}, Transform: stripped},
+		{Name: parentAccounts, Object: &v1alpha1.ParentAccount{}, Transform: stripped},
+		{Name: childAccounts, Object: &v1alpha1.ChildAccount{}, Transform: stripped},
 		{Name: "input secrets", Object: &corev1.Secret{}, Label: marked(v1alpha1.LabelInput), Transform: stripped},
 		{Name: "connection secrets", Object: secrets.Metadata(), Label: marked(v1alpha1.LabelConnection), Transform: secrets.SlimMetadata()},
 	}
@@ -289,9 +294,21 @@ func cacheOptions(ctx context.Context, o ManagerOptions) namespacecache.Options 
 		Namespaces: o.Namespaces,
 		Kinds:      kinds,
 		Requested:  cacheRequested,
+		Advice:     advice,
 		Log:        ctrl.Log.WithName("cache"),
 		Stop:       ctx.Done(),
 	}
+}
+
+// The operator's own kinds, as the cache names them.
+const parentAccounts, childAccounts = "parentaccounts", "childaccounts"
+
+// advice says what to do where the operator's own kinds can't be read, as their CRDs are not installed.
+func advice(kinds []string, reason string) string {
+	if reason != string(metav1.StatusReasonNotFound) || !slices.Contains(kinds, parentAccounts) && !slices.Contains(kinds, childAccounts) {
+		return ""
+	}
+	return "install the CRDs: make install, or kubectl apply --server-side -f install.yaml; the operator waits for them"
 }
 
 // cacheRequested counts a request of the cache.
@@ -353,6 +370,7 @@ func (op *operator) setup(ctx context.Context) error {
 		Concurrency:      parentConcurrency,
 		BelievedAfter:    o.BelievedAfter,
 		LeastBatchDelay:  o.LeastBatchDelay,
+		CountsAfter:      o.CountsAfter,
 	}).SetupWithManager(mgr)
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package conditions
 
 import (
+	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -132,6 +135,23 @@ var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents,
 
 // Second is the type of the condition beside Ready.
 func (t Table) Second() string { return t.second }
+
+// States are the reasons of the table, each with the statuses that Ready may have beside it.
+func (t Table) States() iter.Seq2[string, metav1.ConditionStatus] {
+	return func(yield func(string, metav1.ConditionStatus) bool) {
+		for _, reason := range slices.Sorted(maps.Keys(t.rows)) {
+			statuses := []metav1.ConditionStatus{t.rows[reason].ready}
+			if statuses[0] == asBefore {
+				statuses = []metav1.ConditionStatus{yes, no, unknown}
+			}
+			for _, ready := range statuses {
+				if !yield(reason, ready) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Row returns the Verdict for a reason. A reason without a row is a programming error that a test finds.
 func (t Table) Row(reason string) Verdict {

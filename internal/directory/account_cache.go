@@ -154,6 +154,12 @@ func (c *accountCache) listCompleted(list readList) {
 	for _, id := range c.snapshot.conclude(c.lists.Complete, list.startedRevision, present, covered) {
 		c.attempts.forget(id)
 	}
+	c.lists.Created = 0
+	for _, r := range c.snapshot.byID {
+		if !present(r) && r.asOf > list.startedRevision && !r.notReturned {
+			c.lists.Created++
+		}
+	}
 }
 
 // mayExist says whether an earlier call may have created an account of the name that the provider has not returned yet.
@@ -168,6 +174,9 @@ func (c *accountCache) mayExist(name string) bool {
 func (c *accountCache) created(a account.Account) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lists.Complete > 0 && c.snapshot.byID[a.ID] == nil {
+		c.lists.Created++
+	}
 	c.put(a, c.revisions.next())
 }
 

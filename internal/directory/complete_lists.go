@@ -20,6 +20,8 @@ type Listings struct {
 	Err *account.Error
 	// Total is how many accounts the last complete list had.
 	Total int
+	// Created is how many accounts are known to be there beside: they were created since, or while the list was read.
+	Created int
 	// Partial is set where the provider lists only accounts whose ids or names are requested.
 	Partial bool
 }

@@ -2,24 +2,32 @@ package engine
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/conditions"
 )
 
 // longestMissing is how long MissingMessage is at most: an event has room for it.
 const longestMissing = 1024
 
 // Approvals are what the change guard holds back of a parent's changes, as groups that wait for an approval. Their texts depend on what
-// waits alone.
-func (h Held) Approvals(parent types.NamespacedName) (groups []v1alpha1.PendingApproval) {
+// waits, and on what the annotation has, alone.
+func (h Held) Approvals(parent types.NamespacedName, annotation string) (groups []v1alpha1.PendingApproval) {
 	if m := h.Missing; m != nil {
-		groups = append(groups, v1alpha1.PendingApproval{Hash: m.Hash, Count: int32(m.Count), Message: MissingMessage(parent, m)})
+		what, command := missing(parent, m)
+		groups = append(groups, v1alpha1.PendingApproval{
+			Hash: m.Hash, Count: int32(m.Count),
+			Message: withList(Mismatch(v1alpha1.AnnotationApproveMassChange, annotation, m.Hash)+what, m.List, command, longestMissing),
+		})
 	}
 	for _, w := range h.Changes {
-		what := fmt.Sprintf("changes of %d resources in namespace %s wait (limits.massChange, limits.maxDeactivationsPerHour)", w.Count, w.Namespace)
+		what := Mismatch(v1alpha1.AnnotationApproveMassChange, annotation, w.Hash) +
+			fmt.Sprintf("changes of %d resources in namespace %s wait (limits.massChange, limits.maxDeactivationsPerHour)", w.Count, w.Namespace)
 		groups = append(groups, v1alpha1.PendingApproval{
 			Hash: w.Hash, Count: int32(w.Count),
 			Message: withList(what, w.List, "To let exactly these pass: "+ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, w.Hash), v1alpha1.MaxPendingApprovalMessage),
@@ -30,13 +38,19 @@ func (h Held) Approvals(parent types.NamespacedName) (groups []v1alpha1.PendingA
 
 // MissingMessage says which of a parent's accounts are missing, why that is not believed, and how to approve it.
 func MissingMessage(parent types.NamespacedName, m *changeguard.Disbelief) string {
+	what, command := missing(parent, m)
+	return withList(what, m.List, command, longestMissing)
+}
+
+// missing is MissingMessage without the list: what comes before it, and after it.
+func missing(parent types.NamespacedName, m *changeguard.Disbelief) (what, command string) {
 	rule := fmt.Sprintf("No more than %d missing at once are believed", m.Most)
 	if m.Count <= m.Most {
 		rule = fmt.Sprintf("More than %d were missing before, so these are believed after two lists in a row", m.Most)
 	}
-	what := fmt.Sprintf("the provider's list lacks %d of %d accounts", m.Count, m.Total)
-	command := rule + " (limits.massChange): their resources stay as they are, and nothing is sent for them until the list has them again. If they were deleted there: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
-	return withList(what, m.List, command, longestMissing)
+	what = fmt.Sprintf("the provider's list lacks %d of %d accounts", m.Count, m.Total)
+	command = rule + " (limits.massChange): their resources stay as they are, and nothing is sent for them until the list has them again. If they were deleted there: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
+	return what, command
 }
 
 // withList is a text with the names that it is about, or without where that would be too long. The command at its end is whole.
@@ -45,6 +59,18 @@ func withList(what, list, command string, most int) string {
 		return text
 	}
 	return fmt.Sprintf("%s. %s", what, command)
+}
+
+// longestApproval is how much of an annotation is repeated that approves something else.
+const longestApproval = 80
+
+// Mismatch says that the value of an annotation does not approve the group with the hash, so that whoever has mistyped the hash, or has that
+// of a group which has changed since, learns of it. It is "" where the annotation has the hash, or nothing.
+func Mismatch(annotation, value, hash string) string {
+	if value == "" || slices.Contains(strings.Split(value, ","), hash) {
+		return ""
+	}
+	return fmt.Sprintf("the present value of the annotation %s, %q, approves something else. ", annotation, conditions.Truncated(value, longestApproval))
 }
 
 // ApproveCommand is what a person runs to approve a group of a parent's changes: the annotation is the one that approves such groups.

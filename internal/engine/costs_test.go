@@ -20,8 +20,8 @@ const (
 	// costAccounts is how many accounts the costs are measured with, and resyncsAtRest how many resyncs.
 	costAccounts  = 200
 	resyncsAtRest = 3
-	// leastBatchDelay is longer than a busy machine stands still: no batch is sent before it is full. The delays that people have
-	// are tried in internal/directory, where time stands still.
+	// leastBatchDelay is longer than a busy machine stands still: no batch is sent before it is full, and new accounts are counted once. The
+	// delays that people have are tried in internal/directory, where time stands still.
 	leastBatchDelay = 30 * time.Second
 )
 
@@ -73,7 +73,7 @@ var _ = Describe("The operator's costs", func() {
 		meter := testenv.NewRequestMeter()
 		w := testenv.NewWorld(ctx)
 		w.Config = meter.On(testenv.OperatorConfig())
-		w.Options.LeastBatchDelay = leastBatchDelay
+		w.Options.LeastBatchDelay, w.Options.CountsAfter = leastBatchDelay, leastBatchDelay
 		parent := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) {
 			p.Spec.ResyncInterval = &metav1.Duration{Duration: time.Hour}
 			testenv.AllowMassChange(p) // the change of all is meant
@@ -126,7 +126,7 @@ var _ = Describe("The same change of 500 accounts", func() {
 		onlyInTestAll()
 		const accounts, calls = 500, 5 // of maxBatchSize, 100 unless said otherwise
 		w := testenv.NewWorld(ctx)
-		w.Options.LeastBatchDelay = leastBatchDelay
+		w.Options.LeastBatchDelay, w.Options.CountsAfter = leastBatchDelay, leastBatchDelay
 		w.ApplyParent(ctx, testenv.AllowMassChange, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval.Duration = time.Hour })
 		w.Start(ctx)
 		applyMany(ctx, w, accounts)

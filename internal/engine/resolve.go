@@ -197,6 +197,9 @@ func (r *resolver) outage(s *scope) *plan.Stop {
 	if out.Reason == "" {
 		return nil
 	}
+	if out.Reason == v1alpha1.ReasonRateLimited {
+		out.Message = fmt.Sprintf("the provider rate-limits calls: see ParentAccount %s. The operator retries automatically", s.parent.Key.Name)
+	}
 	return &out
 }
 

@@ -57,12 +57,14 @@ func (e *reporter) reportLeft(ctx context.Context, s *scope, err error) {
 		s.declared.AccountName, s.status.AccountID, s.declared.ConnectionSecret.Name)
 }
 
-// raiseAlarm tells the parent that its provider does not answer, where it has not found out by itself.
+// raiseAlarm tells the parent that its provider does not answer, or goes on rate-limiting calls, where it has not found out by itself.
 func (e *reporter) raiseAlarm(s *scope) {
 	if s.dir == nil || e.Alarm == nil || s.dir.Listings().Err != nil {
 		return
 	}
-	if down, _ := s.dir.Budget.Unavailable(); down {
+	down, _ := s.dir.Budget.Unavailable()
+	throttled, _ := s.dir.Budget.Throttled()
+	if down || throttled && !conditions.HadReason(s.parent.Conditions, v1alpha1.ConditionAPIAvailable, v1alpha1.ReasonRateLimited) {
 		e.Alarm(s.declared.Parent)
 	}
 }

@@ -48,6 +48,8 @@ type Options struct {
 	Find func(ctx context.Context, namespace string) error
 	// Requested is told of each list and watch request: where, of which kind, and how it was answered; nil tells nobody.
 	Requested func(namespace, kind string, err error)
+	// Advice says what to do where kinds can't be read for a reason, for the log; "" says nothing, and nil does so always.
+	Advice func(kinds []string, reason string) string
 	// Log is told when what can be read changes.
 	Log logr.Logger
 	// Clock is the time; nil is the real one.

@@ -87,9 +87,9 @@ func (c *Cache) tell(s *scope) {
 	case same && (is.Err == nil || now.Sub(s.toldAt) < remindsAfter):
 		return
 	case is.Err != nil && s.joined.Load():
-		log.Error(is.Err, "resources can't be read: the operator works with what it has read before", is.fields()...)
+		log.Error(is.Err, "resources can't be read: the operator works with what it has read before", c.fields(is)...)
 	case is.Err != nil:
-		log.Error(is.Err, "resources can't be read: they wait", is.fields()...)
+		log.Error(is.Err, "resources can't be read: they wait", c.fields(is)...)
 	case is.Synced && !same:
 		log.Info("resources are read")
 	}
@@ -105,8 +105,14 @@ func (s *Status) fail(kind string, t trouble) {
 }
 
 // fields are those of a line of the log.
-func (s Status) fields() []any {
-	return []any{"kinds", strings.Join(s.Kinds, ", "), "reason", s.Reason, "since", s.Since.UTC().Format(time.RFC3339)}
+func (c *Cache) fields(s Status) []any {
+	fields := []any{"kinds", strings.Join(s.Kinds, ", "), "reason", s.Reason, "since", s.Since.UTC().Format(time.RFC3339)}
+	if c.options.Advice != nil {
+		if advice := c.options.Advice(s.Kinds, s.Reason); advice != "" {
+			fields = append(fields, "next", advice)
+		}
+	}
+	return fields
 }
 
 // trouble is what stands in the way of reading a kind: the last failure, and when the failures in a row began.

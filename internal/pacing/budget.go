@@ -48,6 +48,10 @@ const (
 	slowest = 0.1
 	// halvesAfter lets the answers to calls that were under way together count as one.
 	halvesAfter = time.Second
+	// throttlesAfter is for how long a provider has to go on rate-limiting until that is worth reporting, and throttledFor after how long
+	// without another such answer it counts as over: longer than whoever was refused waits until the next attempt.
+	throttlesAfter = 10 * time.Second
+	throttledFor   = 90 * time.Second
 	// longestPause bounds for how long one answer may stop all calls: some ask for patience for one account alone.
 	longestPause = time.Minute
 )
@@ -69,6 +73,9 @@ type Budget struct {
 	grants   int
 	timer    *time.Timer
 	breaker  breaker
+	// throttledSince and throttledAt are the first and the last of a row of answers that asked for patience, each less than throttledFor after
+	// the one before.
+	throttledSince, throttledAt time.Time
 }
 
 type bounds struct{ perSecond, maxInFlight int }
@@ -142,6 +149,15 @@ func (b *Budget) Unavailable() (unavailable bool, next time.Duration) {
 		return false, 0
 	}
 	return true, max(b.breaker.untilProbe(time.Now()), 0)
+}
+
+// Throttled says whether the provider has been rate-limiting calls for a while, and after how long without another such answer it counts as
+// over.
+func (b *Budget) Throttled() (lasting bool, left time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left = throttledFor - time.Since(b.throttledAt)
+	return b.throttledAt.Sub(b.throttledSince) >= throttlesAfter && left > 0, max(left, 0)
 }
 
 // Acquire waits for a place and for the rate. The caller calls release when its call has ended. It fails with ctx, and
@@ -279,6 +295,10 @@ func (b *Budget) Learn(failed *account.Error) {
 
 func (b *Budget) slowDown(now time.Time, pause time.Duration) {
 	b.recover(now)
+	if now.Sub(b.throttledAt) >= throttledFor {
+		b.throttledSince = now
+	}
+	b.throttledAt = now
 	if now.Sub(b.halved) >= halvesAfter {
 		b.rate, b.halved = max(b.rate/2, slowest), now
 	}

@@ -383,3 +383,42 @@ func probeOf(t *testing.T, b *pacing.Budget) (release func()) {
 
 // sleep lets the bubble's time pass.
 func sleep(d time.Duration) { <-time.After(d) }
+
+// A provider that goes on rate-limiting is reported until it has not for a while; one that does so now and then is not.
+func TestBudgetThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := pacing.NewBudget(plenty, 1)
+		throttled := &account.Error{Class: account.Throttled, Answered: true}
+		expect := func(want bool, wantLeft time.Duration) {
+			t.Helper()
+			if lasting, left := b.Throttled(); lasting != want || left != wantLeft {
+				t.Errorf("after %v: lasting %v, %v left, want %v and %v", time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)), lasting, left, want, wantLeft)
+			}
+		}
+		expect(false, 0)
+		b.Learn(throttled)
+		expect(false, 90*time.Second)
+		sleep(9 * time.Second)
+		b.Learn(throttled)
+		expect(false, 90*time.Second)
+		sleep(time.Second)
+		b.Learn(throttled)
+		expect(true, 90*time.Second)
+		b.Learn(nil) // some calls are answered all the same
+		sleep(70 * time.Second)
+		expect(true, 20*time.Second)
+		b.Learn(throttled)
+		sleep(89 * time.Second)
+		expect(true, time.Second)
+		sleep(time.Second)
+		expect(false, 0)
+
+		b.Learn(throttled) // a new row
+		expect(false, 90*time.Second)
+		alone := *throttled
+		alone.Alone = true
+		sleep(20 * time.Second)
+		b.Learn(&alone) // of one account
+		expect(false, 70*time.Second)
+	})
+}

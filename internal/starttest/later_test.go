@@ -23,6 +23,7 @@ func (c *cluster) testKindsInstalledLater(t *testing.T) {
 	}
 	w.Expect(o.metric("cache_synced", `namespace=""`)).To(BeZero())
 	w.Expect(o.output.String()).To(ContainSubstring(`"reason":"NotFound"`))
+	w.Expect(o.output.String()).To(ContainSubstring(`"next":"install the CRDs: make install`))
 	stopped.expectPaced()
 	stopped.stop()
 

@@ -1,7 +1,8 @@
 {{- define "gvList" -}}
 # API reference
 
-Every field of every kind, made from the types in api/ by `make manifests`. [The README](../README.md#fields) says what the
-fields are for. Nothing but spec is for you to write; every field of it that is not marked required may be left out.
+For whoever writes manifests or reads a status: every field of every kind, made from the types in api/ by `make manifests`. You write spec,
+labels and annotations; [the README](../README.md#fields) has the annotations that the operator acts on. Status is the operator's. A field
+of spec that is not marked required may be left out.
 {{ range . }}{{ template "gvDetails" . }}{{ end -}}
 {{- end -}}

@@ -18,7 +18,7 @@ One of: {{ range $i, $v := $type.EnumValues }}{{ if $i }}, {{ end }}`{{ $v.Name 
 | `kind` _string_ | `{{ $type.GVK.Kind }}` | required |
 {{ end -}}
 {{ range $type.Members -}}
-| `{{ .Name }}` _{{ markdownRenderType .Type }}_ | {{ template "type_members" . }} | {{ template "bounds" . }} |
+| `{{ .Name }}` _{{ markdownRenderType .Type | replace "integer array" "string (base64)" }}_ | {{ template "type_members" . }} | {{ template "bounds" . }} |
 {{ end -}}
 {{- end -}}
 {{- end -}}
@@ -28,7 +28,7 @@ One of: {{ range $i, $v := $type.EnumValues }}{{ if $i }}, {{ end }}`{{ $v.Name 
 {{- $all := list -}}
 {{- range .Validation -}}
 {{- if eq . "Required: {}" }}{{ $all = prepend $all "required" -}}
-{{- else if not (or (hasSuffix ": {}" .) (hasPrefix "Type:" .)) }}{{ $all = append $all (. | replace "|" "\\|") }}{{ end -}}
+{{- else if not (or (hasSuffix ": {}" .) (hasPrefix "Type:" .) (eq . "Format: ")) }}{{ $all = append $all (. | replace "|" "\\|") }}{{ end -}}
 {{- end -}}
 {{- $all | join "; " -}}
 {{- end -}}

@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/changeguard"
+)
+
+// Only a value that lacks the hash of what waits is said to approve something else, and no more of it is repeated than there is room for.
+func TestMismatch(t *testing.T) {
+	const hash = "0123456789abcdef0123456789abcdef"
+	for value, want := range map[string]string{
+		"":                        "",
+		hash:                      "",
+		"ffff," + hash:            "",
+		hash + ",ffff":            "",
+		"ffff":                    `"ffff"`,
+		hash[:31]:                 `"` + hash[:31] + `"`,
+		hash + "0":                `"` + hash + `0"`,
+		strings.ToUpper(hash):     `"` + strings.ToUpper(hash) + `"`,
+		" " + hash:                `" ` + hash + `"`,
+		"a\nb":                    `"a\nb"`,
+		strings.Repeat("ü", 5000): `…"`,
+	} {
+		got := Mismatch("example.org/approve", value, hash)
+		if (got == "") != (want == "") || !strings.Contains(got, want) || len(got) > 300 {
+			t.Errorf("%.40q: %q", value, got)
+		}
+	}
+}
+
+// However long an annotation and the list are, the command is whole, and what stands in the way is said first.
+func TestApprovalsOfSomethingElse(t *testing.T) {
+	const hash = "0123456789abcdef0123456789abcdef"
+	parent := types.NamespacedName{Namespace: strings.Repeat("n", 63), Name: strings.Repeat("p", 253)}
+	list := strings.Repeat("a name, ", 1000)
+	held := Held{
+		Missing: &changeguard.Disbelief{Count: 50, Total: 60, Most: 12, Hash: hash, List: list},
+		Changes: []changeguard.Waiting{{Namespace: strings.Repeat("n", 63), Count: 7, Hash: hash, List: list}},
+	}
+	for _, group := range held.Approvals(parent, strings.Repeat("f", 5000)) {
+		command := ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, hash)
+		if len(group.Message) > v1alpha1.MaxPendingApprovalMessage || !strings.HasSuffix(group.Message, command) || !strings.HasPrefix(group.Message, "the present value of the annotation") {
+			t.Errorf("%d bytes: %s", len(group.Message), group.Message)
+		}
+	}
+	for _, group := range held.Approvals(parent, hash) {
+		if strings.Contains(group.Message, "present value") {
+			t.Error(group.Message)
+		}
+	}
+}
