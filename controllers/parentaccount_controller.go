@@ -109,13 +109,13 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	parent := &v1alpha1.ParentAccount{}
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.Parents.Put(req.NamespacedName, nil)
+			r.Parents.Forget(req.NamespacedName)
 			r.Children.engine.ForgetParent(req.NamespacedName)
 		}
 		return ctrl.Result{}, namespacecache.IgnoreNotSynced(client.IgnoreNotFound(err))
 	}
 	if !selects(r.Children.Share, parent) {
-		r.Parents.Put(req.NamespacedName, nil) // another operator's, if only from now on
+		r.Parents.Forget(req.NamespacedName) // another operator's, if only from now on
 		return ctrl.Result{}, nil
 	}
 	edited := parent.Status.ObservedGeneration != parent.Generation

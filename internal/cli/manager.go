@@ -37,6 +37,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/gauges"
 	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/provider"
@@ -331,7 +332,9 @@ func (op *operator) setup(ctx context.Context) error {
 		return err
 	}
 	parents := &directory.Registry{}
-	(&controllers.Gauges{Cache: op.cache, Read: op.cache, Parents: parents, Clock: o.Clock}).Show()
+	if err := op.serveGauges(parents); err != nil {
+		return err
+	}
 	recorder := conditions.NewEventRecorder(mgr.GetEventRecorder("child-account-operator"))
 	var namespaces client.Reader = op.cache
 	if o.Namespaces != nil {
@@ -376,6 +379,15 @@ func (op *operator) setup(ctx context.Context) error {
 		return err
 	}
 	return mgr.Add(leaderOrNot(boundGarbage))
+}
+
+// serveGauges serves the metrics that are read off what the operator knows.
+func (op *operator) serveGauges(parents *directory.Registry) error {
+	selects := func(p *v1alpha1.ParentAccount) bool { return op.options.share.Matches(labels.Set(p.Labels)) }
+	g := &gauges.Gauges{Cache: op.cache, Statuses: op.cache.Statuses, Parents: parents, Selects: selects, Clock: op.options.Clock}
+	metrics.WillCall(voximplant.Methods()...)
+	g.Serve()
+	return op.mgr.Add(g)
 }
 
 // providers are those that there are, by the names that the kinds give them. Connections share one transport for each bundle of

@@ -71,6 +71,8 @@ type Registry struct {
 
 	mu      sync.RWMutex
 	parents map[types.NamespacedName]*Parent
+	// listed is when the last complete list of a former connection was requested, until Forget.
+	listed map[types.NamespacedName]time.Time
 	// snapshots are those in use: a snapshot is dropped with the last ParentAccount that uses it.
 	snapshots map[Source]*sharedSnapshot
 	// budgets are those in use: a budget is collected with the last parent or call that has it.
@@ -137,9 +139,11 @@ func (r *Registry) All() map[types.NamespacedName]*Parent {
 func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old := r.parents[key]; old != nil && old.Budget != nil && (p == nil || p.Budget != old.Budget) {
+	old := r.parents[key]
+	if old != nil && old.Budget != nil && (p == nil || p.Budget != old.Budget) {
 		old.Budget.Drop(key.String())
 	}
+	r.keepListed(key, old)
 	r.leaveOthers(key, p)
 	if p == nil {
 		delete(r.parents, key)
@@ -149,6 +153,39 @@ func (r *Registry) Put(key types.NamespacedName, p *Parent) {
 		r.parents = map[types.NamespacedName]*Parent{}
 	}
 	r.parents[key] = p
+}
+
+// Forget removes a parent whose resource is deleted, or another operator's, and all that is remembered of it.
+func (r *Registry) Forget(key types.NamespacedName) {
+	r.Put(key, nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.listed, key)
+}
+
+// keepListed remembers when a connection that is replaced or removed has read the list. The caller holds the lock.
+func (r *Registry) keepListed(key types.NamespacedName, old *Parent) {
+	if old == nil || old.Directory == nil {
+		return
+	}
+	if at := old.Listings().CompleteAt; !at.IsZero() {
+		if r.listed == nil {
+			r.listed = map[types.NamespacedName]time.Time{}
+		}
+		r.listed[key] = at
+	}
+}
+
+// LastListed is when the parent's last complete list was requested, by this connection or a former one; zero where none was.
+func (r *Registry) LastListed(key types.NamespacedName) time.Time {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if p := r.parents[key]; p != nil && p.Directory != nil {
+		if at := p.Listings().CompleteAt; !at.IsZero() {
+			return at
+		}
+	}
+	return r.listed[key]
 }
 
 // Budget returns the budget of a provider's account, which all ParentAccounts that lead there share; made is used where

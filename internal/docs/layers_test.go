@@ -22,9 +22,9 @@ var layers = []layer{
 	{"the command line", []string{"internal/cli"}},
 	{"the kinds", []string{"controllers"}},
 	{"the engine", []string{"internal/engine"}},
-	{"what was tried", []string{"internal/attempts"}},
+	{"what was tried, and what is measured", []string{"internal/attempts", "internal/gauges"}},
 	{"the concerns", []string{
-		"internal/changeguard", "internal/conditions", "internal/directory", "internal/fairqueue", "internal/metrics", "internal/namespacecache",
+		"internal/changeguard", "internal/conditions", "internal/debounce", "internal/directory", "internal/fairqueue", "internal/metrics", "internal/namespacecache",
 		"internal/plan", "internal/readyourwrites", "internal/secrets", "internal/trust", "internal/voximplant",
 	}},
 	{"the seam", []string{"internal/pacing", "internal/provider"}},

@@ -29,21 +29,21 @@ var Definitions []Definition
 // The definitions.
 var (
 	Calls = define("api_calls_total", "counter", []string{"method", "class"},
-		"Calls to the provider that were answered, or had no answer, by method and class: OK, or the class of the failure (Throttled, Unavailable, Unauthorized, Invalid and so on).")
+		"Calls to the provider that were answered, or had no answer, by method and class: OK, or the class of the failure (Throttled, Unavailable, Unauthorized, Invalid and so on). OK, Throttled and Unavailable begin at 0 with the process, others with the first call.")
 	CallDuration = define("api_call_duration_seconds", "histogram", []string{"method"},
 		"How long calls to the provider took, without the wait for the budget.")
 	Rate = define("api_rate", "gauge", []string{"namespace", "parent"},
 		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider asks for patience.")
 	Unavailable = define("api_unavailable", "gauge", []string{"namespace", "parent"},
-		"1 while the provider does not answer and is only tried now and then.")
+		"1 while the provider does not answer, or not consistently: as the condition APIAvailable of the ParentAccount says, with the reason APIUnavailable, or as calls have shown since. 0 while the ParentAccount is suspended.")
 	SnapshotAge = define("snapshot_age_seconds", "gauge", []string{"namespace", "parent"},
-		"How long ago the last complete list of child accounts was asked for. More than three resync intervals: what is known is old.")
+		"How long ago the last complete list of child accounts was requested; where this process has read none, for how long it has been trying. More than three resync intervals: what is known is old. 0 while the ParentAccount is suspended, and on a replica that does not lead.")
 	SnapshotAccounts = define("snapshot_accounts", "gauge", []string{"namespace", "parent"},
 		"Child accounts in the last complete list.")
 	ListMethod = define("list_method", "gauge", []string{"namespace", "parent", "method"},
 		"1 for the method by which the provider lets the operator read the whole list: all (every account by one literal), unfiltered (no selection), or known (only the accounts that are asked for by id and name).")
 	Resources = define("resources", "gauge", []string{"kind", "ready", "reason"},
-		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first look), and the reason of how the last look ended (that of Synced, or APIAvailable).")
+		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first look), and the reason of how the last look ended (that of Synced, or APIAvailable). Each state that docs/conditions.md knows has a series, of 0 where no resource is in it.")
 	Drift = define("drift_fields", "gauge", []string{"field"},
 		"ChildAccounts whose status reports drift in the field (driftPolicy Report, managementPolicy Observe).")
 	DriftCorrected = define("drift_corrected_total", "counter", []string{"field"},
@@ -97,9 +97,24 @@ func histogram(d Definition, buckets ...float64) *prometheus.HistogramVec {
 	return h
 }
 
+// fromTheStart are the classes whose series are there before the first call: a counter that appears with its first event is no rate.
+var fromTheStart = []string{classOK, string(account.Throttled), string(account.Unavailable)}
+
+// classOK is that of a call that was carried out.
+const classOK = "OK"
+
+// WillCall has the series served of methods that will be called.
+func WillCall(methods ...string) {
+	for _, method := range methods {
+		for _, class := range fromTheStart {
+			calls.WithLabelValues(method, class)
+		}
+	}
+}
+
 // Called counts a call to the provider; failed is nil where it was carried out.
 func Called(method string, duration time.Duration, failed *account.Error) {
-	class := "OK"
+	class := classOK
 	if failed != nil {
 		class = string(failed.Class)
 	}

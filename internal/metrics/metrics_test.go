@@ -28,15 +28,12 @@ and of the Go runtime. How to have them scraped: [operations](operations.md).
 Labels name ParentAccounts (namespace, parent), never ChildAccounts: there may be thousands. No metric has a secret in it.
 
 ## What to be alarmed by
-` + "```" + `
-child_account_operator_cache_synced == 0                                             # a namespace, or the cluster, can't be read
-child_account_operator_not_deactivated > 0                                           # accounts were left active: see status.notDeactivated
-child_account_operator_api_unavailable == 1                                          # the provider does not answer
-child_account_operator_snapshot_age_seconds > 3600                                   # nothing was compared for an hour
-child_account_operator_resources{ready="False"} > 0                                  # somebody has to act: see the reason
-child_account_operator_resources{reason="AwaitingApproval"} > 0                      # a mass change waits
-rate(child_account_operator_api_calls_total{class="Throttled"}[10m]) > 0             # asked for too much
-` + "```" + `
-`)
+The series of each alert is there from the operator's start, in every state: those of a ParentAccount from when the operator knows it until
+it is deleted, whether it can be worked with or not. So an alert fires after a restart amid an outage, too.
+` + "```\n")
+	for _, a := range metrics.Alerts {
+		fmt.Fprintf(&b, "%-84s # %s\n", a.Expr, a.Why)
+	}
+	b.WriteString("```\n")
 	golden.Check(t, "../../docs/metrics.md", b.String(), "UPDATE_DOCS=1 go test ./internal/metrics")
 }

@@ -23,6 +23,17 @@ const (
 	methodSetChildAccountInfo = "SetChildAccountInfo"
 )
 
+// Methods are the methods that the client calls.
+func Methods() []string {
+	return []string{
+		methodAddAccount,
+		methodGetAccountInfo,
+		methodGetChildrenAccounts,
+		methodSetAccountInfo,
+		methodSetChildAccountInfo,
+	}
+}
+
 const (
 	// maxPage is the most that GetChildrenAccounts returns with full output.
 	maxPage = 1000
