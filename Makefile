@@ -1,7 +1,7 @@
 # Copyright The child-account-operator Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Needs Go, make, git and bash; install and uninstall need kubectl as well, test-interop Node.js and npm.
+# Needs Go, make, git and bash; the targets for a cluster need kubectl as well, test-interop Node.js and npm.
 
 GO      ?= go
 KUBECTL ?= kubectl
@@ -47,9 +47,11 @@ help: ## say what there is to make
 
 ##@ Build
 
+BUILD = env CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) .
+
 .PHONY: build
 build: ## build bin/child-account-operator
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) .
+	$(BUILD)
 
 MAKE_IMAGE = GOWORK=off GOOS= GOARCH= $(GO) run -C hack/image . $(addprefix -name=,$(IMG)) -version='$(VERSION)' -revision='$(REVISION)'
 BINARIES   = $(foreach p,$(PLATFORMS),$(p)=$(CURDIR)/bin/image/$(p)/child-account-operator)
@@ -77,9 +79,11 @@ binaries:
 	done
 
 .PHONY: run
-run: build ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: end when all has been shown)
+run: ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: end when all has been shown)
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to run against: see above' >&2; exit 1; }; \
-	$(GO) build -o bin/run-demo ./hack/demo && \
+	echo 'make: building the operator (bin/child-account-operator) and the demo: some minutes the first time, then seconds' >&2 && \
+	hack/progress 'building the operator' $(BUILD) && \
+	hack/progress 'building the demo' $(GO) build -o bin/run-demo ./hack/demo && \
 	exec env KUBEBUILDER_ASSETS="$$assets" ONCE='$(ONCE)' bin/run-demo --operator $(BIN)
 
 ##@ Develop
@@ -186,14 +190,21 @@ vulncheck: ## look for known vulnerabilities (says that it was skipped where the
 
 ##@ Cluster
 
+CRDS = $(patsubst config/crd/bases/accounts.cpaas.dev_%.yaml,crd/%.accounts.cpaas.dev,$(wildcard config/crd/bases/*.yaml))
+
 .PHONY: install
-install: ## install the CRDs into the cluster of the current kubeconfig
+install: ## install the CRDs into the cluster of the current kubeconfig, and wait until they can be used
 	$(KUBECTL) apply --server-side -k config/crd
+	$(KUBECTL) wait --for=condition=Established --timeout=60s $(CRDS)
+
+# For how long make uninstall waits for ChildAccounts: longer than the operator keeps one whose account can't be deactivated.
+UNINSTALL_TIMEOUT ?= 65m
 
 .PHONY: uninstall
-uninstall: ## remove the kinds and every resource of them from the cluster; the operator must still be running, the accounts stay
-	$(KUBECTL) delete childaccounts.accounts.cpaas.dev --all --all-namespaces --ignore-not-found --timeout=2m || \
-	  { echo 'make: ChildAccounts are kept back by their finalizer: is the operator running? Nothing else was removed.' >&2; exit 1; }
+uninstall: ## remove the CRDs and every resource of them from the cluster; the operator must still be running, the accounts stay (UNINSTALL_TIMEOUT=65m)
+	@echo 'make: ChildAccounts with deletionPolicy Deactivate may take up to an hour: $(KUBECTL) get childaccounts -A -o wide says what each waits for' >&2
+	$(KUBECTL) delete childaccounts.accounts.cpaas.dev --all --all-namespaces --ignore-not-found --timeout=$(UNINSTALL_TIMEOUT) || \
+	  { echo 'make: ChildAccounts are left: $(KUBECTL) get childaccounts -A -o wide says what each waits for; is the operator running? Nothing else was removed.' >&2; exit 1; }
 	$(KUBECTL) delete --ignore-not-found -k config/crd
 
 .PHONY: deploy

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -259,20 +258,25 @@ func compare(t *testing.T, s step, out string) {
 	}
 }
 
-var column = regexp.MustCompile(` {2,}`)
+var column = regexp.MustCompile(`\S+( \S+)*`)
 
-// rows are a table's rows, each with its columns' names.
+// rows are a table's rows, each with its columns' names. A cell begins where its column's name does; it may be empty.
 func rows(table string) []string {
 	lines := strings.Split(strings.TrimSpace(table), "\n")
-	head := column.Split(strings.TrimSpace(lines[0]), -1)
+	columns := column.FindAllStringIndex(lines[0], -1)
 	var out []string
 	for _, line := range lines[1:] {
 		var row []string
-		for n, cell := range column.Split(strings.TrimSpace(line), -1) {
-			if n < len(head) && slices.Contains(ever, head[n]) {
+		for n, at := range columns {
+			head, end := lines[0][at[0]:at[1]], len(line)
+			if n+1 < len(columns) {
+				end = min(columns[n+1][0], end)
+			}
+			cell := strings.TrimSpace(line[min(at[0], end):end])
+			if slices.Contains(ever, head) {
 				cell = "…"
 			}
-			row = append(row, fmt.Sprintf("%s=%s", head[min(n, len(head)-1)], cell))
+			row = append(row, head+"="+cell)
 		}
 		out = append(out, strings.Join(row, " "))
 	}
@@ -280,8 +284,8 @@ func rows(table string) []string {
 }
 
 func TestRows(t *testing.T) {
-	got := rows("NAME   ACCOUNT ID   AGE\na      1            2s\nb      2            3s\n")
-	if want := []string{"NAME=a ACCOUNT ID=… AGE=…", "NAME=b ACCOUNT ID=… AGE=…"}; !slices.Equal(got, want) {
+	got := rows("NAME   ACCOUNT ID   DELETING   AGE\na      1                       2s\nb      2            5m         3s\nc\n")
+	if want := []string{"NAME=a ACCOUNT ID=… DELETING= AGE=…", "NAME=b ACCOUNT ID=… DELETING=5m AGE=…", "NAME=c ACCOUNT ID=… DELETING= AGE=…"}; !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/golden"
 )
 
@@ -16,20 +17,22 @@ func TestConditionsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Conditions
 
-Every reason, as the tables in the code have them, from which this page is made.
+For whoever reads a condition of a ChildAccount or ParentAccount: what each reason means and what to do. The page is made from the tables in
+the code.
 
-Ready says whether the account is there, usable and as declared. Synced (APIAvailable on a ParentAccount) says how the last
-comparison ended. Reconciling and Stalled are there only while they are True: Reconciling while the operator goes on by
-itself, Stalled while nothing goes on until somebody changes something. observedGeneration is -1 until the first look.
-"As before" keeps Ready as it was, Unknown the first time; in an outage it becomes Unknown once the last complete list is older
-than 15 minutes or three resyncs, whichever is longer, be it that nothing is answered or that the list alone never gets complete.
-A ParentAccount has the condition AccountsMissing, with the reason AwaitingApproval, while more accounts are missing from the provider's
-list than limits.massChange allows to change at once. Meanwhile the operator believes none of them to be missing, and their ChildAccounts
-stay as they are; see [When many accounts are missing](guide.md#when-many-accounts-are-missing).
-ConnectionSecretReady has reasons of its own: Available, PartialAdopted (an account that was there before has no known API key;
-Ready all the same), PasswordUnknown (the connection Secret lacks the account's password, or holds one that the provider refused; Ready
-all the same, unless the API key is missing too; the message has the command that makes a new password), APIKeyMissing, those of
-Secrets, and why the provider could not be asked for what is lacking.
+| condition | it says |
+|---|---|
+| Ready | whether the account is there, usable, and matches the spec |
+| Synced; APIAvailable on a ParentAccount | how the last reconcile ended. ` + "`kubectl get`" + ` prints its reason, and with ` + "`-o wide`" + ` its message |
+| Reconciling | True while the operator continues automatically; absent otherwise |
+| Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, is noticed by itself |
+| ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |
+| AccountsMissing | on a ParentAccount: True while more accounts are missing from the provider's list than limits.massChange allows to change at once, with the reason AwaitingApproval; absent otherwise. Meanwhile the operator believes none of them to be missing, and their ChildAccounts stay as they are: see [When many accounts are missing](guide.md#when-many-accounts-are-missing) |
+
+observedGeneration is -1 until the first look. "As before" keeps Ready as it was, Unknown the first time. So during an outage Ready stays True
+at first. APIAvailable of the ParentAccount says APIUnavailable at once, and Synced of each ChildAccount for which there is something to do.
+Ready becomes Unknown once the last complete list is older than 15 minutes
+or three resyncs, whichever is longer: because nothing is answered, or because the list alone never gets complete.
 
 A failure is an event as well, once, when it begins; an outage is one of the ParentAccount, and none of its children.
 
@@ -44,6 +47,10 @@ verifies the account's password and API key, too:
 `)
 	writeTable(&b, "ChildAccount", Children)
 	writeTable(&b, "ParentAccount", Parents)
+	b.WriteString("\n## ConnectionSecretReady\nReady does not depend on it, unless the row says so. Where the provider could not be asked for what is lacking, the reason is that of the\nfailed call, from the table of ChildAccounts.\n\n| reason | ConnectionSecretReady | what it means, what to do |\n|---|---|---|\n")
+	for _, reason := range slices.Sorted(maps.Keys(Secrets)) {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Secrets[reason].Status, Secrets[reason].Help)
+	}
 	golden.Check(t, "../../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./internal/conditions -run ConditionsDoc")
 }
 
@@ -51,7 +58,11 @@ func writeTable(b *strings.Builder, kind string, t Table) {
 	fmt.Fprintf(b, "\n## %s\n| reason | Ready | %s | beside | retried | what it means | what to do |\n|---|---|---|---|---|---|---|\n", kind, t.second)
 	for _, reason := range slices.Sorted(maps.Keys(t.rows)) {
 		v := t.rows[reason]
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", reason, strings.Replace(string(v.ready), "AsBefore", "as before", 1), v.second, v.beside(), v.retry, v.help, t.next[reason])
+		retry := v.retry.String()
+		if o := t.Failed(&account.Error{Class: account.Unknown}); o.Reason == reason && o.Retry != nil && *o.Retry != v.retry {
+			retry += fmt.Sprintf("; %s where the operator does not know the provider's error code", o.Retry)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", reason, strings.Replace(string(v.ready), "AsBefore", "as before", 1), v.second, v.beside(), retry, v.help, t.next[reason])
 	}
 }
 
