@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,11 +30,14 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(stderr, "Error:", err)
+		fmt.Fprintln(stderr, "Error:", inOneLine(err))
 		return 1
 	}
 	return 0
 }
+
+// inOneLine is an error's text without line breaks.
+func inOneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 func newRoot() *cobra.Command {
 	manager := newManagerCommand()

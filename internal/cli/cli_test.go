@@ -3,6 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,6 +102,39 @@ func TestManagerWithoutKubernetes(t *testing.T) {
 		if status != 1 || stdout != "" || !strings.HasPrefix(stderr, "Error: no Kubernetes to talk to: ") {
 			t.Errorf("%v: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
 		}
+		if strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "KUBECONFIG") {
+			t.Errorf("%v: no line that says what to do: %q", args, stderr)
+		}
+	}
+}
+
+// asOperator is the variable in whose presence the test binary is the operator's own.
+const asOperator = "RUN_AS_OPERATOR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asOperator) != "" {
+		os.Exit(Main(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// A reader of the error needs no stack of goroutines before it. In a process of its own, as a process has one logger.
+func TestManagerOutsideOfAnyCluster(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "manager")
+	cmd.Env = []string{asOperator + "=1", "HOME=" + t.TempDir()}
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.HasPrefix(string(out), "Error: no Kubernetes to talk to: ") || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("%v, and it says:\n%s", err, out)
+	}
+}
+
+func TestErrorsAreOneLine(t *testing.T) {
+	if got := inOneLine(errors.Join(errors.New("one\n  two"), errors.New("three"))); got != "one two three" {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -120,11 +120,11 @@ func newManagerCommand() *cobra.Command {
 		Short: "Run the operator (the default)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging), zap.WriteTo(cmd.ErrOrStderr())))
-			config, err := ctrl.GetConfig()
+			config, err := ctrl.GetConfig() // before there is a logger: the error is returned, and logged with a stack trace beside
 			if err != nil {
-				return fmt.Errorf("no Kubernetes to talk to: %w", err)
+				return fmt.Errorf("no Kubernetes to talk to: %w; set --kubeconfig or KUBECONFIG, or run the operator in a pod with a ServiceAccount", err)
 			}
+			ctrl.SetLogger(newLogger(&logging, cmd.ErrOrStderr()))
 			return RunManager(cmd.Context(), config, o)
 		},
 	}
@@ -182,12 +182,21 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 	if err := op.setup(ctx); err != nil {
 		return err
 	}
+	logStart(o)
 	var known sync.WaitGroup
 	known.Go(func() { op.identify(ctx) })
 	err = op.mgr.Start(ctx)
 	cancel()
 	known.Wait()
 	return err
+}
+
+// logStart logs what the operator is and does, by the flags that decide that.
+func logStart(o ManagerOptions) {
+	ctrl.Log.WithName("start").Info("operator starts",
+		"version", version, "allowedEndpoints", o.AllowedEndpoints, "namespaces", o.Namespaces, "parentSelector", o.ParentSelector,
+		"startPolicy", o.StartPolicy, "installationID", o.InstallationID, "leaderElection", o.LeaderElect,
+		"metricsAddress", o.MetricsAddress, "probeAddress", o.ProbeAddress)
 }
 
 // checked are the options, normalized, or what is wrong with them: all that can be known without a request.
