@@ -43,6 +43,8 @@ type Connection struct {
 	Resource, Account string
 	// UID is the resource's: Prepare and PrepareDeclared record for it that an account is to be created. "" records nothing.
 	UID types.UID
+	// MayExist is set where the Secret may exist: Prepare and PrepareDeclared read it before they try to create it.
+	MayExist bool
 	// Applied is the declared password that the account is known to have, "" where none is declared or that is not known.
 	// The Secret remembers a digest of it when it is written.
 	Applied account.Secret
@@ -291,22 +293,28 @@ func (s Store) Prepare(ctx context.Context, c Connection, values Values) (accoun
 	return held[key], err
 }
 
-// begin creates the connection Secret with the values and the first intent. Where there is one already it is returned as it is.
-// Creating first is one request in the common case; and in a namespace that is being deleted the API server refuses it even where
-// the Secret is there, so that no account is made for it any more.
+// begin creates the connection Secret with the values and the first intent. Where there is one already it is returned as it is. Only a
+// Secret that may exist is read first: creating is one request in the common case. Whatever the Kubernetes API refuses, it may be a quota
+// that has no room for another Secret, while the Secret is there: so a refusal is final only where the Secret is missing.
 func (s Store) begin(ctx context.Context, c Connection, values Values) (held Values, there *corev1.Secret, err error) {
-	secret := newSecret(c)
-	c.intend(secret)
-	if held, err = s.createFrom(ctx, secret, c, values); !apierrors.IsAlreadyExists(err) {
-		return held, nil, err
-	}
 	known := c.Latest.get() != nil
-	there, err = s.get(ctx, c)
+	if known || c.MayExist {
+		there, err = s.get(ctx, c)
+	}
+	if err == nil && there == nil {
+		secret := newSecret(c)
+		c.intend(secret)
+		if held, err = s.createFrom(ctx, secret, c, values); !refused(err) {
+			return held, nil, err
+		}
+		there, err = afterRefusal(ctx, s, c, err)
+	}
+	if err == nil {
+		err = maySecretsBeCreated(ctx, s, c.Namespace)
+	}
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case there == nil:
-		return nil, nil, fmt.Errorf("secret %s/%s came and went", c.Namespace, c.Name)
 	case c.UID != "" && !known:
 		return nil, nil, ErrReadFirst
 	}

@@ -269,6 +269,11 @@ func (w *Watched) PasswordIntact(ctx context.Context, secret client.ObjectKey, e
 	return missing || !expected && !have[AnnotationField(v1alpha1.AnnotationPasswordSerial)]
 }
 
+// Exists says, without a call, whether there is such a connection Secret. The cache may be behind.
+func (w *Watched) Exists(ctx context.Context, secret client.ObjectKey) bool {
+	return w.metadata(ctx, secret) != nil
+}
+
 // Replacing says, without a call, whether a password is being replaced.
 func (w *Watched) Replacing(ctx context.Context, secret client.ObjectKey) bool {
 	return w.fields(ctx, secret)[DataField(KeyPasswordNext)]
