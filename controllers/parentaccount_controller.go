@@ -126,6 +126,8 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		}
 		if released, err := hold(ctx, r.Client, s, r.Clock.Now()); apierrors.IsConflict(err) {
 			return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil // overtaken by a change
+		} else if pause, refused := engine.ParentWriteRefused(ctx, r.Children.engine, s.parent, err); refused {
+			return ctrl.Result{RequeueAfter: pause}, nil
 		} else if released || err != nil {
 			return ctrl.Result{}, err
 		}
@@ -188,7 +190,8 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 			return r.overtaken(ctx, s, err)
 		}
 	}
-	conditions.Parents.EmitEvent(r.Recorder, s.parent, s.was.Conditions, out)
+	engine.ParentStatusStored(r.Children.engine, s.key())
+	engine.ReportParent(ctx, r.Children.engine, s.parent, s.was.Conditions, out)
 	emitStartHeld(r, s)
 	emitMismatch(r, s)
 	conditions.EmitAccountsMissing(r.Recorder, s.parent, s.was.Conditions, st.Conditions)
@@ -204,6 +207,9 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
 		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
+	}
+	if pause, refused := engine.ParentWriteRefused(ctx, r.Children.engine, s.parent, err); refused {
+		return ctrl.Result{RequeueAfter: pause}, nil
 	}
 	return ctrl.Result{}, err
 }

@@ -64,6 +64,7 @@ const (
 	ReasonAwaitingApproval    = "AwaitingApproval"
 	ReasonDeleting            = "Deleting"
 	ReasonCABundleInvalid     = "CABundleInvalid"
+	ReasonWriteRefused        = "WriteRefused"
 )
 
 // Labels and annotations.

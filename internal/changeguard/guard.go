@@ -84,8 +84,8 @@ type scope struct {
 
 // Verdict says whether a change may be made, and if not, why.
 type Verdict struct {
-	// Allowed: it may be made. Otherwise it is stopped.
-	Allowed bool
+	// Allowed: it may be made. Otherwise it is stopped. Approved: it may, as it was approved.
+	Allowed, Approved bool
 	// Rule is the rule that stops it, in words.
 	Rule string
 	// Wait is when the rule may allow it without an approval; 0 where time alone does not tell.

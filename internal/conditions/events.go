@@ -1,6 +1,8 @@
 package conditions
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,10 +29,19 @@ type EventRecorder struct{ recorder events.EventRecorder }
 // NewEventRecorder emits events by a recorder.
 func NewEventRecorder(recorder events.EventRecorder) EventRecorder { return EventRecorder{recorder} }
 
-// Eventf emits an event, whose texts are truncated to what the Kubernetes API accepts.
+// Eventf emits an event, whose texts are truncated to what the Kubernetes API accepts. client-go makes one event with a count of those
+// that differ in the note alone, and shows the first note. So the action, which nobody is shown, ends in a digest of the note: each
+// content is an event, and only the same one again is counted.
 func (e EventRecorder) Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any) {
-	e.recorder.Eventf(regarding, related, eventtype, Truncated(reason, longestReason), Truncated(action, longestReason),
-		"%s", Truncated(fmt.Sprintf(note, args...), longestNote))
+	text := Truncated(fmt.Sprintf(note, args...), longestNote)
+	digest := contentDigest(text)
+	e.recorder.Eventf(regarding, related, eventtype, Truncated(reason, longestReason), Truncated(action, longestReason-len(digest))+digest, "%s", text)
+}
+
+// contentDigest tells the content of an event from others: "-" and eight hexadecimal digits.
+func contentDigest(note string) string {
+	sum := sha256.Sum256([]byte(note))
+	return "-" + hex.EncodeToString(sum[:4])
 }
 
 const (
@@ -57,6 +68,12 @@ func Truncated(text string, most int) string {
 // EmitEvent tells of a failure in an event, once, when it begins: was is what the conditions said before. It comes after the
 // new ones are stored, since whatever is overtaken before that is found anew.
 func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []metav1.Condition, out Outcome) {
+	if out.IsWriteRefused() && out.Reason == v1alpha1.ReasonDeleting {
+		if !HadReason(was, v1alpha1.ConditionStalled, out.Reason) {
+			recorder.Eventf(about, nil, corev1.EventTypeWarning, v1alpha1.ReasonWriteRefused, "Delete", "%s", out.ForEvent())
+		}
+		return
+	}
 	if out.Reason == "" || out.Quiet || slices.Contains(t.noEvent, out.Reason) || HadReason(was, t.second, out.Reason) {
 		return
 	}

@@ -61,6 +61,8 @@ var nextOfChildren = map[string]string{
 	v1alpha1.ReasonAPIKeyMissing:    "Put the API key into the connection Secret, or have a new password generated with the annotation " + v1alpha1.AnnotationRotatePassword + ".",
 	v1alpha1.ReasonAwaitingApproval: "Read status.pendingApprovals of the ParentAccount, which has the command that approves the change, or revert the change.",
 
+	v1alpha1.ReasonWriteRefused: "Change what the message names, or have a cluster admin exempt the operator's ServiceAccount. The operator retries automatically.",
+
 	v1alpha1.ReasonRateLimited:    "The operator retries automatically. The conditions of the ParentAccount have the details.",
 	v1alpha1.ReasonAPIUnavailable: "The operator retries automatically. The conditions of the ParentAccount have the details.",
 	v1alpha1.ReasonDeleting:       "The operator retries automatically, for an hour at most.",

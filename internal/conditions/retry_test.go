@@ -26,6 +26,8 @@ var retryCases = map[string]struct {
 	"slow, at once":                    {slow, 0, 0, 10 * time.Minute},
 	"slow, as long as it has lasted":   {slow, 3 * time.Hour, 0, 3 * time.Hour},
 	"slow, bounded":                    {slow, 100 * time.Hour, 0, 6 * time.Hour},
+	"refused write, at once":           {refusedWrite, 0, 0, 10 * time.Second},
+	"refused write, bounded":           {refusedWrite, 100 * time.Hour, 0, time.Hour},
 	"none":                             {none, time.Hour, 0, 0},
 	"none, the provider asks to wait":  {none, time.Hour, time.Minute, time.Minute},
 	"tomorrow, at noon":                {tomorrow, time.Hour, 0, 12*time.Hour + time.Minute},

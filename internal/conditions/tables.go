@@ -55,6 +55,10 @@ type Table struct {
 	renamed map[string]string
 	// noEvent are reasons that are no event on this kind.
 	noEvent []string
+	// recovered are reasons whose end is an event on this kind, with what it says. everyRecovery is set where the end of every other
+	// trouble is one, too.
+	recovered     map[string]string
+	everyRecovery bool
 }
 
 // Children says what each reason means on a ChildAccount.
@@ -101,12 +105,15 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 
 	v1alpha1.ReasonAwaitingApproval: {ready: asBefore, second: no, stalled: true, retry: none, help: "Too many accounts would change, or be deactivated, in too short a time (limits.massChange, limits.maxDeactivationsPerHour of the ParentAccount): by edits, deletions or corrections of drift. Ready stays as before, unless the account is seen to be otherwise. The message names them, and the command that approves exactly these. Deletions (deletionPolicy Deactivate) wait too: without an approval within an hour these resources are deleted with their accounts active. Reverting the edits ends the wait too, and so does time, once all that waits fits within the window: the message says where it does not. Or the write was pending when the operator started and startPolicy is Observe: only an approval, or a spec that needs no write, ends that wait."},
 
+	v1alpha1.ReasonWriteRefused: {ready: no, second: no, stalled: true, retry: refusedWrite, help: "The Kubernetes API refuses what the operator has to write to the ChildAccount, or to the status of its ParentAccount: a webhook, a policy or a missing right. The message has its words."},
+
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider rate-limits the calls."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently. After a while Ready becomes Unknown."},
 	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be deactivated first, for at most an hour. Where Stalled is True somebody has to act; the message says why."},
 }, renamed: map[string]string{
 	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
-}, noEvent: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonParentNotReady}} // thousands have them at once: the parent's event is enough
+}, noEvent: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonParentNotReady}, // thousands have them at once: the parent's event is enough
+	recovered: map[string]string{v1alpha1.ReasonFrozen: "the provider has unblocked the account"}}
 
 // Parents says what each reason means on a ParentAccount.
 var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents, rows: map[string]Verdict{
@@ -131,6 +138,10 @@ var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents,
 
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider rate-limits the calls."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently."},
+}, everyRecovery: true, recovered: map[string]string{
+	v1alpha1.ReasonAPIUnavailable: "the provider answers again",
+	v1alpha1.ReasonRateLimited:    "the provider does not rate-limit any more",
+	v1alpha1.ReasonUnauthorized:   "the provider accepts the credentials again",
 }}
 
 // Second is the type of the condition beside Ready.

@@ -91,7 +91,9 @@ func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.O
 	if err == nil && result.RequeueAfter == 0 { // for an approval
 		result.RequeueAfter = conditions.SoonAtMost
 	}
-	result.RequeueAfter = deletionPause(result.RequeueAfter, s.left)
+	if !out.IsWriteRefused() {
+		result.RequeueAfter = deletionPause(result.RequeueAfter, s.left)
+	}
 	return result, err
 }
 
@@ -153,6 +155,7 @@ func (r *run) surroundingsDeleted(ctx context.Context, namespace string) (bool, 
 func deactivate(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	err := r.s.dir.Update(ctx, r.target(step.AccountID), plan.AccountChanges(r.s.schema, step.Changes))
 	r.changes.Done(r.s.uid(), refused(err))
+	logWritten(ctx, r.s, writeDeactivate, whyDeletion, step.AccountID, err)
 	if err != nil {
 		return r.stopped(err)
 	}
@@ -191,13 +194,17 @@ func (r *run) noteNotDeactivated(ctx context.Context, step plan.Step) error {
 }
 
 func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
-	if r.failed = r.noteNotDeactivated(ctx, step); r.failed != nil {
-		return nil
+	if err := r.noteNotDeactivated(ctx, step); err != nil {
+		return notReleased(r, "the status of ParentAccount "+r.s.parent.Key.Name, err)
 	}
 	before := r.s.obj.DeepCopyObject().(client.Object)
 	controllerutil.RemoveFinalizer(r.s.obj, v1alpha1.Finalizer)
 	r.forget(r.s.uid())
 	err := r.Patch(ctx, r.s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if _, refused := conditions.Refusal(err); refused {
+		r.s.obj.SetFinalizers(before.GetFinalizers())
+		return notReleased(r, theResource(r.s), err)
+	}
 	if err == nil { // a cache that is behind must not have the account looked after once more: it may be another's by now
 		r.ownWrites.Note(r.s.uid(), r.s.obj.GetResourceVersion(), r.Clock.Now())
 	}
@@ -207,4 +214,14 @@ func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.O
 	}
 	r.released, r.failed = true, client.IgnoreNotFound(err)
 	return nil
+}
+
+// notReleased is the outcome of a resource that has to keep the finalizer, as a write failed.
+func notReleased(r *run, what string, err error) *conditions.Outcome {
+	out := refusedWrite(r, v1alpha1.ReasonDeleting, what, err)
+	if out.Err != nil {
+		r.failed = err
+		return nil
+	}
+	return out
 }

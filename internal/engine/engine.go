@@ -137,6 +137,9 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 	if !s.obj.GetDeletionTimestamp().IsZero() {
 		return e.works.Do(s.declared.Parent, req, true, func() (ctrl.Result, error) { return e.release(ctx, s) })
 	}
+	if pause := untilStatus(e, s, false); pause > 0 {
+		return ctrl.Result{RequeueAfter: pause}, nil
+	}
 	p, view, out := e.plan(ctx, s, nil, e.guard.admit)
 	if s.waitsFor != nil { // for an approval, perhaps, which it does not need any more
 		e.Wake(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.waitsFor)}, true)
@@ -152,6 +155,9 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 		defer endBinding(s)
 		if out == nil {
 			out = e.execute(ctx, s, p, view).outcome
+		}
+		if pause := untilStatus(e, s, true); pause > 0 && out.Err == nil {
+			return ctrl.Result{RequeueAfter: pause}, nil
 		}
 		return e.reporter.finish(ctx, s, *out)
 	})
@@ -231,6 +237,9 @@ func (e *Engine) NeedsWork(ctx context.Context, m Managed) bool {
 		return true
 	}
 	s := newScope(m, e.Installation)
+	if untilStatus(e, s, false) > 0 {
+		return false
+	}
 	p, view, out := e.plan(ctx, s, nil, e.guard.check)
 	if out != nil || p.Work() {
 		noteBinding(s, p)
@@ -240,5 +249,5 @@ func (e *Engine) NeedsWork(ctx context.Context, m Managed) bool {
 		return true // it is to be counted
 	}
 	e.reporter.writeStatus(s, *e.execute(ctx, s, p, view).outcome)
-	return !e.reporter.statusUpToDate(s)
+	return !e.reporter.statusUpToDate(s) && untilStatus(e, s, true) == 0
 }

@@ -20,6 +20,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/cli"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
@@ -100,6 +101,84 @@ var _ = Describe("An event", func() {
 		Expect(testenv.StateOf(ctx, c)(Default).Message).To(And(ContainSubstring("kubectl annotate secret"), Satisfy(func(m string) bool { return len(m) > 1024 })))
 		Eventually(noted(ctx, c, v1alpha1.ReasonSecretInvalid)).Should(ConsistOf(And(
 			HavePrefix("Secret "+name), HaveSuffix("mark it as such: …"), Not(ContainSubstring("kubectl")))))
+	})
+
+	It("of a correction names its own field, however soon it comes after another one", func(ctx SpecContext) {
+		w := testenv.StartWorld(ctx)
+		c := w.ApplyReady(ctx, "acme-drift", func(c *v1alpha1.ChildAccount) { c.Spec.Location = ptr.To("Europe/Berlin") })
+		drift := func(param, value string, field string) {
+			GinkgoHelper()
+			is := w.Account(c.Name).Fields[param]
+			Expect(w.Sim.SetField(w.Account(c.Name).ID, param, value)).To(Succeed())
+			Eventually(func() any { return w.Account(c.Name).Fields[param] }).Should(Equal(is))
+			Eventually(noted(ctx, c, "DriftCorrected")).Should(ContainElement(ContainSubstring(field)))
+		}
+		drift("account_email", "drift@else.example", "email")
+		drift("location", "Asia/Tokyo", "location")
+		Expect(noted(ctx, c, "DriftCorrected")(Default)).To(HaveLen(2))
+
+		By("and the same one again is counted")
+		drift("location", "Asia/Tokyo", "location")
+		Consistently(noted(ctx, c, "DriftCorrected")).Should(HaveLen(2))
+	})
+
+	It("of an outage that is over, and of credentials that are accepted again, is one of the ParentAccount", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		p := w.ApplyParent(ctx)
+		w.Start(ctx)
+		all := testenv.ApplyFleet(ctx, w, 3)
+		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultDown, Status: 503})
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		w.Sim.ClearFaults()
+		Eventually(testenv.EventsOf(ctx, p)).Should(ConsistOf(
+			HavePrefix("APIUnavailable: "), MatchRegexp(`^Recovered: the provider answers again, after \d`)))
+
+		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Code: 100})
+		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeStalledAs(v1alpha1.ReasonUnauthorized))
+		for _, c := range all {
+			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonParentNotReady))
+		}
+		w.Sim.ClearFaults()
+		testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
+			p.Annotations = map[string]string{v1alpha1.AnnotationReconcileRequestedAt: "now"}
+		})
+		for _, c := range all {
+			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+			Expect(testenv.EventsOf(ctx, c)(Default)).To(ConsistOf(HavePrefix("Created: ")), "thousands would say the same")
+		}
+		Eventually(testenv.EventsOf(ctx, p)).Should(ConsistOf(
+			HavePrefix("APIUnavailable: "), ContainSubstring("answers again"), HavePrefix("Unauthorized: "), HavePrefix("Recovered: the provider accepts the credentials again, after ")))
+	})
+
+	It("of an account that is unblocked is one", func(ctx SpecContext) {
+		w := testenv.StartWorld(ctx)
+		c := w.ApplyReady(ctx, "acme-cold")
+		id := w.Account(c.Name).ID
+		Expect(w.Sim.Freeze(id)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, c)).Should(HaveField("Ready", "False/Frozen"))
+		Expect(w.Sim.Unfreeze(id)).To(Succeed())
+		Eventually(testenv.EventsOf(ctx, c)).Should(ConsistOf(
+			HavePrefix("Created: "), HavePrefix("Frozen: "), HavePrefix("Recovered: the provider has unblocked the account, after ")))
+	})
+
+	It("tells of an account that somebody else deactivated, where active is not declared", func(ctx SpecContext) {
+		w := testenv.StartWorld(ctx)
+		c := w.ApplyReady(ctx, "acme-off")
+		Expect(w.Sim.SetField(w.Account(c.Name).ID, "active", false)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeReadyAs(v1alpha1.ReasonDeactivated))
+		Eventually(noted(ctx, c, "DeactivatedElsewhere")).Should(ConsistOf(And(
+			ContainSubstring("account acme-off (id "), ContainSubstring("set spec.active: true"))))
+		w.AwaitLists(2)
+		Expect(noted(ctx, c, "DeactivatedElsewhere")(Default)).To(HaveLen(1))
+
+		By("but of none that the resource has deactivated")
+		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(true) })
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(false) })
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeReadyAs(v1alpha1.ReasonDeactivated))
+		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Active = nil })
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeReadyAs(v1alpha1.ReasonDeactivated))
+		Consistently(noted(ctx, c, "DeactivatedElsewhere")).Should(HaveLen(1))
 	})
 
 	DescribeTable("is taken by the API server, whatever its texts are", func(ctx SpecContext, text string) {

@@ -231,7 +231,8 @@ func (r *run) patchFinalizer(ctx context.Context, change func(client.Object, str
 	*s.status = status // the answer has the stored one
 	s.managed.SetObserved(observed)
 	if err != nil {
-		return broken(r.working(), err)
+		s.obj.SetFinalizers(before.GetFinalizers())
+		return refusedWrite(r, r.working(), theResource(s), err)
 	}
 	return nil
 }
@@ -241,6 +242,7 @@ func (r *run) patchFinalizer(ctx context.Context, change func(client.Object, str
 func prepareSecret(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	var err error
 	c := r.s.connection()
+	c.MayExist = secretMayExist(ctx, r)
 	if r.password = r.s.password; r.password == "" && directory.CapabilitiesOf(r.s.dir.Directory).Passwords {
 		c.Generated = secrets.GeneratePassword()
 		r.password, err = r.Connections.Prepare(ctx, c, knownValues(r.s))
@@ -292,6 +294,7 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	created, err := s.dir.Create(ctx, provider.NewAccount{
 		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
+	why := whyCreated(s)
 	if err == nil || account.AsError(err).OutcomeUnknown {
 		r.attempts.NoteCreated(s.uid())
 	}
@@ -299,10 +302,12 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 		return afterNameTaken(ctx, r, err)
 	}
 	if err != nil {
+		logWritten(ctx, s, writeCreate, why, "", err)
 		return r.stopped(err)
 	}
-	s.created, s.verified = true, true
+	s.created, s.verified, s.recreated = true, true, why == whyRecreate
 	s.bind(created.Account, true)
+	logWritten(ctx, s, writeCreate, why, created.Account.ID, nil)
 	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey}
 	if s.applied = s.password != ""; !s.applied {
 		s.held[secrets.KeyPassword] = r.password
@@ -373,7 +378,7 @@ func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions
 		}
 	}
 	if err := r.guard.note(ctx, r.s); err != nil {
-		return broken(r.working(), err)
+		return refusedWrite(r, r.working(), "the status of ParentAccount "+r.s.parent.Key.Name, err)
 	}
 	return nil
 }
@@ -383,6 +388,7 @@ func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	changes := plan.AccountChanges(s.schema, step.Changes)
 	err := s.dir.Update(ctx, r.target(step.AccountID), changes)
 	r.changes.Done(s.uid(), refused(err))
+	logWritten(ctx, s, writeUpdate, whyUpdated(s, changes), step.AccountID, err, "fields", account.FieldNames(changes))
 	if err != nil {
 		s.observe(*r.view.Account)
 		if account.AsError(err).OutcomeUnknown {
@@ -401,6 +407,7 @@ func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 // account is taken from must not stay, so that is tried until there is an answer.
 func claim(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	err := r.s.dir.Claim(ctx, step.AccountID, r.s.claim.CustomData())
+	logWritten(ctx, r.s, writeClaim, whyClaimed(step), step.AccountID, err)
 	switch c := account.ClassOf(err); {
 	case c != account.Unavailable && c != account.Throttled:
 	case r.s.previous != nil: // the connection Secret is stored by now

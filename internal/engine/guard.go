@@ -65,6 +65,7 @@ func (e *changeGuard) ask(ctx context.Context, s *scope, text string, deactivate
 		return nil, err
 	}
 	v := how(c, e.Clock.Now())
+	s.approved = v.Approved
 	if v.Allowed {
 		return nil, nil
 	}

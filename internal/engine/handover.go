@@ -243,7 +243,7 @@ func (r *run) previousSecrets(ctx context.Context) ([]corev1.Secret, error) {
 func handOver(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if to := r.s.annotation(v1alpha1.AnnotationHandOverTo); to != "" {
 		if err := secrets.NoteHandOver(ctx, r.Connections, r.s.connection(), to); err != nil && !isProblem(err) {
-			return broken(v1alpha1.ReasonDeleting, err)
+			return refusedWrite(r, v1alpha1.ReasonDeleting, "the connection Secret", err)
 		}
 	}
 	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "HandedOver", "Delete", "%s", step.Message)

@@ -173,7 +173,7 @@ func givePassword(ctx context.Context, r *run, password account.Secret) error {
 	switch {
 	case err == nil:
 		r.s.given = true
-		tellPassword(r)
+		tellPassword(ctx, r)
 		return nil
 	case !e.OutcomeUnknown && e.Class != account.PasswordReused: // the only refusal that a password in its place can get
 		return err
@@ -182,7 +182,7 @@ func givePassword(ctx context.Context, r *run, password account.Secret) error {
 	r.s.given = has
 	switch {
 	case has && e.OutcomeUnknown:
-		tellPassword(r)
+		tellPassword(ctx, r)
 		return nil
 	case has:
 		return nil
@@ -192,7 +192,8 @@ func givePassword(ctx context.Context, r *run, password account.Secret) error {
 	return err
 }
 
-func tellPassword(r *run) {
+func tellPassword(ctx context.Context, r *run) {
+	logWritten(ctx, r.s, writePassword, whyGiven(r.s), r.s.status.AccountID, nil)
 	source := "declared"
 	if r.s.rotation != "" {
 		source = "newly generated"

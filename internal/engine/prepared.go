@@ -121,7 +121,7 @@ func withdrawPassword(ctx context.Context, r *run, step plan.Step) *conditions.O
 		}
 	}
 	if err := r.Connections.Withdraw(ctx, s.connection(), void...); err != nil {
-		return broken(v1alpha1.ReasonCreating, err)
+		return brokenSecret(v1alpha1.ReasonCreating, err)
 	}
 	return nil
 }

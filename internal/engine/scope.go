@@ -59,8 +59,10 @@ type scope struct {
 	deletion plan.Deletion
 	// left is for how long the resource may still be kept back.
 	left time.Duration
-	// startApproved is set where what the resource needs was approved as pending at a start.
-	startApproved bool
+	// startApproved is set where what the resource needs was approved as pending at a start, approved where the change was otherwise.
+	startApproved, approved bool
+	// recreated is set where this reconcile created the account in the place of one that is missing.
+	recreated bool
 	// created and written are what this reconcile did at the provider.
 	created bool
 	written []account.Change

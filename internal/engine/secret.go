@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -100,7 +99,7 @@ func discardSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome
 	}
 	s.enter(dir)
 	if err := r.Connections.Discard(ctx, s.connection()); !isProblem(err) {
-		r.failed = err
+		r.failed = secretStays(ctx, err)
 	}
 	return nil
 }
@@ -132,9 +131,6 @@ func ignored(s *scope) string {
 	return text
 }
 
-// nextIfRefused is what to do next where the Kubernetes API refuses a connection Secret.
-const nextIfRefused = "Change what refuses it: a quota, an admission policy, or the operator's rights. The operator retries automatically, after 10 minutes at first."
-
 // formerSecrets is what the connection Secret's condition says beside of those of the account's previous owner, which still hold its
 // credentials. The resource is told of none in a namespace that it may not know of.
 func formerSecrets(s *scope) string {
@@ -158,14 +154,15 @@ func formerSecrets(s *scope) string {
 // brokenSecret is the outcome where the connection Secret can't be used or may not be written.
 func brokenSecret(reason string, err error) *conditions.Outcome {
 	p, ok := errors.AsType[*secrets.Problem](err)
-	if !ok && (apierrors.IsInvalid(err) || apierrors.IsForbidden(err)) {
-		p, ok = &secrets.Problem{Reason: v1alpha1.ReasonSecretInvalid, Message: "the connection Secret can't be written: " + err.Error(), Next: nextIfRefused}, true
-	}
+	out := conditions.Outcome{}
 	if !ok {
-		return broken(reason, err)
+		if p, ok = refusedSecret(err); !ok {
+			return broken(reason, err)
+		}
+		out = conditions.WriteRefused("", "")
 	}
 	said := conditions.Advise(p.Message, cmp.Or(p.Next, conditions.NextOfSecret(p.Reason)))
-	return &conditions.Outcome{
-		Reason: p.Reason, Message: p.Message, Next: p.Next, Secret: &conditions.SecretState{Status: metav1.ConditionFalse, Reason: p.Reason, Message: said},
-	}
+	out.Reason, out.Message, out.Next = p.Reason, p.Message, p.Next
+	out.Secret = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: p.Reason, Message: said}
+	return &out
 }

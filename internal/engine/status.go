@@ -30,16 +30,24 @@ type reporter struct {
 func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome) (ctrl.Result, error) {
 	e.writeStatus(s, out)
 	pause := e.attempts.Record(s.uid(), e.Table, out, s.was.Conditions, s.status.Conditions, e.Clock.Now())
-	e.emitEvents(ctx, s)
+	e.emitEvents(s)
 	e.raiseAlarm(s)
 	if err := e.patchStatus(ctx, s); err != nil {
 		e.reportLeft(ctx, s, err)
+		if pause, refused := statusRefused(ctx, e.Config, e.refusals, s.uid(), s.obj, err); refused {
+			return ctrl.Result{RequeueAfter: pause}, nil
+		}
 		return ctrl.Result{}, err
 	}
+	e.refusals.Forget(s.uid())
 	if s.boundID() != "" {
 		e.attempts.NoteBound(s.uid())
 	}
 	e.Table.EmitEvent(e.Recorder, s.obj, s.was.Conditions, out)
+	if over, ok := e.Table.Recovered(s.was.Conditions, out, e.Clock.Now()); ok {
+		e.Table.EmitRecovery(e.Recorder, s.obj, over)
+	}
+	emitDeactivated(e.Recorder, s)
 	if out.Err != nil {
 		return ctrl.Result{}, out.Err
 	}
@@ -156,7 +164,7 @@ func within(a, b map[string]any) bool {
 }
 
 // emitEvents writes events of what was done at the provider.
-func (e *reporter) emitEvents(ctx context.Context, s *scope) {
+func (e *reporter) emitEvents(s *scope) {
 	var edited, drifted []account.Change
 	for _, c := range s.written {
 		if c.Origin == account.FromRemote {
@@ -171,8 +179,5 @@ func (e *reporter) emitEvents(ctx context.Context, s *scope) {
 	}
 	if len(drifted) > 0 {
 		e.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "DriftCorrected", "Update", "corrected %s, changed at the provider", account.FieldNames(drifted))
-	}
-	if s.created || len(s.written) > 0 {
-		log.FromContext(ctx).Info("account written", "accountID", s.status.AccountID, "created", s.created, "updated", account.FieldNames(s.written))
 	}
 }

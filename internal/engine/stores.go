@@ -23,6 +23,8 @@ type stores struct {
 	absences *changeguard.Absences
 	// attempts are those that failed.
 	attempts *attempts.Store
+	// refusals are the statuses that the Kubernetes API refuses.
+	refusals *attempts.Refusals
 	// ownWrites are what the cache may not have yet.
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
@@ -39,6 +41,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		changes:        changeguard.New(wakeStopped, nil),
 		absences:       changeguard.NewAbsences(),
 		attempts:       attempts.New(),
+		refusals:       attempts.NewRefusals(),
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
 		settledSecrets: secrets.NewSettled(),
@@ -52,6 +55,7 @@ func (s stores) forget(uid types.UID) {
 	s.starts.Forget(uid)
 	s.absences.Forget(uid)
 	s.attempts.Forget(uid)
+	s.refusals.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
 	s.settledSecrets.Forget(uid)
@@ -60,6 +64,7 @@ func (s stores) forget(uid types.UID) {
 
 // forgetAnothers drops what may not hold when a resource that is another operator's comes back.
 func (s stores) forgetAnothers(uid types.UID) {
+	s.refusals.Forget(uid)
 	s.attempts.Forget(uid)
 	s.passwords.Forget(uid)
 	s.settledSecrets.Unset(uid)
@@ -70,7 +75,7 @@ func (s stores) forgetAnothers(uid types.UID) {
 // was certainly never created. After an error it is to be called again.
 func (e *Engine) Forget(ctx context.Context, req ctrl.Request, uid types.UID) error {
 	if secret, ok := e.attempts.Unused(uid); ok {
-		if err := e.Connections.DiscardUnused(ctx, secret); err != nil {
+		if err := secretStays(ctx, e.Connections.DiscardUnused(ctx, secret)); err != nil {
 			return err
 		}
 	}
@@ -88,6 +93,7 @@ func (e *Engine) ForgetParent(key types.NamespacedName) {
 	e.changes.ForgetParent(key)
 	e.starts.ForgetParent(key)
 	e.absences.ForgetParent(key)
+	ParentStatusStored(e, key)
 }
 
 // RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.
@@ -105,8 +111,8 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
 		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
-		"missing account": e.absences.Remembers(uid),
-		"recheck":         e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
+		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid),
+		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 		"unverified": e.unverified.Remembers(uid),
 	} {
 		if is {

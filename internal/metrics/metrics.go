@@ -52,6 +52,8 @@ var (
 		"Accounts of deleted ChildAccounts (deletionPolicy Deactivate) that could not be deactivated in time, until they are acknowledged: status.notDeactivated of the ParentAccount has them.")
 	PendingApprovals = define("pending_approvals", "gauge", []string{"namespace", "parent"},
 		"ChildAccounts whose writes wait for an approval that status.pendingApprovals of the ParentAccount has.")
+	RefusedWrites = define("refused_writes_total", "counter", []string{"of"},
+		"Writes that the Kubernetes API refused (a webhook, a policy, a quota, a missing right), by what was to be written: status, resource, or secret. While the status of a resource is refused, nothing else than this, an event and the log tells of the resource.")
 	CacheSynced = define("cache_synced", "gauge", []string{"namespace"},
 		"1 while the namespace can be read, 0 while it can't be or does not exist: /readyz names what is missing. An empty namespace is the whole cluster.")
 	CacheRequests = define("cache_requests_total", "counter", []string{"namespace", "kind", "result"},
@@ -81,6 +83,7 @@ var (
 	took      = histogram(CallDuration, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
 	corrected = counter(DriftCorrected)
 	requested = counter(CacheRequests)
+	refused   = counter(RefusedWrites)
 )
 
 // counter has a counter served.
@@ -124,6 +127,22 @@ func Called(method string, duration time.Duration, failed *account.Error) {
 
 // Corrected counts a field whose drift was corrected.
 func Corrected(field string) { corrected.WithLabelValues(field).Inc() }
+
+// What the Kubernetes API may refuse to have written.
+const (
+	RefusedStatus   = "status"
+	RefusedResource = "resource"
+	RefusedSecret   = "secret"
+)
+
+func init() { // each series exists from the start, so that its first increase is seen
+	for _, of := range []string{RefusedStatus, RefusedResource, RefusedSecret} {
+		refused.WithLabelValues(of)
+	}
+}
+
+// WriteRefused counts a write that the Kubernetes API refused.
+func WriteRefused(of string) { refused.WithLabelValues(of).Inc() }
 
 // CacheRequested counts a list or watch of the Kubernetes API.
 func CacheRequested(namespace, kind, result string) {

@@ -416,6 +416,12 @@ var _ = Describe("Canaries", func() {
 		By("a crash, with the stacks of all goroutines")
 		p.end(syscall.SIGQUIT)
 		Expect(c.output.String()).To(ContainSubstring("goroutine "))
+		for _, line := range []string{
+			`"write":"create","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`,
+			"account may have been written", "the parent account can't be used", "the parent account can be used again", "operator starts",
+		} {
+			Expect(c.output.String()).To(ContainSubstring(line), "nothing is looked for in such a line")
+		}
 		c.expectNothingShown()
 		for _, kind := range []string{
 			"password", "new password", "declared password", "generated password", "next password", "parent's API key", "child's API key", "private key", "token", "client key",
