@@ -2,7 +2,7 @@ package conditions
 
 import (
 	"errors"
-	"net/http"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -13,8 +13,8 @@ import (
 // longestRefusal bounds what is repeated of the words with which the Kubernetes API refuses a write: whoever has a webhook chooses them.
 const longestRefusal = 500
 
-// denied is in the text of each refusal by a webhook, which may have any HTTP status.
-const denied = "denied the request"
+// denied finds the words of webhooks and policies, whose refusals may have any HTTP status.
+var denied = regexp.MustCompile(`denied (the )?request`)
 
 // refusedWrite is for what the Kubernetes API refuses: nobody tells when a webhook, a policy, a quota or a right lets it pass, and trying
 // costs the provider next to nothing.
@@ -23,20 +23,22 @@ var refusedWrite = Retry{min: 10 * time.Second, max: time.Hour}
 // Refusal returns the words with which the Kubernetes API refused a request, in one line and truncated, and whether it refused the request
 // for what the request is. Requests that were overtaken, or came at a bad moment, were not refused.
 func Refusal(err error) (words string, refused bool) {
-	status, ok := errors.AsType[*apierrors.StatusError](err)
-	if !ok {
-		return "", false
-	}
-	text := err.Error()
-	switch code := status.ErrStatus.Code; code {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+	text := errorText(err)
+	switch {
+	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+	case denied.MatchString(text):
 	default:
-		refused = code >= http.StatusBadRequest && code < http.StatusInternalServerError
-	}
-	if !refused && !strings.Contains(text, denied) {
 		return "", false
 	}
 	return strings.TrimRight(Truncated(inOneLine(text), longestRefusal), ". "), true
+}
+
+// errorText is the text of an answer of the Kubernetes API; "" for any other error.
+func errorText(err error) string {
+	if _, answered := errors.AsType[*apierrors.StatusError](err); !answered {
+		return ""
+	}
+	return err.Error()
 }
 
 // inOneLine is a text without line breaks and other control characters.

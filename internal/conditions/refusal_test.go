@@ -34,6 +34,7 @@ func TestRefusal(t *testing.T) {
 		"by a webhook, not found":   {byWebhook(404), `admission webhook "a.example" denied the request: no`},
 		"by a webhook, overloaded":  {byWebhook(429), `admission webhook "a.example" denied the request: no`},
 		"by a webhook, its fault":   {byWebhook(500), `admission webhook "a.example" denied the request: no`},
+		"by a policy, unauthorized": {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 401, Message: "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"}}, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no"},
 		"overtaken":                 {apierrors.NewConflict(resource, "acme", errors.New("it was changed")), ""},
 		"gone":                      {apierrors.NewNotFound(resource, "acme"), ""},
 		"the webhook is away":       {apierrors.NewInternalError(errors.New("failed calling webhook")), ""},

@@ -101,7 +101,7 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 	DescribeTable("of a connection Secret: the webhook's words, once, and it continues by itself",
 		func(ctx SpecContext, how string) {
 			w := testenv.NewWorld(ctx)
-			hook := w.StartWebhook(ctx)
+			hook := testenv.StartWebhook(ctx, w)
 			hook.Refuse(refusing("secrets", refusals[how]))
 			w.ApplyParent(ctx, slowResync)
 			w.Start(ctx)
@@ -124,7 +124,7 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 	DescribeTable("of the finalizer: no account before, the webhook's words, and it continues by itself",
 		func(ctx SpecContext, how string) {
 			w := testenv.NewWorld(ctx)
-			hook := w.StartWebhook(ctx)
+			hook := testenv.StartWebhook(ctx, w)
 			hook.Refuse(refusing("childaccounts", refusals[how]))
 			w.ApplyParent(ctx, slowResync)
 			w.Start(ctx)
@@ -184,7 +184,7 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 
 	It("of a ParentAccount's status: an event tells, and it continues by itself", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
-		hook := w.StartWebhook(ctx)
+		hook := testenv.StartWebhook(ctx, w)
 		hook.Refuse(refusing("parentaccounts/status", refusals["without a code"]))
 		p := w.ApplyParent(ctx, slowResync)
 		w.Start(ctx)
@@ -196,7 +196,7 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 
 	It("repeats no secret, and no more of a hostile webhook's words than there is room for", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
-		hook := w.StartWebhook(ctx)
+		hook := testenv.StartWebhook(ctx, w)
 		var password string
 		hook.Refuse(func(r *admissionv1.AdmissionRequest) *metav1.Status {
 			var secret corev1.Secret
@@ -223,7 +223,7 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 // refusedByWebhook has the statuses of ChildAccounts refused, until the function that it returns is called.
 func refusedByWebhook(how string) func(context.Context, *testenv.World) func() {
 	return func(ctx context.Context, w *testenv.World) func() {
-		hook := w.StartWebhook(ctx)
+		hook := testenv.StartWebhook(ctx, w)
 		hook.Refuse(refusing("childaccounts/status", refusals[how]))
 		return func() { hook.Refuse(nil) }
 	}

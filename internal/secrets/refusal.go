@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,17 +16,18 @@ import (
 // refused says whether the Kubernetes API has refused to create an object, although the object may exist: it does (AlreadyExists), or
 // something else stands in the way, which looks at each request before anybody looks for the object: a quota, a webhook, a policy.
 func refused(err error) bool {
-	status, ok := errors.AsType[*apierrors.StatusError](err)
-	if !ok || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+	switch {
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return false
+	case apierrors.IsAlreadyExists(err), apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
+		return true
 	}
-	switch code := status.ErrStatus.Code; code {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return false
-	default:
-		return code >= http.StatusBadRequest && code < http.StatusInternalServerError
-	}
+	_, answered := errors.AsType[*apierrors.StatusError](err)
+	return answered && denied.MatchString(err.Error())
 }
+
+// denied finds the words of webhooks and policies, whose refusals may have any HTTP status.
+var denied = regexp.MustCompile(`denied (the )?request`)
 
 // afterRefusal reads the connection Secret that could not be created. Where it is missing, the refusal is what there is to say.
 func afterRefusal(ctx context.Context, s Store, c Connection, refusal error) (*corev1.Secret, error) {
@@ -63,15 +64,8 @@ func isOfTheRequest(err error) bool {
 	switch {
 	case err == nil, apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return false
-	case apierrors.IsAlreadyExists(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		return true
-	case apierrors.IsForbidden(err): // for who asks, too
-		text := err.Error()
-		for _, admission := range []string{"quota: ", "denied the request", "ValidatingAdmissionPolicy "} {
-			if strings.Contains(text, admission) {
-				return true
-			}
-		}
+	case apierrors.IsForbidden(err): // the request, or whoever sends it
+		return strings.Contains(err.Error(), "quota: ") || denied.MatchString(err.Error())
 	}
-	return false
+	return refused(err)
 }

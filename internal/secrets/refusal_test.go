@@ -150,16 +150,20 @@ func TestPrepareInANamespaceThatIsDeleted(t *testing.T) {
 	}
 }
 
-// A code that a webhook chose is no refusal for good unless it says so.
+// Whatever the HTTP status is that a webhook chose, its words tell that it refused.
 func TestCodesOfRefusals(t *testing.T) {
 	for code := range int32(600) {
-		refusal := &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Message: "no"}}
-		api, _ := refusingAPI(refusal, nil, held(connection, nil))
-		err := api.store().PrepareDeclared(background, attempt(false), known())
-		passing := []int32{http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestTimeout, http.StatusTooManyRequests}
-		want := code >= 400 && code < 500 && !slices.Contains(passing, code)
-		if errors.Is(err, secrets.ErrReadFirst) != want {
-			t.Errorf("%d: %v", code, err)
+		for text, want := range map[string]bool{
+			"no": slices.Contains([]int32{http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}, code),
+			`admission webhook "a.example" denied the request: no`:              true,
+			`ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`: true,
+		} {
+			refusal := &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Message: text}}
+			api, _ := refusingAPI(refusal, nil, held(connection, nil))
+			err := api.store().PrepareDeclared(background, attempt(false), known())
+			if errors.Is(err, secrets.ErrReadFirst) != want {
+				t.Errorf("%d, %s: %v", code, text, err)
+			}
 		}
 	}
 }

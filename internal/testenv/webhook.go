@@ -29,7 +29,7 @@ type Webhook struct {
 }
 
 // StartWebhook has the operator's writes in the world's namespace go through a webhook, until the clean-up.
-func (w *World) StartWebhook(ctx context.Context) *Webhook {
+func StartWebhook(ctx context.Context, w *World) *Webhook {
 	GinkgoHelper()
 	hook := &Webhook{}
 	server := httptest.NewTLSServer(hook)
