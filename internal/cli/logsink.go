@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"io"
 
 	"github.com/go-logr/logr"
@@ -70,6 +71,6 @@ func namespaceDeleted(err error) bool {
 	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return true
 	}
-	status, ok := err.(apierrors.APIStatus) //nolint:errorlint // as client-go returns it
-	return ok && apierrors.IsNotFound(err) && status.Status().Details != nil && status.Status().Details.Kind == "namespaces"
+	status, answered := errors.AsType[*apierrors.StatusError](err)
+	return answered && apierrors.IsNotFound(err) && status.ErrStatus.Details != nil && status.ErrStatus.Details.Kind == "namespaces"
 }

@@ -195,7 +195,7 @@ func (r *run) noteNotDeactivated(ctx context.Context, step plan.Step) error {
 
 func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if err := r.noteNotDeactivated(ctx, step); err != nil {
-		return notReleased(r, "the status of ParentAccount "+r.s.parent.Key.Name, err)
+		return notReleased(r, refusedParent(r, v1alpha1.ReasonDeleting, err), err)
 	}
 	before := r.s.obj.DeepCopyObject().(client.Object)
 	controllerutil.RemoveFinalizer(r.s.obj, v1alpha1.Finalizer)
@@ -203,7 +203,7 @@ func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.O
 	err := r.Patch(ctx, r.s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if _, refused := conditions.Refusal(err); refused {
 		r.s.obj.SetFinalizers(before.GetFinalizers())
-		return notReleased(r, theResource(r.s), err)
+		return notReleased(r, refusedWrite(r, v1alpha1.ReasonDeleting, theResource(r.s), err), err)
 	}
 	if err == nil { // a cache that is behind must not have the account looked after once more: it may be another's by now
 		r.ownWrites.Note(r.s.uid(), r.s.obj.GetResourceVersion(), r.Clock.Now())
@@ -217,8 +217,7 @@ func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.O
 }
 
 // notReleased is the outcome of a resource that has to keep the finalizer, as a write failed.
-func notReleased(r *run, what string, err error) *conditions.Outcome {
-	out := refusedWrite(r, v1alpha1.ReasonDeleting, what, err)
+func notReleased(r *run, out *conditions.Outcome, err error) *conditions.Outcome {
 	if out.Err != nil {
 		r.failed = err
 		return nil

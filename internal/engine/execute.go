@@ -378,7 +378,7 @@ func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions
 		}
 	}
 	if err := r.guard.note(ctx, r.s); err != nil {
-		return refusedWrite(r, r.working(), "the status of ParentAccount "+r.s.parent.Key.Name, err)
+		return refusedParent(r, r.working(), err)
 	}
 	return nil
 }

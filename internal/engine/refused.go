@@ -38,6 +38,17 @@ func refusedWrite(r *run, reason, what string, err error) *conditions.Outcome {
 	return &out
 }
 
+// refusedParent is refusedWrite of the status of the resource's parent. What the refusal says of that is for those alone who may see the
+// parent; its own event has the words.
+func refusedParent(r *run, reason string, err error) *conditions.Outcome {
+	parent := r.s.parent.Key
+	what := "the status of ParentAccount " + parent.Name
+	if _, refused := conditions.Refusal(err); !refused || parent.Namespace == r.s.obj.GetNamespace() {
+		return refusedWrite(r, reason, what, err)
+	}
+	return refusedWrite(r, reason, what, apierrors.NewBadRequest("its owner can see why"))
+}
+
 // whatNext is what to do about a refusal.
 func whatNext(refusal error) string {
 	if apierrors.HasStatusCause(refusal, corev1.NamespaceTerminatingCause) {

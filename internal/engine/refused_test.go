@@ -194,6 +194,30 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
 	})
 
+	It("of a deactivation, in the ParentAccount's status: the account stays active, the words are for the parent's namespace alone, and it continues by itself", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		hook := testenv.StartWebhook(ctx, w)
+		w.ApplyParent(ctx, slowResync, testenv.Sharing(testenv.FromAll))
+		w.Start(ctx)
+		t := w.NewTenant(ctx, nil)
+		own, tenants := w.ApplyReady(ctx, "acme-own"), t.Apply(ctx, "acme-tenant")
+		Eventually(testenv.StateOf(ctx, tenants)).Should(testenv.BeAvailable())
+		hook.Refuse(refusing("parentaccounts/status", refusals["without a code"]))
+		for _, c := range []*v1alpha1.ChildAccount{own, tenants} {
+			testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Active = ptr.To(false) })
+			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonWriteRefused))
+			Expect(testenv.StateOf(ctx, c)(Default).Message).To(And(ContainSubstring("the status of ParentAccount acme"), ContainSubstring("ServiceAccount")))
+			Expect(w.Account(c.Name).Active()).To(BeTrue())
+		}
+		Expect(testenv.StateOf(ctx, own)(Default).Message).To(ContainSubstring(asksForCapitals))
+		Expect(testenv.StateOf(ctx, tenants)(Default).Message).NotTo(ContainSubstring(asksForCapitals))
+		hook.Refuse(nil)
+		for _, c := range []*v1alpha1.ChildAccount{own, tenants} {
+			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeReadyAs(v1alpha1.ReasonDeactivated))
+			Expect(w.Account(c.Name).Active()).To(BeFalse())
+		}
+	})
+
 	It("repeats no secret, and no more of a hostile webhook's words than there is room for", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		hook := testenv.StartWebhook(ctx, w)
