@@ -98,16 +98,21 @@ var _ = Describe("The log", func() {
 		}
 	})
 
-	It("has the begin and the end of an outage, and how long it lasted", func(ctx SpecContext) {
+	It("has the begin and the end of an outage, and how long it lasted, over a restart", func(ctx SpecContext) {
 		w := testenv.StartWorld(ctx)
 		Eventually(testenv.StateOf(ctx, w.ParentAccount())).Should(testenv.BeAvailable())
 		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultDown, Status: 503})
 		about := func(more types.GomegaMatcher) types.GomegaMatcher {
-			return ConsistOf(And(HaveKeyWithValue("name", "acme"), HaveKeyWithValue("reason", v1alpha1.ReasonAPIUnavailable), more))
+			return And(HaveKeyWithValue("name", "acme"), HaveKeyWithValue("reason", v1alpha1.ReasonAPIUnavailable), more)
 		}
-		Eventually(logged).WithArguments(w, "the parent account can't be used").Should(about(HaveKeyWithValue("cause", ContainSubstring("503"))))
+		begins := about(And(HaveKeyWithValue("cause", ContainSubstring("503")), HaveKeyWithValue("since", HaveSuffix("Z"))))
+		Eventually(logged).WithArguments(w, "the parent account can't be used").Should(ConsistOf(begins))
+		Eventually(testenv.StateOf(ctx, w.ParentAccount())).Should(testenv.BeTryingAs(v1alpha1.ReasonAPIUnavailable, "True/Available"))
+		w.Stop()
+		w.Start(ctx)
+		Eventually(logged).WithArguments(w, "the parent account can't be used").Should(ConsistOf(begins, begins), "nobody may see any more what the first process has logged")
 		w.Sim.ClearFaults()
-		Eventually(logged).WithArguments(w, "the parent account can be used again").Should(about(HaveKeyWithValue("lasted", MatchRegexp(`^[0-9a-z.]+s$`))))
-		Expect(logged(w, "the parent account can't be used")).To(HaveLen(1))
+		Eventually(logged).WithArguments(w, "the parent account can be used again").Should(ConsistOf(about(HaveKeyWithValue("lasted", MatchRegexp(`^[0-9a-z.]+s$`)))))
+		Expect(logged(w, "the parent account can't be used")).To(HaveLen(2))
 	})
 })

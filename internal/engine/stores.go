@@ -25,6 +25,8 @@ type stores struct {
 	attempts *attempts.Store
 	// refusals are the statuses that the Kubernetes API refuses.
 	refusals *attempts.Refusals
+	// troubles are those of parents that are in the log.
+	troubles *loggedTroubles
 	// ownWrites are what the cache may not have yet.
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
@@ -42,6 +44,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		absences:       changeguard.NewAbsences(),
 		attempts:       attempts.New(),
 		refusals:       attempts.NewRefusals(),
+		troubles:       &loggedTroubles{},
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
 		settledSecrets: secrets.NewSettled(),
@@ -94,6 +97,7 @@ func (e *Engine) ForgetParent(key types.NamespacedName) {
 	e.starts.ForgetParent(key)
 	e.absences.ForgetParent(key)
 	ParentStatusStored(e, key)
+	e.troubles.forget(key)
 }
 
 // RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.

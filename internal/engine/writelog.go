@@ -4,8 +4,6 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -119,24 +117,4 @@ func emitDeactivated(recorder conditions.EventRecorder, s *scope) {
 	recorder.Eventf(s.obj, nil, corev1.EventTypeWarning, "DeactivatedElsewhere", "Reconcile",
 		"account %s (id %s) was deactivated at the provider, by somebody else: spec.active of this %s is not set, so the operator leaves the account inactive. To activate it, and keep it active, set spec.active: true",
 		s.declared.AccountName, s.status.AccountID, s.declared.Kind)
-}
-
-// ReportParent tells, in events and the log, of a trouble of a parent that begins or is over. It is to be called once the conditions are
-// stored; was are those before.
-func ReportParent(ctx context.Context, e *Engine, parent client.Object, was []metav1.Condition, out conditions.Outcome) {
-	table := conditions.Parents
-	table.EmitEvent(e.Recorder, parent, was, out)
-	if out.Reason == "" {
-		return
-	}
-	logger := log.FromContext(ctx)
-	if over, ok := table.Recovered(was, out, e.Clock.Now()); ok {
-		table.EmitRecovery(e.Recorder, parent, over)
-		logger.Info("the parent account can be used again", "reason", over.Reason, "lasted", over.Lasted.String())
-		return
-	}
-	row := table.Row(out.Reason)
-	if begins := !conditions.HadReason(was, table.Second(), out.Reason); begins && (row.Unsynced() || row.Stalled()) {
-		logger.Info("the parent account can't be used", "reason", out.Reason, "cause", out.ForEvent())
-	}
 }
