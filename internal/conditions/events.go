@@ -70,7 +70,7 @@ func Truncated(text string, most int) string {
 func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []metav1.Condition, out Outcome) {
 	if out.IsWriteRefused() && out.Reason == v1alpha1.ReasonDeleting {
 		if !HadReason(was, v1alpha1.ConditionStalled, out.Reason) {
-			recorder.Eventf(about, nil, corev1.EventTypeWarning, v1alpha1.ReasonWriteRefused, "Delete", "%s", out.ForEvent())
+			recorder.Eventf(about, nil, corev1.EventTypeWarning, v1alpha1.ReasonWriteRefused, "Delete", "%s", t.ForEvent(out))
 		}
 		return
 	}
