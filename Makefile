@@ -33,6 +33,7 @@ need-img   = [ -n '$(IMG)' ] || { echo 'make: say which image: make $@ IMG=regis
 # The generators, pinned in a module of their own; they run here, whatever is built for.
 TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
 CONTROLLER_GEN = $(TOOL) controller-gen
+TIMEZONES      = GOWORK=off GOOS= GOARCH= $(GO) run ./hack/timezones
 CRD_REF_DOCS   = $(TOOL) crd-ref-docs --log-level=ERROR
 
 # Prints where golangci-lint with kube-api-linter in it is, once it is built, which takes some minutes the first time.
@@ -89,13 +90,15 @@ run: ## run the demo: a control plane, the simulated provider and the operator (
 ##@ Develop
 
 .PHONY: generate
-generate: ## generate the DeepCopy methods of the API types
+generate: ## generate the DeepCopy methods of the API types, and the list of time zones (internal/voximplant/timezones.txt)
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(TIMEZONES) list internal/voximplant/timezones.txt
 
 .PHONY: manifests
 manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config/rbac/role), Argo CD's ConfigMap (config/argocd) and docs/api.md
 	@rm -rf bin/manifests
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
+	$(TIMEZONES) crd internal/voximplant/timezones.txt bin/manifests/crd/accounts.cpaas.dev_childaccounts.yaml
 	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
 	@mkdir -p config/crd/bases config/rbac/role
 	@for f in config/crd/bases/*.yaml; do [ -e "bin/manifests/crd/$${f##*/}" ] || rm -f "$$f"; done

@@ -7,6 +7,9 @@ import (
 )
 
 // ChildAccountSpec declares a child account. A field that is not set is not managed.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.managementPolicy) && self.managementPolicy == 'Observe' || has(self.adoptionPolicy) && self.adoptionPolicy != 'Never' || size(self.email) <= 254 && self.email.matches(r'^[a-zA-Z0-9.!#$%&\\x27*+/=?^_\\x60{|}~-]{1,64}@[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?([.][a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$') && self.email.matches('@.{1,190}$')",messageExpression="'email must be one e-mail address, such as support@acme.example: ' + (self.email.matches(r'[ \\t\\n\\f\\r]') ? 'it has a space. Remove the space' : !self.email.contains('@') ? 'it has no @' : self.email.matches('@.*@') ? 'it has more than one @. Declare one address, not a list' : self.email.startsWith('@') ? 'nothing is before the @' : self.email.endsWith('@') ? 'nothing is after the @' : self.email.matches(r'[^\\x00-\\x7f].*@') ? 'characters other than ASCII before the @ are not possible. Choose another address' : self.email.matches(r'[^\\x00-\\x7f]') ? 'its domain has characters other than ASCII. Declare the ASCII form of the domain, which begins with xn--' : self.email.endsWith('.') ? 'it ends with a dot. Remove the dot' : size(self.email) > 254 || self.email.matches('^[^@]{65}') || self.email.matches('@.{191}') ? 'it is too long. Choose one of at most 254 characters, of which at most 64 are before the @ and at most 190 after it' : !self.email.matches(r'^[a-zA-Z0-9.!#$%&\\x27*+/=?^_\\x60{|}~-]+@') ? 'before the @ only letters, digits and .!#$%&\\'*+/=?^_`{|}~- are possible. Choose another address' : 'after the @ there must be names of at most 63 letters, digits and hyphens, which neither begin nor end with a hyphen, with one dot between two. Correct the domain')",message="email must be one e-mail address: support@acme.example",fieldPath=".email"
+// +kubebuilder:validation:XValidation:rule="!has(self.location) || has(self.managementPolicy) && self.managementPolicy == 'Observe' || has(self.adoptionPolicy) && self.adoptionPolicy != 'Never' || self.location in [TIME_ZONES]",message="location must be a time zone of the IANA database, by its exact name: Europe/Berlin, America/New_York, Etc/GMT+10",fieldPath=".location"
 type ChildAccountSpec struct {
 	// ParentRef names the ParentAccount that this is a child of. It may be changed to another ParentAccount of the same account at the
 	// provider. With one of another account the operator does nothing (reason ParentChanged): an account stays with its parent. Example:
@@ -22,12 +25,14 @@ type ChildAccountSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]*$')",message="accountName must be lower-case latin letters, digits and hyphens, a letter first: acme-support"
 	AccountName *string `json:"accountName,omitempty"`
 
-	// Email is the account's e-mail address, at most 254 characters. No other account at the provider may have it, whatever its parent
-	// (reason EmailTaken). A change is applied to the account. Example: support@acme.example.
+	// Email is the account's e-mail address. No other account at the provider may have it, whatever its parent (reason EmailTaken). A
+	// change is applied to the account. An address that is to be written must be one that HTML accepts (input type=email), of at most 254
+	// characters, with the domain in ASCII (xn--…). With managementPolicy Observe, or an adoptionPolicy other than Never, declare whatever
+	// address the account has. Example: support@acme.example.
 	// +required
-	// +kubebuilder:validation:MinLength=3
-	// +kubebuilder:validation:MaxLength=254
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9.!#$%&*+/=?^_{|}~-]+@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?([.][A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$')",message="email must be one e-mail address, without blanks, quotes or separators: support@acme.example"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=320
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="email must have no control characters, such as a line break"
 	Email string `json:"email"`
 
 	// Active activates the account (true) or deactivates it (false); a deactivated account can't be used. Unset: the account is created
@@ -42,13 +47,13 @@ type ChildAccountSpec struct {
 	// +kubebuilder:validation:Enum=aa;ab;af;am;ar;as;ay;az;ba;be;bg;bh;bi;bn;bo;br;ca;co;cs;cy;da;de;dz;el;en;eo;es;et;eu;fa;fi;fj;fo;fr;fy;ga;gd;gl;gn;gu;ha;hi;he;hr;hu;hy;ia;id;ie;ik;in;is;it;iu;iw;ja;ji;jw;ka;kk;kl;km;kn;ko;ks;ku;ky;la;ln;lo;lt;lv;mg;mi;mk;ml;mn;mo;mr;ms;mt;my;na;ne;nl;no;oc;om;or;pa;pl;ps;pt;qu;rm;rn;ro;ru;rw;sa;sd;sg;sh;si;sk;sl;sm;sn;so;sq;sr;ss;st;su;sv;sw;ta;te;tg;th;ti;tk;tl;tn;to;tr;ts;tt;tw;ug;uk;ur;uz;vi;vo;wo;xh;yi;yo;za;zh;zu
 	LanguageCode *string `json:"languageCode,omitempty"`
 
-	// Location is the account's time zone as the IANA database names it. Other names of the same zone count as equal. Unset: not
-	// managed; the provider chooses one at creation. The operator checks the name before any call (reason Rejected). Examples:
-	// Europe/Berlin, Etc/GMT+10.
+	// Location is the account's time zone, by its exact name in the IANA time zone database. Former names, such as US/Eastern, count as the
+	// same zone. Unset: not managed; the provider chooses one at creation. With managementPolicy Observe, or an adoptionPolicy other than
+	// Never, declare whatever the account has. Examples: Europe/Berlin, Etc/GMT+10.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z][A-Za-z0-9_+/-]*$')",message="location must be a time zone as IANA names it: Europe/Berlin"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="location must have no control characters, such as a line break"
 	Location *string `json:"location,omitempty"`
 
 	// Notifications says which e-mails the provider sends to the account's e-mail address. Each field is managed by itself. Unset: none

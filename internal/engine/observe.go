@@ -43,8 +43,12 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	e.recallAttempts(ctx, s)
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID // an accepted parent unbinds
 	in.Schema, in.Subject = s.schema, subjectOf(s)
-	if refused := s.schema.Check(s.desired); refused != nil {
-		return in, nil //nolint:nilerr // the plan says so, and nothing else matters
+	if s.schema.Check(s.desired) != nil { // the account may have the value already: then it is not written
+		in.View = knownView(s, view)
+		in.View.Doubted = e.doubted(s, &in.View)
+		if in.RefusedValue() != nil {
+			return in, nil // the plan says so, and nothing else matters
+		}
 	}
 	can := directory.CapabilitiesOf(s.dir.Directory)
 	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil
@@ -69,11 +73,17 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	return in, err
 }
 
+// knownView is what is known of the account: view, or what the directory says where that is nil.
+func knownView(s *scope, view *account.View) account.View {
+	if view != nil {
+		return *view
+	}
+	return s.dir.Observe(s.key())
+}
+
 // observeAccount has what is known of the account, of its password and of earlier attempts.
 func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) {
-	if in.View = s.dir.Observe(s.key()); view != nil {
-		in.View = *view
-	}
+	in.View = knownView(s, view)
 	if recognise(s, in.View.Account) {
 		in.Resource, in.Subject = resourceOf(s), subjectOf(s)
 	}

@@ -93,7 +93,9 @@ var _ = Describe("A ChildAccount that can't have its account", func() {
 
 	It("Rejected: a location that IANA doesn't know, before any call", func(ctx SpecContext) {
 		w := testenv.StartWorld(ctx)
-		c := w.Apply(ctx, "acme-where", func(c *v1alpha1.ChildAccount) { c.Spec.Location = ptr.To("Europe/Atlantis") })
+		c := w.Apply(ctx, "acme-where", func(c *v1alpha1.ChildAccount) { // the schema refuses it of those that adopt no account
+			c.Spec.Location, c.Spec.AdoptionPolicy = ptr.To("Europe/Atlantis"), ptr.To(v1alpha1.AdoptIfIdentical)
+		})
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonRejected))
 		Expect(testenv.StateOf(ctx, c)(Default).Message).To(And(ContainSubstring("spec.location"), ContainSubstring("Europe/Atlantis")))
 		Expect(w.Count("AddAccount")).To(BeZero())

@@ -97,7 +97,7 @@ func gate(in *Input) *Step {
 	case in.Stop != nil:
 		return waitFor(in.Stop)
 	}
-	if err := in.Schema.Check(in.Subject.Desired); err != nil {
+	if err := in.RefusedValue(); err != nil {
 		return &Step{Kind: Refuse, Reason: v1alpha1.ReasonRejected, Message: err.Error()}
 	}
 	if in.NoPasswords && in.Password.Declared && !in.Subject.Policy.Observe {

@@ -126,6 +126,26 @@ var situations = []struct {
 	})},
 	{"own account found again while others can't be seen", with(found(ours.CustomData()), func(in *plan.Input) { in.OthersUnseen = true })},
 	{"value refused", with(fresh(), func(in *plan.Input) { in.Subject.Desired["email"] = "nobody" })},
+	{"value refused, but the account has it", with(bound(), func(in *plan.Input) {
+		in.Subject.Desired["email"], in.View.Account.State["email"] = "jörg@acme.example", "jörg@acme.example"
+		in.Subject.LastApplied["email"] = "jörg@acme.example"
+	})},
+	{"value refused, and the account has another one by now", with(bound(), func(in *plan.Input) {
+		in.Subject.Desired["email"], in.Subject.LastApplied["email"] = "jörg@acme.example", "jörg@acme.example"
+	})},
+	{"value refused, only observed", with(found(""), func(in *plan.Input) {
+		in.Subject.Policy.Observe, in.Subject.Desired["email"] = true, "jörg@acme.example"
+	})},
+	{"value refused, adoptable account not listed yet", with(fresh(), func(in *plan.Input) {
+		in.View, in.Subject.Policy.Adopt, in.Subject.Desired["email"] = account.View{}, account.AdoptAlways, "jörg@acme.example"
+	})},
+	{"value refused, no account to adopt", with(fresh(), func(in *plan.Input) {
+		in.Subject.Policy.Adopt, in.Subject.Desired["email"] = account.AdoptAlways, "info@bücher.example"
+	})},
+	{"value refused, account missing", with(bound(), func(in *plan.Input) {
+		in.View.Account, in.View.Absences, in.Subject.Desired["email"] = nil, 2, "jörg@acme.example"
+	})},
+	{"value refused, account to be created anew", with(missing(nil), func(in *plan.Input) { in.Subject.Desired["email"] = "jörg@acme.example" })},
 	{"password Secret missing", with(fresh(), func(in *plan.Input) {
 		in.Password = plan.Password{Declared: true, Problem: &plan.Stop{Reason: v1alpha1.ReasonSecretMissing, Message: "Secret p does not exist"}}
 	})},

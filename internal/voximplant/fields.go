@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"cpaas.dev/child-account-operator/internal/account"
 )
@@ -124,26 +123,9 @@ var languageCodes = func() map[string]bool {
 }()
 
 var (
-	emailPart    = regexp.MustCompile(`^[^\s\pZ\pC@;,<>"]+$`)
 	plainDecimal = regexp.MustCompile(`^\d{1,9}(\.\d{1,4})?$`)
 	accountName  = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]*$`)
 )
-
-// The longest parts of an e-mail address, in characters. They are counted here: in a regular expression each repetition
-// of such a class takes memory, and a twentieth of a second of every start.
-const (
-	maxEmailUser = 64
-	maxEmailHost = 190
-)
-
-func checkEmail(v string) error {
-	user, host, _ := strings.Cut(v, "@")
-	short := utf8.RuneCountInString(user) <= maxEmailUser && utf8.RuneCountInString(host) <= maxEmailHost
-	if !short || !emailPart.MatchString(user) || !emailPart.MatchString(host) {
-		return errors.New("must be one e-mail address")
-	}
-	return nil
-}
 
 func checkName(v string) error {
 	if !safeName(v) {

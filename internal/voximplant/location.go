@@ -1,6 +1,7 @@
 package voximplant
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -131,7 +132,8 @@ var (
 	knownZones sync.Map
 )
 
-// checkLocation accepts the names of the IANA time zone database; not "Local" and "Factory", which are no place.
+// checkLocation accepts the names of the IANA time zone database; not "Local" and "Factory", which are no place. The CRD has the same
+// list (timezones.txt); a database on the machine may be newer, and counts too.
 func checkLocation(v string) error {
 	if _, known := knownZones.Load(v); known {
 		return nil
@@ -147,5 +149,9 @@ func checkLocation(v string) error {
 }
 
 func zoneProblem(v string) error {
-	return fmt.Errorf("%.64q is not a time zone of the IANA database; examples: Europe/Berlin, Etc/GMT", v)
+	text := fmt.Sprintf("%.64q is not a time zone of the IANA database, which has exact names such as Europe/Berlin and Etc/GMT+10", v)
+	if zone := nearestZone(v); zone != "" {
+		text += fmt.Sprintf(". Did you mean %s?", zone)
+	}
+	return errors.New(text)
 }
