@@ -89,6 +89,16 @@ func (s *Store) Record(uid types.UID, t conditions.Table, out conditions.Outcome
 	return pause
 }
 
+// EndBackoff has an attempt that failed repeated now, where a value was refused that another account had.
+func (s *Store) EndBackoff(uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f, ok := s.failed[uid]; ok && f.Outcome.Taken != nil {
+		f.Until = f.Since
+		s.failed[uid] = f
+	}
+}
+
 // since is when the attempt first failed; zero where nothing is remembered, now where it was another one.
 func (s *Store) since(uid types.UID, fingerprint string, now time.Time) time.Time {
 	f, ok := s.failed[uid]

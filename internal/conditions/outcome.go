@@ -42,8 +42,18 @@ type Outcome struct {
 	Fingerprint string
 	// InBackoff is set where nothing was tried, because an earlier attempt failed; After is then what remains of its backoff.
 	InBackoff bool
+	// Taken is set where the provider refused a value because another account has it: the resource is woken once the value is free.
+	Taken *Taken
 	// Err is a failure on the way to the Kubernetes API: to be tried again as the workqueue sees fit.
 	Err error
+}
+
+// Taken is the refusal of a value that one account at a time can have.
+type Taken struct {
+	// Class says which value: account.EmailTaken or account.NameTaken.
+	Class account.Class
+	// Message is what the provider said.
+	Message string
 }
 
 // Within is the text for a place with room for so many bytes, where it may still have to be truncated.
@@ -95,11 +105,25 @@ func (t Table) Failed(err error) Outcome {
 		reason = v1alpha1.ReasonRejected
 	}
 	out := Outcome{Reason: reason, Message: e.Error(), After: e.RetryAfter}
+	if e.Class == account.EmailTaken || e.Class == account.NameTaken {
+		out.Taken = &Taken{Class: e.Class, Message: out.Message}
+	}
 	if e.Class == account.Unknown {
 		out.Retry = &slow // nobody knows whether it passes by itself
 		out.Next = "If the message is about a value of the spec, correct it; the provider's support knows more." + retriesSlowly
 	}
 	return out
+}
+
+// Explained is the outcome of a value that is taken, with another message. Where waits is set, a reason is reported that is none of a
+// failure: another resource is about to give the value up. It is retried as before all the same, since the resource is woken.
+func (t Table) Explained(o Outcome, waits bool, working, message string) Outcome {
+	o.Reason, o.Message, o.Retry = classes[o.Taken.Class], message, nil
+	if waits {
+		retry := t.retryOf(o)
+		o.Reason, o.Retry = working, &retry
+	}
+	return o
 }
 
 // Retry says how to come back without being woken: after as long as the state has lasted, within bounds.

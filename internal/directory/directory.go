@@ -92,6 +92,7 @@ func (d *Directory) EndBinding(name string) { d.bindings.end(name) }
 
 // freshView is the view of an account that was read just now. Where the list was not read yet, it has what the read itself has shown.
 func freshView(d *Directory, key Key, err error) (account.View, error) {
+	d.shared.tellFreed()
 	if err != nil {
 		return account.View{}, learn(d, err)
 	}
@@ -126,6 +127,7 @@ func (d *Directory) ListMethod() string { return d.connection.listMethod() }
 // Refresh reads the whole list. Each row counts as soon as it arrives; the absence of an account counts only if the list was
 // complete.
 func (d *Directory) Refresh(ctx context.Context, known Known) error {
+	defer d.shared.tellFreed()
 	return d.lists.refresh(ctx, known)
 }
 
@@ -133,6 +135,7 @@ func (d *Directory) Refresh(ctx context.Context, known Known) error {
 // does. What is known stays, and calls that are under way end on the former connection. After an error the former connection
 // stays in use, and Listings returns what it returned before.
 func (d *Directory) Switch(ctx context.Context, remote provider.Remote, known Known) error {
+	defer d.shared.tellFreed()
 	return d.lists.switchTo(ctx, remote, known)
 }
 
@@ -165,6 +168,7 @@ func (d *Directory) Update(ctx context.Context, t provider.Target, changes []acc
 		err := d.updates.update(ctx, t, group)
 		d.cache.updated(t.ID, group, err)
 		d.shared.wroteTo(d, t.ID)
+		d.shared.tellFreed()
 		if err != nil {
 			return learn(d, err)
 		}

@@ -60,7 +60,7 @@ type Withdrawal struct {
 }
 
 // Registry holds the usable parents by the name of their resource, and the snapshots that they share. It is safe for concurrent use;
-// Written and Concerned are set before its first use, and called without a lock.
+// Written, Concerned and Freed are set before its first use, and called without a lock.
 type Registry struct {
 	// Written is told of the ParentAccounts that share a snapshot with the one that has written to the account of a name; nil tells
 	// nobody.
@@ -68,6 +68,8 @@ type Registry struct {
 	// Concerned is told of a ParentAccount that is to be reconciled: another one has read its list, or its credentials were refused in
 	// a call; nil tells nobody.
 	Concerned func(types.NamespacedName)
+	// Freed is told of values that accounts of a source have no more: another account can have them; nil tells nobody.
+	Freed func(Source, []Freed)
 
 	mu      sync.RWMutex
 	parents map[types.NamespacedName]*Parent
@@ -214,6 +216,9 @@ func (r *Registry) Join(key types.NamespacedName, source Source, remote provider
 	if s == nil {
 		s = newSharedSnapshot(remote.Fields())
 		s.written, s.concerned = r.Written, r.Concerned
+		if r.Freed != nil {
+			s.freed = func(freed []Freed) { r.Freed(source, freed) }
+		}
 		if r.snapshots == nil {
 			r.snapshots = map[Source]*sharedSnapshot{}
 		}

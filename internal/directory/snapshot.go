@@ -30,10 +30,14 @@ type snapshot struct {
 	identity account.Field
 	byID     map[string]*row
 	byName   map[string]*row
+	// unique are the fields in a state whose values one account at a time can have. freed are the values that accounts have no more, since
+	// that was last told.
+	unique []int
+	freed  []Freed
 }
 
 func newSnapshot(schema account.Schema) snapshot {
-	return snapshot{schema: schema, identity: schema.Identity(), byID: map[string]*row{}, byName: map[string]*row{}}
+	return snapshot{schema: schema, identity: schema.Identity(), byID: map[string]*row{}, byName: map[string]*row{}, unique: uniqueFields(schema)}
 }
 
 // canonical is the canonical spelling of a name.
@@ -62,10 +66,11 @@ func (s *snapshot) isNewer(id string, than revision) bool {
 
 // put replaces whatever was known of the account, unknown outcomes included.
 func (s *snapshot) put(a account.Account, asOf revision, list int) {
+	r := &row{account: a, state: pack(s.schema, a.State), asOf: asOf, inList: list}
 	if old, ok := s.byID[a.ID]; ok {
+		s.noteFreed(old, a.Name, r.state)
 		s.forget(old)
 	}
-	r := &row{account: a, state: pack(s.schema, a.State), asOf: asOf, inList: list}
 	r.account.State = nil
 	s.byID[a.ID] = r
 	s.byName[s.canonical(a.Name)] = r
@@ -81,8 +86,9 @@ func (s *snapshot) confirm(key Key, requested revision) {
 
 // write records values that were written to an account, answered at a revision.
 func (s *snapshot) write(r *row, written account.State, answered revision) {
-	r.state = pack(s.schema, r.state.unpack(s.schema).With(written))
-	r.asOf = answered
+	state := pack(s.schema, r.state.unpack(s.schema).With(written))
+	s.noteFreed(r, r.account.Name, state)
+	r.state, r.asOf = state, answered
 	if name, renamed := written[s.identity.Path]; renamed {
 		s.dropName(r)
 		r.account.Name = name
@@ -106,6 +112,8 @@ func (s *snapshot) conclude(list int, requested revision, present, covered func(
 		switch {
 		case present(r), r.asOf > requested, !covered(r):
 			r.inList = list
+		case list-r.inList == account.AbsencesUntilMissing:
+			s.noteMissing(r)
 		case list-r.inList > keepAbsent:
 			s.forget(r)
 			forgotten = append(forgotten, id)

@@ -32,6 +32,8 @@ type sharedSnapshot struct {
 	written func(others []types.NamespacedName, accountName string)
 	// concerned is told of a user whose list is due, or that another's list concerns; nil tells nobody. It is called without any lock.
 	concerned func(user types.NamespacedName)
+	// freed is told of values that accounts have no more; nil tells nobody. It is called without any lock.
+	freed func([]Freed)
 
 	mu    sync.Mutex
 	users map[types.NamespacedName]*Directory
