@@ -16,7 +16,7 @@ import (
 
 // share has ParentAccounts that lead to one account, and so have one snapshot, hear of each other.
 func share(r *ParentAccountReconciler) {
-	r.Parents.Concerned = r.enqueue
+	r.Parents.Concerned, r.Parents.Freed = r.enqueue, r.Children.engine.UniqueValues.Freed
 	r.Parents.Written = func(others []types.NamespacedName, accountName string) {
 		wakeNamed(context.Background(), r.Children, others, accountName) // the cache answers at once
 	}

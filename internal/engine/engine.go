@@ -56,7 +56,10 @@ type Engine struct {
 	stores
 
 	// Starts are the starts of the parents.
-	Starts   Starts
+	Starts Starts
+	// UniqueValues are the values that one account at a time can have.
+	UniqueValues UniqueValues
+
 	observer observer
 	guard    changeGuard
 	reporter reporter
@@ -94,7 +97,7 @@ func New(c Config) *Engine {
 			e.StartChanged(p.Key)
 		}
 	}, nil)
-	e.Starts = Starts{e}
+	e.Starts, e.UniqueValues = Starts{e}, UniqueValues{e}
 	e.observer = observer{Config: &e.Config, stores: e.stores, resolver: resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock}, began: c.Clock.Now()}
 	e.guard = changeGuard{&e.Config, e.changes, e.starts}
 	e.reporter = reporter{&e.Config, e.stores}

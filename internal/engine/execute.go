@@ -291,6 +291,7 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	if s.former != nil { // should that be there again, the connection Secret has what is not its
 		r.settledSecrets.Recheck(s.uid())
 	}
+	apply(r, account.EmailTaken, account.NameTaken)
 	created, err := s.dir.Create(ctx, provider.NewAccount{
 		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
@@ -303,7 +304,7 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	}
 	if err != nil {
 		logWritten(ctx, s, writeCreate, why, "", err)
-		return r.stopped(err)
+		return refusedValue(ctx, r, err)
 	}
 	s.created, s.verified, s.recreated = true, true, why == whyRecreate
 	s.bind(created.Account, true)
@@ -325,7 +326,7 @@ func afterNameTaken(ctx context.Context, r *run, taken error) *conditions.Outcom
 	}
 	out := read(ctx, r, plan.Step{})
 	if out == nil && r.view.Account == nil {
-		return r.stopped(taken)
+		return refusedValue(ctx, r, taken)
 	}
 	return out
 }
@@ -386,6 +387,7 @@ func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions
 func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	s := r.s
 	changes := plan.AccountChanges(s.schema, step.Changes)
+	apply(r, classesOf(s.schema, changes)...)
 	err := s.dir.Update(ctx, r.target(step.AccountID), changes)
 	r.changes.Done(s.uid(), refused(err))
 	logWritten(ctx, s, writeUpdate, whyUpdated(s, changes), step.AccountID, err, "fields", account.FieldNames(changes))
@@ -394,7 +396,7 @@ func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		if account.AsError(err).OutcomeUnknown {
 			s.status.LastApplied = account.State(s.status.LastApplied).WithoutHidden(changes)
 		}
-		return r.stopped(err)
+		return refusedValue(ctx, r, err)
 	}
 	s.written = append(s.written, changes...)
 	s.status.LastApplied = account.State(s.status.LastApplied).With(account.Applied(changes))
@@ -443,10 +445,10 @@ func observe(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 }
 
 // end is the outcome of a plan that ends with a wait or a refusal.
-func end(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+func end(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if step.Backoff {
 		if failed, ok := r.attempts.Last(r.s.uid()); ok {
-			out := failed.Remaining(r.Clock.Now())
+			out := explained(ctx, r.Engine, r.s, failed.Remaining(r.Clock.Now()))
 			return &out
 		}
 	}

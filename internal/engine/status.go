@@ -30,8 +30,12 @@ type reporter struct {
 func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome) (ctrl.Result, error) {
 	e.writeStatus(s, out)
 	pause := e.attempts.Record(s.uid(), e.Table, out, s.was.Conditions, s.status.Conditions, e.Clock.Now())
+	if e.awaitValue(s, out) {
+		pause = conditions.SoonAtLeast
+	}
 	e.emitEvents(s)
 	e.raiseAlarm(s)
+	changed := !e.statusUpToDate(s)
 	if err := e.patchStatus(ctx, s); err != nil {
 		e.reportLeft(ctx, s, err)
 		if pause, refused := statusRefused(ctx, e.Config, e.refusals, s.uid(), s.obj, err); refused {
@@ -42,6 +46,9 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	e.refusals.Forget(s.uid())
 	if s.boundID() != "" {
 		e.attempts.NoteBound(s.uid())
+	}
+	if changed {
+		e.wakeApplicants(s)
 	}
 	e.Table.EmitEvent(e.Recorder, s.obj, s.was.Conditions, out)
 	if over, ok := e.Table.Recovered(s.was.Conditions, out, e.Clock.Now()); ok {

@@ -27,6 +27,8 @@ type stores struct {
 	refusals *attempts.Refusals
 	// troubles are those of parents that are in the log.
 	troubles *loggedTroubles
+	// values are those that resources apply for, and that one account at a time can have.
+	values *attempts.Values
 	// ownWrites are what the cache may not have yet.
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
@@ -45,6 +47,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		attempts:       attempts.New(),
 		refusals:       attempts.NewRefusals(),
 		troubles:       &loggedTroubles{},
+		values:         attempts.NewValues(),
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
 		settledSecrets: secrets.NewSettled(),
@@ -59,6 +62,7 @@ func (s stores) forget(uid types.UID) {
 	s.absences.Forget(uid)
 	s.attempts.Forget(uid)
 	s.refusals.Forget(uid)
+	s.values.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
 	s.settledSecrets.Forget(uid)
@@ -69,6 +73,7 @@ func (s stores) forget(uid types.UID) {
 func (s stores) forgetAnothers(uid types.UID) {
 	s.refusals.Forget(uid)
 	s.attempts.Forget(uid)
+	s.values.Forget(uid)
 	s.passwords.Forget(uid)
 	s.settledSecrets.Unset(uid)
 	s.unverified.Forget(uid)
@@ -115,7 +120,7 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
 		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
-		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid),
+		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "value": e.values.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 		"unverified": e.unverified.Remembers(uid),
 	} {

@@ -9,6 +9,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/attempts"
 	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
 )
@@ -24,9 +25,10 @@ func TestForget(t *testing.T) {
 		e.settledSecrets.Recheck(uid)
 		e.settledSecrets.Set(uid, "mark")
 		e.passwords.Set(uid, "id", "mark")
+		e.values.Try(attempts.Applicant{UID: uid}, attempts.Value{Path: "email", Value: "a@acme.example"})
 		e.changes.Admit(changeguard.Change{UID: uid, Namespace: changeguard.Namespace{Name: "telephony"}}, now)
 	}
-	all := 7
+	all := 8
 	for _, uid := range []types.UID{"goes", "stays"} {
 		remember(uid)
 		if in := e.Remembers(uid); len(in) != all {
@@ -44,7 +46,7 @@ func TestForget(t *testing.T) {
 	}
 	e.forgetAnothers("stays")
 	for _, where := range e.Remembers("stays") {
-		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "connection Secret" {
+		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "value" || where == "connection Secret" {
 			t.Errorf("another operator's resource is remembered in %s", where)
 		}
 	}

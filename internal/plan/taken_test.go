@@ -1,0 +1,49 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"cpaas.dev/child-account-operator/internal/plan"
+)
+
+func TestTaken(t *testing.T) {
+	holder := func(resource string, to plan.ValueRelease, reason string) plan.Holder {
+		return plan.Holder{AccountID: "17", AccountName: "acme-" + resource, Resource: "telephony/" + resource, Release: to, Reason: reason}
+	}
+	unmanaged := plan.Holder{AccountID: "17", AccountName: "acme-a"}
+	for name, c := range map[string]struct {
+		holders []plan.Holder
+		ring    bool
+		waits   bool
+		want    []string
+	}{
+		"nobody who may be named": {nil, false, false, []string{"in use (code 1). Another account has it: declare another value for spec.email", "The operator retries"}},
+		"declared there":          {[]plan.Holder{holder("a", plan.ReleaseDeclared, "")}, false, false, []string{"in use (code 1): account acme-a (id 17) of ChildAccount telephony/a has it", "declares it", "here or there"}},
+		"without a resource":      {[]plan.Holder{unmanaged}, false, false, []string{"account acme-a (id 17) has it, and no ChildAccount manages that account", "change it at the provider"}},
+		"about to be given up":    {[]plan.Holder{holder("a", plan.ReleasePending, "")}, false, true, []string{"spec.email: waiting for ChildAccount telephony/a", "Nothing to do"}},
+		"one after the other": {[]plan.Holder{holder("a", plan.ReleaseApplies, ""), holder("b", plan.ReleasePending, "")}, false, true,
+			[]string{"waiting for ChildAccount telephony/a", "once that is free"}},
+		"one after the other, and the last stays": {[]plan.Holder{holder("a", plan.ReleaseApplies, ""), holder("b", plan.ReleaseBlocked, "Suspended")}, false, false,
+			[]string{"telephony/a has it", "which is taken, too", "see the conditions"}},
+		"one after the other, and the last is a stranger's": {[]plan.Holder{holder("a", plan.ReleaseApplies, "")}, false, false, []string{"which is taken, too"}},
+		"blocked":  {[]plan.Holder{holder("a", plan.ReleaseBlocked, "AwaitingApproval")}, false, false, []string{"keeps it", "(AwaitingApproval)"}},
+		"deleted":  {[]plan.Holder{holder("a", plan.ReleaseDeleted, "")}, false, false, []string{"is being deleted, which changes no value"}},
+		"exchange": {[]plan.Holder{holder("a", plan.ReleaseApplies, "")}, true, false, []string{"exchange spec.email", "telephony/a (account acme-a) and this one", "1. declare for spec.email of telephony/a a temporary value", "3. Declare for telephony/a"}},
+		"ring of three": {[]plan.Holder{holder("a", plan.ReleaseApplies, ""), holder("b", plan.ReleaseApplies, "")}, true, false,
+			[]string{"telephony/a (account acme-a), telephony/b (account acme-b) and this one", "of telephony/b a temporary value"}},
+	} {
+		taken := plan.Taken{
+			Message: "AddAccount: spec.email: in use (code 1)", Path: "email", Kind: "ChildAccount", Holders: c.holders, Ring: c.ring,
+		}
+		text := taken.Explanation()
+		for _, want := range c.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: %q lacks %q", name, text, want)
+			}
+		}
+		if taken.Waits() != c.waits || c.waits == strings.Contains(text, "in use") {
+			t.Errorf("%s: waits %v: %s", name, taken.Waits(), text)
+		}
+	}
+}
