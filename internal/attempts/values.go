@@ -54,12 +54,14 @@ func (v *Values) Try(a Applicant, values ...Value) {
 	clear(v.of[a.UID].freed)
 }
 
-// Await notes that a resource waits for a value, and no other. It returns whether the value was freed since the last attempt began.
-func (v *Values) Await(a Applicant, value Value) (freed bool) {
+// Await notes that a resource waits for a value, and no other. It returns whether the value was freed since the last attempt began, and
+// whether the resource has applied for it all the time: else it may have missed that.
+func (v *Values) Await(a Applicant, value Value) (freed, waited bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	waited = v.by[value][a.UID]
 	v.note(a, []Value{value})
-	return v.of[a.UID].freed[value]
+	return v.of[a.UID].freed[value], waited
 }
 
 // note replaces what a resource applies for. The caller holds the lock.

@@ -35,6 +35,10 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, got, want)
 		}
 	}
+	await := func(name string, value Value) [2]bool {
+		freed, waited := v.Await(applicantOf(name), value)
+		return [2]bool{freed, waited}
+	}
 	v.Try(applicantOf("one"), email, Value{Provider: "p", Path: "accountName", Value: "one"})
 	v.Try(applicantOf("two"), email)
 	expect("applicants", names(v.Applicants(email)), []string{"one", "two"})
@@ -42,17 +46,17 @@ func TestValues(t *testing.T) {
 
 	// What is freed while a call is under way is not lost, and counts for one value.
 	expect("freed", names(v.Free(email, anybody)), []string{"one", "two"})
-	expect("freed meanwhile", v.Await(applicantOf("one"), email), true)
-	expect("another value", v.Await(applicantOf("two"), other), false)
+	expect("freed meanwhile", await("one", email), [2]bool{true, true})
+	expect("another value", await("two", other), [2]bool{false, false})
 	expect("who waits for it by now", names(v.Applicants(email)), []string{"one"})
 	v.Try(applicantOf("one"), email)
-	expect("a new attempt", v.Await(applicantOf("one"), email), false)
+	expect("a new attempt", await("one", email), [2]bool{false, true})
 
 	// Where some come first, the others wait on.
 	v.Try(applicantOf("three"), email)
 	first := func(a Applicant) bool { return a.Key.Name == "three" }
 	expect("the first", names(v.Free(email, first)), []string{"three"})
-	expect("not told", v.Await(applicantOf("one"), email), false)
+	expect("not told", await("one", email), [2]bool{false, true})
 
 	v.Forget("three")
 	expect("the next", names(v.Free(email, first)), []string{"one"})

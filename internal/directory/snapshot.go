@@ -32,8 +32,10 @@ type snapshot struct {
 	byName   map[string]*row
 	// unique are the fields in a state whose values one account at a time can have. freed are the values that accounts have no more, since
 	// that was last told.
-	unique []int
-	freed  []Freed
+	// holders has the account's id for each value of them, nil until somebody asks who has one.
+	unique  []int
+	freed   []Freed
+	holders map[Value]string
 }
 
 func newSnapshot(schema account.Schema) snapshot {
@@ -70,6 +72,8 @@ func (s *snapshot) put(a account.Account, asOf revision, list int) {
 	if old, ok := s.byID[a.ID]; ok {
 		s.noteFreed(old, a.Name, r.state)
 		s.forget(old)
+	} else {
+		s.holders = nil
 	}
 	r.account.State = nil
 	s.byID[a.ID] = r

@@ -1,8 +1,6 @@
 package directory
 
 import (
-	"slices"
-
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
@@ -21,7 +19,7 @@ type Freed struct {
 }
 
 // HolderOf is the account that has a value, as far as is known without a call; nil where none has, and before the directory's own credentials
-// have read the whole list, where others use the snapshot too. It looks at every account, so it is for what happens rarely.
+// have read the whole list, where others use the snapshot too.
 func HolderOf(d *Directory, v Value) *account.Account {
 	if !d.access.granted() {
 		return nil
@@ -29,22 +27,31 @@ func HolderOf(d *Directory, v Value) *account.Account {
 	d.cache.mu.Lock()
 	defer d.cache.mu.Unlock()
 	s := &d.cache.snapshot
+	r := s.byID[s.holder(v)]
 	if v.Path == s.identity.Path && s.identity.NameOnly() {
-		if r := s.byName[v.Value]; r != nil && present(d.cache, r) {
-			return s.accountOf(r)
-		}
+		r = s.byName[v.Value]
+	}
+	if r == nil || !present(d.cache, r) {
 		return nil
 	}
-	at := slices.IndexFunc(s.schema, func(f account.Field) bool { return f.Path == v.Path })
-	if at < 0 {
-		return nil
-	}
-	for _, r := range s.byID {
-		if r.state[at] == v.Value && present(d.cache, r) {
-			return s.accountOf(r)
+	return s.accountOf(r)
+}
+
+// holder is the id of the account that has a value in its state, "" for none. Who has what is found out when somebody asks, which is seldom,
+// and once for all until one of the values changes: thousands of resources may be refused one.
+func (s *snapshot) holder(v Value) string {
+	if s.holders == nil {
+		s.holders = make(map[Value]string, len(s.byID))
+		for id, r := range s.byID {
+			for _, i := range s.unique {
+				at := Value{Path: s.schema[i].Path, Value: r.state[i]}
+				if other := s.byID[s.holders[at]]; other == nil || other.inList < r.inList { // one may be missing by now
+					s.holders[at] = id
+				}
+			}
 		}
 	}
-	return nil
+	return s.holders[v]
 }
 
 // present says whether neither the last list nor the last read lacked the account; the caller holds the lock.
@@ -64,7 +71,12 @@ func uniqueFields(schema account.Schema) (at []int) {
 // What is not known of it is not free.
 func (s *snapshot) noteFreed(old *row, name string, state packedState) {
 	for _, i := range s.unique {
-		if had := old.state[i]; had != unknown && state[i] != unknown && state[i] != had {
+		had := old.state[i]
+		if state[i] == had {
+			continue
+		}
+		s.holders = nil
+		if had != unknown && state[i] != unknown {
 			s.free(old, s.schema[i].Path, had)
 		}
 	}

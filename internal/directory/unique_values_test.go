@@ -141,6 +141,32 @@ func TestHolderOf(t *testing.T) {
 			t.Errorf("%+v is had by %q, want %q", v, got, want)
 		}
 	}
+	two := w.put("two@acme.example")
+	w.list()
+	holds := func(contact string) string {
+		if a := directory.HolderOf(w.Directory, directory.Value{Path: fake.PathContact, Value: contact}); a != nil {
+			return a.ID
+		}
+		return ""
+	}
+	if holds("two@acme.example") != two || holds("one@acme.example") != one {
+		t.Error("a new account's value is not known")
+	}
+	if err := w.change(one, fake.PathContact, "other@acme.example"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.change(two, fake.PathContact, "one@acme.example"); err != nil {
+		t.Fatal(err)
+	}
+	if holds("two@acme.example") != "" || holds("one@acme.example") != two || holds("other@acme.example") != one {
+		t.Error("what was written is not known")
+	}
+	w.service.Set(one, fake.PathContact, "two@acme.example")
+	w.list()
+	if holds("two@acme.example") != one || holds("other@acme.example") != "" {
+		t.Error("what was changed elsewhere is not known")
+	}
+	contact.Value = "two@acme.example"
 	w.service.Remove(one)
 	w.list()
 	if a := directory.HolderOf(w.Directory, contact); a != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -102,7 +103,8 @@ func (u UniqueValues) namespacesOf(source directory.Source, f directory.Freed) (
 	return namespaces
 }
 
-// awaitValue has the resource woken once the value is free that it was refused; freed says that it is by now.
+// awaitValue has the resource woken once the value is free that it was refused. It returns whether that may be so by now: the value was
+// freed after the call began, or while the resource did not wait for it, as it was suspended for example.
 func (e *reporter) awaitValue(s *scope, out conditions.Outcome) (freed bool) {
 	if out.Reason == "" {
 		return false
@@ -114,7 +116,11 @@ func (e *reporter) awaitValue(s *scope, out conditions.Outcome) (freed bool) {
 		return false
 	}
 	v, ok := valueOf(s, out.Taken.Class)
-	if !ok || !e.values.Await(applicant(s), storedValue(s.dir.Endpoint, v)) || out.InBackoff {
+	if !ok || s.dir == nil {
+		return false
+	}
+	freed, waited := e.values.Await(applicant(s), storedValue(s.dir.Endpoint, v))
+	if waited && (!freed || out.InBackoff) { // who is in backoff is woken when the value is freed
 		return false
 	}
 	e.attempts.EndBackoff(s.uid())
@@ -266,6 +272,8 @@ func release(ctx context.Context, e *Engine, m Managed, schema account.Schema, v
 	last := p.Last()
 	failed, tried := e.attempts.Last(s.uid())
 	switch {
+	case out == nil && s.dir == nil:
+		return plan.ReleaseBlocked, cmp.Or(last.Reason, v1alpha1.ReasonParentNotReady), nil
 	case out != nil, last.Reason == "", givesUp(p, v.Path):
 		return plan.ReleasePending, "", nil
 	case last.Backoff && tried && failed.Outcome.Taken != nil:
