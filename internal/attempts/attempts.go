@@ -89,12 +89,12 @@ func (s *Store) Record(uid types.UID, t conditions.Table, out conditions.Outcome
 	return pause
 }
 
-// EndBackoff has an attempt that failed repeated now, where a value was refused that another account had.
-func (s *Store) EndBackoff(uid types.UID) {
+// EndBackoff has an attempt that failed repeated at a time, and not later than before, where a value was refused that another account had.
+func (s *Store) EndBackoff(uid types.UID, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f, ok := s.failed[uid]; ok && f.Outcome.Taken != nil {
-		f.Until = f.Since
+	if f, ok := s.failed[uid]; ok && f.Outcome.Taken != nil && f.Until.After(at) {
+		f.Until = at
 		s.failed[uid] = f
 	}
 }

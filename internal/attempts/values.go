@@ -39,6 +39,8 @@ type application struct {
 	values []Value
 	// freed are those of the values that were freed since the last attempt began.
 	freed map[Value]bool
+	// secondChance is set once a value was freed, until an attempt after that was refused.
+	secondChance bool
 }
 
 // NewValues returns an empty Values.
@@ -54,24 +56,36 @@ func (v *Values) Try(a Applicant, values ...Value) {
 	clear(v.of[a.UID].freed)
 }
 
-// Await notes that a resource waits for a value, and no other. It returns whether the value was freed since the last attempt began, and
-// whether the resource has applied for it all the time: else it may have missed that.
-func (v *Values) Await(a Applicant, value Value) (freed, waited bool) {
+// News is what a resource should know that waits for a value.
+type News struct {
+	// Freed is set where the value was freed since the last attempt began. Missed is set where the resource has not applied for it all the
+	// time, so that it may have been.
+	Freed, Missed bool
+	// FreedBefore is set for the first refusal after the value was freed: the provider may not know yet.
+	FreedBefore bool
+}
+
+// Await notes that a resource waits for a value, and no other; refused says that an attempt has just been refused.
+func (v *Values) Await(a Applicant, value Value, refused bool) News {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	waited = v.by[value][a.UID]
+	news := News{Missed: !v.by[value][a.UID]}
 	v.note(a, []Value{value})
-	return v.of[a.UID].freed[value], waited
+	noted := v.of[a.UID]
+	if news.Freed = noted.freed[value]; refused && !news.Freed {
+		news.FreedBefore, noted.secondChance = noted.secondChance, false
+	}
+	return news
 }
 
 // note replaces what a resource applies for. The caller holds the lock.
 func (v *Values) note(a Applicant, values []Value) {
-	freed := map[Value]bool{}
+	noted := &application{Applicant: a, values: values, freed: map[Value]bool{}}
 	if before := v.of[a.UID]; before != nil {
-		freed = before.freed
+		noted.freed, noted.secondChance = before.freed, before.secondChance
 		v.forget(a.UID)
 	}
-	v.of[a.UID] = &application{Applicant: a, values: values, freed: freed}
+	v.of[a.UID] = noted
 	for _, value := range values {
 		if v.by[value] == nil {
 			v.by[value] = map[types.UID]bool{}
@@ -90,7 +104,7 @@ func (v *Values) Free(value Value, first func(Applicant) bool) []Applicant {
 		all = slices.DeleteFunc(all, func(a Applicant) bool { return !first(a) })
 	}
 	for _, a := range all {
-		v.of[a.UID].freed[value] = true
+		v.of[a.UID].freed[value], v.of[a.UID].secondChance = true, true
 	}
 	return all
 }

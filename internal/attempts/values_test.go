@@ -35,10 +35,7 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, got, want)
 		}
 	}
-	await := func(name string, value Value) [2]bool {
-		freed, waited := v.Await(applicantOf(name), value)
-		return [2]bool{freed, waited}
-	}
+	await := func(name string, value Value) News { return v.Await(applicantOf(name), value, true) }
 	v.Try(applicantOf("one"), email, Value{Provider: "p", Path: "accountName", Value: "one"})
 	v.Try(applicantOf("two"), email)
 	expect("applicants", names(v.Applicants(email)), []string{"one", "two"})
@@ -46,17 +43,19 @@ func TestValues(t *testing.T) {
 
 	// What is freed while a call is under way is not lost, and counts for one value.
 	expect("freed", names(v.Free(email, anybody)), []string{"one", "two"})
-	expect("freed meanwhile", await("one", email), [2]bool{true, true})
-	expect("another value", await("two", other), [2]bool{false, false})
+	expect("freed meanwhile", await("one", email), News{Freed: true})
+	expect("another value", await("two", other), News{Missed: true, FreedBefore: true})
 	expect("who waits for it by now", names(v.Applicants(email)), []string{"one"})
 	v.Try(applicantOf("one"), email)
-	expect("a new attempt", await("one", email), [2]bool{false, true})
+	expect("in backoff", v.Await(applicantOf("one"), email, false), News{})
+	expect("a new attempt", await("one", email), News{FreedBefore: true})
+	expect("one more", await("one", email), News{})
 
 	// Where some come first, the others wait on.
 	v.Try(applicantOf("three"), email)
 	first := func(a Applicant) bool { return a.Key.Name == "three" }
 	expect("the first", names(v.Free(email, first)), []string{"three"})
-	expect("not told", await("one", email), [2]bool{false, true})
+	expect("not told", await("one", email), News{})
 
 	v.Forget("three")
 	expect("the next", names(v.Free(email, first)), []string{"one"})
@@ -78,7 +77,7 @@ func TestValuesOfManyWorkers(t *testing.T) {
 			for range 100 {
 				v.Try(a, email)
 				v.Free(email, anybody)
-				v.Await(a, email)
+				v.Await(a, email, true)
 				v.Forget(a.UID)
 			}
 		})
@@ -98,15 +97,21 @@ func TestEndBackoff(t *testing.T) {
 	for _, out := range []conditions.Outcome{taken, {Reason: v1alpha1.ReasonNameTaken, Fingerprint: "attempt"}} {
 		s.Forget(uid)
 		s.Record(uid, conditions.Children, out, nil, nil, noon)
-		s.EndBackoff(uid)
+		s.EndBackoff(uid, noon)
 		if _, held := s.InBackoff(uid, "attempt", noon.Add(time.Second)); held == (out.Taken != nil) {
 			t.Errorf("%+v: in backoff %v", out.Taken, held)
 		}
 	}
 	s.Forget(uid)
-	s.EndBackoff(uid)
+	s.EndBackoff(uid, noon)
 	s.Record(uid, conditions.Children, taken, nil, nil, noon)
-	s.EndBackoff(uid)
+	s.EndBackoff(uid, noon.Add(time.Minute))
+	s.EndBackoff(uid, noon.Add(time.Hour)) // not later than before
+	for at, want := range map[time.Duration]bool{59 * time.Second: true, time.Minute: false} {
+		if _, held := s.InBackoff(uid, "attempt", noon.Add(at)); held != want {
+			t.Errorf("after %s: in backoff %v", at, held)
+		}
+	}
 	if pause := s.Record(uid, conditions.Children, taken, nil, nil, noon.Add(time.Hour)); pause != time.Hour {
 		t.Errorf("the next pause is %s", pause)
 	}

@@ -30,8 +30,8 @@ type reporter struct {
 func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome) (ctrl.Result, error) {
 	e.writeStatus(s, out)
 	pause := e.attempts.Record(s.uid(), e.Table, out, s.was.Conditions, s.status.Conditions, e.Clock.Now())
-	if e.awaitValue(s, out) {
-		pause = conditions.SoonAtLeast
+	if again := e.awaitValue(s, out); again > 0 {
+		pause = again
 	}
 	e.emitEvents(s)
 	e.raiseAlarm(s)

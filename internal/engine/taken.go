@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -83,7 +84,7 @@ func (u UniqueValues) Freed(source directory.Source, freed []directory.Freed) {
 			return slices.Contains(namespaces, a.Key.Namespace) || a.Owner && a.ParentAccountID == source.AccountID
 		}
 		for _, a := range e.values.Free(storedValue(source.Endpoint, f.Value), first) {
-			e.attempts.EndBackoff(a.UID)
+			e.attempts.EndBackoff(a.UID, e.Clock.Now())
 			e.Wake(ctrl.Request{NamespacedName: a.Key}, true)
 		}
 	}
@@ -103,28 +104,35 @@ func (u UniqueValues) namespacesOf(source directory.Source, f directory.Freed) (
 	return namespaces
 }
 
-// awaitValue has the resource woken once the value is free that it was refused. It returns whether that may be so by now: the value was
-// freed after the call began, or while the resource did not wait for it, as it was suspended for example.
-func (e *reporter) awaitValue(s *scope, out conditions.Outcome) (freed bool) {
+// secondTry is after how long a value that was freed is tried again, where the provider refuses it at first: it may not know yet.
+const secondTry = 10 * time.Second
+
+// awaitValue has the resource woken once the value is free that it was refused. It returns when to try again where that may be so by now: the
+// value was freed after the call began, just before it, or while the resource did not wait for it, as it was suspended for example; else 0.
+func (e *reporter) awaitValue(s *scope, out conditions.Outcome) time.Duration {
 	if out.Reason == "" {
-		return false
+		return 0
 	}
 	if out.Taken == nil {
 		if row := e.Table.Row(out.Reason); !row.Stalled() && !row.Reconciling() {
 			e.values.Forget(s.uid())
 		}
-		return false
+		return 0
 	}
 	v, ok := valueOf(s, out.Taken.Class)
 	if !ok || s.dir == nil {
-		return false
+		return 0
 	}
-	freed, waited := e.values.Await(applicant(s), storedValue(s.dir.Endpoint, v))
-	if waited && (!freed || out.InBackoff) { // who is in backoff is woken when the value is freed
-		return false
+	pause := time.Duration(0)
+	switch news := e.values.Await(applicant(s), storedValue(s.dir.Endpoint, v), !out.InBackoff); {
+	case news.Missed, news.Freed && !out.InBackoff: // who is in backoff is woken when the value is freed
+		pause = conditions.SoonAtLeast
+		e.attempts.EndBackoff(s.uid(), e.Clock.Now())
+	case news.FreedBefore:
+		pause = secondTry
+		e.attempts.EndBackoff(s.uid(), e.Clock.Now().Add(secondTry))
 	}
-	e.attempts.EndBackoff(s.uid())
-	return true
+	return pause
 }
 
 // wakeApplicants has those say what they wait for that apply for a value of the resource's account: they may have to wait for something else
@@ -196,6 +204,9 @@ func takenBy(ctx context.Context, e *Engine, s *scope, taken *conditions.Taken) 
 		}
 		var applies *directory.Value
 		shown := plan.Holder{AccountID: h.account.ID, AccountName: h.account.Name}
+		if claim, claimed := h.account.Claim(); claimed && claim.Installation != e.Installation {
+			shown.Claim = claim.String()
+		}
 		if h.managed != nil {
 			o := h.managed.Object()
 			seen[o.GetUID()] = true

@@ -97,3 +97,26 @@ func TestAValueFreedWhileSuspendedIsTried(t *testing.T) {
 	}
 	w.expect(name, "False EmailTaken")
 }
+
+// A provider may learn late that a value is free: it is asked once more soon, and then as rarely as before.
+func TestAFreedValueThatIsRefusedIsTriedOnceMore(t *testing.T) {
+	t.Parallel()
+	w := refusedContact(t)
+	for range 3 {
+		w.service.Add(fake.Refuse(fake.MethodUpdate, account.EmailTaken))
+	}
+	w.free("taken@acme.example")
+	before := w.updates()
+	again := w.reconcile(name).RequeueAfter
+	if n := w.updates() - before; n != 1 || again < 10*time.Second || again > 12*time.Second {
+		t.Errorf("%d updates, again in %s", n, again)
+	}
+	if w.reconcile(name); w.updates() != before+1 {
+		t.Error("tried before its time")
+	}
+	w.clock.Step(again)
+	again = w.reconcile(name).RequeueAfter
+	if n := w.updates() - before; n != 2 || again < 10*time.Minute {
+		t.Errorf("%d updates, again in %s", n, again)
+	}
+}

@@ -25,6 +25,8 @@ type Holder struct {
 	AccountID, AccountName string
 	// Resource is the "<namespace>/<name>" of its resource, "" where it has none.
 	Resource string
+	// Claim is whose it is by its claim, where that is another installation's; "" else.
+	Claim string
 	// Release says whether it is about to give the value up.
 	Release ValueRelease
 	// Reason is that of the resource's conditions, where that is why it does not.
@@ -89,6 +91,9 @@ func (t Taken) why(h Holder) string {
 		return fmt.Sprintf(", and keeps it: that %s declares another value, but is not applied (%s). See its conditions, or %s", t.Kind, h.Reason, other)
 	case ReleaseDeleted:
 		return fmt.Sprintf(", and keeps it: that %s is being deleted, which changes no value of the account. Change the account at the provider, or %s", t.Kind, other)
+	}
+	if h.Claim != "" {
+		return fmt.Sprintf(", and belongs to %s %s: have it changed there, or %s", t.Kind, h.Claim, other)
 	}
 	return fmt.Sprintf(", and no %s manages that account: change it at the provider, or %s", t.Kind, other)
 }

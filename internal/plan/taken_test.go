@@ -21,6 +21,7 @@ func TestTaken(t *testing.T) {
 		"nobody who may be named": {nil, false, false, []string{"in use (code 1). Another account has it: declare another value for spec.email", "The operator retries"}},
 		"declared there":          {[]plan.Holder{holder("a", plan.ReleaseDeclared, "")}, false, false, []string{"in use (code 1): account acme-a (id 17) of ChildAccount telephony/a has it", "declares it", "here or there"}},
 		"without a resource":      {[]plan.Holder{unmanaged}, false, false, []string{"account acme-a (id 17) has it, and no ChildAccount manages that account", "change it at the provider"}},
+		"another installation's":  {[]plan.Holder{{AccountID: "17", AccountName: "acme-a", Claim: theirs.String()}}, false, false, []string{"belongs to ChildAccount sales/acme-support of installation other: have it changed there"}},
 		"about to be given up":    {[]plan.Holder{holder("a", plan.ReleasePending, "")}, false, true, []string{"spec.email: waiting for ChildAccount telephony/a", "Nothing to do"}},
 		"one after the other": {[]plan.Holder{holder("a", plan.ReleaseApplies, ""), holder("b", plan.ReleasePending, "")}, false, true,
 			[]string{"waiting for ChildAccount telephony/a", "once that is free"}},
