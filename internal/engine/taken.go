@@ -192,27 +192,12 @@ func takenBy(ctx context.Context, e *Engine, s *scope, taken *conditions.Taken) 
 	seen := map[types.UID]bool{s.uid(): true}
 	for ok && len(t.Holders) < longestRing {
 		h := holderOf(ctx, e, s, v)
-		if h == nil {
+		if h == nil || seen[h.uid()] {
+			t.Ring = h != nil && h.uid() == s.uid() && len(t.Holders) > 0
 			break
 		}
-		if h.managed != nil && h.managed.Object().GetUID() == s.uid() && len(t.Holders) > 0 {
-			t.Ring = true
-			break
-		}
-		if h.managed != nil && seen[h.managed.Object().GetUID()] { // a ring of others
-			break
-		}
-		var applies *directory.Value
-		shown := plan.Holder{AccountID: h.account.ID, AccountName: h.account.Name}
-		if claim, claimed := h.account.Claim(); claimed && claim.Installation != e.Installation {
-			shown.Claim = claim.String()
-		}
-		if h.managed != nil {
-			o := h.managed.Object()
-			seen[o.GetUID()] = true
-			shown.Resource = client.ObjectKeyFromObject(o).String()
-			shown.Release, shown.Reason, applies = release(ctx, e, h.managed, s.schema, v)
-		}
+		seen[h.uid()] = true
+		shown, applies := describe(ctx, e, h, s.schema, v)
 		t.Holders = append(t.Holders, shown)
 		if applies == nil {
 			break
@@ -228,12 +213,36 @@ type holder struct {
 	managed Managed
 }
 
+// uid is the resource's, else one that no resource has.
+func (h *holder) uid() types.UID {
+	if h.managed == nil {
+		return "account " + types.UID(h.account.ID)
+	}
+	return h.managed.Object().GetUID()
+}
+
+// describe is what is said of an account that has a value. Where its resource applies for another value, which is taken, too, applies is that.
+func describe(ctx context.Context, e *Engine, h *holder, schema account.Schema, v directory.Value) (shown plan.Holder, applies *directory.Value) {
+	shown = plan.Holder{AccountID: h.account.ID, AccountName: h.account.Name}
+	if claim, claimed := h.account.Claim(); claimed && claim.Installation != e.Installation {
+		shown.Claim = claim.String()
+	}
+	if h.managed != nil {
+		shown.Resource = client.ObjectKeyFromObject(h.managed.Object()).String()
+		shown.Release, shown.Reason, applies = release(ctx, e, h.managed, schema, v)
+	}
+	return shown, applies
+}
+
 // holderOf is the account that has a value, where the resource may know of it; nil where it may not, or nobody knows.
 func holderOf(ctx context.Context, e *Engine, s *scope, v directory.Value) *holder {
 	if a := directory.HolderOf(s.dir.Directory, v); a != nil {
 		m := resourceOfAccount(ctx, e, a, s.dir.AccountID)
-		switch {
-		case m == nil && !s.canSee(s.parent.Key.Namespace), m != nil && !s.canSee(m.Object().GetNamespace()):
+		of := s.parent.Key.Namespace // an account without a resource is the parent's business
+		if m != nil {
+			of = m.Object().GetNamespace()
+		}
+		if !s.canSee(of) {
 			return nil
 		}
 		return &holder{a, m}
