@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -118,5 +119,46 @@ func TestAFreedValueThatIsRefusedIsTriedOnceMore(t *testing.T) {
 	again = w.reconcile(name).RequeueAfter
 	if n := w.updates() - before; n != 2 || again < 10*time.Minute {
 		t.Errorf("%d updates, again in %s", n, again)
+	}
+}
+
+// What the holder's resource is held back by is said at once, not with the next list.
+func TestApplicantsHearOfTheHolder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	const holder, applicant = "child-1", "child-2"
+	for _, l := range []string{holder, applicant} {
+		w.apply(w.declared(l))
+		w.settle(l)
+	}
+	w.service.Add(fake.Refuse(fake.MethodUpdate, account.EmailTaken))
+	w.edit(applicant, func(l *Line) { l.Spec.Contact = holder + "@acme.example" })
+	w.expect(applicant, "False EmailTaken")
+	expect := func(what string) {
+		t.Helper()
+		select {
+		case got := <-w.woken:
+			if got.Name != applicant {
+				t.Errorf("woken: %s", got)
+			}
+		default:
+			t.Errorf("%s: not woken", what)
+		}
+		w.reconcile(applicant)
+		if m := w.message(applicant); !strings.Contains(m, what) {
+			t.Errorf("%q lacks %q", m, what)
+		}
+	}
+	w.edit(holder, func(l *Line) { l.Spec.Suspend, l.Spec.Contact = true, "other@acme.example" })
+	expect("not applied (Suspended)")
+	w.service.Add(fake.Fault{Method: fake.MethodUpdate, Error: account.Error{Class: account.Unavailable, Message: "not now", Answered: true}})
+	w.edit(holder, func(l *Line) { l.Spec.Suspend = false })
+	expect("waiting for Line " + namespace + "/" + holder)
+	if said := w.said(applicant); said != "False Updating" {
+		t.Error(said)
+	}
+	w.reconcile(holder)
+	if len(w.woken) > 0 {
+		t.Error("woken although nothing has changed")
 	}
 }
