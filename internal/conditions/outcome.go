@@ -115,10 +115,10 @@ func (t Table) Failed(err error) Outcome {
 	return out
 }
 
-// Explained is the outcome of a value that is taken, with another message. Where waits is set, a reason is reported that is none of a
+// Explained is the outcome of a value that is taken, with another message and next step. Where waits is set, a reason is reported that is none of a
 // failure: another resource is about to give the value up. It is retried as before all the same, since the resource is woken.
-func (t Table) Explained(o Outcome, waits bool, working, message string) Outcome {
-	o.Reason, o.Message, o.Retry = classes[o.Taken.Class], message, nil
+func (t Table) Explained(o Outcome, waits bool, working, message, next string) Outcome {
+	o.Reason, o.Message, o.Next, o.Retry = classes[o.Taken.Class], message, next, nil
 	if waits {
 		retry := t.retryOf(o)
 		o.Reason, o.Retry = working, &retry

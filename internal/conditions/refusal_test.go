@@ -66,13 +66,13 @@ func TestWriteRefused(t *testing.T) {
 		var first, second emitted
 		Children.EmitEvent(NewEventRecorder(&first), nil, nil, out)
 		Children.EmitEvent(NewEventRecorder(&second), nil, once, out)
-		if first.note != out.Message || second.note != "" {
+		if first.note != Children.ForEvent(out) || second.note != "" {
 			t.Errorf("%s: first %q, then %q", reason, first.note, second.note)
 		}
 		// Even one that was kept back for another reason before.
 		var later emitted
 		Children.EmitEvent(NewEventRecorder(&later), nil, written(Children, Outcome{Reason: v1alpha1.ReasonDeleting, Message: "waits"}), out)
-		if later.note != out.Message {
+		if later.note != Children.ForEvent(out) {
 			t.Errorf("%s, after another trouble: %q", reason, later.note)
 		}
 		for age, want := range map[time.Duration]time.Duration{0: 10 * time.Second, time.Minute: time.Minute, 30 * time.Hour: time.Hour} {

@@ -176,7 +176,8 @@ func explained(ctx context.Context, e *Engine, s *scope, out conditions.Outcome)
 	if s.boundID() == "" {
 		working = v1alpha1.ReasonCreating
 	}
-	return e.Table.Explained(out, t.Waits(), working, t.Explanation())
+	message, next := t.Explanation()
+	return e.Table.Explained(out, t.Waits(), working, message, next)
 }
 
 // longestRing bounds how many resources are looked at that wait for each other.

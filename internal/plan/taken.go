@@ -57,11 +57,12 @@ func (t Taken) Waits() bool {
 	return !t.Ring && len(t.Holders) > 0 && t.Holders[len(t.Holders)-1].Release == ReleasePending
 }
 
-// Explanation is the message of the conditions: what happened, why, and what to do.
-func (t Taken) Explanation() string {
-	const retries = "The operator retries as soon as it sees that the value is free."
+// Explanation is what happened and why, and what to do next.
+func (t Taken) Explanation() (message, next string) {
+	const retries = " The operator retries as soon as it sees that the value is free."
+	other := fmt.Sprintf("eclare another value for spec.%s here", t.Path) // d or D
 	if len(t.Holders) == 0 {
-		return fmt.Sprintf("%s. Another account has it: declare another value for spec.%s, or have that account changed first. %s", t.Message, t.Path, retries)
+		return t.Message + ". Another account has the value", "D" + other + ", or have that account changed first." + retries
 	}
 	h := t.Holders[0]
 	has := fmt.Sprintf("account %s (id %s) has it", h.AccountName, h.AccountID)
@@ -70,42 +71,45 @@ func (t Taken) Explanation() string {
 	}
 	switch {
 	case t.Ring:
-		return fmt.Sprintf("%s: %s. %s", t.Message, has, t.exchange())
+		ring, steps := t.exchange()
+		return fmt.Sprintf("%s: %s. %s", t.Message, has, ring), steps + retries
 	case t.Waits() && len(t.Holders) == 1:
-		return fmt.Sprintf("spec.%s: waiting for %s %s, which is about to give its account (id %s) another value. Nothing to do: %s", t.Path, t.Kind, h.Resource, h.AccountID, retries)
+		return fmt.Sprintf("spec.%s: waiting for %s %s, which is about to give its account (id %s) another value", t.Path, t.Kind, h.Resource, h.AccountID), strings.TrimSpace(retries)
 	case t.Waits():
-		return fmt.Sprintf("spec.%s: waiting for %s %s, whose account (id %s) is to get another value once that is free, which is about to happen. Nothing to do: %s", t.Path, t.Kind, h.Resource, h.AccountID, retries)
+		return fmt.Sprintf("spec.%s: waiting for %s %s, whose account (id %s) is to get another value once that is free, which is about to happen", t.Path, t.Kind, h.Resource, h.AccountID), strings.TrimSpace(retries)
 	}
-	return fmt.Sprintf("%s: %s%s. %s", t.Message, has, t.why(h), retries)
+	why, next := t.why(h, other)
+	return fmt.Sprintf("%s: %s%s", t.Message, has, why), next + "." + retries
 }
 
-// why says why the account keeps the value, and what to do.
-func (t Taken) why(h Holder) string {
-	other := fmt.Sprintf("declare another value for spec.%s here", t.Path)
+// why says why the account keeps the value, and what to do next. other is the step that is always possible, but for its first letter.
+func (t Taken) why(h Holder, other string) (why, next string) {
 	switch h.Release {
 	case ReleaseDeclared:
-		return fmt.Sprintf(", and that %s declares it: %s or there", t.Kind, other)
+		return fmt.Sprintf(", and that %s declares it", t.Kind), "D" + other + " or there"
 	case ReleaseApplies:
-		return fmt.Sprintf(", and is to get another value, which is taken, too: see the conditions of that %s, or %s", t.Kind, other)
+		return ", and is to get another value, which is taken, too", fmt.Sprintf("Read the conditions of that %s, or d%s", t.Kind, other)
 	case ReleaseBlocked:
-		return fmt.Sprintf(", and keeps it: that %s declares another value, but is not applied (%s). See its conditions, or %s", t.Kind, h.Reason, other)
+		return fmt.Sprintf(", and keeps it: that %s declares another value, but is not applied (%s)", t.Kind, h.Reason), fmt.Sprintf("Read the conditions of that %s, or d%s", t.Kind, other)
 	case ReleaseDeleted:
-		return fmt.Sprintf(", and keeps it: that %s is being deleted, which changes no value of the account. Change the account at the provider, or %s", t.Kind, other)
+		return fmt.Sprintf(", and keeps it: that %s is being deleted, which changes no value of the account", t.Kind), "Change the account at the provider, or d" + other
 	}
 	if h.Claim != "" {
-		return fmt.Sprintf(", and belongs to %s %s: have it changed there, or %s", t.Kind, h.Claim, other)
+		return fmt.Sprintf(", and is owned by %s %s", t.Kind, h.Claim), "Have the value changed there, or d" + other
 	}
-	return fmt.Sprintf(", and no %s manages that account: change it at the provider, or %s", t.Kind, other)
+	return fmt.Sprintf(", and no %s manages that account", t.Kind), "Change the account at the provider, or d" + other
 }
 
-// exchange says how to have accounts exchange values that none can have before another has given it up.
-func (t Taken) exchange() string {
+// exchange says which accounts exchange values, and how to have them do so: none can have a value before another has given it up.
+func (t Taken) exchange() (ring, steps string) {
 	members := make([]string, len(t.Holders))
 	for i, h := range t.Holders {
 		members[i] = fmt.Sprintf("%s (account %s)", h.Resource, h.AccountName)
 	}
 	last := t.Holders[len(t.Holders)-1].Resource
-	return fmt.Sprintf("These exchange spec.%s in a ring, which the provider can't do in one step, and the operator uses no temporary value that nobody has declared: %s and this one. "+
-		"By hand: 1. declare for spec.%s of %s a temporary value that no account has. 2. Wait until all others are Ready: each gets its value by itself. 3. Declare for %s the value that it is to have",
-		t.Path, strings.Join(members, ", "), t.Path, last, last)
+	ring = fmt.Sprintf("These exchange spec.%s in a ring, which the provider can't do in one step, and the operator uses no temporary value that nobody has declared: %s and this one",
+		t.Path, strings.Join(members, ", "))
+	steps = fmt.Sprintf("By hand: 1. Declare for spec.%s of %s a temporary value that no account has. 2. Wait until all others are Ready: each gets its value automatically. 3. Declare for %s the value that it is to have.",
+		t.Path, last, last)
+	return ring, steps
 }
