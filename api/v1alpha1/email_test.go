@@ -3,6 +3,7 @@ package v1alpha1_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,9 +20,7 @@ import (
 // declare has the Kubernetes API look at a ChildAccount with some values, as kubectl apply --dry-run=server does.
 func declare(ctx SpecContext, values map[string]any) error {
 	spec := map[string]any{"parentRef": map[string]any{"name": "acme"}, "email": "a@b.example"}
-	for name, value := range values {
-		spec[name] = value
-	}
+	maps.Copy(spec, values)
 	text, err := json.Marshal(spec)
 	Expect(err).NotTo(HaveOccurred())
 	return testenv.DryApply(ctx, testenv.Manifest("ChildAccount", "default", "acme-ok", string(text)))

@@ -130,7 +130,7 @@ func (o options) timesOf(n int) int {
 }
 
 // measure adds a creation and a backlog, and the first time all other scenarios.
-func (r *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o options, first bool) error {
+func (f *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o options, first bool) error {
 	which := scenarios
 	if !first {
 		which = scenarios[:1]
@@ -141,9 +141,9 @@ func (r *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o opti
 	}
 	s.Stop()
 	if first {
-		*r = *created
+		*f = *created
 	} else {
-		r.Again = append(r.Again, created.Scenarios[creation])
+		f.Again = append(f.Again, created.Scenarios[creation])
 	}
 	if len(o.wanted(backlogAlone)) == 0 {
 		return nil
@@ -153,7 +153,7 @@ func (r *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o opti
 		return err
 	}
 	s.Stop()
-	r.Backlogs = append(r.Backlogs, worked.Scenarios[backlog])
+	f.Backlogs = append(f.Backlogs, worked.Scenarios[backlog])
 	return nil
 }
 

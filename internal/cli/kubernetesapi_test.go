@@ -41,6 +41,7 @@ func throughProxy(address string) func(*http.Request) (*url.URL, error) {
 
 // Whatever keeps a request from reaching the Kubernetes API is named along with what to do, and the installation's id is none of it.
 func TestKubernetesAPIThatIsNotReached(t *testing.T) {
+	t.Parallel()
 	const service = "https://10.96.0.1:443"
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	t.Cleanup(refusing.Close)

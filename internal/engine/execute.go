@@ -387,7 +387,7 @@ func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions
 func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	s := r.s
 	changes := plan.AccountChanges(s.schema, step.Changes)
-	apply(r, classesOf(s.schema, changes)...)
+	apply(r, classesOf(changes)...)
 	err := s.dir.Update(ctx, r.target(step.AccountID), changes)
 	r.changes.Done(s.uid(), refused(err))
 	logWritten(ctx, s, writeUpdate, whyUpdated(s, changes), step.AccountID, err, "fields", account.FieldNames(changes))

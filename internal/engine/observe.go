@@ -47,7 +47,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 		in.View = knownView(s, view)
 		in.View.Doubted = e.doubted(s, &in.View)
 		if in.RefusedValue() != nil {
-			return in, nil // the plan says so, and nothing else matters
+			return in, nil //nolint:nilerr // the plan says so, and nothing else matters
 		}
 	}
 	can := directory.CapabilitiesOf(s.dir.Directory)

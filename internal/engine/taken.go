@@ -57,7 +57,7 @@ func apply(r *run, classes ...account.Class) {
 }
 
 // classesOf are the refusals that changes may meet.
-func classesOf(schema account.Schema, changes []account.Change) (classes []account.Class) {
+func classesOf(changes []account.Change) (classes []account.Class) {
 	for _, c := range changes {
 		if c.Field.Mark == account.MarkEmail {
 			classes = append(classes, account.EmailTaken)
@@ -183,7 +183,7 @@ func explained(ctx context.Context, e *Engine, s *scope, out conditions.Outcome)
 // longestRing bounds how many resources are looked at that wait for each other.
 const longestRing = 16
 
-// takenBy follows who has the value that the resource was refused, and who has the value that that one's resource was refused, and so on.
+// takenBy follows who has the value that the resource was refused, and who has the value that the resource of that account was refused, and so on.
 func takenBy(ctx context.Context, e *Engine, s *scope, taken *conditions.Taken) (plan.Taken, bool) {
 	v, ok := valueOf(s, taken.Class)
 	t := plan.Taken{

@@ -21,14 +21,6 @@ func withEmail(email string) func(*v1alpha1.ChildAccount) {
 	return func(c *v1alpha1.ChildAccount) { c.Spec.Email = email }
 }
 
-// applyAll edits the e-mails of several resources as one commit does, and waits for none.
-func applyAll(ctx context.Context, emails map[*v1alpha1.ChildAccount]string) {
-	GinkgoHelper()
-	for c, email := range emails {
-		testenv.Edit(ctx, c, withEmail(email))
-	}
-}
-
 // tried is how many writes asked for an e-mail.
 func tried(w *testenv.World, email string) (n int) {
 	for _, call := range w.Sim.Calls() {

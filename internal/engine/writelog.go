@@ -115,6 +115,6 @@ func emitDeactivated(recorder conditions.EventRecorder, s *scope) {
 		return
 	}
 	recorder.Eventf(s.obj, nil, corev1.EventTypeWarning, "DeactivatedElsewhere", "Reconcile",
-		"account %s (id %s) was deactivated at the provider, by somebody else: spec.active of this %s is not set, so the operator leaves the account inactive. To activate it, and keep it active, set spec.active: true",
+		"account %s (id %s) was deactivated at the provider, not by the operator: spec.active of this %s is not set, so the operator leaves the account inactive. To activate it, and keep it active, set spec.active: true",
 		s.declared.AccountName, s.status.AccountID, s.declared.Kind)
 }

@@ -156,6 +156,7 @@ func failed(t *testing.T, target string, transport *http.Transport, within time.
 const long = time.Minute
 
 func TestFailedSteps(t *testing.T) {
+	t.Parallel()
 	const host = "https://api.canary.test"
 	secure := tlsServer(t)
 	roots := x509.NewCertPool()

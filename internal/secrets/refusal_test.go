@@ -24,7 +24,7 @@ var (
 	resource = corev1.Resource("secrets")
 	overfull = apierrors.NewForbidden(resource, connection.Name, errors.New("exceeded quota: compute, requested: count/secrets=1, used: count/secrets=5, limited: count/secrets=5"))
 	unknown  = apierrors.NewForbidden(resource, connection.Name, errors.New("status unknown for quota: compute, resources: count/secrets"))
-	noRight  = apierrors.NewForbidden(resource, "", errors.New(`User "operator" cannot create resource "secrets" in API group "" in the namespace "telephony"`))
+	noRight  = apierrors.NewForbidden(resource, "", errors.New(`user "operator" cannot create resource "secrets" in API group "" in the namespace "telephony"`))
 	noMatch  = apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Secret").GroupKind(), connection.Name, field.ErrorList{field.Forbidden(field.NewPath("metadata"), "no")})
 	byHook   = apierrors.NewForbidden(resource, connection.Name, errors.New(`admission webhook "a.example" denied the request: no`))
 	byPolicy = apierrors.NewForbidden(resource, connection.Name, errors.New(`ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no`))

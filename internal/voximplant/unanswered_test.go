@@ -113,6 +113,7 @@ func TestProxyThatAnswersItself(t *testing.T) {
 
 // Once the request has left, what is said is where the answer stayed.
 func TestStepsAfterTheRequest(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
 		says    string
