@@ -92,7 +92,7 @@ var _ = Describe("An e-mail that another account has", func() {
 		testenv.Edit(ctx, holder, withEmail("other@acme.example"))
 		testenv.Edit(ctx, mover, withEmail("acme-holder@acme.example"))
 		born := w.Apply(ctx, "acme-born", withEmail("acme-mover@acme.example"))
-		Eventually(testenv.StateOf(ctx, mover)).Should(beWaitingFor(v1alpha1.ReasonUpdating, fmt.Sprintf("waiting for ChildAccount %s/acme-holder", w.NS), "Nothing to do"))
+		Eventually(testenv.StateOf(ctx, mover)).Should(beWaitingFor(v1alpha1.ReasonUpdating, fmt.Sprintf("waiting for ChildAccount %s/acme-holder", w.NS), "The operator retries as soon as"))
 		Expect(testenv.StateOf(ctx, mover)(Default).Ready).To(Equal("True/Available"))
 
 		By("and so does the one after it")
@@ -251,7 +251,7 @@ var _ = Describe("An e-mail that another account has", func() {
 			Expect(state.JSON).NotTo(Or(ContainSubstring("acme-victim"), ContainSubstring(victim.NS), ContainSubstring(holder.Status.AccountID)))
 			return state
 		}
-		Eventually(testenv.StateOf(ctx, thief)).Should(beTaken("Another account has it"))
+		Eventually(testenv.StateOf(ctx, thief)).Should(beTaken("Another account has the value"))
 		nothing()
 		probe := testenv.EventsOf(ctx, thief)(Default)
 		Expect(probe).NotTo(ContainElement(ContainSubstring("acme-victim")))
@@ -261,11 +261,11 @@ var _ = Describe("An e-mail that another account has", func() {
 		heir := victim.Apply(ctx, "acme-heir", withEmail("victim@acme.example"))
 		testenv.Edit(ctx, holder, withEmail("other@acme.example"))
 		Eventually(testenv.StateOf(ctx, heir)).Should(beWaitingFor(v1alpha1.ReasonCreating, "waiting for ChildAccount "+victim.NS+"/acme-victim"))
-		Expect(nothing()).To(beTaken("Another account has it"))
+		Expect(nothing()).To(beTaken("Another account has the value"))
 		Expect(w.Sim.RemoveFault(fault)).To(BeTrue())
 		Eventually(testenv.StateOf(ctx, heir)).WithTimeout(testenv.Patience).Should(testenv.BeAvailable())
 		w.AwaitLists(2)
-		Expect(nothing()).To(beTaken("Another account has it"))
+		Expect(nothing()).To(beTaken("Another account has the value"))
 		Expect(w.Account("acme-heir").Email()).To(Equal("victim@acme.example"))
 
 		By("but the owner of the ParentAccount is told, and a tenant gets what nobody else waits for")
