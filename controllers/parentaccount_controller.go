@@ -157,7 +157,7 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
 func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.Outcome {
 	out := conditions.Parents.Failed(err)
-	out.Next = cmp.Or(conditions.NextForCredentials(out.Reason, s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey()), out.Next)
+	out.Next = cmp.Or(out.Next, conditions.NextForCredentials(out.Reason, s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey()))
 	var listed time.Time
 	if dir := r.Parents.Former(s.key()); dir != nil {
 		listed = dir.Listings().CompleteAt

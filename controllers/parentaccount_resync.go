@@ -111,7 +111,7 @@ func (r *ParentAccountReconciler) listed(ctx context.Context, s *parentScope, di
 func throttled(next time.Duration) conditions.Outcome {
 	return conditions.Outcome{
 		Reason: v1alpha1.ReasonRateLimited, Retry: conditions.Every(max(next, conditions.SoonAtLeast)),
-		Message: "the provider rate-limits calls, so the operator makes fewer and continues automatically. If that happens often, lower spec.limits.requestsPerSecond",
+		Message: "the provider rate-limits calls, so the operator makes fewer",
 	}
 }
 

@@ -21,7 +21,7 @@ var reworded = strings.NewReplacer(
 	"the account is switched off", "the account is deactivated, as spec.active is false",
 	"the account is there and is only read", "the account matches the spec, and is only read",
 	"the provider has blocked the account",
-	"the provider has blocked the account. Ask the provider why, and have the account unblocked. The operator notices that at its next read of the list.",
+	"the provider has blocked the account. Ask the provider why, and have the account unblocked. The operator notices the change when it next reads the list.",
 	"changed at the provider and left alone: email",
 	"changed at the provider, and not corrected as spec.driftPolicy is Report: email is changed@else.example, the spec has acme-drifted@acme.example. "+
 		"Change the spec or the account, or set spec.driftPolicy: Correct to have the spec applied.",

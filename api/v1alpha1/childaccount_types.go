@@ -104,7 +104,8 @@ type ChildAccountSpec struct {
 
 	// DeletionPolicy says what happens to the account when this resource is deleted. Retain (default): the account stays as it is, and
 	// the deletion never waits for the operator. Deactivate: the operator deactivates the account first, which delays the deletion for
-	// an hour at most; not where the namespace or the CRD is deleted too, or another ChildAccount declares the account and may have it.
+	// an hour at most. The account stays active where the namespace or the CRD is deleted too, or where another ChildAccount declares
+	// the account and may have it.
 	// Nothing can delete the account. The connection Secret stays.
 	// +optional
 	DeletionPolicy *DeletionPolicy `json:"deletionPolicy,omitempty"`
@@ -118,7 +119,8 @@ type ChildAccountSpec struct {
 
 	// ManagementPolicy says whether the operator writes to the account. Manage (default): the spec is applied. Observe: the account is
 	// only read; status.observed has what the provider returns and status.drift what differs from the spec. No account is created, and
-	// there is no connection Secret.
+	// there is no connection Secret. Under another namespace's ParentAccount, observing an account that this resource did not create
+	// needs the grant Adopt.
 	// +optional
 	ManagementPolicy *ManagementPolicy `json:"managementPolicy,omitempty"`
 

@@ -80,9 +80,10 @@ const (
 	StartObserve StartPolicy = "Observe"
 )
 
+// The rule of caBundle stands at the type and not at the field, so that the Kubernetes API does not repeat what somebody took for a caBundle.
+
 // VoximplantParent is an account at Voximplant that has child accounts.
 //
-// The rule stands here and not at the field so that the API server does not repeat what somebody took for a caBundle.
 // +kubebuilder:validation:XValidation:rule="!has(self.caBundle) || self.caBundle.replace('\\n', \"\").matches('^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$')",fieldPath=".caBundle",message="must be PEM in base64: base64 < ca.pem"
 type VoximplantParent struct {
 	// CredentialsSecretRef names the Secret with the service account's credentials file, under the key credentials.json unless another
@@ -217,10 +218,10 @@ type Limits struct {
 }
 
 // MassChange says how many accounts may be changed in how short a time: by edits, by deletions that deactivate them, and by corrections
-// of drift. Of all ChildAccounts of the ParentAccount, no more are believed to be missing at once.
+// of drift. The operator also believes no more of the ParentAccount's accounts to be missing at once.
 type MassChange struct {
 	// Percent is how many percent of the namespace's ChildAccounts of this parent may change within the window, from 0 to 100. Default
-	// 20. 100 holds nothing; 0 leaves minimum alone as the limit. Example: 10.
+	// 20. 100: no change waits. 0: minimum is the only limit. Example: 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100

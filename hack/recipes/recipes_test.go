@@ -270,7 +270,7 @@ func output(t *testing.T, dir, name string, args ...string) (string, error) {
 	command.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") || strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "TEST_ALL")
 	})
-	command.Env = append(command.Env, "GOFLAGS=-trimpath") // what is as it was is compiled for all copies once
+	command.Env = append(command.Env, "GOFLAGS=-trimpath", "CGO_ENABLED=0") // what make build has compiled serves all copies
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	start := time.Now()

@@ -63,6 +63,8 @@ type Error struct {
 	Field string
 	// Message is the provider's text, shortened and free of secrets.
 	Message string
+	// Next is what people have to do, "" where that follows from the class.
+	Next string
 	// RetryAfter is how long the provider asks to wait, 0 where it does not say.
 	RetryAfter time.Duration
 	// Answered is set where the provider itself said so, if only to say that something is wrong there; it is not where

@@ -28,7 +28,7 @@ var nextOfChildren = map[string]string{
 
 	v1alpha1.ReasonSuspended:          "To continue, set spec.suspend: false.",
 	v1alpha1.ReasonValueNotKept:       "Declare the value that the provider returns, or remove the field from the spec. The operator writes the field again once either value changes.",
-	v1alpha1.ReasonFrozen:             "Ask the provider why, and have the account unblocked. The operator notices that at its next read of the list.",
+	v1alpha1.ReasonFrozen:             "Ask the provider why, and have the account unblocked. The operator notices the change when it next reads the list.",
 	v1alpha1.ReasonDriftDetected:      "Change the spec or the account, or set spec.driftPolicy: Correct to have the spec applied.",
 	v1alpha1.ReasonDeactivatedEarlier: "Set spec.active: true to activate the account, or spec.active: false to leave it deactivated.",
 
@@ -41,14 +41,14 @@ var nextOfChildren = map[string]string{
 	v1alpha1.ReasonSecretMissing:     "Create the Secret in this namespace, with the label " + v1alpha1.LabelInput + `: "true", or correct the reference.`,
 	v1alpha1.ReasonSecretNotLabelled: "Give the Secret the label " + v1alpha1.LabelInput + `: "true".`,
 	v1alpha1.ReasonSecretInvalid:     "Correct the Secret. The operator retries once the Secret changes.",
-	v1alpha1.ReasonPasswordRejected:  "Put another password into the Secret that spec.passwordSecretRef names, or declare one there. The operator tries it as soon as the Secret changes.",
+	v1alpha1.ReasonPasswordRejected:  "Put another password into the Secret that spec.passwordSecretRef names; if the field is not set, set it to a Secret with a password of your own. The operator tries it as soon as the Secret changes.",
 	v1alpha1.ReasonPasswordBlocked:   "Wait, or ask the provider when passwords can be changed again." + retriesSlowly,
 
 	v1alpha1.ReasonNameTaken:         "Choose another spec.accountName in a new resource, as the name can't be changed. If the account is yours, declare it under the parent account that it belongs to.",
 	v1alpha1.ReasonEmailTaken:        "Declare another spec.email, or change the e-mail of the account that has it." + retriesSlowly,
 	v1alpha1.ReasonAdoptionRefused:   "Choose another spec.accountName in a new resource, or a spec.adoptionPolicy that allows to adopt the account.",
 	v1alpha1.ReasonClaimedElsewhere:  "Choose another spec.accountName in a new resource, or ask the owner of the ParentAccount which resource has the account.",
-	v1alpha1.ReasonDuplicateResource: "Delete one of the two resources. The account stays as it is, and the other resource gets it within seconds, where it may.",
+	v1alpha1.ReasonDuplicateResource: "Delete this resource, or the owner. After the owner is deleted, this resource gets the account within seconds if it may have the account; otherwise the owner's deletionPolicy decides whether the account is deactivated.",
 
 	v1alpha1.ReasonRejected:            "Correct the value that the message is about. The operator retries once the spec changes.",
 	v1alpha1.ReasonBalanceTooLow:       "Top up the parent account at the provider, or ask its owner to." + retriesSlowly,
@@ -71,11 +71,11 @@ var nextOfChildren = map[string]string{
 // nextOfParents is what to do next for each reason on a ParentAccount.
 var nextOfParents = map[string]string{
 	v1alpha1.ReasonAvailable: NothingToDo,
-	v1alpha1.ReasonDeleting:  "Delete these ChildAccounts, or set their deletionPolicy: Retain.",
+	v1alpha1.ReasonDeleting:  "Delete the ChildAccounts that the message names, which deactivates their accounts, or set their spec.deletionPolicy: Retain, which leaves the accounts active.",
 	v1alpha1.ReasonSuspended: "To continue, set spec.suspend: false.",
 
-	v1alpha1.ReasonEndpointNotAllowed: "Set one of these, or ask a cluster admin to add the endpoint to the flag.",
-	v1alpha1.ReasonCABundleInvalid:    "Correct the bundle: the certificates of the authorities as PEM, encoded in base64 once.",
+	v1alpha1.ReasonEndpointNotAllowed: "Set spec.voximplant.endpoint to an allowed endpoint, or ask a cluster admin to add the endpoint to the operator's flag --allowed-endpoints.",
+	v1alpha1.ReasonCABundleInvalid:    "Correct spec.voximplant.caBundle: it must have the authorities' certificates as PEM, encoded in base64 once.",
 	v1alpha1.ReasonInvalidSelector:    "Correct the selector. Until then the operator does nothing for any ChildAccount of this ParentAccount.",
 	v1alpha1.ReasonSecretMissing:      "Create the Secret in this namespace, with the label " + v1alpha1.LabelInput + `: "true", or correct the reference.`,
 	v1alpha1.ReasonSecretNotLabelled:  "Give the Secret the label " + v1alpha1.LabelInput + `: "true".`,

@@ -104,7 +104,7 @@ func (t Table) Failed(err error) Outcome {
 	if _, ok := t.rows[reason]; !ok {
 		reason = v1alpha1.ReasonRejected
 	}
-	out := Outcome{Reason: reason, Message: e.Error(), After: e.RetryAfter}
+	out := Outcome{Reason: reason, Message: e.Error(), Next: e.Next, After: e.RetryAfter}
 	if e.Class == account.EmailTaken || e.Class == account.NameTaken {
 		out.Taken = &Taken{Class: e.Class, Message: out.Message}
 	}

@@ -25,22 +25,22 @@ the code.
 | Ready | whether the account is there, usable, and matches the spec |
 | Synced; APIAvailable on a ParentAccount | how the last reconcile ended. ` + "`kubectl get`" + ` prints its reason, and with ` + "`-o wide`" + ` its message |
 | Reconciling | True while the operator continues automatically; absent otherwise |
-| Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, is noticed by itself |
+| Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, the operator notices automatically |
 | ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |
 | AccountsMissing | on a ParentAccount: True while more accounts are missing from the provider's list than limits.massChange allows to change at once, with the reason AwaitingApproval; absent otherwise. Meanwhile the operator believes none of them to be missing, and their ChildAccounts stay as they are: see [When many accounts are missing](guide.md#when-many-accounts-are-missing) |
 
-observedGeneration is -1 until the first look. "As before" keeps Ready as it was, Unknown the first time. So during an outage Ready stays True
+observedGeneration is -1 until the operator has reconciled the resource. "As before" keeps Ready as it was, Unknown the first time. So during an outage Ready stays True
 at first. APIAvailable of the ParentAccount says APIUnavailable at once, and Synced of each ChildAccount for which there is something to do.
 Ready becomes Unknown once the last complete list is older than 15 minutes
-or three resyncs, whichever is longer: because nothing is answered, or because the list alone never gets complete.
+or three resyncs, whichever is longer: because the provider answers nothing, or because the operator never gets a complete list.
 
 A failure is an event as well, once, when it begins; an outage is one of the ParentAccount, and none of its children.
 
 Where a ParentAccount's message says that the former credentials continue, its new ones can't be used for the reason given, and
 its ChildAccounts are kept as ever meanwhile.
 
-Nothing has to be waited for: any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
-look and try at once, on a ChildAccount or, for the whole list, on a ParentAccount. On a ChildAccount the operator
+You need not wait for a retry. Any new value of the annotation accounts.cpaas.dev/reconcile-requested-at makes the operator
+reconcile and retry at once: on a ChildAccount that resource, on a ParentAccount the whole list. On a ChildAccount the operator
 verifies the account's password and API key, too:
 
     kubectl annotate childaccount NAME accounts.cpaas.dev/reconcile-requested-at="$(date)" --overwrite

@@ -63,8 +63,8 @@ type Table struct {
 
 // Children says what each reason means on a ChildAccount.
 var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, rows: map[string]Verdict{
-	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created."},
-	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed."},
+	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created, or waits for an e-mail or a name that another resource is about to give up. The message says which."},
+	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed, or waits for an e-mail that another resource is about to give up. The message says which."},
 	v1alpha1.ReasonAvailable:          {ready: yes, second: yes, help: "The account matches the spec."},
 	v1alpha1.ReasonDeactivated:        {ready: yes, second: yes, help: "The account is deactivated: by active: false, or by somebody at the provider where active is not declared."},
 	v1alpha1.ReasonValueNotKept:       {ready: yes, second: no, help: "The provider accepts a value and does not keep it. The message names the field and both values."},
@@ -83,12 +83,12 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 
 	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist."},
 	v1alpha1.ReasonSecretNotLabelled: {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to lacks the label that lets the operator read it. The message has the command."},
-	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, its text was saved in another way than UTF-8 or has characters that nobody sees, or the connection Secret's name is taken by another Secret. The message says which. A connection Secret may hold the only copy of a password: read it before you remove it."},
+	v1alpha1.ReasonSecretInvalid:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret can't be used: a key is missing, its text was saved in another way than UTF-8 or has characters that nobody sees, the connection Secret's name is taken by another Secret, or the Kubernetes API refuses to write the connection Secret (the operator retries that after 10 seconds to an hour). The message says which. A connection Secret may hold the only copy of a password: read it before you remove it."},
 	v1alpha1.ReasonPasswordRejected:  {ready: no, second: no, stalled: true, retry: slow, help: "The provider refused the password. The message has the rule."},
 	v1alpha1.ReasonPasswordBlocked:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider allows no change of the password now."},
 
 	v1alpha1.ReasonNameTaken:         {ready: no, second: no, stalled: true, retry: slow, help: "An account of another parent account has the name."},
-	v1alpha1.ReasonEmailTaken:        {ready: no, second: no, stalled: true, retry: slow, help: "Another account has the e-mail."},
+	v1alpha1.ReasonEmailTaken:        {ready: no, second: no, stalled: true, retry: slow, help: "Another account has the e-mail. The message names that account where this resource may know it. While the account's resource is about to give the e-mail up, the reason is Creating or Updating instead (see guide.md)."},
 	v1alpha1.ReasonAdoptionRefused:   {ready: no, second: no, stalled: true, retry: none, help: "The parent already has an account with this name, which this resource did not create. The account is unchanged. The message names the differing fields."},
 	v1alpha1.ReasonClaimedElsewhere:  {ready: no, second: no, stalled: true, retry: none, help: "The account is owned by another installation, or by another resource of this cluster that this one may not succeed. The account is unchanged; the message names the owner where it may. A resource that was renamed or moved gets its account automatically within seconds after the former one is deleted, in the same namespace, in the ParentAccount's, or in one with the grant Adopt (see guide.md)."},
 	v1alpha1.ReasonDuplicateResource: {ready: no, second: no, stalled: true, retry: none, help: "Another ChildAccount of this cluster has the same account."},

@@ -19,6 +19,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/plan"
 )
 
@@ -91,8 +92,11 @@ func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.O
 	if err == nil && result.RequeueAfter == 0 { // for an approval
 		result.RequeueAfter = conditions.SoonAtMost
 	}
-	if !out.IsWriteRefused() {
+	switch {
+	case !out.IsWriteRefused():
 		result.RequeueAfter = deletionPause(result.RequeueAfter, s.left)
+	case s.left > 0:
+		result.RequeueAfter = min(result.RequeueAfter, s.left)
 	}
 	return result, err
 }
@@ -195,15 +199,20 @@ func (r *run) noteNotDeactivated(ctx context.Context, step plan.Step) error {
 
 func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if err := r.noteNotDeactivated(ctx, step); err != nil {
-		return notReleased(r, refusedParent(r, v1alpha1.ReasonDeleting, err), err)
+		if _, refused := conditions.Refusal(err); !refused || !r.s.deletion.Expired {
+			return notReleased(r, refusedParent(r, v1alpha1.ReasonDeleting, err), err)
+		}
+		metrics.WriteRefused(metrics.RefusedStatus) // an hour is all that a deletion waits: the event and the log say what stays active
 	}
 	before := r.s.obj.DeepCopyObject().(client.Object)
 	controllerutil.RemoveFinalizer(r.s.obj, v1alpha1.Finalizer)
-	r.forget(r.s.uid())
 	err := r.Patch(ctx, r.s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if _, refused := conditions.Refusal(err); refused {
 		r.s.obj.SetFinalizers(before.GetFinalizers())
 		return notReleased(r, refusedWrite(r, v1alpha1.ReasonDeleting, theResource(r.s), err), err)
+	}
+	if client.IgnoreNotFound(err) == nil { // not before: a start that holds the deletion would hold it no more after a conflict
+		r.forget(r.s.uid())
 	}
 	if err == nil { // a cache that is behind must not have the account looked after once more: it may be another's by now
 		r.ownWrites.Note(r.s.uid(), r.s.obj.GetResourceVersion(), r.Clock.Now())

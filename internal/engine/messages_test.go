@@ -206,7 +206,7 @@ func stops() map[string]func(in *plan.Input) {
 			in.Password = plan.Password{Declared: true, Problem: &plan.Stop{Reason: v1alpha1.ReasonSecretMissing, Message: "Secret p does not exist"}}
 		},
 		"held": func(in *plan.Input) {
-			in.Start = &plan.Start{Rule: " waits: it is pending since the operator's start", Next: "To approve it: kubectl"}
+			in.Start = &plan.Start{Rule: " waits: this change was pending when the operator started", Next: "To approve it: kubectl"}
 		},
 		"guarded": func(in *plan.Input) {
 			in.Guard = &plan.Guarded{Change: "email=support@acme.example", Reason: awaited.Reason, Message: awaited.Message, Brief: awaited.Brief, Next: awaited.Next}

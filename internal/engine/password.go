@@ -250,7 +250,7 @@ func (r *run) unproven(out conditions.Outcome) *conditions.Outcome {
 	case out.Reason != v1alpha1.ReasonAdoptionRefused:
 		return r.deleting(out)
 	}
-	r.notDeactivated("the account stays as it is: "+out.Message, out.Next)
+	r.notDeactivated("the account stays as it is: "+out.Message, plan.NextIfActive)
 	r.leave = true
 	return nil
 }

@@ -112,7 +112,7 @@ func (r *resolver) resolveDeclared(ctx context.Context, s *scope) (*plan.Stop, e
 	}
 	s.parent = parent
 	if parent.Suspended {
-		return &plan.Stop{Reason: v1alpha1.ReasonSuspended, Message: fmt.Sprintf("ParentAccount %s is suspended", parent.Key.Name), Next: "To continue, set spec.suspend: false there, or ask its owner to.", ParentSuspended: true}, nil
+		return &plan.Stop{Reason: v1alpha1.ReasonSuspended, Message: fmt.Sprintf("ParentAccount %s is suspended", parent.Key.Name), Next: "To continue, set spec.suspend: false on the ParentAccount, or ask the owner of the ParentAccount to.", ParentSuspended: true}, nil
 	}
 	dir := r.directoryFor(s)
 	if dir == nil {
@@ -198,7 +198,7 @@ func (r *resolver) outage(s *scope) *plan.Stop {
 		return nil
 	}
 	if out.Reason == v1alpha1.ReasonRateLimited {
-		out.Message = fmt.Sprintf("the provider rate-limits calls: see ParentAccount %s. The operator retries automatically", s.parent.Key.Name)
+		out.Message = fmt.Sprintf("the provider rate-limits calls: see ParentAccount %s", s.parent.Key.Name)
 	}
 	return &out
 }

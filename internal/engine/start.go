@@ -28,8 +28,8 @@ func startRule(p *Parent) (rule, next string) {
 	if p.Start.Flag {
 		policy = "the operator runs with --start-policy=Observe"
 	}
-	return " waits: it is pending since the operator's start, and " + policy,
-		fmt.Sprintf("All that waits, and the command that approves it: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'", p.Key.Namespace, p.Key.Name)
+	return " waits: this change was pending when the operator started, and " + policy,
+		fmt.Sprintf("Read all that waits, and the command that approves the group: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'", p.Key.Namespace, p.Key.Name)
 }
 
 // startResource is the resource as a start knows it.
@@ -75,6 +75,7 @@ func (e *changeGuard) holdStart(s *scope, in plan.Input, p plan.Plan) {
 	switch last := p.Last(); {
 	case last.Held:
 		e.starts.Hold(s.parent.Guarded, resourceAtStart(s), last.Change, passwordHeld(in))
+	case in.Deletion != nil: // it is forgotten with the resource
 	case in.Stop != nil, last.Backoff, last.Reason == "", p.Work():
 	default:
 		e.starts.Withdraw(s.uid())

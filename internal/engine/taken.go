@@ -83,12 +83,24 @@ func (u UniqueValues) Freed(source directory.Source, freed []directory.Freed) {
 		first := func(a attempts.Applicant) bool {
 			return slices.Contains(namespaces, a.Key.Namespace) || a.Owner && a.ParentAccountID == source.AccountID
 		}
+		woken := map[string]bool{}
 		for _, a := range e.values.Free(storedValue(source.Endpoint, f.Value), first) {
-			e.attempts.EndBackoff(a.UID, e.Clock.Now())
+			if woken[a.Key.Namespace] { // or one edit of a tenant would cost a call for each resource that the tenant has apply
+				continue
+			}
+			woken[a.Key.Namespace] = true
+			from := e.Clock.Now()
+			if len(namespaces) > 0 && !first(a) { // whom the owner means to have the value may not have been applied yet
+				from = from.Add(strangersPause)
+			}
+			e.attempts.EndBackoff(a.UID, from)
 			e.Wake(ctrl.Request{NamespacedName: a.Key}, true)
 		}
 	}
 }
+
+// strangersPause is for how long a value that a resource has given up is left to those that its owner means to have it.
+const strangersPause = 10 * time.Second
 
 // namespacesOf are the namespaces of the resources that have an account.
 func (u UniqueValues) namespacesOf(source directory.Source, f directory.Freed) (namespaces []string) {
@@ -97,7 +109,7 @@ func (u UniqueValues) namespacesOf(source directory.Source, f directory.Freed) (
 		return nil
 	}
 	for _, m := range found {
-		if st := m.Status(); st.AccountID == f.AccountID && st.ParentAccountID == source.AccountID {
+		if st := m.Status(); st.Origin != "" && st.AccountID == f.AccountID && st.ParentAccountID == source.AccountID {
 			namespaces = append(namespaces, m.Object().GetNamespace())
 		}
 	}
@@ -292,14 +304,15 @@ func release(ctx context.Context, e *Engine, m Managed, schema account.Schema, v
 	p, _, out := e.plan(ctx, s, nil, e.guard.check)
 	last := p.Last()
 	failed, tried := e.attempts.Last(s.uid())
+	refusedBefore := out == nil && tried && failed.Outcome.Taken != nil && (last.Backoff || failed.Fingerprint == p.Attempt)
 	switch {
 	case out == nil && s.dir == nil:
 		return plan.ReleaseBlocked, cmp.Or(last.Reason, v1alpha1.ReasonParentNotReady), nil
-	case out != nil, last.Reason == "", givesUp(p, v.Path):
-		return plan.ReleasePending, "", nil
-	case last.Backoff && tried && failed.Outcome.Taken != nil:
+	case refusedBefore: // a retry that is due is not "about to": two that exchange values would say so of each other
 		next, _ := valueOf(s, failed.Outcome.Taken.Class)
 		return plan.ReleaseApplies, "", &next
+	case out != nil, last.Reason == "", givesUp(p, v.Path):
+		return plan.ReleasePending, "", nil
 	case e.Table.Row(last.Reason).Reconciling():
 		return plan.ReleasePending, "", nil
 	}

@@ -71,7 +71,7 @@ var _ = Describe("An e-mail that another account has", func() {
 		holder, mover := w.ApplyReady(ctx, "acme-holder"), w.ApplyReady(ctx, "acme-mover")
 		id := w.Account("acme-holder").ID
 		testenv.Edit(ctx, mover, withEmail("Acme-Holder@acme.example"))
-		Eventually(testenv.StateOf(ctx, mover)).Should(beTaken("spec.email", fmt.Sprintf("account acme-holder (id %d) of ChildAccount %s/acme-holder has it", id, w.NS), "declares it"))
+		Eventually(testenv.StateOf(ctx, mover)).Should(beTaken("spec.email", fmt.Sprintf("account acme-holder (id %d) of ChildAccount %s/acme-holder has it", id, w.NS), "declares the value"))
 		w.AwaitLists(2)
 		Expect(tried(w, "Acme-Holder@acme.example")).To(Equal(1))
 
@@ -96,7 +96,7 @@ var _ = Describe("An e-mail that another account has", func() {
 		Expect(testenv.StateOf(ctx, mover)(Default).Ready).To(Equal("True/Available"))
 
 		By("and so does the one after it")
-		Eventually(testenv.StateOf(ctx, born)).Should(beWaitingFor(v1alpha1.ReasonCreating, fmt.Sprintf("waiting for ChildAccount %s/acme-mover", w.NS), "once that is free"))
+		Eventually(testenv.StateOf(ctx, born)).Should(beWaitingFor(v1alpha1.ReasonCreating, fmt.Sprintf("waiting for ChildAccount %s/acme-mover", w.NS), "as soon as its present owner gives"))
 		w.AwaitLists(2)
 		Expect(tried(w, "acme-holder@acme.example") - 1).To(Equal(1)) // the first made the account
 		Expect(testenv.EventsOf(ctx, mover)(Default)).NotTo(ContainElement(HavePrefix("EmailTaken")))
@@ -174,7 +174,7 @@ var _ = Describe("An e-mail that another account has", func() {
 			w := testenv.StartWorld(ctx)
 			holder := w.ApplyReady(ctx, "acme-holder", func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = &policy })
 			mover := w.Apply(ctx, "acme-mover", withEmail("acme-holder@acme.example"))
-			Eventually(testenv.StateOf(ctx, mover)).Should(beTaken("declares it"))
+			Eventually(testenv.StateOf(ctx, mover)).Should(beTaken("declares the value"))
 			testenv.Remove(ctx, w, holder)
 			Eventually(testenv.StateOf(ctx, mover)).Should(beTaken("account acme-holder", "no ChildAccount manages that account"))
 			Expect(w.Sim.SetField(w.Account("acme-holder").ID, "account_email", "other@acme.example")).To(Succeed())

@@ -220,6 +220,8 @@ func keyUnknown(s *scope, cause error) (message, next string) {
 	message = fmt.Sprintf("the API key of account %s (id %s) is not known and can't be recovered (%s)", s.declared.AccountName, s.status.AccountID, account.AsError(cause))
 	next = putKey(s)
 	switch {
+	case !s.givesPassword() && s.password != "": // no password is generated where one is declared
+		next += ", or set spec.adoptionPolicy: Always: the account then gets the declared password, and the operator reads the key with that password."
 	case s.givesPassword():
 		next += ", or put the account's present password into the Secret of spec.passwordSecretRef: the operator reads the key with it."
 	case directory.CapabilitiesOf(s.dir.Directory).Passwords && s.status.Origin != v1alpha1.OriginAdopted:

@@ -33,7 +33,7 @@ var (
 	CallDuration = define("api_call_duration_seconds", "histogram", []string{"method"},
 		"How long calls to the provider took, without the wait for the budget.")
 	Rate = define("api_rate", "gauge", []string{"namespace", "parent"},
-		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider asks for patience.")
+		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider rate-limits.")
 	Unavailable = define("api_unavailable", "gauge", []string{"namespace", "parent"},
 		"1 while the provider does not answer, or not consistently: as the condition APIAvailable of the ParentAccount says, with the reason APIUnavailable, or as calls have shown since. 0 while the ParentAccount is suspended.")
 	SnapshotAge = define("snapshot_age_seconds", "gauge", []string{"namespace", "parent"},
@@ -43,7 +43,7 @@ var (
 	ListMethod = define("list_method", "gauge", []string{"namespace", "parent", "method"},
 		"1 for the method by which the provider lets the operator read the whole list: all (every account by one literal), unfiltered (no selection), or known (only the accounts that are asked for by id and name).")
 	Resources = define("resources", "gauge", []string{"kind", "ready", "reason"},
-		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first look), and the reason of how the last look ended (that of Synced, or APIAvailable). Each state that docs/conditions.md knows has a series, of 0 where no resource is in it.")
+		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first reconcile), and the reason of how the last reconcile ended (that of Synced, or APIAvailable). Each state that docs/conditions.md knows has a series, of 0 where no resource is in it.")
 	Drift = define("drift_fields", "gauge", []string{"field"},
 		"ChildAccounts whose status reports drift in the field (driftPolicy Report, managementPolicy Observe).")
 	DriftCorrected = define("drift_corrected_total", "counter", []string{"field"},

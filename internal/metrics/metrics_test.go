@@ -14,8 +14,8 @@ func TestMetricsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Metrics
 
-The operator's own metrics; made from the table in internal/metrics. Beside them it serves those of
-[controller-runtime](https://book.kubebuilder.io/reference/metrics-reference) (queues, reconciles, requests to the API server)
+For on-call and whoever sets up monitoring: the operator's own metrics, and what to alert on. Beside them the operator serves those of
+[controller-runtime](https://book.kubebuilder.io/reference/metrics-reference) (queues, reconciles, requests to the Kubernetes API)
 and of the Go runtime. How to have them scraped: [operations](operations.md).
 
 | metric | type | labels | what it says |

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -52,14 +53,14 @@ func release(in *Input, why string) []Step {
 	s := Step{Kind: ReleaseFinalizer, Reason: ReasonResourceDeleted}
 	if why != "" {
 		s.Reason = ReasonNotDeactivated
-		s.Message = fmt.Sprintf("the account %s (id %s) could not be deactivated within an hour and stays as it is: %s", in.Subject.Name, in.shownID(), why)
-		s.Next = nextIfActive
+		s.Message = fmt.Sprintf("the account %s (id %s) could not be deactivated within an hour and stays as it is: %s", in.Subject.Name, in.shownID(), strings.TrimPrefix(why, cantDeactivate))
+		s.Next = NextIfActive
 	}
 	return append(steps, s)
 }
 
-// nextIfActive is what to do next where an account is not deactivated although the deletion policy says so.
-const nextIfActive = "If the account is to be inactive, deactivate it at the provider, or ask the owner of the ParentAccount to."
+// NextIfActive is what to do next where an account is not deactivated although the deletion policy says so.
+const NextIfActive = "If the account is to be inactive, deactivate it at the provider, or ask the owner of the ParentAccount to."
 
 // shownID is the account's id for people.
 func (in *Input) shownID() string { return cmp.Or(in.Subject.ID, "not known") }
@@ -134,7 +135,7 @@ func deleting(message string) Step {
 }
 
 func leaveActive(in *Input, message string) Step {
-	return Step{Kind: LeaveActive, Reason: ReasonNotDeactivated, Message: message, Next: nextIfActive, AccountName: in.Subject.Name, AccountID: in.Subject.ID}
+	return Step{Kind: LeaveActive, Reason: ReasonNotDeactivated, Message: message, Next: NextIfActive, AccountName: in.Subject.Name, AccountID: in.Subject.ID}
 }
 
 // deactivate is for a resource whose account is to be deactivated if it is still there, still the resource's and still active.

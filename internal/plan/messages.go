@@ -132,6 +132,6 @@ func unseenOwner(in *Input) Step {
 	return Step{
 		Kind: Refuse, Reason: v1alpha1.ReasonAdoptionRefused, AccountName: a.Name, AccountID: a.ID,
 		Message: fmt.Sprintf("account %s (id %s) is pre-existing, and another %s may have it: the operator can't read all of its namespaces", a.Name, a.ID, in.Resource.Kind),
-		Next:    "Ask a cluster admin to read the operator's log or /readyz, which say why. The operator continues automatically once it can read them.",
+		Next:    "Ask a cluster admin to read the operator's log or /readyz, which say why. The operator continues automatically once it can read all of its namespaces.",
 	}
 }

@@ -101,7 +101,7 @@ func held(in *plan.Input) *plan.Input {
 	if in.Start == nil {
 		in.Start = &plan.Start{}
 	}
-	in.Start.Rule, in.Start.Next = " waits: it is pending since the operator's start", "To approve it: kubectl"
+	in.Start.Rule, in.Start.Next = " waits: this change was pending when the operator started", "To approve it: kubectl"
 	return in
 }
 

@@ -61,8 +61,11 @@ func (t Taken) Waits() bool {
 func (t Taken) Explanation() (message, next string) {
 	const retries = " The operator retries as soon as it sees that the value is free."
 	other := fmt.Sprintf("eclare another value for spec.%s here", t.Path) // d or D
+	if t.Path == "accountName" {                                          // the CRD refuses to change it
+		other = fmt.Sprintf("eclare the account in a new %s with another spec.accountName; if the account is yours, name its ParentAccount in spec.parentRef there", t.Kind)
+	}
 	if len(t.Holders) == 0 {
-		return t.Message + ". Another account has the value", "D" + other + ", or have that account changed first." + retries
+		return t.Message + ". Another account has the value", "D" + other + ", or have that account changed first. The operator retries automatically, after 10 minutes at first."
 	}
 	h := t.Holders[0]
 	has := fmt.Sprintf("account %s (id %s) has it", h.AccountName, h.AccountID)
@@ -72,11 +75,11 @@ func (t Taken) Explanation() (message, next string) {
 	switch {
 	case t.Ring:
 		ring, steps := t.exchange()
-		return fmt.Sprintf("%s: %s. %s", t.Message, has, ring), steps + retries
+		return fmt.Sprintf("%s: %s. %s", t.Message, has, ring), steps
 	case t.Waits() && len(t.Holders) == 1:
 		return fmt.Sprintf("spec.%s: waiting for %s %s, which is about to give its account (id %s) another value", t.Path, t.Kind, h.Resource, h.AccountID), strings.TrimSpace(retries)
 	case t.Waits():
-		return fmt.Sprintf("spec.%s: waiting for %s %s, whose account (id %s) is to get another value once that is free, which is about to happen", t.Path, t.Kind, h.Resource, h.AccountID), strings.TrimSpace(retries)
+		return fmt.Sprintf("spec.%s: waiting for %s %s, whose account (id %s) gets another value as soon as its present owner gives that other value up, which is about to happen", t.Path, t.Kind, h.Resource, h.AccountID), strings.TrimSpace(retries)
 	}
 	why, next := t.why(h, other)
 	return fmt.Sprintf("%s: %s%s", t.Message, has, why), next + "." + retries
@@ -86,16 +89,19 @@ func (t Taken) Explanation() (message, next string) {
 func (t Taken) why(h Holder, other string) (why, next string) {
 	switch h.Release {
 	case ReleaseDeclared:
-		return fmt.Sprintf(", and that %s declares it", t.Kind), "D" + other + " or there"
+		if t.Path == "accountName" { // no resource can give a name up
+			return fmt.Sprintf(", and that %s declares the name", t.Kind), "D" + other
+		}
+		return fmt.Sprintf(", and that %s declares the value", t.Kind), "D" + other + " or there"
 	case ReleaseApplies:
-		return ", and is to get another value, which is taken, too", fmt.Sprintf("Read the conditions of that %s, or d%s", t.Kind, other)
+		return fmt.Sprintf(", and keeps the value: that %s declares another value, which is taken, too", t.Kind), fmt.Sprintf("Read the conditions of that %s, or d%s", t.Kind, other)
 	case ReleaseBlocked:
 		return fmt.Sprintf(", and keeps it: that %s declares another value, but is not applied (%s)", t.Kind, h.Reason), fmt.Sprintf("Read the conditions of that %s, or d%s", t.Kind, other)
 	case ReleaseDeleted:
 		return fmt.Sprintf(", and keeps it: that %s is being deleted, which changes no value of the account", t.Kind), "Change the account at the provider, or d" + other
 	}
 	if h.Claim != "" {
-		return fmt.Sprintf(", and is owned by %s %s", t.Kind, h.Claim), "Have the value changed there, or d" + other
+		return fmt.Sprintf(", and is owned by %s %s", t.Kind, h.Claim), "Have the owner of that installation change the value, or d" + other
 	}
 	return fmt.Sprintf(", and no %s manages that account", t.Kind), "Change the account at the provider, or d" + other
 }

@@ -19,12 +19,12 @@ func TestTaken(t *testing.T) {
 		want    []string
 	}{
 		"nobody who may be named": {nil, false, false, []string{"in use (code 1). Another account has the value. Declare another value for spec.email", "The operator retries"}},
-		"declared there":          {[]plan.Holder{holder("a", plan.ReleaseDeclared, "")}, false, false, []string{"in use (code 1): account acme-a (id 17) of ChildAccount telephony/a has it", "declares it", "here or there"}},
+		"declared there":          {[]plan.Holder{holder("a", plan.ReleaseDeclared, "")}, false, false, []string{"in use (code 1): account acme-a (id 17) of ChildAccount telephony/a has it", "declares the value", "here or there"}},
 		"without a resource":      {[]plan.Holder{unmanaged}, false, false, []string{"account acme-a (id 17) has it, and no ChildAccount manages that account", "Change the account at the provider"}},
-		"another installation's":  {[]plan.Holder{{AccountID: "17", AccountName: "acme-a", Claim: theirs.String()}}, false, false, []string{"is owned by ChildAccount sales/acme-support of installation other. Have the value changed there"}},
+		"another installation's":  {[]plan.Holder{{AccountID: "17", AccountName: "acme-a", Claim: theirs.String()}}, false, false, []string{"is owned by ChildAccount sales/acme-support of installation other. Have the owner of that installation change the value"}},
 		"about to be given up":    {[]plan.Holder{holder("a", plan.ReleasePending, "")}, false, true, []string{"spec.email: waiting for ChildAccount telephony/a", "The operator retries as soon as"}},
 		"one after the other": {[]plan.Holder{holder("a", plan.ReleaseApplies, ""), holder("b", plan.ReleasePending, "")}, false, true,
-			[]string{"waiting for ChildAccount telephony/a", "once that is free"}},
+			[]string{"waiting for ChildAccount telephony/a", "as soon as its present owner gives"}},
 		"one after the other, and the last stays": {[]plan.Holder{holder("a", plan.ReleaseApplies, ""), holder("b", plan.ReleaseBlocked, "Suspended")}, false, false,
 			[]string{"telephony/a has it", "which is taken, too", "Read the conditions"}},
 		"one after the other, and the last is a stranger's": {[]plan.Holder{holder("a", plan.ReleaseApplies, "")}, false, false, []string{"which is taken, too"}},

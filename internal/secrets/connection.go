@@ -354,7 +354,7 @@ func (s Store) Discard(ctx context.Context, c Connection) error {
 	}
 	c.Latest.set(nil)
 	uid, version := secret.UID, secret.ResourceVersion
-	return client.IgnoreNotFound(s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version}))
+	return client.IgnoreNotFound(hide(s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version}), secret))
 }
 
 func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {

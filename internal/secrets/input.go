@@ -160,7 +160,7 @@ func (r Reader) whyNotThere(ctx context.Context, id client.ObjectKey) error {
 	case apierrors.IsNotFound(err):
 		return &Problem{
 			Reason: v1alpha1.ReasonSecretMissing, Message: fmt.Sprintf("Secret %s does not exist in namespace %s", id.Name, id.Namespace),
-			Next: fmt.Sprintf("Create it, with the label %s=true, or correct the reference to it.", v1alpha1.LabelInput),
+			Next: fmt.Sprintf("Create the Secret, with the label %s=true, or correct the reference to the Secret.", v1alpha1.LabelInput),
 		}
 	case err != nil:
 		return err

@@ -36,7 +36,9 @@ func withClock(e *account.Error, date string, sent, now time.Time) *account.Erro
 	if off <= mostClockSkew {
 		return e
 	}
-	return withHint(e, clockIsOff+"about "+roughly(off)+" "+direction+" the Voximplant API's, which refuses tokens from another time: synchronize the node's clock (NTP)")
+	hinted := withHint(e, clockIsOff+"about "+roughly(off)+" "+direction+" the Voximplant API's, which refuses tokens from another time")
+	hinted.Next = "Synchronize the clock of the operator's node (NTP). The operator retries automatically, after 10 minutes at first."
+	return hinted
 }
 
 // roughly is a time as people say it. It is rounded, so that the text of the same trouble stays the same: the header has whole seconds,
