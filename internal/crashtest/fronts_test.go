@@ -74,7 +74,7 @@ func selection(params url.Values) string {
 	return "by id"
 }
 
-// apiServerFront is the API server as the operator sees it: each write is a step, but for events, and of the resources
+// apiServerFront is the API server as the operator sees it: each write is a step, but for events and dry runs, and of the resources
 // that it watches there are only those of one namespace. So many operators share one API server, each with its own world.
 func apiServerFront(t *tap, config *rest.Config, namespace string) (http.Handler, error) {
 	transport, err := rest.TransportFor(config)
@@ -96,7 +96,7 @@ func apiServerFront(t *tap, config *rest.Config, namespace string) (http.Handler
 		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet || path.Base(r.URL.Path) == "events" || strings.Contains(r.URL.Path, "/events/") {
+		if r.Method == http.MethodGet || r.URL.Query().Has("dryRun") || path.Base(r.URL.Path) == "events" || strings.Contains(r.URL.Path, "/events/") {
 			proxy.ServeHTTP(w, r)
 			return
 		}
