@@ -74,8 +74,8 @@ var nextOfParents = map[string]string{
 	v1alpha1.ReasonDeleting:  "Delete the ChildAccounts that the message names, which deactivates their accounts, or set their spec.deletionPolicy: Retain, which leaves the accounts active.",
 	v1alpha1.ReasonSuspended: "To continue, set spec.suspend: false.",
 
-	v1alpha1.ReasonEndpointNotAllowed: "Set spec.voximplant.endpoint to an allowed endpoint, or ask a cluster admin to add the endpoint to the operator's flag --allowed-endpoints.",
-	v1alpha1.ReasonCABundleInvalid:    "Correct spec.voximplant.caBundle: it must have the authorities' certificates as PEM, encoded in base64 once.",
+	v1alpha1.ReasonEndpointNotAllowed: "Set the endpoint to an allowed one, or ask a cluster admin to add the endpoint to the operator's flag --allowed-endpoints.",
+	v1alpha1.ReasonCABundleInvalid:    "Correct the caBundle: it must have the authorities' certificates as PEM, encoded in base64 once.",
 	v1alpha1.ReasonInvalidSelector:    "Correct the selector. Until then the operator does nothing for any ChildAccount of this ParentAccount.",
 	v1alpha1.ReasonSecretMissing:      "Create the Secret in this namespace, with the label " + v1alpha1.LabelInput + `: "true", or correct the reference.`,
 	v1alpha1.ReasonSecretNotLabelled:  "Give the Secret the label " + v1alpha1.LabelInput + `: "true".`,

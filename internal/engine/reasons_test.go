@@ -282,7 +282,7 @@ var _ = Describe("A ParentAccount that can't be used", func() {
 		c := w.Apply(ctx, "acme-child")
 		w.Start(ctx)
 		both(ctx, p, c, v1alpha1.ReasonEndpointNotAllowed)
-		Expect(p.Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring("--allowed-endpoints: "+testenv.ProviderServer.URL+". Set spec.voximplant.endpoint to an allowed endpoint"))))
+		Expect(p.Status.Conditions).To(ContainElement(HaveField("Message", ContainSubstring("--allowed-endpoints: "+testenv.ProviderServer.URL+". Set the endpoint to an allowed one"))))
 	})
 
 	It("ParentChanged: credentials of another account stop everything until accepted", func(ctx SpecContext) {
