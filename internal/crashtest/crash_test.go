@@ -178,6 +178,10 @@ func (s scenario) comesTo(w *world, nth int) bool {
 			s.expectEnd(w, g)
 		}
 	})
+	if crashes < nth { // at rest by all that is seen: on a busy machine its last step may come all the same, and is no boundary any more
+		w.tap.disarm()
+		_, crashes = w.tap.recovery()
+	}
 	return crashes == nth
 }
 
