@@ -9,7 +9,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
@@ -166,14 +165,7 @@ var _ = Describe("The alerts that are documented", func() {
 		w.Clock = fake
 		p := w.ApplyParent(ctx)
 		w.Options.LeaderElect, w.Options.LeaderElectionNamespace = true, testenv.OperatorNamespace
-		now := metav1.NewMicroTime(time.Now())
-		lease := testenv.LeaseOf(testenv.OperatorNamespace)
-		lease.Spec = coordinationv1.LeaseSpec{
-			HolderIdentity: ptr.To("another replica"), LeaseDurationSeconds: ptr.To[int32](3600), AcquireTime: &now, RenewTime: &now,
-		}
-		testenv.FreeLease(ctx, testenv.OperatorNamespace)
-		Expect(testenv.K8s.Create(ctx, lease)).To(Succeed())
-		DeferCleanup(testenv.FreeLease, testenv.OperatorNamespace)
+		testenv.HoldLease(ctx, testenv.OperatorNamespace)
 		w.Start(ctx)
 		expectSeries("waiting for the lease", p, true)
 		fake.Step(2 * time.Hour)

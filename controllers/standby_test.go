@@ -6,7 +6,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -16,13 +15,7 @@ import (
 var _ = Describe("A replica that stands by", func() {
 	It("has seen all, and makes no call and no write before it leads", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
-		now := metav1.NewMicroTime(time.Now())
-		lease := testenv.LeaseOf(testenv.OperatorNamespace)
-		lease.Spec = coordinationv1.LeaseSpec{
-			HolderIdentity: ptr.To("another replica"), LeaseDurationSeconds: ptr.To[int32](3600), AcquireTime: &now, RenewTime: &now,
-		}
-		testenv.FreeLease(ctx, testenv.OperatorNamespace)
-		Expect(testenv.K8s.Create(ctx, lease)).To(Succeed())
+		lease := testenv.HoldLease(ctx, testenv.OperatorNamespace)
 		w.Options.LeaderElect, w.Options.LeaderElectionNamespace = true, testenv.OperatorNamespace
 		p, c := w.ApplyParent(ctx), w.Apply(ctx, "acme-waiting", testenv.Deactivating)
 		orphan := w.Apply(ctx, "acme-lost", func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = "nowhere" })

@@ -2,19 +2,17 @@ package conditions
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"cpaas.dev/child-account-operator/internal/refusal"
 )
 
 // longestRefusal bounds what is repeated of the words with which the Kubernetes API refuses a write: whoever has a webhook chooses them.
 const longestRefusal = 500
-
-// denied finds the words of webhooks and policies, whose refusals may have any HTTP status.
-var denied = regexp.MustCompile(`denied (the )?request`)
 
 // refusedWrite is for what the Kubernetes API refuses: nobody tells when a webhook, a policy, a quota or a right lets it pass, and trying
 // costs the provider next to nothing.
@@ -23,14 +21,10 @@ var refusedWrite = Retry{min: 10 * time.Second, max: time.Hour}
 // Refusal returns the words with which the Kubernetes API refused a request, in one line and truncated, and whether it refused the request
 // for what the request is. Requests that were overtaken, or came at a bad moment, were not refused.
 func Refusal(err error) (words string, refused bool) {
-	text := errorText(err)
-	switch {
-	case apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
-	case denied.MatchString(text):
-	default:
+	if !refusal.OfRequest(err) {
 		return "", false
 	}
-	return strings.TrimRight(Truncated(inOneLine(text), longestRefusal), ". "), true
+	return strings.TrimRight(Truncated(inOneLine(errorText(err)), longestRefusal), ". "), true
 }
 
 // errorText is the text of an answer of the Kubernetes API; "" for any other error.

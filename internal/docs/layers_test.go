@@ -28,7 +28,7 @@ var layers = []layer{
 		"internal/plan", "internal/readyourwrites", "internal/secrets", "internal/trust", "internal/voximplant",
 	}},
 	{"the seam", []string{"internal/pacing", "internal/provider"}},
-	{"the core", []string{"internal/account", "internal/charset", "internal/netstep", "api/v1alpha1"}},
+	{"the core", []string{"internal/account", "internal/charset", "internal/netstep", "internal/refusal", "api/v1alpha1"}},
 	{"the provider's side", []string{"internal/simulator"}},
 }
 

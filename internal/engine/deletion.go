@@ -113,7 +113,7 @@ func (r *run) deleting(out conditions.Outcome) *conditions.Outcome {
 		return broken(v1alpha1.ReasonDeleting, out.Err)
 	}
 	return &conditions.Outcome{
-		Reason: v1alpha1.ReasonDeleting, Message: "the account can't be deactivated: " + out.Message, After: out.After,
+		Reason: v1alpha1.ReasonDeleting, Message: plan.CantDeactivate + out.Message, After: out.After,
 		Next:  cmp.Or(out.Next, r.Table.NextStep(out.Reason)),
 		Stuck: r.Table.Row(out.Reason).Stalled(),
 	}

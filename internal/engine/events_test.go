@@ -66,13 +66,7 @@ var _ = Describe("An event", func() {
 				c.Spec.LanguageCode, c.Spec.Location = ptr.To("de"), ptr.To("America/Argentina/Buenos_Aires")
 			})
 		}
-		var waiting []*v1alpha1.ChildAccount
-		Eventually(func() int { _, waiting = testenv.SplitByApproval(ctx, all); return len(waiting) }).Should(Equal(7))
-		var hash string
-		Eventually(func(g Gomega) {
-			hash = testenv.ApprovalHash(ctx, waiting[0])
-			g.Expect(testenv.ApprovalHash(ctx, waiting[6])).To(Equal(hash))
-		}).Should(Succeed())
+		waiting, hash := testenv.AwaitHeld(ctx, all, 7)
 		Expect(len(testenv.StateOf(ctx, waiting[0])(Default).Message)).To(BeNumerically(">", 1024), "there is no room for that in an event")
 		approve := fmt.Sprintf(": no more than 5 accounts (of 12) may change within 10m0s, and 7 wait, which an approval lets pass and time does not. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=", w.NS, parent, v1alpha1.AnnotationApproveMassChange)
 		for _, c := range waiting {

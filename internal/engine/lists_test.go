@@ -35,7 +35,7 @@ var _ = Describe("The list of a parent with more than one page", func() {
 		Expect(w.Count("AddAccount")).To(Equal(2))
 	})
 
-	It("is read in smaller pages where tenants have written so much that one would be too large, and in no more calls than that takes", func(ctx SpecContext) {
+	It("is read in smaller pages where tenants have written so much that one would be too large, and in no more calls than that takes", testenv.TakesLong, func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		for _, name := range manyNames(999) {
 			a := testenv.SimulatorChild(w, name, name+"@bulk.example")
@@ -56,7 +56,7 @@ var _ = Describe("The list of a parent with more than one page", func() {
 			}
 		}
 		Expect(w.Count("AddAccount")).To(BeZero())
-	}, NodeTimeout(3*time.Minute))
+	}, NodeTimeout(8*time.Minute))
 
 	It("says which account is too large to be read, and reads on once that is shortened", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)

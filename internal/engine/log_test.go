@@ -82,13 +82,7 @@ var _ = Describe("The log", func() {
 		for i, c := range all {
 			testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.Email = fmt.Sprintf("new-%d@acme.example", i) })
 		}
-		var waiting []*v1alpha1.ChildAccount
-		Eventually(func() int { _, waiting = testenv.SplitByApproval(ctx, all); return len(waiting) }).Should(Equal(7))
-		var hash string
-		Eventually(func(g Gomega) {
-			hash = testenv.ApprovalHash(ctx, waiting[0])
-			g.Expect(testenv.ApprovalHash(ctx, waiting[6])).To(Equal(hash))
-		}).Should(Succeed())
+		waiting, hash := testenv.AwaitHeld(ctx, all, 7)
 		testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
 			p.Annotations = map[string]string{v1alpha1.AnnotationApproveMassChange: hash}
 		})

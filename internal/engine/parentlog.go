@@ -53,7 +53,7 @@ func ReportParent(ctx context.Context, e *Engine, parent client.Object, was []me
 	row := table.Row(out.Reason)
 	if row.Unsynced() || row.Stalled() {
 		if e.troubles.begins(key, out.Reason) {
-			logger.Info("the parent account can't be used", "reason", out.Reason, "since", conditions.TroubledSince(was, now).UTC().Format(time.RFC3339), "cause", conditions.Parents.ForEvent(out))
+			logger.Info("the parent account can't be used", "reason", out.Reason, "since", conditions.TroubledSince(was, now).UTC().Format(time.RFC3339), "cause", table.ForEvent(out))
 		}
 		return
 	}

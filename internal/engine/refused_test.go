@@ -291,14 +291,21 @@ func exhaustQuota(ctx context.Context, w *testenv.World) *corev1.ResourceQuota {
 	return quota
 }
 
+// withoutAccount is a resource whose connection Secret is there and whose account is not, as the balance is too low for it.
+func withoutAccount(ctx SpecContext, name string) (*testenv.World, *v1alpha1.ChildAccount) {
+	GinkgoHelper()
+	w := testenv.NewWorld(ctx)
+	w.ApplyParent(ctx, slowResync)
+	w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "AddAccount", Code: 127})
+	w.Start(ctx)
+	c := w.Apply(ctx, name)
+	Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonBalanceTooLow))
+	return w, c
+}
+
 var _ = Describe("An exhausted quota of Secrets", func() {
 	It("stops no creation whose connection Secret is there", func(ctx SpecContext) {
-		w := testenv.NewWorld(ctx)
-		w.ApplyParent(ctx, slowResync)
-		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "AddAccount", Code: 127})
-		w.Start(ctx)
-		c := w.Apply(ctx, "acme-quota")
-		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonBalanceTooLow))
+		w, c := withoutAccount(ctx, "acme-quota")
 		exhaustQuota(ctx, w)
 		w.Sim.ClearFaults()
 		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.LanguageCode = ptr.To("de") })
@@ -348,12 +355,7 @@ var _ = Describe("An exhausted quota of Secrets", func() {
 	})
 
 	It("is not charged for attempts to create an account whose connection Secret is there", func(ctx SpecContext) {
-		w := testenv.NewWorld(ctx)
-		w.ApplyParent(ctx, slowResync)
-		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "AddAccount", Code: 127})
-		w.Start(ctx)
-		c := w.Apply(ctx, "acme-quota")
-		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonBalanceTooLow))
+		w, c := withoutAccount(ctx, "acme-quota")
 		quota := exhaustQuota(ctx, w)
 		quota.Spec.Hard["count/secrets"] = resource.MustParse("100")
 		Expect(testenv.K8s.Update(ctx, quota)).To(Succeed())
@@ -373,12 +375,7 @@ var _ = Describe("An exhausted quota of Secrets", func() {
 var _ = Describe("A namespace that is being deleted", func() {
 	// Nothing takes what is in the namespace: the suite has no namespace controller.
 	It("gets no account, though the connection Secret is there and the quota exhausted", func(ctx SpecContext) {
-		w := testenv.NewWorld(ctx)
-		w.ApplyParent(ctx, slowResync)
-		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultError, Method: "AddAccount", Code: 127})
-		w.Start(ctx)
-		c := w.Apply(ctx, "acme-going")
-		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonBalanceTooLow))
+		w, c := withoutAccount(ctx, "acme-going")
 		exhaustQuota(ctx, w)
 		w.Sim.ClearFaults()
 		Expect(testenv.K8s.Delete(ctx, namespaceOf(w))).To(Succeed())

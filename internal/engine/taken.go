@@ -102,14 +102,10 @@ func (u UniqueValues) Freed(source directory.Source, freed []directory.Freed) {
 // strangersPause is for how long a value that a resource has given up is left to those that its owner means to have it.
 const strangersPause = 10 * time.Second
 
-// namespacesOf are the namespaces of the resources that have an account.
+// namespacesOf are the namespaces of the resources that are bound to an account.
 func (u UniqueValues) namespacesOf(source directory.Source, f directory.Freed) (namespaces []string) {
-	found, err := u.engine.Kind.Named(context.Background(), f.AccountName) // the cache answers at once
-	if err != nil {
-		return nil
-	}
-	for _, m := range found {
-		if st := m.Status(); st.Origin != "" && st.AccountID == f.AccountID && st.ParentAccountID == source.AccountID {
+	for _, m := range resourcesOfAccount(context.Background(), u.engine, f.AccountName, f.AccountID, source.AccountID) { // the cache answers at once
+		if m.Status().Origin != "" {
 			namespaces = append(namespaces, m.Object().GetNamespace())
 		}
 	}
@@ -277,16 +273,26 @@ func holderOf(ctx context.Context, e *Engine, s *scope, v directory.Value) *hold
 
 // resourceOfAccount is the resource that is bound to an account, else one that observes it; nil for none.
 func resourceOfAccount(ctx context.Context, e *Engine, a *account.Account, parentAccountID string) (found Managed) {
-	all, err := e.Kind.Named(ctx, a.Name)
-	if err != nil {
-		return nil
-	}
-	for _, m := range all {
-		if st := m.Status(); st.AccountID == a.ID && st.ParentAccountID == parentAccountID && (found == nil || st.Origin != "") {
+	for _, m := range resourcesOfAccount(ctx, e, a.Name, a.ID, parentAccountID) {
+		if found == nil || m.Status().Origin != "" {
 			found = m
 		}
 	}
 	return found
+}
+
+// resourcesOfAccount are the resources whose status has an account, as bound to it or as one that they observe; none where the cache can't say.
+func resourcesOfAccount(ctx context.Context, e *Engine, name, id, parentAccountID string) (of []Managed) {
+	all, err := e.Kind.Named(ctx, name)
+	if err != nil {
+		return nil
+	}
+	for _, m := range all {
+		if st := m.Status(); st.AccountID == id && st.ParentAccountID == parentAccountID {
+			of = append(of, m)
+		}
+	}
+	return of
 }
 
 // release says whether the resource of an account is about to give it another value in the place of one, as the plan for it says, and

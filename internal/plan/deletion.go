@@ -53,7 +53,7 @@ func release(in *Input, why string) []Step {
 	s := Step{Kind: ReleaseFinalizer, Reason: ReasonResourceDeleted}
 	if why != "" {
 		s.Reason = ReasonNotDeactivated
-		s.Message = fmt.Sprintf("the account %s (id %s) could not be deactivated within an hour and stays as it is: %s", in.Subject.Name, in.shownID(), strings.TrimPrefix(why, cantDeactivate))
+		s.Message = fmt.Sprintf("the account %s (id %s) could not be deactivated within an hour and stays as it is: %s", in.Subject.Name, in.shownID(), strings.TrimPrefix(why, CantDeactivate))
 		s.Next = NextIfActive
 	}
 	return append(steps, s)
@@ -80,7 +80,7 @@ func beforeRelease(in *Input) Plan {
 	case d.Surroundings == SurroundingsForbidden:
 		// Not knowing is not "no": a CRD that is uninstalled would deactivate every account. Nor is it "yes", which would
 		// leave the account active and say nothing. So it waits its hour for the right to look, and then goes as it is.
-		s := deleting(cantDeactivate + d.Forbidden)
+		s := deleting(CantDeactivate + d.Forbidden)
 		s.Next = fmt.Sprintf("Give the operator the right to read the namespace and the CRD (see docs/operations.md), or set spec.deletionPolicy: %s.", v1alpha1.DeletionRetain)
 		s.Stalled = true
 		return Plan{Steps: []Step{s}}
@@ -119,13 +119,13 @@ func stopped(in *Input) []Step {
 	case stop.Reason == "":
 		s.Message = "waiting for ParentAccount " + in.Resource.Parent
 	default:
-		s.Message, s.Next, s.Cause, s.Stalled = cantDeactivate+stop.Message, stop.Next, stop.Reason, true
+		s.Message, s.Next, s.Cause, s.Stalled = CantDeactivate+stop.Message, stop.Next, stop.Reason, true
 	}
 	return []Step{s}
 }
 
-// cantDeactivate is how the reason begins why the account of a resource that is being deleted can't be deactivated.
-const cantDeactivate = "the account can't be deactivated: "
+// CantDeactivate begins the reason why the account of a resource that is being deleted can't be deactivated.
+const CantDeactivate = "the account can't be deactivated: "
 
 // WaitingForKubernetes is said where the Kubernetes API does not answer, or refuses something.
 const WaitingForKubernetes = "waiting for the Kubernetes API"
@@ -178,7 +178,7 @@ func deactivate(in *Input) Plan {
 func deactivateMissing(in *Input, tried string) Plan {
 	switch {
 	case in.View.Doubted:
-		s := deleting(cantDeactivate + "no list has it, and more accounts are missing at once than the operator believes")
+		s := deleting(CantDeactivate + "no list has it, and more accounts are missing at once than the operator believes")
 		s.Next = fmt.Sprintf("See the condition %s of ParentAccount %s, which has the command that approves them.", v1alpha1.ConditionAccountsMissing, in.Resource.Parent)
 		s.Stalled = true
 		return Plan{Steps: []Step{s}}

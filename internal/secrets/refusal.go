@@ -2,45 +2,38 @@ package secrets
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"cpaas.dev/child-account-operator/internal/refusal"
 )
 
 // refused says whether the Kubernetes API has refused to create an object, although the object may exist: it does (AlreadyExists), or
 // something else stands in the way, which looks at each request before anybody looks for the object: a quota, a webhook, a policy.
 func refused(err error) bool {
-	switch {
-	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		return false
-	case apierrors.IsAlreadyExists(err), apierrors.IsForbidden(err), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err):
-		return true
 	}
-	_, answered := errors.AsType[*apierrors.StatusError](err)
-	return answered && denied.MatchString(err.Error())
+	return apierrors.IsAlreadyExists(err) || refusal.OfRequest(err)
 }
 
-// denied finds the words of webhooks and policies, whose refusals may have any HTTP status.
-var denied = regexp.MustCompile(`denied (the )?request`)
-
 // afterRefusal reads the connection Secret that could not be created. Where it is missing, the refusal is what there is to say.
-func afterRefusal(ctx context.Context, s Store, c Connection, refusal error) (*corev1.Secret, error) {
+func afterRefusal(ctx context.Context, s Store, c Connection, refused error) (*corev1.Secret, error) {
 	there, err := s.get(ctx, c)
 	switch {
 	case err != nil:
 		return nil, err
 	case there != nil:
 		return there, nil
-	case apierrors.IsAlreadyExists(refusal):
+	case apierrors.IsAlreadyExists(refused):
 		return nil, fmt.Errorf("secret %s/%s came and went", c.Namespace, c.Name)
 	}
-	return nil, refusal
+	return nil, refused
 }
 
 // dryRunName is the name of a Secret that is never stored.
@@ -65,7 +58,7 @@ func isOfTheRequest(err error) bool {
 	case err == nil, apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return false
 	case apierrors.IsForbidden(err): // the request, or whoever sends it
-		return strings.Contains(err.Error(), "quota: ") || denied.MatchString(err.Error())
+		return strings.Contains(err.Error(), "quota: ") || refusal.ByAdmission(err)
 	}
 	return refused(err)
 }

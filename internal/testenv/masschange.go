@@ -54,3 +54,14 @@ func SplitByApproval(ctx context.Context, all []*v1alpha1.ChildAccount) (through
 	}
 	return through, waiting
 }
+
+// AwaitHeld waits until n of the resources wait for one approval, and returns them and its hash.
+func AwaitHeld(ctx context.Context, all []*v1alpha1.ChildAccount, n int) (waiting []*v1alpha1.ChildAccount, hash string) {
+	GinkgoHelper()
+	Eventually(func() int { _, waiting = SplitByApproval(ctx, all); return len(waiting) }).Should(Equal(n))
+	Eventually(func(g Gomega) {
+		hash = ApprovalHash(ctx, waiting[0])
+		g.Expect(ApprovalHash(ctx, waiting[n-1])).To(Equal(hash))
+	}).Should(Succeed())
+	return waiting, hash
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -11,6 +12,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -40,6 +42,20 @@ func LeaseOf(namespace string) *coordinationv1.Lease {
 func FreeLease(ctx context.Context, namespace string) {
 	GinkgoHelper()
 	Expect(client.IgnoreNotFound(K8s.Delete(ctx, LeaseOf(namespace)))).To(Succeed())
+}
+
+// HoldLease has another replica hold the lease for an hour, until the spec is over.
+func HoldLease(ctx context.Context, namespace string) *coordinationv1.Lease {
+	GinkgoHelper()
+	now := metav1.NewMicroTime(time.Now())
+	lease := LeaseOf(namespace)
+	lease.Spec = coordinationv1.LeaseSpec{
+		HolderIdentity: ptr.To("another replica"), LeaseDurationSeconds: ptr.To[int32](3600), AcquireTime: &now, RenewTime: &now,
+	}
+	FreeLease(ctx, namespace)
+	Expect(K8s.Create(ctx, lease)).To(Succeed())
+	DeferCleanup(FreeLease, namespace)
+	return lease
 }
 
 // OperatorUser is the user of the operator's ServiceAccount.

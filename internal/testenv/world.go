@@ -256,8 +256,8 @@ func (w *World) Count(method string) int { return w.Sim.Counts()[method] }
 func (w *World) AwaitLists(n int) {
 	GinkgoHelper()
 	seen := w.Count("GetChildrenAccounts")
-	// One more begins only when the one before it is dealt with.
-	Eventually(func() int { return w.Count("GetChildrenAccounts") }).Should(BeNumerically(">", seen+n))
+	// One more begins only when the one before it is dealt with. A list may be megabytes, and the machine busy.
+	Eventually(func() int { return w.Count("GetChildrenAccounts") }).WithTimeout(3 * time.Minute).Should(BeNumerically(">", seen+n))
 }
 
 // AwaitSilence waits until the list is not read any more.

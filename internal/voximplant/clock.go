@@ -15,8 +15,11 @@ const mostClockSkew = 30 * time.Second
 // clockIsOff begins what is said of a clock that is off.
 const clockIsOff = "the clock of the operator's node is "
 
+// nextOfClock is what to do next about it.
+const nextOfClock = "Synchronize the clock of the operator's node (NTP). The operator retries automatically, after 10 minutes at first."
+
 // tellsOfClock says whether withClock has said something.
-func tellsOfClock(e *account.Error) bool { return strings.Contains(e.Message, clockIsOff) }
+func tellsOfClock(e *account.Error) bool { return e.Next == nextOfClock }
 
 // withClock has a refusal of the token say how far our clock is off, if it is. The service knows codes of its own for a token from
 // another time (455, 456); that 100 can mean the same is seen, not documented. date is the answer's header; the service wrote it between
@@ -37,7 +40,7 @@ func withClock(e *account.Error, date string, sent, now time.Time) *account.Erro
 		return e
 	}
 	hinted := withHint(e, clockIsOff+"about "+roughly(off)+" "+direction+" the Voximplant API's, which refuses tokens from another time")
-	hinted.Next = "Synchronize the clock of the operator's node (NTP). The operator retries automatically, after 10 minutes at first."
+	hinted.Next = nextOfClock
 	return hinted
 }
 
