@@ -22,7 +22,7 @@ const (
 
 // A directory takes so much for each account, however many there are, and while it reads them as much as one page does besides.
 func TestMemoryIsLinear(t *testing.T) {
-	for _, n := range []int{pageSize, 10 * pageSize} {
+	for _, n := range []int{pageSize, 4 * pageSize} {
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
 			w := makeWorld(simulator.Settings{})
 			w.url = "http://simulator.test"

@@ -148,6 +148,12 @@ func (a *api) requests(where string) int {
 	return a.asked[where]
 }
 
+func (a *api) watched(where string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.watchers[where]) > 0
+}
+
 func (a *api) timeouts() []int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -100,6 +100,7 @@ func TestANamespaceIsReadAsAWhole(t *testing.T) {
 	if all := w.names(""); all != "b/two" || !w.Complete(&corev1.ConfigMap{}) || w.Complete(metadataOf("Secret")) {
 		t.Errorf("all that is known: %q", all)
 	}
+	eventually(t, "what can be read is watched", func() bool { return a.watched("b/configmaps") }) // which is a request of its own
 	asked := a.requests("b/configmaps")
 	a.refuse(0, "b/secrets")
 	w.expect("joined b", "add config b/two=1") // once more: what was made of it before was nothing

@@ -47,8 +47,8 @@ const SuiteTimeout = NodeTimeout(3 * time.Minute)
 // RunSuite runs the specs of the package under test.
 func RunSuite(t *testing.T, name string) {
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(time.Minute) // a machine may have much else to do
-	SetDefaultEventuallyPollingInterval(50 * time.Millisecond)
+	SetDefaultEventuallyTimeout(time.Minute)                    // a machine may have much else to do
+	SetDefaultEventuallyPollingInterval(150 * time.Millisecond) // a poll is mostly a read, which costs a busy machine more than the wait
 	SetDefaultConsistentlyDuration(500 * time.Millisecond)
 	RunSpecs(t, name)
 }
