@@ -193,5 +193,5 @@ func (w *world) eventually(holds func(g Gomega)) {
 			StopTrying(violated).Now()
 		}
 		holds(g)
-	}).WithTimeout(patience).WithPolling(30 * time.Millisecond).Should(Succeed())
+	}).WithTimeout(patience).WithPolling(120 * time.Millisecond).Should(Succeed())
 }
