@@ -22,7 +22,7 @@ func lookAtAnswers(t *testing.T, p *promises) string {
 	w := newWorld(t)
 	w.PutAccount(completeAccount)
 	v := &viewer{official: w.official(t, w.caFile), t: t, promises: p, table: newTable("call of the client", "what it was for", "what came")}
-	for _, step := range []func(){v.readItself, v.list, v.showAll, v.showLess, v.add, v.change, v.selectOtherwise, v.actAsChild, v.beChild} {
+	for _, step := range []func(){v.readItself, v.list, v.showAll, v.showLess, v.add, v.change, v.selectOtherwise, v.actAsChild, v.beChild, v.prices} {
 		step()
 	}
 	return v.table.text
@@ -163,6 +163,23 @@ func (v *viewer) beChild() {
 	c := call{Client: client{Credentials: own}, Method: "getAccountInfo", Request: map[string]any{}}
 	v.want(v.do(c)["result"], map[string]any{"accountId": childC, "accountName": "child-c"})
 	v.note(c, "a child reads itself with a key of its own", "the child's account")
+}
+
+func (v *viewer) prices() {
+	c := call{Method: "getResourcePrice", Request: map[string]any{"resourceType": "PSTNOUT", "priceGroupName": "germany", "resourceParam": "4930123456"}}
+	v.want(only(v.do(c)), map[string]any{"resourceType": "PSTNOUT"})
+	v.note(c, "what calls cost", "the types of resources, with the price groups and their parameters")
+	c = call{Method: "getSubscriptionPrice", Request: map[string]any{"subscriptionTemplateId": 3}}
+	v.want(only(v.do(c)), map[string]any{"subscriptionTemplateName": "Phone RU 495", "price": 5.25, "verificationStatus": "REQUIRED"})
+	v.note(c, "what a subscription costs", "its template with the prices")
+}
+
+// only is the first element of a result.
+func only(answer map[string]any) any {
+	if list, _ := answer["result"].([]any); len(list) == 1 {
+		return list[0]
+	}
+	return nil
 }
 
 // do makes a call, and checks call and answer against the typings.

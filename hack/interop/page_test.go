@@ -32,8 +32,8 @@ result; all else rejects it.
 ERRORS
 ## What both clients send
 For the same purpose, part by part as the simulator received it. "Same" is same to the letter, secrets too, which are masked
-here. A difference without a reason fails the test. AddAccount is no method of the client: there it sends the names and values
-that it is given, which were taken from the documents, so that it says nothing about them.
+here. A difference without a reason fails the test. AddAccount and ChargeAccount are no methods of the client: there it sends the names
+and values that it is given, which were taken from the documents, so that it says nothing about them.
 
 REQUESTS
 ## What its typings promise

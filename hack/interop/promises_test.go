@@ -162,7 +162,7 @@ func (p *promises) asked(t *testing.T, c call, sent map[string]string) {
 
 // kept fails the test for properties of requests that were never given, and for explanations of what isn't so any more.
 func (p *promises) kept(t *testing.T) {
-	for _, method := range []string{"getAccountInfo", "setAccountInfo", "getChildrenAccounts", "setChildAccountInfo"} {
+	for _, method := range []string{"getAccountInfo", "setAccountInfo", "getChildrenAccounts", "setChildAccountInfo", "getResourcePrice", "getSubscriptionPrice"} {
 		kind := interfaceOf(method) + "Request"
 		if len(p.interfaces[kind]) == 0 {
 			t.Errorf("no %s in the typings", kind)

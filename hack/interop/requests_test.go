@@ -55,6 +55,26 @@ var intents = []intent{
 	{"custom data, as the child", func(ctx context.Context, r *voximplant.Remote) error {
 		return r.Client().SetAccountInfo(ctx, text(childA), url.Values{"account_custom_data": {`{"a": "ü;&"}`}})
 	}, call{Client: client{AccountID: childA}, Method: "setAccountInfo", Request: map[string]any{"accountCustomData": `{"a": "ü;&"}`}}},
+	{"prices of resources, as the child", func(ctx context.Context, r *voximplant.Remote) error {
+		_, err := voximplant.BillingOf(r.Client(), text(childA)).GetResourcePrice(ctx, voximplant.ResourcePriceParams{
+			Types: []string{"PSTNOUT", "SMSOUT"}, GroupIDs: []string{"101", "301"}, GroupName: "germany", For: []string{"4930123456", "4930654321"},
+		})
+		return err
+	}, call{Client: client{AccountID: childA}, Method: "getResourcePrice", Request: map[string]any{
+		"resourceType": []string{"PSTNOUT", "SMSOUT"}, "priceGroupId": []int64{101, 301}, "priceGroupName": "germany", "resourceParam": []string{"4930123456", "4930654321"},
+	}}},
+	{"prices of subscriptions", func(ctx context.Context, r *voximplant.Remote) error {
+		_, err := voximplant.BillingOf(r.Client(), "").GetSubscriptionPrice(ctx, voximplant.SubscriptionPriceParams{
+			TemplateIDs: []string{"2", "3"}, Name: "phone", Type: "PHONE_NUM", Offset: 1, Count: 5,
+		})
+		return err
+	}, call{Method: "getSubscriptionPrice", Request: map[string]any{
+		"subscriptionTemplateId": []int64{2, 3}, "subscriptionTemplateName": "phone", "subscriptionTemplateType": "PHONE_NUM", "offset": 1, "count": 5,
+	}}},
+	{"a charge of phone numbers, as the child", func(ctx context.Context, r *voximplant.Remote) error {
+		_, err := voximplant.BillingOf(r.Client(), text(childA)).ChargeAccount(ctx, voximplant.ChargeAccountParams{All: true})
+		return err
+	}, call{Client: client{AccountID: childA}, Method: "ChargeAccount", Generic: true, Request: map[string]any{"phone_id": "all"}}},
 	{"the parent itself", func(ctx context.Context, r *voximplant.Remote) error { _, err := r.Self(ctx); return err },
 		call{Method: "getAccountInfo", Request: map[string]any{"returnLiveBalance": false}}},
 }

@@ -31,7 +31,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "Error:", inOneLine(err))
-		return 1
+		return exitStatus(err)
 	}
 	return 0
 }
@@ -39,18 +39,31 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // inOneLine is an error's text without line breaks.
 func inOneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
+const rootExamples = `  # Run the operator in a cluster, or beside one that the kubeconfig leads to
+  child-account-operator --leader-elect
+
+  # Run a simulated provider to try things out
+  child-account-operator simulate
+
+  # Read the child accounts of a parent account from a terminal
+  child-account-operator api GetChildrenAccounts -p child_account_id=all --credentials credentials.json -o table
+
+  # Have bash complete commands, methods and parameters
+  source <(child-account-operator completion bash)`
+
 func newRoot() *cobra.Command {
 	manager := newManagerCommand()
 	root := &cobra.Command{
 		Use:           "child-account-operator",
 		Short:         "Keeps child accounts of a telephony provider as they are declared",
+		Example:       rootExamples,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          manager.RunE, // without a subcommand it is the manager
 	}
 	root.Flags().AddFlagSet(manager.Flags())
-	root.AddCommand(manager, newSimulateCommand(), newVersionCommand())
+	root.AddCommand(manager, newAPICommand(), newSimulateCommand(), newVersionCommand())
 	return root
 }
 

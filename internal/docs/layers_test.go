@@ -23,6 +23,7 @@ var layers = []layer{
 	{"the kinds", []string{"controllers"}},
 	{"the engine", []string{"internal/engine"}},
 	{"what was tried, and what is measured", []string{"internal/attempts", "internal/gauges"}},
+	{"what people call by name", []string{"internal/voximplant/methods"}},
 	{"the concerns", []string{
 		"internal/changeguard", "internal/conditions", "internal/debounce", "internal/directory", "internal/fairqueue", "internal/metrics", "internal/namespacecache",
 		"internal/plan", "internal/readyourwrites", "internal/secrets", "internal/trust", "internal/voximplant",

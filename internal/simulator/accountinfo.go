@@ -134,6 +134,7 @@ var fieldTable = []field{
 	{name: "can_use_restricted", kind: boolField, shown: toNobody, initial: false},
 	{name: "store_inbound_sms", kind: boolField, shown: toNobody, initial: false},
 	{name: "store_outbound_sms", kind: boolField, shown: toNobody, initial: false},
+	{name: phonesField, kind: otherField, shown: toNobody},
 	// Not a field of the service: whether it has enabled child accounts for this account.
 	{name: childrenEnabled, kind: boolField, shown: toNobody},
 }

@@ -42,6 +42,7 @@ const (
 	codeNameLength         = 113
 	codeNameCharacters     = 114
 	codeAccountID          = 115
+	codeMoney              = 127
 	codeEmailTaken         = 128
 	codeNotActivated       = 131
 	codeEmptyParameter     = 134

@@ -12,7 +12,7 @@ const (
 	RolePayer      Role = "Payer"
 )
 
-// method is one method of the Management API. To add one, add its row to methodTable and its function.
+// method is one method of the Management API. To add one, add its row to a table and its function.
 type method struct {
 	name string
 	// roles of which the key needs one; none: any key will do.
@@ -163,8 +163,10 @@ func params(groups ...[]param) []param {
 
 var methodsByName = func() map[string]*method {
 	byName := map[string]*method{}
-	for i := range methodTable {
-		byName[methodTable[i].name] = &methodTable[i]
+	for _, table := range [][]method{methodTable, billingMethods} {
+		for i := range table {
+			byName[table[i].name] = &table[i]
+		}
 	}
 	return byName
 }()

@@ -1,6 +1,7 @@
 package voximplant
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -74,6 +75,8 @@ type call struct {
 	list bool
 	// secrets are the values in params that must not show in any text, beside the parent's API key, which never shows.
 	secrets []account.Secret
+	// whole takes the answer's body as it comes, for what the client has no name for; nil: nobody wants it.
+	whole *bytes.Buffer
 }
 
 // do makes the call and returns its answer, which is not an error.
@@ -187,6 +190,10 @@ func (c *caller) receive(call call, resp *http.Response, sent time.Time, redact 
 		return nil, broken(tooLarge)
 	}
 	body := &bounded{Reader: resp.Body, left: most}
+	if call.whole != nil {
+		call.whole.Reset() // of the try before
+		body.Reader = io.TeeReader(resp.Body, call.whole)
+	}
 	part, err := decodePart(body, call.list)
 	_, _ = io.Copy(io.Discard, body) // the connection can be used again
 	switch {

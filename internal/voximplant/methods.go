@@ -23,7 +23,7 @@ const (
 	methodSetChildAccountInfo = "SetChildAccountInfo"
 )
 
-// Methods are the methods that the client calls.
+// Methods are the methods that the operator calls. Billing and Invoke are for people.
 func Methods() []string {
 	return []string{
 		methodAddAccount,
