@@ -61,7 +61,8 @@ var intents = []intent{
 		})
 		return err
 	}, call{Client: client{AccountID: childA}, Method: "getResourcePrice", Request: map[string]any{
-		"resourceType": []string{"PSTNOUT", "SMSOUT"}, "priceGroupId": []int64{101, 301}, "priceGroupName": "germany", "resourceParam": []string{"4930123456", "4930654321"},
+		// The client joins lists of numbers; of texts it takes no lists, although its typings have them.
+		"resourceType": "PSTNOUT;SMSOUT", "priceGroupId": []int64{101, 301}, "priceGroupName": "germany", "resourceParam": "4930123456;4930654321",
 	}}},
 	{"prices of subscriptions", func(ctx context.Context, r *voximplant.Remote) error {
 		_, err := voximplant.BillingOf(r.Client(), "").GetSubscriptionPrice(ctx, voximplant.SubscriptionPriceParams{

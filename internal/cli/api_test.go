@@ -18,8 +18,6 @@ import (
 
 // The output of the program in each format, over HTTP.
 func TestAPIOutput(t *testing.T) {
-	w := newAPIWorld(t)
-	credentials := []string{"--credentials", "credentials.json", "--endpoint", w.url}
 	list := []string{"api", "GetChildrenAccounts", "-p", "child_account_id=all", "-p", "order_by=child_account_id"}
 	for name, args := range map[string][]string{
 		"children.json":  append(slices.Clone(list), "-o", "json"),
@@ -34,7 +32,8 @@ func TestAPIOutput(t *testing.T) {
 		"written.table":  {"api", "SetChildAccountInfo", "-p", "child_account_name=acme-second", "-p", "location=Europe/Berlin", "--yes", "-o", "table"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := w.exec("", append(args, credentials...)...)
+			w := newAPIWorld(t) // of its own, as some change it
+			o := w.exec("", append(args, "--credentials", "credentials.json", "--endpoint", w.url)...)
 			if o.status != 0 {
 				t.Fatalf("%+v", o)
 			}
