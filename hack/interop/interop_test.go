@@ -19,7 +19,7 @@ func TestInterop(t *testing.T) {
 		t.Skip("make test-interop runs it: it needs Node.js and the provider's client")
 	}
 	promised := newPromises(t)
-	var answers, errors, requests string
+	var answers, errors, requests, parameters string
 	for _, look := range []struct {
 		name  string
 		do    func(*testing.T, *promises) string
@@ -28,6 +28,7 @@ func TestInterop(t *testing.T) {
 		{"what the client makes of the answers", lookAtAnswers, &answers},
 		{"what the client makes of errors", lookAtErrors, &errors},
 		{"what both clients send", lookAtRequests, &requests},
+		{"what parameters there are", lookAtParameters, &parameters},
 	} {
 		if !t.Run(look.name, func(t *testing.T) { *look.table = look.do(t, promised) }) {
 			return // what follows would only repeat it
@@ -37,7 +38,7 @@ func TestInterop(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	golden.Check(t, "../../docs/interop.md", pageOf(answers, errors, requests, promised.table()), "UPDATE_DOCS=1 make test-interop")
+	golden.Check(t, "../../docs/interop.md", pageOf(answers, errors, requests, parameters, promised.table()), "UPDATE_DOCS=1 make test-interop")
 }
 
 // Whoever makes the lockfile may have a registry of their own; everybody else need not have it.

@@ -7,9 +7,9 @@ import (
 )
 
 // pageOf is the page with its tables.
-func pageOf(answers, errors, requests, promises string) string {
+func pageOf(answers, errors, requests, parameters, promises string) string {
 	return strings.NewReplacer(
-		"ANSWERS", answers, "ERRORS", errors, "REQUESTS", requests, "PROMISES", promises, "VERSION", clientVersion,
+		"ANSWERS", answers, "ERRORS", errors, "REQUESTS", requests, "PARAMETERS", parameters, "PROMISES", promises, "VERSION", clientVersion,
 	).Replace(strings.TrimPrefix(frame, "\n"))
 }
 
@@ -36,6 +36,11 @@ here. A difference without a reason fails the test. AddAccount and ChargeAccount
 and values that it is given, which were taken from the documents, so that it says nothing about them.
 
 REQUESTS
+## What parameters there are
+The table of methods, which the subcommand api checks parameters by, beside the requests in the client's typings: names, types and
+what is required.
+
+PARAMETERS
 ## What its typings promise
 Where version VERSION is not as its own typings say.
 

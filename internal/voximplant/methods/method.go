@@ -27,7 +27,9 @@ const (
 	Documented Source = "vendor's reference"
 	// FromClient: the vendor's client libraries; the reference at hand does not have it.
 	FromClient Source = "vendor's client libraries"
-	// Guessed: neither says so.
+	// Later: what else is public of the vendor; neither the reference at hand nor version 4.11.0 of the vendor's Node.js client has it.
+	Later Source = "later than the vendor's reference"
+	// Guessed: none of them says so.
 	Guessed Source = "guess"
 )
 

@@ -271,7 +271,7 @@ var table = []Method{
 				Parameter{Name: "support_invoice", Type: Bool, Does: "Whether invoices may be used."},
 				Parameter{Name: "support_robokassa", Type: Bool, Does: "Whether Robokassa may pay."},
 			),
-			callbacks(FromClient),
+			callbacks(Later),
 		),
 		Choices:   []Choice{{Of: childSelectors, Required: true}},
 		Selectors: childSelectors,
