@@ -222,7 +222,7 @@ func TestAPIFailures(t *testing.T) {
 		"refused":         {simulator.Fault{Kind: simulator.FaultError, Code: 127}, change, exitRefused, "code 127"},
 		"the same before": {simulator.Fault{Kind: simulator.FaultError, Code: 515}, change, exitUnknown, "not known"},
 		"no rights":       {simulator.Fault{Kind: simulator.FaultError, Code: 104}, []string{"GetAccountInfo"}, exitRefused, "Check the credentials"},
-		"a secret back":   {simulator.Fault{Kind: simulator.FaultError, Code: 464, Message: "not " + canaryPassword}, []string{"SetChildAccountInfo", "-p", "child_account_id=5", "-p", "new_child_account_password=@" + w.dir + "/password.txt", "--yes"}, exitRefused, "code 464"},
+		"a secret back":   {simulator.Fault{Kind: simulator.FaultError, Code: 101, Message: "not " + canaryPassword}, []string{"SetChildAccountInfo", "-p", "child_account_id=5", "-p", "new_child_account_password=@" + w.dir + "/password.txt", "--yes"}, exitRefused, "code 101"},
 		"a command back":  {simulator.Fault{Kind: simulator.FaultError, Code: 777, Message: "\x1b[31mred\u202e"}, []string{"GetAccountInfo"}, exitRefused, "red"},
 		"elsewhere":       {simulator.Fault{Kind: simulator.FaultRedirect, URL: "https://elsewhere.example/"}, change, exitUnknown, "not followed"},
 	} {

@@ -81,7 +81,7 @@ func TestInvokeRefusals(t *testing.T) {
 func TestInvokeHidesSecrets(t *testing.T) {
 	r := stub(t, func(w http.ResponseWriter, req *http.Request) {
 		_ = req.ParseForm()
-		respond(200, "application/json", fmt.Sprintf(`{"error": {"code": 464, "msg": "no %s"}}`, req.PostForm.Get("account_password")))(w, req)
+		respond(200, "application/json", fmt.Sprintf(`{"error": {"code": 101, "msg": "no %s"}}`, req.PostForm.Get("account_password")))(w, req)
 		if req.URL.RawQuery != "" {
 			t.Errorf("something is in the URL: %s", req.URL)
 		}
