@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -236,5 +238,6 @@ func (o accessOptions) cluster() (client.Client, error) {
 	config.UserAgent = secrets.FieldManager + "/" + version
 	config.Timeout = clusterTimeout
 	config.WarningHandler = rest.NoWarnings{}
+	ctrl.SetLogger(logr.Discard()) // else controller-runtime complains on the standard error, 30 s after the start
 	return client.New(config, client.Options{Scheme: NewScheme(), Mapper: restMapper()})
 }

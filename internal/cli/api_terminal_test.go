@@ -10,7 +10,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
+
+	"github.com/onsi/gomega"
 )
 
 // openTerminal makes a terminal: what is written to the keyboard is typed there.
@@ -57,6 +60,9 @@ func (w *apiWorld) typed(lines map[string]string, args ...string) (o outcome, ec
 			for question, line := range lines {
 				if strings.HasSuffix(said.String(), question) {
 					delete(lines, question)
+					if strings.HasSuffix(question, ": ") {
+						gomega.NewWithT(w.t).Eventually(echoes).WithArguments(terminal).WithTimeout(time.Minute).Should(gomega.BeFalse())
+					}
 					_, _ = keyboard.WriteString(line)
 				}
 			}
@@ -68,9 +74,19 @@ func (w *apiWorld) typed(lines map[string]string, args ...string) (o outcome, ec
 	_ = cmd.Wait()
 	_ = errors.Close()
 	<-read
+	if !echoes(terminal) {
+		w.t.Error("the terminal shows nothing that is typed any more")
+	}
 	_ = terminal.Close()
 	shown, _ := io.ReadAll(keyboard) // ends as nobody has the terminal open any more
 	return outcome{cmd.ProcessState.ExitCode(), out.String(), said.String()}, string(shown)
+}
+
+// echoes says whether what is typed at a terminal is seen there.
+func echoes(terminal *os.File) bool {
+	var state syscall.Termios
+	_, _, failed := syscall.Syscall(syscall.SYS_IOCTL, terminal.Fd(), syscall.TCGETS, uintptr(unsafe.Pointer(&state)))
+	return failed == 0 && state.Lflag&syscall.ECHO != 0
 }
 
 // At a terminal, what changes something asks first, and says who it is for and what it does.
