@@ -21,7 +21,7 @@ const apiPage = "../../docs/api-command.md"
 
 // TestAPICommandPage keeps the tables of docs/api-command.md as the table of methods is.
 func TestAPICommandPage(t *testing.T) {
-	made := strings.NewReplacer("METHODS\n", methodRows(), "PARAMETERS\n", parameterTables()).Replace(apiPageFrame)
+	made := strings.NewReplacer("METHODS\n\n", methodRows()+"\n", "PARAMETERS\n", parameterTables()).Replace(apiPageFrame)
 	golden.Check(t, apiPage, made, "UPDATE_DOCS=1 go test ./internal/cli -run APICommandPage")
 }
 
@@ -60,7 +60,7 @@ func parameterTables() string {
 		}
 		b.WriteString("\n")
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return b.String()
 }
 
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
