@@ -72,6 +72,9 @@ func (c childAccount) Declaration() engine.Declaration {
 	if s := c.Spec.ConnectionSecret; s != nil {
 		d.ConnectionSecret.Labels, d.ConnectionSecret.Annotations = plain(s.Labels), plain(s.Annotations)
 	}
+	if roles, rotateAfter, ok := c.ServiceAccountKey(); ok {
+		d.ConnectionSecret.ServiceKey = &engine.ServiceKeyDeclaration{Roles: roles, RotateAfter: rotateAfter}
+	}
 	if name, key, ok := c.PasswordSecret(); ok {
 		d.PasswordSecret = &engine.SecretKey{Name: name, Key: key}
 	}

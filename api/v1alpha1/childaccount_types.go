@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -248,7 +250,41 @@ type ConnectionSecret struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('accounts.cpaas.dev/'))",message="annotations with the prefix accounts.cpaas.dev/ are the operator's own"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="an annotation's key must be a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and a slash before it if you like: example.org/team"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
+
+	// ServiceAccountKey has a service-account key of the child account made, and its credentials.json put into the Secret, ready for the
+	// provider's clients. The key acts as this account alone. Unset: no key is made. Removing the field deletes the key at the provider
+	// at once, and credentials.json from the Secret. Making and deleting keys needs a role of the parent's own key; where that is
+	// missing, the condition ServiceAccountKeyReady says so, and the rest stays as it is. Example: {roles: [Developer], rotateAfter: 720h}.
+	// +optional
+	ServiceAccountKey *ServiceAccountKey `json:"serviceAccountKey,omitempty"`
 }
+
+// ServiceAccountKey declares a service-account key of the child account.
+type ServiceAccountKey struct {
+	// Roles are the roles of the key at the provider, by their names there, at most 16. They bound what the key may do. A change of the
+	// roles makes a new key, as rotateAfter does. Example: [Developer, Accountant].
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Roles []KeyRole `json:"roles"`
+
+	// RotateAfter is the age at which a key is replaced by a new one: a duration in hours (h), minutes (m), seconds (s) or milliseconds
+	// (ms), from 2h to 87600h; 0 is refused. The operator puts the new key into the Secret first, and deletes the former one an hour
+	// later. Unset: the key is not replaced because of its age. Example: 720h.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('2h') && duration(self) <= duration('87600h')",message="rotateAfter must be from 2h to 87600h"
+	RotateAfter *metav1.Duration `json:"rotateAfter,omitempty"`
+}
+
+// KeyRole is the name of a role at the provider.
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:Pattern=`^[^\s;[:cntrl:]]([^;[:cntrl:]]*[^\s;[:cntrl:]])?$`
+type KeyRole string
 
 // LabelValue is the value of a label.
 // +kubebuilder:validation:MaxLength=63
@@ -327,7 +363,7 @@ type AccountStatus struct {
 
 	// Conditions say how the account is. Ready: whether the account exists, can be used and matches the spec. Synced: how the last
 	// comparison with the provider ended. ConnectionSecretReady: whether the connection Secret holds all that is known of the account.
-	// Only while they are True: Reconciling, while the operator continues automatically, and Stalled, while somebody has to act. Each
+	// ServiceAccountKeyReady, where a key is declared: whether the connection Secret holds one. Only while they are True: Reconciling, while the operator continues automatically, and Stalled, while somebody has to act. Each
 	// message says what happened, why, and what to do next.
 	// +optional
 	// +listType=map
@@ -493,4 +529,17 @@ func (c *ChildAccount) PasswordSecret() (name, key string, ok bool) {
 		return "", "", false
 	}
 	return ref.Name, valueOr(ref.Key, DefaultPasswordKey), true
+}
+
+// ServiceAccountKey returns the roles of the declared service-account key and the age at which it is replaced, 0 for never; ok is false
+// where none is declared.
+func (c *ChildAccount) ServiceAccountKey() (roles []string, rotateAfter time.Duration, ok bool) {
+	if c.Spec.ConnectionSecret == nil || c.Spec.ConnectionSecret.ServiceAccountKey == nil {
+		return nil, 0, false
+	}
+	key := c.Spec.ConnectionSecret.ServiceAccountKey
+	for _, role := range key.Roles {
+		roles = append(roles, string(role))
+	}
+	return roles, valueOr(key.RotateAfter, metav1.Duration{}).Duration, true
 }

@@ -12,6 +12,9 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionConnectionSecretReady says whether the connection Secret holds everything that is known of the account.
 	ConditionConnectionSecretReady = "ConnectionSecretReady"
+	// ConditionServiceAccountKeyReady says whether the connection Secret holds the declared service-account key; on ChildAccounts that
+	// declare one, and where one that is not declared any more could not be deleted.
+	ConditionServiceAccountKeyReady = "ServiceAccountKeyReady"
 	// ConditionAPIAvailable says whether the provider's API answers; on ParentAccounts.
 	ConditionAPIAvailable = "APIAvailable"
 	// ConditionAccountsMissing is present while more accounts are missing from the provider's list at once than is believed; on
@@ -92,6 +95,9 @@ const (
 	// AnnotationPasswordSerial on a connection Secret counts the passwords that the account was given, so that of several
 	// Secrets of one account the one with the present password is known.
 	AnnotationPasswordSerial = "accounts.cpaas.dev/password-serial"
+	// AnnotationServiceKeys on a connection Secret is the record of the account's service-account keys, as JSON: the ids, names and times
+	// of the keys that the operator made, and of an attempt to make one. No secret is in it.
+	AnnotationServiceKeys = "accounts.cpaas.dev/service-account-keys"
 	// AnnotationMetadata on a connection Secret names the labels and annotations that were declared for it.
 	AnnotationMetadata = "accounts.cpaas.dev/declared-metadata"
 	// AnnotationApproveMassChange on a ParentAccount lets pass the changes that the hash in their conditions names; several

@@ -45,6 +45,14 @@ var _ = DescribeTable("kubectl apply refuses a ChildAccount and names the field"
 	Entry("an annotation of the operator's own", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"annotations":{"accounts.cpaas.dev/account":"1/x"}}}`, "spec.connectionSecret.annotations", "the operator's own"),
 	Entry("a label with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"labels":{"a b":"x"}}}`, "spec.connectionSecret.labels", "a label's key"),
 	Entry("a label's value that is none", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"labels":{"team":"a b"}}}`, "spec.connectionSecret.labels", "should match"),
+	Entry("a key without roles", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{}}}`, "spec.connectionSecret.serviceAccountKey.roles", "Required"),
+	Entry("a key of no role", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":[]}}}`, "spec.connectionSecret.serviceAccountKey.roles", "at least 1"),
+	Entry("a key with two roles in one", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":["Owner;Admin"]}}}`, "spec.connectionSecret.serviceAccountKey.roles", "should match"),
+	Entry("a key with a role that begins with a blank", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":[" Owner"]}}}`, "spec.connectionSecret.serviceAccountKey.roles", "should match"),
+	Entry("a key with a role in two lines", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":["Owner\nAdmin"]}}}`, "spec.connectionSecret.serviceAccountKey.roles", "should match"),
+	Entry("a key with a role twice", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":["Owner","Owner"]}}}`, "spec.connectionSecret.serviceAccountKey.roles", "Duplicate"),
+	Entry("a key that is always too old", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":["Owner"],"rotateAfter":"1h59m"}}}`, "spec.connectionSecret.serviceAccountKey.rotateAfter", "from 2h"),
+	Entry("a key's age in days", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":["Owner"],"rotateAfter":"30d"}}}`, "spec.connectionSecret.serviceAccountKey.rotateAfter", "should match"),
 	Entry("a parent's namespace that is none", "acme-ok", `{"parentRef":{"name":"acme","namespace":"A/b"},"email":"a@b.example"}`, "spec.parentRef.namespace", "should match"),
 	Entry("no parent", "acme-ok", `{"email":"a@b.example"}`, "spec.parentRef", "Required"),
 	Entry("an empty parent", "acme-ok", `{"parentRef":{"name":""},"email":"a@b.example"}`, "spec.parentRef.name", "at least 1"),
@@ -131,6 +139,7 @@ var _ = Describe("What can't be changed", func() {
 			`{"parentRef":{"name":"acme"},"email":"jörg müller@bücher.example","location":"(GMT+01:00) Berlin","managementPolicy":"Observe"}`,
 			`{"parentRef":{"name":"acme"},"email":"jörg@bücher.example","location":"Europe/Atlantis","adoptionPolicy":"Always"}`,
 			`{"parentRef":{"name":"acme"},"email":"jörg@bücher.example","adoptionPolicy":"IfIdentical"}`,
+			`{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":["Call list manager","A","Менеджер"],"rotateAfter":"2h"}}}`,
 			`{"parentRef":{"name":"acme"},"email":"First.Last+tag@sub.acme-telephony.example","languageCode":"no","location":"Etc/GMT+10"}`,
 		} {
 			Expect(testenv.DryApply(ctx, testenv.Manifest("ChildAccount", "default", "acme-ok", spec))).To(Succeed())

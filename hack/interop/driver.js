@@ -19,11 +19,12 @@ function clientOf(parameters) {
   return clients.get(key);
 }
 
-// make calls a method of the client's Accounts. For those that it doesn't have there is
+// make calls a method of the client's Accounts, or RoleSystem. For those that it doesn't have there is
 // the function that all its methods end in, which sends names that it doesn't know as they are.
 async function make({ client, method, generic, request }) {
   const c = await clientOf(client);
-  return generic ? c.makeRequest(method, request, [[], []]) : c.Accounts[method](request);
+  const group = method in c.Accounts ? c.Accounts : c.RoleSystem;
+  return generic ? c.makeRequest(method, request, [[], []]) : group[method](request);
 }
 
 // failureOf leaves out what axios has in its errors too: the request, with its token and passwords.

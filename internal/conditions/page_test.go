@@ -27,6 +27,7 @@ the code.
 | Reconciling | True while the operator continues automatically; absent otherwise |
 | Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, the operator notices automatically |
 | ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |
+| ServiceAccountKeyReady | on a ChildAccount that declares connectionSecret.serviceAccountKey: whether the connection Secret holds the key ([reasons](#serviceaccountkeyready)); absent otherwise |
 | AccountsMissing | on a ParentAccount: True while more accounts are missing from the provider's list than limits.massChange allows to change at once, with the reason AwaitingApproval; absent otherwise. Meanwhile the operator believes none of them to be missing, and their ChildAccounts stay as they are: see [When many accounts are missing](guide.md#when-many-accounts-are-missing) |
 
 observedGeneration is -1 until the operator has reconciled the resource. "As before" keeps Ready as it was, Unknown the first time. So during an outage Ready stays True
@@ -50,6 +51,10 @@ verifies the account's password and API key, too:
 	b.WriteString("\n## ConnectionSecretReady\nReady does not depend on it, unless the row says so. Where the provider could not be asked for what is lacking, the reason is that of the\nfailed call, from the table of ChildAccounts.\n\n| reason | ConnectionSecretReady | what it means, what to do |\n|---|---|---|\n")
 	for _, reason := range slices.Sorted(maps.Keys(Secrets)) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Secrets[reason].Status, Secrets[reason].Help)
+	}
+	b.WriteString("\n## ServiceAccountKeyReady\nReady does not depend on it. While the provider does not answer it stays as it was, and Synced says so. Any other refusal of a call has\nthe reason and the next step that the table of ChildAccounts has.\n\n| reason | ServiceAccountKeyReady | what it means, what to do |\n|---|---|---|\n")
+	for _, reason := range slices.Sorted(maps.Keys(ServiceKeys)) {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, ServiceKeys[reason].Status, ServiceKeys[reason].Help)
 	}
 	golden.Check(t, "../../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./internal/conditions -run ConditionsDoc")
 }

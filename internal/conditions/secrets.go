@@ -22,3 +22,11 @@ var Secrets = map[string]SecretRow{
 	v1alpha1.ReasonAPIKeyMissing:   {no, "The API key was lost and can't be recovered, and Ready is False. The message says how to continue."},
 	v1alpha1.ReasonSecretInvalid:   {no, "The connection Secret can't be written, or its name is taken by another Secret, and Ready is False. The message says which. **It may hold the only copy of a password: read it before you remove it.**"},
 }
+
+// ServiceKeys are the reasons of ServiceAccountKeyReady, but for most of those of calls that were refused: these are in Children.
+var ServiceKeys = map[string]SecretRow{
+	v1alpha1.ReasonAvailable:     {yes, "The connection Secret holds the declared key. Nothing to do."},
+	v1alpha1.ReasonRoleMissing:   {no, "The provider does not allow the parent's service account to make, list or delete keys as this child account. The operator retries after 10 minutes to 6 hours. A key that is in the Secret stays there and stays valid."},
+	v1alpha1.ReasonRejected:      {no, "The provider refuses to make the key: it does not know one of the roles, for example. The message names the field where the provider names one. The operator retries once the spec changes, and after 10 minutes to 6 hours."},
+	v1alpha1.ReasonSecretInvalid: {no, "The Kubernetes API refuses to store the key in the connection Secret. The operator has deleted the key again, and retries after 10 minutes to 6 hours."},
+}

@@ -59,6 +59,10 @@ func (c *connection) keyRecoverer() (provider.KeyRecoverer, error) {
 	return capability[provider.KeyRecoverer](c, account.Error{Message: "this provider never shows an API key again"})
 }
 
+func (c *connection) serviceKeyer() (provider.ServiceKeyer, error) {
+	return capability[provider.ServiceKeyer](c, account.Error{Field: "connectionSecret.serviceAccountKey", Message: "this provider's accounts have no service-account keys"})
+}
+
 // capability is the Remote as an optional interface; where the Remote does not implement the interface, missing as an error.
 func capability[T any](c *connection, missing account.Error) (T, error) {
 	remote, ok := c.current().(T)
@@ -75,6 +79,8 @@ type Capabilities struct {
 	Passwords, Keys bool
 	// SignIns: whether an account has a password can be checked. KeysShown: a sign-in shows the API key, too.
 	SignIns, KeysShown bool
+	// ServiceKeys: its accounts can have keys of service accounts.
+	ServiceKeys bool
 }
 
 // CapabilitiesOf returns what the provider of a directory has.
@@ -84,5 +90,6 @@ func CapabilitiesOf(d *Directory) Capabilities {
 	_, keys := remote.(provider.KeyRecoverer)
 	_, signIns := remote.(provider.PasswordChecker)
 	_, shown := remote.(provider.KeyShower)
-	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown}
+	_, serviceKeys := remote.(provider.ServiceKeyer)
+	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown, ServiceKeys: serviceKeys}
 }

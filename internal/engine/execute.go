@@ -89,6 +89,9 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.RotatePassword:     rotatePassword,
 	plan.RecoverKey:         recoverKey,
 	plan.Verify:             verify,
+	plan.CreateServiceKey:   settleServiceKeys,
+	plan.DeleteServiceKeys:  settleServiceKeys,
+	plan.VerifyServiceKey:   verifyServiceKey,
 	plan.Recreate:           recreate,
 	plan.Deactivate:         deactivate,
 	plan.HandOver:           handOver,
@@ -481,6 +484,10 @@ func (r *run) nextStep(step plan.Step) string {
 func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.starts.Forget(r.s.uid()) // all that was pending at the start is done
 	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Next: step.Next}
+	if !r.s.declared.Policy.Observe {
+		reportServiceKey(r)
+		out.After = r.s.serviceKey.after
+	}
 	switch {
 	case r.s.declared.Policy.Observe:
 	case r.s.connected != nil:

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -38,6 +39,13 @@ type LineSpec struct {
 	Deactivate bool           `json:"deactivate,omitempty"`
 	Suspend    bool           `json:"suspend,omitempty"`
 	Password   string         `json:"password,omitempty"`
+	Key        *LineKey       `json:"key,omitempty"`
+}
+
+// LineKey is a part of LineSpec: the service-account key.
+type LineKey struct {
+	Roles       []string      `json:"roles"`
+	RotateAfter time.Duration `json:"rotateAfter,omitempty"`
 }
 
 // LineLimits is a part of LineSpec.
@@ -110,6 +118,9 @@ func (m managedLine) Declaration() engine.Declaration {
 		Kind: "Line", AccountName: m.Name, Parent: types.NamespacedName{Namespace: m.Namespace, Name: "acme"}, Fields: &m.Spec,
 		Policy: m.Spec.Policy, Deactivate: m.Spec.Deactivate, Suspended: m.Spec.Suspend,
 		ConnectionSecret: engine.SecretDeclaration{Name: m.Name + "-connection"},
+	}
+	if k := m.Spec.Key; k != nil {
+		d.ConnectionSecret.ServiceKey = &engine.ServiceKeyDeclaration{Roles: k.Roles, RotateAfter: k.RotateAfter}
 	}
 	if m.Spec.Password != "" {
 		d.PasswordSecret = &engine.SecretKey{Name: m.Spec.Password, Key: "password"}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -72,6 +73,16 @@ type Declaration struct {
 type SecretDeclaration struct {
 	Name                string
 	Labels, Annotations map[string]string
+	// ServiceKey is the service-account key that it is to hold; nil where none is declared.
+	ServiceKey *ServiceKeyDeclaration
+}
+
+// ServiceKeyDeclaration says what a service-account key is to be like.
+type ServiceKeyDeclaration struct {
+	// Roles are the names of its roles at the provider.
+	Roles []string
+	// RotateAfter is the age at which it is replaced; 0 for never.
+	RotateAfter time.Duration
 }
 
 // SecretKey names a key of a Secret in the resource's namespace.

@@ -52,6 +52,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	}
 	can := directory.CapabilitiesOf(s.dir.Directory)
 	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil
+	in.ServiceKey.Declared, in.ServiceKey.Unsupported = s.declared.ConnectionSecret.ServiceKey != nil, !can.ServiceKeys
 	if in.NoPasswords && in.Password.Declared && !s.declared.Policy.Observe {
 		return in, nil
 	}
@@ -124,6 +125,7 @@ func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) 
 		in.Secret.Settled, altered = e.secretSettled(ctx, s)
 	}
 	in.Secret.LacksPassword = lacksPassword(s)
+	in.ServiceKey = observeServiceKey(ctx, e, s)
 	in.Secret.Verify = toVerify(e.unverified, s, altered) && (!in.NoPasswords || !in.NoKeys)
 }
 

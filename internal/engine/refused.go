@@ -78,7 +78,7 @@ func redacted(r *run, text string) string {
 	s := r.s
 	known := account.Redactor{r.password, s.password, s.promoted, s.shown}
 	for _, values := range []secrets.Values{s.held, s.stored} {
-		for _, key := range []string{secrets.KeyPassword, secrets.KeyPasswordNext, secrets.KeyAPIKey} {
+		for _, key := range []string{secrets.KeyPassword, secrets.KeyPasswordNext, secrets.KeyAPIKey, secrets.KeyCredentials} {
 			known = append(known, values[key])
 		}
 	}

@@ -78,6 +78,8 @@ type scope struct {
 	read bool
 	// former is the binding to an account that was given up, as it is missing; nil where there is none, or no more.
 	former *binding
+	// serviceKey is what was done for the service-account key.
+	serviceKey keyProgress
 	// trials are the passwords that were tried in this reconcile.
 	trials map[trial]trialResult
 	// unverified is set where the password and the API key are to be verified; verified once they were, or are as new as can be.

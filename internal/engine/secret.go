@@ -35,6 +35,7 @@ func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	}
 	r.settledSecrets.Set(s.uid(), connectionMark(s))
 	s.stored = held
+	noteServiceKeys(r)
 	if r.unclaimed != nil {
 		r.settledSecrets.Unset(s.uid())
 		return unsettled(r.unclaimed)

@@ -55,6 +55,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 		e.Table.EmitRecovery(e.Recorder, s.obj, over)
 	}
 	emitDeactivated(e.Recorder, s)
+	emitServiceKeyTrouble(e.Table, e.Recorder, s)
 	if out.Err != nil {
 		return ctrl.Result{}, out.Err
 	}
@@ -97,6 +98,7 @@ func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
 		st.LastHandledReconcileAt = s.requested()
 	}
 	e.Table.Write(&st.Conditions, generation, out, now)
+	writeServiceKeyState(s, now)
 	if out.Secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
 			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: conditions.Bounded(out.Secret.Message),

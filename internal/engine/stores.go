@@ -37,6 +37,8 @@ type stores struct {
 	settledSecrets *secrets.Settled
 	// unverified are the resources whose password and API key are to be verified.
 	unverified *secrets.Unverified
+	// serviceKeys are what the connection Secrets are known to say of service-account keys.
+	serviceKeys *secrets.KnownServiceKeys
 }
 
 // newStores returns empty ones. wakeStopped has resources reconciled whose changes are stopped, and their parent.
@@ -52,6 +54,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		passwords:      secrets.NewKnownPasswords(),
 		settledSecrets: secrets.NewSettled(),
 		unverified:     secrets.NewUnverified(),
+		serviceKeys:    secrets.NewKnownServiceKeys(),
 	}
 }
 
@@ -67,6 +70,7 @@ func (s stores) forget(uid types.UID) {
 	s.passwords.Forget(uid)
 	s.settledSecrets.Forget(uid)
 	s.unverified.Forget(uid)
+	s.serviceKeys.Forget(uid)
 }
 
 // forgetAnothers drops what may not hold when a resource that is another operator's comes back.
@@ -77,6 +81,7 @@ func (s stores) forgetAnothers(uid types.UID) {
 	s.passwords.Forget(uid)
 	s.settledSecrets.Unset(uid)
 	s.unverified.Forget(uid)
+	s.serviceKeys.Forget(uid)
 }
 
 // Forget drops all that is remembered of a resource that is deleted, and the connection Secret that was prepared for an account that
@@ -122,7 +127,7 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
 		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "value": e.values.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
-		"unverified": e.unverified.Remembers(uid),
+		"unverified": e.unverified.Remembers(uid), "service-account key": e.serviceKeys.Remembers(uid),
 	} {
 		if is {
 			in = append(in, where)

@@ -12,6 +12,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/attempts"
 	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 // What is remembered of a resource that is deleted is forgotten, wherever it is, and nothing of another one.
@@ -25,10 +26,11 @@ func TestForget(t *testing.T) {
 		e.settledSecrets.Recheck(uid)
 		e.settledSecrets.Set(uid, "mark")
 		e.passwords.Set(uid, "id", "mark")
+		e.serviceKeys.Set(uid, secrets.StoredKeys{Recorded: true})
 		e.values.Try(attempts.Applicant{UID: uid}, attempts.Value{Path: "email", Value: "a@acme.example"})
 		e.changes.Admit(changeguard.Change{UID: uid, Namespace: changeguard.Namespace{Name: "telephony"}}, now)
 	}
-	all := 8
+	all := 9
 	for _, uid := range []types.UID{"goes", "stays"} {
 		remember(uid)
 		if in := e.Remembers(uid); len(in) != all {
@@ -46,7 +48,7 @@ func TestForget(t *testing.T) {
 	}
 	e.forgetAnothers("stays")
 	for _, where := range e.Remembers("stays") {
-		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "value" || where == "connection Secret" {
+		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "value" || where == "service-account key" || where == "connection Secret" {
 			t.Errorf("another operator's resource is remembered in %s", where)
 		}
 	}

@@ -46,9 +46,13 @@ type world struct {
 	writes int
 	// refusing has the Kubernetes API refuse patches of Secrets.
 	refusing bool
+	// refuse, where set, says with which error the Kubernetes API refuses to patch a Secret; nil for none.
+	refuse func(*corev1.Secret) error
 	// written are the writes by verb and kind; meanwhile, where set, is told of each before it is carried out.
 	written   []string
 	meanwhile func(write string)
+	// tap, where set, is told of each call about service-account keys before it is made.
+	tap func(call string)
 	// events are those that were emitted.
 	events  *events.FakeRecorder
 	service *fake.Service
@@ -84,6 +88,11 @@ func newWorld(t testing.TB, o fake.Options) *world {
 			w.note("patch", o)
 			if _, secret := o.(*corev1.Secret); secret && w.refusing {
 				return errors.New("the Kubernetes API is away")
+			}
+			if s, secret := o.(*corev1.Secret); secret && w.refuse != nil {
+				if err := w.refuse(s); err != nil {
+					return err
+				}
 			}
 			return c.Patch(ctx, o, p, opts...)
 		},
@@ -121,7 +130,7 @@ func (w *world) start() {
 	w.Helper()
 	key := types.NamespacedName{Namespace: namespace, Name: "acme"}
 	w.dir = &directory.Parent{
-		Directory: directory.New(w.service.Remote(), w.clock), Budget: pacing.NewBudget(1000, 100), AccountID: "parent", Endpoint: "https://api.example",
+		Directory: directory.New(w.remote(), w.clock), Budget: pacing.NewBudget(1000, 100), AccountID: "parent", Endpoint: "https://api.example",
 		Connection: "credentials", Verified: "parent/1",
 	}
 	w.parents = &directory.Registry{}

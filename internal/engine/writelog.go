@@ -21,6 +21,8 @@ const (
 	writePassword   = "set password"
 	writeClaim      = "claim"
 	writeDeactivate = "deactivate"
+	writeCreateKey  = "create key"
+	writeDeleteKey  = "delete key"
 )
 
 // Why the account was written.
@@ -35,6 +37,8 @@ const (
 	whyTakeover = "takeover"
 	whyHandover = "handover"
 	whyApproval = "approval"
+	whyLost     = "lost"
+	whyUnstored = "not stored"
 )
 
 // logWritten logs a write to the provider. One whose outcome is unknown may have been carried out, and is logged as such.

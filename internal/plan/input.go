@@ -44,6 +44,8 @@ type Input struct {
 	// Secret is what is known of the connection Secret, Password what is known of the account's password.
 	Secret   Secret
 	Password Password
+	// ServiceKey is what is known of the account's service-account key.
+	ServiceKey ServiceKey
 	// Attempts is what is remembered of earlier attempts.
 	Attempts Attempts
 	// Guard is the change that the change guard keeps back; nil where it keeps back none.

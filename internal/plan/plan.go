@@ -83,6 +83,7 @@ func givenUp(in *Input) Input {
 	after.Subject.ID, after.Subject.LastApplied = "", nil
 	after.Resource.Origin, after.Resource.ObservedID = "", ""
 	after.Secret.Settled, after.Secret.Verify, after.Password.Settled = false, false, false
+	after.ServiceKey = in.ServiceKey.ofNone()
 	if after.View, after.Successor = (account.View{Claimless: in.View.Claimless}), nil; in.Successor != nil {
 		after.View = *in.Successor
 	}
@@ -102,6 +103,9 @@ func gate(in *Input) *Step {
 	}
 	if in.NoPasswords && in.Password.Declared && !in.Subject.Policy.Observe {
 		return &Step{Kind: Refuse, Reason: v1alpha1.ReasonRejected, Message: "spec.passwordSecretRef: this provider's accounts have no passwords"}
+	}
+	if s := unsupportedServiceKey(in); s != nil {
+		return s
 	}
 	if p := in.Password.Problem; p != nil && !in.Subject.Policy.Observe {
 		return waitFor(p)
@@ -236,6 +240,7 @@ func create(in *Input) []Step {
 	after.Resource.Finalizer, after.Resource.Origin = in.keepsFinalizer(), Created
 	after.Subject.Intent, after.Subject.LastApplied = true, nil
 	after.Secret.Content, after.Secret.Recheck, after.Secret.Verify = &Content{APIKey: true}, false, false
+	after.ServiceKey = in.ServiceKey.ofNone()
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
 	return append(steps, then(&after, born)...)
 }
@@ -373,7 +378,7 @@ func settleAccount(in *Input, d account.Decision) Plan {
 	if in.Secret.Recheck || in.Secret.Content != nil { // whatever was tried before: somebody touched the Secret
 		return Plan{Attempt: attempt(in, d), Steps: finish(in, d)}
 	}
-	if !settled || !in.passwordSettled() {
+	if !settled || !in.passwordSettled() || settlesServiceKey(in, d) {
 		tried := attempt(in, d)
 		if s := backoff(in, tried); s != nil {
 			return Plan{Steps: []Step{*s}}
@@ -412,6 +417,7 @@ func finishAccount(in *Input, d account.Decision) []Step {
 	if held {
 		return steps
 	}
+	steps = append(steps, serviceKey(&after, d)...) // before the API key, whose loss ends a plan
 	if after.Secret.Verify {
 		steps = append(steps, step(Verify, in, d.Account))
 	}
@@ -456,7 +462,7 @@ func finishPassword(in *Input, d account.Decision) []Step {
 	if held {
 		return steps
 	}
-	steps = append(steps, confirmed(in, d))
+	steps = append(append(steps, confirmed(in, d)), serviceKey(in, d)...)
 	keyLacks := !in.Secret.HoldsKey && !in.NoKeys
 	if !in.passwordSettled() && in.rotates() && (keyLacks || in.Secret.LacksPassword) { // the new password finds the key
 		after := claim(in, d.Account)

@@ -105,6 +105,14 @@ func held(in *plan.Input) *plan.Input {
 	return in
 }
 
+// keyed is a resource whose connection Secret has held a service-account key for 30 days.
+func keyed(change func(*plan.Input)) *plan.Input {
+	in := bound()
+	in.ServiceKey = plan.ServiceKey{Declared: true, Stored: true, Intact: true, Created: now.Add(-720 * time.Hour)}
+	change(in)
+	return in
+}
+
 // awaited is a resource whose parent has read no complete list yet.
 func awaited(in *plan.Input) *plan.Input {
 	in.Start = &plan.Start{Awaited: true}
@@ -326,6 +334,27 @@ var situations = []struct {
 	})},
 	{"deleted, before it took over from its previous owner, shared parent", with(deleted(succeeding(found(another.CustomData()))), func(in *plan.Input) {
 		in.View.Fresh, in.Shared = true, true
+	})},
+	{"new, with a service-account key", with(fresh(), func(in *plan.Input) { in.ServiceKey.Declared = true })},
+	{"a service-account key is declared", keyed(func(in *plan.Input) { in.ServiceKey = plan.ServiceKey{Declared: true, Unlisted: true} })},
+	{"a service-account key is declared, and the account's keys are known", keyed(func(in *plan.Input) { in.ServiceKey = plan.ServiceKey{Declared: true} })},
+	{"the service-account key is in its place", keyed(func(*plan.Input) {})},
+	{"the service-account key is not in the Secret any more", keyed(func(in *plan.Input) { in.ServiceKey.Intact = false })},
+	{"the service-account key is to have other roles", keyed(func(in *plan.Input) { in.ServiceKey.OtherRoles = true })},
+	{"the service-account key has expired", keyed(func(in *plan.Input) { in.ServiceKey.RotateAfter = 720 * time.Hour })},
+	{"a service-account key may have been made", keyed(func(in *plan.Input) { in.ServiceKey.Pending = true })},
+	{"the overlap of service-account keys has ended", keyed(func(in *plan.Input) { in.ServiceKey.NextDeletion = now })},
+	{"the overlap of service-account keys goes on", keyed(func(in *plan.Input) { in.ServiceKey.NextDeletion = now.Add(1) })},
+	{"the service-account key is not declared any more", keyed(func(in *plan.Input) { in.ServiceKey.Declared = false })},
+	{"the service-account key is not declared any more, and the account is deactivated", keyed(func(in *plan.Input) {
+		in.ServiceKey.Declared, in.View.Account.State["active"] = false, "false"
+	})},
+	{"the service-account key was refused", keyed(func(in *plan.Input) { in.ServiceKey.Stored, in.ServiceKey.Blocked = false, now.Add(1) })},
+	{"the service-account key is to be verified", keyed(func(in *plan.Input) { in.Secret.Verify = true })},
+	{"the service-account key has expired, and the start holds writes", held(keyed(func(in *plan.Input) { in.ServiceKey.RotateAfter = time.Hour }))},
+	{"accounts have no service-account keys", keyed(func(in *plan.Input) { in.ServiceKey.Unsupported = true })},
+	{"accounts have no service-account keys, only observed", keyed(func(in *plan.Input) {
+		in.ServiceKey.Unsupported, in.Subject.Policy.Observe = true, true
 	})},
 	{"deleted, the claim is its previous owner's", with(deleted(succeeding(bound())), func(in *plan.Input) {
 		in.View.Fresh, in.View.Account.CustomData = true, another.CustomData()

@@ -60,6 +60,12 @@ const (
 	RecoverKey Kind = "RecoverKey"
 	// Verify signs in with the account's password, and compares the API key with what the provider shows.
 	Verify Kind = "Verify"
+	// CreateServiceKey makes a service-account key of the account and stores it in the connection Secret.
+	CreateServiceKey Kind = "CreateServiceKey"
+	// DeleteServiceKeys lists the account's service-account keys, and deletes those that the operator made and that are not needed.
+	DeleteServiceKeys Kind = "DeleteServiceKeys"
+	// VerifyServiceKey lists the account's service-account keys, and has another one made where that in the Secret is missing.
+	VerifyServiceKey Kind = "VerifyServiceKey"
 	// Recreate gives up an account that is missing, so that another one is created.
 	Recreate Kind = "Recreate"
 	// Deactivate deactivates the account of a resource that is being deleted.
@@ -117,6 +123,9 @@ var kinds = map[Kind]struct {
 	SetPassword:        {text: "set the declared password of account %s", writes: true},
 	RotatePassword:     {text: "rotate the generated password of account %s", writes: true},
 	RecoverKey:         {text: "recover the API key of account %s"},
+	CreateServiceKey:   {text: "make a service-account key of account %s", writes: true},
+	DeleteServiceKeys:  {text: "delete what is not needed of the operator's service-account keys of account %s", writes: true},
+	VerifyServiceKey:   {text: "read whether account %s has its service-account key"},
 	Recreate:           {text: "give up account %s and create another one", writes: true},
 	Deactivate:         {text: "deactivate account %s", writes: true},
 	HandOver:           {text: "hand over account %s", writes: true}, // it decides that the account stays active

@@ -160,6 +160,9 @@ func (p *parrot) note(r *http.Request, form url.Values, token string) (kind stri
 			}
 		}
 	}
+	if p.mode.Load() >= echoSecrets && strings.HasSuffix(r.URL.Path, "/CreateKey") {
+		kind = r.URL.Path // of its own it carries no secret but the token
+	}
 	if p.mode.Load() == echoLists && strings.HasSuffix(r.URL.Path, "GetChildrenAccounts") {
 		kind = everyList
 	}
@@ -242,6 +245,9 @@ func (c *cage) furnish(ctx context.Context, p *parrot) {
 	n := fmt.Sprintf("%02d", len(c.parrots))
 	for _, child := range []*v1alpha1.ChildAccount{c.Child("made-" + n), c.Child("told-"+n, testenv.WithPassword(p.name+"-declared")), c.Child("lost-" + n)} {
 		child.Spec.ParentRef.Name = p.name
+		if child.Spec.PasswordSecretRef == nil {
+			child.Spec.ConnectionSecret = &v1alpha1.ConnectionSecret{ServiceAccountKey: &v1alpha1.ServiceAccountKey{Roles: []v1alpha1.KeyRole{"Developer"}}}
+		}
 		Expect(testenv.K8s.Create(ctx, child)).To(Succeed())
 		c.children = append(c.children, child)
 	}
@@ -257,11 +263,17 @@ func (c *cage) declared(p *parrot, number int) string {
 // knowKey makes the private key of a credentials.json known.
 func (c *cage) knowKey(credentials []byte) string {
 	GinkgoHelper()
+	return c.knowKeyAs("private key", credentials)
+}
+
+// knowKeyAs is knowKey, of a kind.
+func (c *cage) knowKeyAs(kind string, credentials []byte) string {
+	GinkgoHelper()
 	var file struct {
 		Key string `json:"private_key"`
 	}
 	Expect(json.Unmarshal(credentials, &file)).To(Succeed())
-	c.known.Add("private key", file.Key)
+	c.known.Add(kind, file.Key)
 	return file.Key
 }
 
@@ -352,6 +364,10 @@ func (c *cage) lookAtConnection(s *corev1.Secret) {
 		c.known.Add(kind, string(s.Data[key]))
 		delete(s.Data, key)
 	}
+	if document, has := s.Data["credentials.json"]; has {
+		c.knowKeyAs("service-account key", document)
+		delete(s.Data, "credentials.json")
+	}
 	for key, value := range s.Data {
 		fmt.Fprintln(&c.seen, key, string(value))
 	}
@@ -399,6 +415,7 @@ var _ = Describe("Canaries", func() {
 		c.awaitReady(ctx, "changed")
 		for i, one := range c.parrots {
 			Expect(testenv.HasPassword(c.World, c.children[3*i+1].Name, c.declared(one, 2))()).To(BeTrue(), one.name)
+			Expect(testenv.ConnectionOf(ctx, c.children[3*i])).To(HaveKey("credentials.json"), one.name)
 		}
 
 		By("lists")
@@ -417,14 +434,14 @@ var _ = Describe("Canaries", func() {
 		p.end(syscall.SIGQUIT)
 		Expect(c.output.String()).To(ContainSubstring("goroutine "))
 		for _, line := range []string{
-			`"write":"create","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`,
+			`"write":"create","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`, `"write":"create key","why":"creation"`,
 			"account may have been written", "the parent account can't be used", "the parent account can be used again", "operator starts",
 		} {
 			Expect(c.output.String()).To(ContainSubstring(line), "nothing is looked for in such a line")
 		}
 		c.expectNothingShown()
 		for _, kind := range []string{
-			"password", "new password", "declared password", "generated password", "next password", "parent's API key", "child's API key", "private key", "token", "client key",
+			"password", "new password", "declared password", "generated password", "next password", "parent's API key", "child's API key", "private key", "service-account key", "token", "client key",
 		} {
 			Expect(c.known.Kinds).To(HaveKeyWithValue(kind, BeNumerically(">", 0)), "nothing is looked for: %s", kind)
 		}

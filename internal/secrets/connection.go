@@ -467,10 +467,11 @@ func fill(secret *corev1.Secret, c Connection, values Values) {
 	notePassword(secret, c)
 }
 
-// dropStaleKey removes the API key of an earlier account of the same name that is gone at the provider.
+// dropStaleKey removes the API key, and the service-account key, of an earlier account of the same name that is gone at the provider.
 func dropStaleKey(secret *corev1.Secret, id account.Secret) {
 	if before := secret.Data[KeyAccountID]; id != "" && len(before) > 0 && string(before) != id.Reveal() {
 		delete(secret.Data, KeyAPIKey)
+		dropServiceKeys(secret)
 	}
 }
 

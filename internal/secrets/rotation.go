@@ -125,6 +125,9 @@ func inherit(secret *corev1.Secret, others []corev1.Secret, id account.Secret) {
 		delete(secret.Data, KeyPassword)
 		delete(secret.Data, KeyPasswordNext)
 		maps.Copy(secret.Data, others[i].Data)
+		if keys, ok := others[i].Annotations[v1alpha1.AnnotationServiceKeys]; ok {
+			set(&secret.Annotations, v1alpha1.AnnotationServiceKeys, keys)
+		}
 		for _, name := range []string{v1alpha1.AnnotationPasswordDigest, v1alpha1.AnnotationPasswordSerial, v1alpha1.AnnotationPasswordRotated, v1alpha1.AnnotationPasswordUnknown} {
 			delete(secret.Annotations, name)
 			if v, ok := others[i].Annotations[name]; ok {

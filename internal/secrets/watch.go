@@ -81,6 +81,9 @@ func slimAnnotations(secret *metav1.PartialObjectMetadata) map[string]string {
 			slim[v1alpha1.AnnotationMetadata] = v1alpha1.AnnotationHandOverTo
 		}
 	}
+	if keys := secret.Annotations[v1alpha1.AnnotationServiceKeys]; keys != "" && len(keys) <= longestServiceKeys {
+		slim[v1alpha1.AnnotationServiceKeys] = keys
+	}
 	if verified := secret.Annotations[v1alpha1.AnnotationVerified]; verified != "" && verified == othersDigest(secret) {
 		slim[v1alpha1.AnnotationVerified] = verified
 	}

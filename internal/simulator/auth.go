@@ -255,11 +255,16 @@ func withoutPair(who principal, m *method, params Params) Params {
 
 // serviceKey is a key of a service account.
 type serviceKey struct {
-	ID        string          `json:"id"`
-	AccountID int64           `json:"accountID"`
-	Roles     []Role          `json:"roles"`
-	PEM       string          `json:"privateKey"`
-	private   *rsa.PrivateKey // of PEM
+	ID        string `json:"id"`
+	AccountID int64  `json:"accountID"`
+	Roles     []Role `json:"roles"`
+	PEM       string `json:"privateKey"`
+	// Name and Description are those that CreateKey gave it; a key of Credentials has none.
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+	// Serial tells the order in which keys were made.
+	Serial  int             `json:"serial,omitempty"`
+	private *rsa.PrivateKey // of PEM
 }
 
 func (k *serviceKey) public() *rsa.PublicKey { return &k.private.PublicKey }

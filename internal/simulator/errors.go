@@ -73,6 +73,7 @@ const (
 	codeTokenInFuture      = 455
 	codeTokenExpired       = 456
 	codeOneOf              = 458
+	codeTooLong            = 477
 	codePasswordBlank      = 463
 	codePasswordRules      = 464
 	codeSpecify            = 485

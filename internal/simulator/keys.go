@@ -63,8 +63,8 @@ func (s *Simulator) credentials(accountID int64, roles []Role, reuse bool) ([]by
 	if err != nil {
 		return nil, err
 	}
-	key := &serviceKey{ID: newAPIKey(), AccountID: accountID, Roles: roles, private: private}
-	if key.PEM, err = encodeKey(private); err != nil {
+	key, err := newServiceKey(private, accountID, roles)
+	if err != nil {
 		return nil, err
 	}
 	document, err := s.document(key)
@@ -76,6 +76,18 @@ func (s *Simulator) credentials(accountID int64, roles []Role, reuse bool) ([]by
 	s.keys[key.ID] = key
 	s.save()
 	return document, nil
+}
+
+// newServiceKey makes a key of a private key; nil has a new one made, which takes a while.
+func newServiceKey(private *rsa.PrivateKey, accountID int64, roles []Role) (key *serviceKey, err error) {
+	if private == nil {
+		if private, err = rsa.GenerateKey(rand.Reader, keyBits); err != nil {
+			return nil, err
+		}
+	}
+	key = &serviceKey{ID: newAPIKey(), AccountID: accountID, Roles: roles, private: private}
+	key.PEM, err = encodeKey(private)
+	return key, err
 }
 
 func (s *Simulator) findKey(accountID int64, roles []Role) *serviceKey {

@@ -60,6 +60,8 @@ var methodTable = []method{
 			settingParams, profileParams,
 		),
 	},
+	createKeyMethod,
+	deleteKeyMethod,
 	{
 		name: "GetAccountInfo",
 		run:  (*Simulator).getAccountInfo,
@@ -87,6 +89,7 @@ var methodTable = []method{
 			{name: "return_live_balance", parse: asBool},
 		},
 	},
+	getKeysMethod,
 	{
 		name: "SetAccountInfo",
 		// doc: these five.

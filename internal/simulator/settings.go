@@ -29,6 +29,11 @@ type Settings struct {
 	RefuseLongLists bool `json:"refuseLongLists"`
 	// HideChildAPIKeys leaves api_key out of GetChildrenAccounts even where the call has an API key or a password.
 	HideChildAPIKeys bool `json:"hideChildAPIKeys"`
+	// KeyInList makes CreateKey answer with a list that has the key as its only element, as the vendor's Node.js client has it. Default:
+	// the key itself.
+	KeyInList bool `json:"keyInList"`
+	// HideKeyTotal leaves total_count and count out of GetKeys, as the vendor's Node.js client knows neither.
+	HideKeyTotal bool `json:"hideKeyTotal"`
 	// PasswordChangeBlocked answers 230 to every change of a password.
 	PasswordChangeBlocked bool `json:"passwordChangeBlocked"`
 	// TwinLanguages stores a language code as its older or newer twin: he as iw, iw as he, and so on.

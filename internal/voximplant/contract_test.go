@@ -34,7 +34,8 @@ func harness(t *testing.T, settings simulator.Settings) *providertest.Harness {
 		}
 	}
 	return &providertest.Harness{
-		Remote: w.Remote, SelfID: fmt.Sprint(w.parent.ID), UnknownID: "4711", NextPassword: otherPassword,
+		Remote: w.Remote, SelfID: fmt.Sprint(w.parent.ID), UnknownID: "4711", NextPassword: otherPassword, KeyRole: "Developer",
+		KeyWorks: func(t *testing.T, document account.Secret) bool { return w.keyWorks(t, []byte(document.Reveal())) },
 		NewAccount: func(n int) provider.NewAccount {
 			a := newAccount(fmt.Sprintf("child-%d", n))
 			a.Desired = a.Desired.With(account.State{

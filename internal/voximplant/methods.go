@@ -17,8 +17,11 @@ import (
 // The methods, as the service calls them.
 const (
 	methodAddAccount          = "AddAccount"
+	methodCreateKey           = "CreateKey"
+	methodDeleteKey           = "DeleteKey"
 	methodGetAccountInfo      = "GetAccountInfo"
 	methodGetChildrenAccounts = "GetChildrenAccounts"
+	methodGetKeys             = "GetKeys"
 	methodSetAccountInfo      = "SetAccountInfo"
 	methodSetChildAccountInfo = "SetChildAccountInfo"
 )
@@ -27,8 +30,11 @@ const (
 func Methods() []string {
 	return []string{
 		methodAddAccount,
+		methodCreateKey,
+		methodDeleteKey,
 		methodGetAccountInfo,
 		methodGetChildrenAccounts,
+		methodGetKeys,
 		methodSetAccountInfo,
 		methodSetChildAccountInfo,
 	}

@@ -87,6 +87,8 @@ func classOfParameter(code int, parameter string) account.Class {
 		return account.EmailTaken
 	case code == codeParameterInvalid && strings.HasPrefix(parameter, "child_account_"):
 		return account.NotFound
+	case code == codeParameterInvalid && parameter == "key_id": // guess: how DeleteKey answers about a key that the account does not have
+		return account.NotFound
 	}
 	return ""
 }

@@ -19,6 +19,7 @@ type Remote struct {
 	passwords
 	keyRecoverer
 	claimer
+	serviceKeys
 }
 
 var (
@@ -45,6 +46,7 @@ func New(config Config) (*Remote, error) {
 		passwords:    passwords{client},
 		keyRecoverer: keyRecoverer{client, newKeyReads(client)},
 		claimer:      claimer{client},
+		serviceKeys:  serviceKeys{client},
 	}, nil
 }
 

@@ -60,7 +60,7 @@ func harness(o fake.Options) func(*testing.T) *providertest.Harness {
 			spelling = strings.ToUpper
 		}
 		return &providertest.Harness{
-			Remote: s.Remote(), SelfID: "parent", UnknownID: "4711", NextPassword: nextPassword,
+			Remote: s.Remote(), SelfID: "parent", UnknownID: "4711", NextPassword: nextPassword, KeyRole: "any",
 			NewAccount: func(n int) provider.NewAccount { return newAccount(o, n) },
 			Values:     values,
 			Spelling:   spelling,

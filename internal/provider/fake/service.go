@@ -22,7 +22,7 @@ type Options struct {
 	FoundByEmail bool
 	// NoClaims keeps no custom data.
 	NoClaims bool
-	// NoPasswords has accounts without passwords and API keys.
+	// NoPasswords has accounts without passwords, API keys and service-account keys.
 	NoPasswords bool
 	// PageSize is how many accounts a page of the list has; 0: 3.
 	PageSize int
@@ -41,6 +41,10 @@ const (
 	MethodCheckPassword = "CheckPassword"
 	MethodRecoverKey    = "RecoverKey"
 	MethodSetCustomData = "SetCustomData"
+
+	MethodCreateServiceKey = "CreateServiceKey"
+	MethodServiceKeys      = "ServiceKeys"
+	MethodDeleteServiceKey = "DeleteServiceKey"
 )
 
 // Call is a call that came in.
@@ -89,6 +93,8 @@ type stored struct {
 	password, key account.Secret
 	former        []account.Secret
 	hidden        int
+	// serviceKeys are in the order of their creation.
+	serviceKeys []provider.ServiceKey
 }
 
 // Service is the provider's side: its accounts, what was called, and what goes wrong. It is safe for concurrent use.

@@ -40,6 +40,10 @@ type Harness struct {
 	Outage, Throttle func()
 	// UnknownID can't be any account's.
 	UnknownID string
+	// KeyRole is a role that a service-account key can have; "" where the Remote is no ServiceKeyer. KeyWorks says whether the service accepts
+	// what is signed with such a key; nil where that can't be tried.
+	KeyRole  string
+	KeyWorks func(t *testing.T, credentials account.Secret) bool
 	// NextPassword is another good password.
 	NextPassword account.Secret
 }
@@ -68,6 +72,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"Claimer":                            testClaims,
 		"PasswordSetter and PasswordChecker": testPasswords,
 		"KeyRecoverer":                       testKeys,
+		"ServiceKeyer":                       testServiceKeys,
 		"Calls at one time":                  testConcurrency,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
