@@ -270,8 +270,8 @@ type ServiceAccountKey struct {
 	Roles []KeyRole `json:"roles"`
 
 	// RotateAfter is the age at which a key is replaced by a new one: a duration in hours (h), minutes (m), seconds (s) or milliseconds
-	// (ms), from 2h to 87600h; 0 is refused. The operator puts the new key into the Secret first, and deletes the former one an hour
-	// later. Unset: the key is not replaced because of its age. Example: 720h.
+	// (ms), from 120m to 87600h (two hours to ten years); 0 is refused. The operator puts the new key into the Secret first, and deletes
+	// the former one an hour later. Unset: the key is not replaced because of its age. Example: 720h.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
