@@ -136,14 +136,18 @@ func (r *parentAccounts) picks(ctx context.Context, parent *v1alpha1.ParentAccou
 	return selector.Matches(labels.Set(ns.Labels)), nil
 }
 
-// notGranted stops a resource of another namespace that would take over, or look at, what it has not made.
+// notGranted stops a resource of another namespace that would take over, or look at, what it has not made, or buy plans.
 func notGranted(m engine.Managed, parent *v1alpha1.ParentAccount) *plan.Stop {
-	policy := m.Declaration().Policy
+	d := m.Declaration()
+	policy := d.Policy
 	adopts := policy.Adopt != account.AdoptNever
 	observes := policy.Observe && m.Status().Origin == ""
 	takesOver := m.Object().GetAnnotations()[v1alpha1.AnnotationTakeover] != ""
 	if !adopts && !observes && !takesOver || parent.Grants(v1alpha1.GrantAdopt) {
-		return nil
+		if len(d.Plans) == 0 || policy.Observe {
+			return nil
+		}
+		return needsGrant("spec.plans", v1alpha1.GrantPlan, parent)
 	}
 	what := fmt.Sprintf("adoptionPolicy %s", policy.Adopt)
 	switch {
@@ -152,8 +156,16 @@ func notGranted(m engine.Managed, parent *v1alpha1.ParentAccount) *plan.Stop {
 	case observes:
 		what = "managementPolicy Observe, for an account that this resource has not made,"
 	}
+	return needsGrant(what, v1alpha1.GrantAdopt, parent)
+}
+
+// needsGrant stops a resource of another namespace that lacks a grant; nil where it has the grant.
+func needsGrant(what string, grant v1alpha1.Grant, parent *v1alpha1.ParentAccount) *plan.Stop {
+	if parent.Grants(grant) {
+		return nil
+	}
 	return &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNotPermitted, Message: fmt.Sprintf(
-		"%s needs the grant %s in spec.allowedNamespaces.grants of ParentAccount %s/%s, which is in another namespace", what, v1alpha1.GrantAdopt, parent.Namespace, parent.Name)}
+		"%s needs the grant %s in spec.allowedNamespaces.grants of ParentAccount %s/%s, which is in another namespace", what, grant, parent.Namespace, parent.Name)}
 }
 
 // looksAfter says whether the operator looks after a namespace (--namespaces).

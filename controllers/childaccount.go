@@ -10,10 +10,13 @@ import (
 	"cpaas.dev/child-account-operator/internal/engine"
 )
 
-// childAccount is a ChildAccount as the engine knows it.
+// childAccount is a ChildAccount as the engine knows it. Its observed plans are the ChildAccount's own methods.
 type childAccount struct{ *v1alpha1.ChildAccount }
 
-var _ engine.Managed = childAccount{}
+var (
+	_ engine.Managed      = childAccount{}
+	_ engine.PlanObserver = childAccount{}
+)
 
 // managed are ChildAccounts as the engine knows them.
 func managed(children []v1alpha1.ChildAccount) []engine.Managed {
@@ -48,7 +51,7 @@ func (c childAccount) SetObserved(observed any) {
 
 // ReadObserved implements Observing.
 func (c childAccount) ReadObserved(object []byte) (any, error) {
-	observed := &v1alpha1.ObservedAccount{}
+	observed := &v1alpha1.ObservedAccount{Plans: c.ObservedPlans()} // a list has none
 	return observed, json.Unmarshal(object, observed)
 }
 
@@ -77,6 +80,9 @@ func (c childAccount) Declaration() engine.Declaration {
 	}
 	if name, key, ok := c.PasswordSecret(); ok {
 		d.PasswordSecret = &engine.SecretKey{Name: name, Key: key}
+	}
+	for _, p := range c.Spec.Plans {
+		d.Plans = append(d.Plans, account.Plan{Type: string(p.Type), ID: p.TemplateID})
 	}
 	return d
 }

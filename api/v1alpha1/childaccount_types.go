@@ -81,6 +81,20 @@ type ChildAccountSpec struct {
 	// +optional
 	CanUseRestricted *bool `json:"canUseRestricted,omitempty"`
 
+	// Plans are the account's subscription plans, one of a type, at most 8. A plan costs money: the provider reserves the fee and taxes for
+	// the coming month, on this account's balance. The operator reads the account's plans when the account is created or adopted, when this
+	// field changes, and on request (accounts.cpaas.dev/reconcile-requested-at), but not with each list. Where the account does not have a
+	// declared plan, the operator changes to it if the provider offers the plan and it costs more than the present one. Any other plan is refused
+	// (reason Rejected); the message has those that are offered. Changes count for the ParentAccount's limits.massChange, those of new
+	// accounts too. A frozen or deactivated account keeps its plans, and under managementPolicy Observe plans are neither read nor changed.
+	// Under another namespace's ParentAccount this needs the grant Plan. Unset, or a type that is not listed: not managed; a plan that is
+	// removed here stays with the account. Example: [{type: MAU, templateID: "11"}].
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Plans []DeclaredPlan `json:"plans,omitempty"`
+
 	// PasswordSecretRef names the Secret with the account's password, under the key password unless another is given. The Secret must be
 	// in this namespace, with the label accounts.cpaas.dev/input: "true". The account is created with the password, and gets it again
 	// whenever the Secret changes. The password needs at least 8 characters, among them an upper-case and a lower-case letter, a digit
@@ -208,6 +222,24 @@ type Notifications struct {
 	// News says whether the provider sends its news. Unset: not managed; false for a new account.
 	// +optional
 	News *bool `json:"news,omitempty"`
+}
+
+// PlanType is MAU or IM.
+// +kubebuilder:validation:Enum=MAU;IM
+type PlanType string
+
+// DeclaredPlan is a subscription plan that an account is to have.
+type DeclaredPlan struct {
+	// Type is the plan's type: MAU, for monthly active users, or IM, for instant messaging.
+	// +required
+	Type PlanType `json:"type"`
+	// TemplateID is the id of the plan at the provider, its plan_subscription_template_id. The message of the reason Rejected lists the ids
+	// that are offered. Example: "11".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=19
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[1-9][0-9]*$')",message="templateID must be the id of a plan at the provider, a positive whole number in quotes: \"11\""
+	TemplateID string `json:"templateID"`
 }
 
 // Payments says how an account may pay.
@@ -347,6 +379,14 @@ type AccountStatus struct {
 	// +kubebuilder:validation:MaxProperties=64
 	LastApplied map[string]string `json:"lastApplied,omitempty"`
 
+	// PlanChanges are changes of plans that the operator has requested and that the provider has not shown yet. An entry is stored before
+	// the request, so that no change is requested again before the account's plans were read. It is unset while there is none.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	PlanChanges []PlanChange `json:"planChanges,omitempty"`
+
 	// Drift lists the declared fields that differ at the provider and are not corrected: by driftPolicy Report or managementPolicy
 	// Observe. It is unset while nothing differs.
 	// +optional
@@ -363,13 +403,34 @@ type AccountStatus struct {
 
 	// Conditions say how the account is. Ready: whether the account exists, can be used and matches the spec. Synced: how the last
 	// comparison with the provider ended. ConnectionSecretReady: whether the connection Secret holds all that is known of the account.
-	// ServiceAccountKeyReady, where a key is declared: whether the connection Secret holds one. Only while they are True: Reconciling, while the operator continues automatically, and Stalled, while somebody has to act. Each
+	// ServiceAccountKeyReady, where a key is declared: whether the connection Secret holds one.
+	// PlansSynced, where plans are declared: whether the account has them.
+	// Only while they are True: Reconciling, while the operator continues automatically, and Stalled, while somebody has to act. Each
 	// message says what happened, why, and what to do next.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// PlanChange is a change of a plan that was requested.
+type PlanChange struct {
+	// Type is the plan's type. Example: MAU.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	Type string `json:"type"`
+	// TemplateID is the id of the plan to change to. Example: "11".
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	TemplateID string `json:"templateID"`
+	// RequestedAt is when the operator stored this entry, right before the request.
+	// +required
+	RequestedAt metav1.Time `json:"requestedAt"`
+	// Accepted is true where the provider has accepted the change and shows another plan after that: the operator does not request the change
+	// again. Unset: the change is under way, or its answer was lost.
+	// +optional
+	Accepted bool `json:"accepted,omitempty"`
 }
 
 // DriftedField is a declared field that differs at the provider. No secret is ever among them.
@@ -429,6 +490,32 @@ type ObservedAccount struct {
 	// Payments says how the account may pay the provider.
 	// +optional
 	Payments *Payments `json:"payments,omitempty"`
+	// Plans are the account's subscription plans as the operator last read them, or changed them: plans are not in the list that the operator
+	// reads at rest. It is unset where the operator has not read them: spec.plans is not set.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Plans []ObservedPlan `json:"plans,omitempty"`
+}
+
+// ObservedPlan is a subscription plan that an account had when it was last read.
+type ObservedPlan struct {
+	// Type is the plan's type. Example: MAU.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	Type string `json:"type"`
+	// TemplateID is the plan's id at the provider. Example: "11".
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	TemplateID string `json:"templateID"`
+	// Name is what the provider calls the plan.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Name string `json:"name,omitempty"`
+	// PeriodicCharge is the plan's fee of a period, as a decimal in the account's currency. Example: "50".
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	PeriodicCharge string `json:"periodicCharge,omitempty"`
 }
 
 // ChildAccount is one child account of a parent account: the operator creates the account and keeps it as the spec declares.
@@ -542,4 +629,22 @@ func (c *ChildAccount) ServiceAccountKey() (roles []string, rotateAfter time.Dur
 		roles = append(roles, string(role))
 	}
 	return roles, valueOr(key.RotateAfter, metav1.Duration{}).Duration, true
+}
+
+// ObservedPlans are the account's plans as they were last read; nil where they never were.
+func (c *ChildAccount) ObservedPlans() []ObservedPlan {
+	if c.Status.Observed == nil {
+		return nil
+	}
+	return c.Status.Observed.Plans
+}
+
+// SetObservedPlans replaces what was observed by a copy with these plans.
+func (c *ChildAccount) SetObservedPlans(plans []ObservedPlan) {
+	observed := ObservedAccount{}
+	if c.Status.Observed != nil {
+		observed = *c.Status.Observed
+	}
+	observed.Plans = plans
+	c.Status.Observed = &observed
 }

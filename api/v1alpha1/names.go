@@ -15,6 +15,8 @@ const (
 	// ConditionServiceAccountKeyReady says whether the connection Secret holds the declared service-account key; on ChildAccounts that
 	// declare one, and where one that is not declared any more could not be deleted.
 	ConditionServiceAccountKeyReady = "ServiceAccountKeyReady"
+	// ConditionPlansSynced says whether the account has the declared plans; on ChildAccounts with spec.plans.
+	ConditionPlansSynced = "PlansSynced"
 	// ConditionAPIAvailable says whether the provider's API answers; on ParentAccounts.
 	ConditionAPIAvailable = "APIAvailable"
 	// ConditionAccountsMissing is present while more accounts are missing from the provider's list at once than is believed; on

@@ -135,7 +135,8 @@ type AllowedNamespaces struct {
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 
 	// Grants are what resources of other namespaces may do besides creating accounts and changing their own. Adopt: adopt, take over or
-	// observe pre-existing accounts, of whatever namespace. Unset or empty: nothing more. Example: [Adopt].
+	// observe pre-existing accounts, of whatever namespace. Plan: declare plans (spec.plans), which cost money. Unset or empty: nothing more.
+	// Example: [Adopt].
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
@@ -146,8 +147,8 @@ type AllowedNamespaces struct {
 // +kubebuilder:validation:Enum=Same;All;Selector
 type FromNamespaces string
 
-// Grant is Adopt.
-// +kubebuilder:validation:Enum=Adopt
+// Grant is Adopt or Plan.
+// +kubebuilder:validation:Enum=Adopt;Plan
 type Grant string
 
 // Which namespaces may use a ParentAccount, the default first, and what they may be granted.
@@ -157,6 +158,7 @@ const (
 	NamespacesSelector FromNamespaces = "Selector"
 
 	GrantAdopt Grant = "Adopt"
+	GrantPlan  Grant = "Plan"
 )
 
 // SecretKeyReference names a key of a Secret in the resource's own namespace.

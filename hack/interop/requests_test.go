@@ -46,6 +46,16 @@ var intents = []intent{
 		"account_custom_data": "claim", "account_email": "child-new@acme.example", "active": "false", "language_code": "de", "location": "Europe/Berlin",
 		"account_notifications": "true", "tariff_changing_notifications": "false", "news_notifications": "true", "min_balance_to_notify": "5.00",
 	}}},
+	{"a clone of a child", func(ctx context.Context, r *voximplant.Remote) error {
+		_, err := r.Client().CloneAccount(ctx, voximplant.CloneAccountParams{
+			SourceID: text(childA), Name: "child-clone", Email: "child-clone@acme.example", Password: firstPassword, CustomData: "claim",
+			Fields: map[string]string{"language_code": "de", "location": "Europe/Berlin"},
+		})
+		return err
+	}, call{Method: "CloneAccount", Generic: true, Request: map[string]any{
+		"account_id": childA, "parent_account_api_key": parentKey.Reveal(), "new_account_name": "child-clone", "new_account_email": "child-clone@acme.example",
+		"new_account_password": firstPassword.Reveal(), "account_custom_data": "claim", "language_code": "de", "location": "Europe/Berlin",
+	}}},
 	{"every field of a child", update(childA), setting(map[string]any{"childAccountId": childA}, func(account.Field) bool { return true })},
 	{"every field of several children that they can share", update(childB, childC), setting(map[string]any{"childAccountId": []int64{childB, childC}}, shared)},
 	{"another password of a child", func(ctx context.Context, r *voximplant.Remote) error {
@@ -76,6 +86,17 @@ var intents = []intent{
 		_, err := voximplant.BillingOf(r.Client(), text(childA)).ChargeAccount(ctx, voximplant.ChargeAccountParams{All: true})
 		return err
 	}, call{Client: client{AccountID: childA}, Method: "ChargeAccount", Generic: true, Request: map[string]any{"phone_id": "all"}}},
+	{"the plans of a child", func(ctx context.Context, r *voximplant.Remote) error {
+		_, err := r.Plans(ctx, text(childA))
+		return err
+	}, call{Client: client{AccountID: childA}, Method: "getAccountPlans", Request: map[string]any{}}},
+	{"the plans that a child may change to", func(ctx context.Context, r *voximplant.Remote) error {
+		_, err := r.PlanOffers(ctx, text(childA))
+		return err
+	}, call{Client: client{AccountID: childA}, Method: "getAvailablePlans", Request: map[string]any{}}},
+	{"another plan of a child", func(ctx context.Context, r *voximplant.Remote) error {
+		return r.ChangePlan(ctx, text(childA), account.Plan{Type: "MAU", ID: "11"})
+	}, call{Client: client{AccountID: childA}, Method: "changeAccountPlan", Request: map[string]any{"planType": "MAU", "planSubscriptionTemplateId": 11}}},
 	{"the parent itself", func(ctx context.Context, r *voximplant.Remote) error { _, err := r.Self(ctx); return err },
 		call{Method: "getAccountInfo", Request: map[string]any{"returnLiveBalance": false}}},
 }

@@ -29,8 +29,10 @@ const (
 	EmailTaken Class = "EmailTaken"
 	// NotFound: the provider knows no such account under this parent.
 	NotFound Class = "NotFound"
-	// BalanceTooLow: the parent's balance is too low for the call.
+	// BalanceTooLow: the balance of the account that pays is too low for the call: the parent's, or of a plan the child's own.
 	BalanceTooLow Class = "BalanceTooLow"
+	// InProgress: the provider is still at an earlier change of the account, which may be ours. Retried later.
+	InProgress Class = "InProgress"
 	// BlockedVerification: the parent account must be verified or activated first.
 	BlockedVerification Class = "BlockedVerification"
 	// BlockedNotEnabled: the provider has not enabled this (child accounts, say) for the parent.

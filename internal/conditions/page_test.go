@@ -28,6 +28,7 @@ the code.
 | Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, the operator notices automatically |
 | ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |
 | ServiceAccountKeyReady | on a ChildAccount that declares connectionSecret.serviceAccountKey: whether the connection Secret holds the key ([reasons](#serviceaccountkeyready)); absent otherwise |
+| PlansSynced | on a ChildAccount with spec.plans: whether the account has the declared plans ([reasons](#planssynced)) |
 | AccountsMissing | on a ParentAccount: True while more accounts are missing from the provider's list than limits.massChange allows to change at once, with the reason AwaitingApproval; absent otherwise. Meanwhile the operator believes none of them to be missing, and their ChildAccounts stay as they are: see [When many accounts are missing](guide.md#when-many-accounts-are-missing) |
 
 observedGeneration is -1 until the operator has reconciled the resource. "As before" keeps Ready as it was, Unknown the first time. So during an outage Ready stays True
@@ -55,6 +56,10 @@ verifies the account's password and API key, too:
 	b.WriteString("\n## ServiceAccountKeyReady\nReady does not depend on it. While the provider does not answer it stays as it was, and Synced says so. Any other refusal of a call has\nthe reason and the next step that the table of ChildAccounts has.\n\n| reason | ServiceAccountKeyReady | what it means, what to do |\n|---|---|---|\n")
 	for _, reason := range slices.Sorted(maps.Keys(ServiceKeys)) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, ServiceKeys[reason].Status, ServiceKeys[reason].Help)
+	}
+	b.WriteString("\n## PlansSynced\nOf ChildAccounts that declare [plans](plans.md). Where a change of a plan waits, or was refused, the reason is that of Synced, from the table of\nChildAccounts.\n\n| reason | PlansSynced | what it means, what to do |\n|---|---|---|\n")
+	for _, reason := range slices.Sorted(maps.Keys(Plans)) {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Plans[reason].Status, Plans[reason].Help)
 	}
 	golden.Check(t, "../../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./internal/conditions -run ConditionsDoc")
 }

@@ -64,7 +64,7 @@ type Table struct {
 // Children says what each reason means on a ChildAccount.
 var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, rows: map[string]Verdict{
 	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created, or waits for an e-mail or a name that another resource is about to give up. The message says which."},
-	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed, or waits for an e-mail that another resource is about to give up. The message says which."},
+	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed, or waits for an e-mail that another resource is about to give up, or for a change of its plan that may be under way. The message says which."},
 	v1alpha1.ReasonAvailable:          {ready: yes, second: yes, help: "The account matches the spec."},
 	v1alpha1.ReasonDeactivated:        {ready: yes, second: yes, help: "The account is deactivated: by active: false, or by somebody at the provider where active is not declared."},
 	v1alpha1.ReasonValueNotKept:       {ready: yes, second: no, help: "The provider accepts a value and does not keep it. The message names the field and both values."},
@@ -94,9 +94,9 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 	v1alpha1.ReasonDuplicateResource: {ready: no, second: no, stalled: true, retry: none, help: "Another ChildAccount of this cluster has the same account."},
 
 	v1alpha1.ReasonRejected:            {ready: no, second: no, stalled: true, retry: none, help: "The provider, or the operator before any call, refuses the value of a field. The message names the field where the provider names one. A refusal that the operator does not know is retried after 10 minutes to 6 hours."},
-	v1alpha1.ReasonBalanceTooLow:       {ready: no, second: no, stalled: true, retry: slow, help: "The parent account's balance is too low."},
+	v1alpha1.ReasonBalanceTooLow:       {ready: no, second: no, stalled: true, retry: slow, help: "The parent account's balance is too low, or of a plan the account's own. The message says which."},
 	v1alpha1.ReasonBlockedVerification: {ready: no, second: no, stalled: true, retry: slow, help: "The provider requires the parent account to be verified or activated first."},
-	v1alpha1.ReasonBlockedNotEnabled:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider has not enabled child accounts for the parent."},
+	v1alpha1.ReasonBlockedNotEnabled:   {ready: no, second: no, stalled: true, retry: slow, help: "The provider has not enabled child accounts for the parent, or forbids to change the account's plan. The message says which."},
 	v1alpha1.ReasonBlockedDailyLimit:   {ready: no, second: no, stalled: true, retry: tomorrow, help: "The provider allows no more child accounts today."},
 	v1alpha1.ReasonRoleMissing:         {ready: no, second: no, stalled: true, retry: slow, help: "The service account lacks the role for a method."},
 

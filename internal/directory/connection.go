@@ -81,6 +81,8 @@ type Capabilities struct {
 	SignIns, KeysShown bool
 	// ServiceKeys: its accounts can have keys of service accounts.
 	ServiceKeys bool
+	// Plans: its accounts have subscription plans.
+	Plans bool
 }
 
 // CapabilitiesOf returns what the provider of a directory has.
@@ -91,5 +93,6 @@ func CapabilitiesOf(d *Directory) Capabilities {
 	_, signIns := remote.(provider.PasswordChecker)
 	_, shown := remote.(provider.KeyShower)
 	_, serviceKeys := remote.(provider.ServiceKeyer)
-	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown, ServiceKeys: serviceKeys}
+	_, plans := remote.(provider.Planner)
+	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown, ServiceKeys: serviceKeys, Plans: plans}
 }

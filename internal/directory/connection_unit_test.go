@@ -23,13 +23,14 @@ func TestCapabilities(t *testing.T) {
 		_, errs["checking passwords"] = conn.passwordChecker()
 		_, errs["keys"] = conn.keyRecoverer()
 		_, errs["service-account keys"] = ServiceKeysOf(&Directory{connection: conn})
+		_, errs["plans"] = planner(conn)
 		for name, err := range errs {
 			if c.can && err != nil || !c.can && account.ClassOf(err) != account.Invalid {
 				t.Errorf("%s: %v; want %v", name, err, c.can)
 			}
 		}
 		got := CapabilitiesOf(&Directory{connection: conn})
-		if conn.hasClaims() != c.can || got != (Capabilities{Passwords: c.can, Keys: c.can, SignIns: c.can, ServiceKeys: c.can}) {
+		if conn.hasClaims() != c.can || got != (Capabilities{Passwords: c.can, Keys: c.can, SignIns: c.can, ServiceKeys: c.can, Plans: c.can}) {
 			t.Errorf("claims %v, %+v; want %v", conn.hasClaims(), got, c.can)
 		}
 	}

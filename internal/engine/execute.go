@@ -26,8 +26,8 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// maxRounds bounds one reconcile: give up, read, create, read after a refusal, update, and one to see that it is done.
-const maxRounds = 7
+// maxRounds bounds one reconcile: give up, read, create, read after a refusal, update, read and change plans, and one to see that it is done.
+const maxRounds = 9
 
 // run is the execution of one plan.
 type run struct {
@@ -92,6 +92,8 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.CreateServiceKey:   settleServiceKeys,
 	plan.DeleteServiceKeys:  settleServiceKeys,
 	plan.VerifyServiceKey:   verifyServiceKey,
+	plan.ReadPlans:          readPlans,
+	plan.ChangePlan:         changePlan,
 	plan.Recreate:           recreate,
 	plan.Deactivate:         deactivate,
 	plan.HandOver:           handOver,
@@ -100,6 +102,7 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.Confirm:            confirm,
 	plan.Observe:            observe,
 	plan.Wait:               end,
+	plan.AwaitPlans:         awaitPlans,
 	plan.Refuse:             end,
 	plan.Missing:            end,
 	plan.Report:             report,
@@ -119,7 +122,7 @@ func (r *run) round(ctx context.Context) *conditions.Outcome {
 		case out != nil && (step.Kind.StatusOnly() || r.noAttempt):
 			return out
 		case out != nil:
-			return asAttempt(r.plan.Attempt, *out)
+			return asAttempt(cmp.Or(step.Attempt, r.plan.Attempt), *out)
 		case r.again:
 			return nil
 		}
@@ -483,10 +486,10 @@ func (r *run) nextStep(step plan.Step) string {
 // report is the outcome of an account that nothing more is written to.
 func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.starts.Forget(r.s.uid()) // all that was pending at the start is done
-	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Next: step.Next}
+	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Next: step.Next, After: cmp.Or(r.s.plans.pause, step.RetryAfter)}
 	if !r.s.declared.Policy.Observe {
 		reportServiceKey(r)
-		out.After = r.s.serviceKey.after
+		out.After = soonest(out.After, r.s.serviceKey.after)
 	}
 	switch {
 	case r.s.declared.Policy.Observe:
@@ -497,6 +500,16 @@ func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 		out.Secret = secretAsBefore(r.s)
 	}
 	return out
+}
+
+// soonest is the shortest of the waits that are none for ever; 0 for ever.
+func soonest(waits ...time.Duration) (first time.Duration) {
+	for _, wait := range waits {
+		if wait > 0 && (first == 0 || wait < first) {
+			first = wait
+		}
+	}
+	return first
 }
 
 // broken is the outcome of a step that failed at the Kubernetes API.

@@ -15,6 +15,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/engine"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
 
 // Line is a kind that exists only here: what an API type, accessors and a few lists make of the engine.
@@ -40,6 +41,7 @@ type LineSpec struct {
 	Suspend    bool           `json:"suspend,omitempty"`
 	Password   string         `json:"password,omitempty"`
 	Key        *LineKey       `json:"key,omitempty"`
+	Plan       string         `json:"plan,omitempty"`
 }
 
 // LineKey is a part of LineSpec: the service-account key.
@@ -57,7 +59,8 @@ type LineLimits struct {
 type LineStatus struct {
 	v1alpha1.AccountStatus `json:",inline"`
 
-	Seen map[string]any `json:"seen,omitempty"`
+	Seen  map[string]any          `json:"seen,omitempty"`
+	Plans []v1alpha1.ObservedPlan `json:"plans,omitempty"`
 }
 
 // LineList is a list of them.
@@ -100,18 +103,32 @@ func (m managedLine) Status() *v1alpha1.AccountStatus { return &m.Line.Status.Ac
 func (m managedLine) Copy() engine.Managed            { return managedLine{copied(m.Line)} }
 
 func (m managedLine) Observed() any {
-	if m.Line.Status.Seen == nil {
+	if m.Line.Status.Seen == nil && m.Line.Status.Plans == nil {
 		return nil
 	}
-	return m.Line.Status.Seen
+	return observedLine{m.Line.Status.Seen, m.Line.Status.Plans}
 }
 
-func (m managedLine) SetObserved(observed any) { m.Line.Status.Seen, _ = observed.(map[string]any) }
+// observedLine is what a line's status says of its account.
+type observedLine struct {
+	Seen  map[string]any          `json:"seen,omitempty"`
+	Plans []v1alpha1.ObservedPlan `json:"plans,omitempty"`
+}
+
+func (m managedLine) SetObserved(observed any) {
+	o, _ := observed.(observedLine)
+	m.Line.Status.Seen, m.Line.Status.Plans = o.Seen, o.Plans
+}
 
 func (m managedLine) ReadObserved(object []byte) (any, error) {
-	seen := map[string]any{}
-	return seen, json.Unmarshal(object, &seen)
+	seen := observedLine{Plans: m.Line.Status.Plans}
+	err := json.Unmarshal(object, &seen.Seen)
+	return seen, err
 }
+
+func (m managedLine) ObservedPlans() []v1alpha1.ObservedPlan { return m.Line.Status.Plans }
+
+func (m managedLine) SetObservedPlans(plans []v1alpha1.ObservedPlan) { m.Line.Status.Plans = plans }
 
 func (m managedLine) Declaration() engine.Declaration {
 	d := engine.Declaration{
@@ -124,6 +141,9 @@ func (m managedLine) Declaration() engine.Declaration {
 	}
 	if m.Spec.Password != "" {
 		d.PasswordSecret = &engine.SecretKey{Name: m.Spec.Password, Key: "password"}
+	}
+	if m.Spec.Plan != "" {
+		d.Plans = []account.Plan{{Type: fake.PlanType, ID: m.Spec.Plan}}
 	}
 	return d
 }

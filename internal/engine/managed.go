@@ -65,6 +65,8 @@ type Declaration struct {
 	Suspended bool
 	// ConnectionSecret is the Secret that gets what is known of the account.
 	ConnectionSecret SecretDeclaration
+	// Plans are the declared subscription plans, one of a type: their types and ids.
+	Plans []account.Plan
 	// PasswordSecret names the Secret with the account's password; nil where none is declared.
 	PasswordSecret *SecretKey
 }

@@ -201,6 +201,21 @@ func stops() map[string]func(in *plan.Input) {
 		"duplicate": func(in *plan.Input) {
 			in.Duplicate = &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: "account acme-support is owned by another ChildAccount"}
 		},
+		"plan waits": func(in *plan.Input) {
+			in.Plans.Declared = []account.Plan{{Type: "MAU", ID: "11"}}
+			in.Guard = &plan.Guarded{Change: "plans.MAU=11", Reason: awaited.Reason, Message: awaited.Message, Brief: awaited.Brief, Next: awaited.Next}
+		},
+		"plan not shown": func(in *plan.Input) {
+			in.Plans.Declared, in.Plans.Seen = []account.Plan{{Type: "MAU", ID: "11"}}, []account.Plan{{Type: "MAU", ID: "10", Name: "Free", Charge: "0"}}
+			in.Plans.NotShown = in.Plans.Declared
+		},
+		"plan drifted": func(in *plan.Input) {
+			in.Plans.Declared, in.Plans.Seen = []account.Plan{{Type: "MAU", ID: "11"}}, []account.Plan{{Type: "MAU", ID: "10", Name: "Free", Charge: "0"}}
+			in.Subject.LastApplied["plans.MAU"], in.Subject.Policy.ReportDrift = "11", true
+		},
+		"no plans at the provider": func(in *plan.Input) {
+			in.Plans.Declared, in.NoPlans = []account.Plan{{Type: "MAU", ID: "11"}}, true
+		},
 		"invalid": func(in *plan.Input) { in.Subject.Desired["email"] = "nobody" },
 		"no Secret": func(in *plan.Input) {
 			in.Password = plan.Password{Declared: true, Problem: &plan.Stop{Reason: v1alpha1.ReasonSecretMissing, Message: "Secret p does not exist"}}

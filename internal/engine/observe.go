@@ -53,7 +53,8 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	can := directory.CapabilitiesOf(s.dir.Directory)
 	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil
 	in.ServiceKey.Declared, in.ServiceKey.Unsupported = s.declared.ConnectionSecret.ServiceKey != nil, !can.ServiceKeys
-	if in.NoPasswords && in.Password.Declared && !s.declared.Policy.Observe {
+	in.Plans.Declared, in.NoPlans = s.declared.Plans, !can.Plans
+	if (in.NoPasswords && in.Password.Declared || in.NoPlans && len(in.Plans.Declared) > 0) && !s.declared.Policy.Observe {
 		return in, nil
 	}
 	if in.Password.Problem, err = e.readPassword(ctx, s); err != nil || in.Password.Problem != nil {
@@ -64,6 +65,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	in.Outage, in.Stale = e.resolver.outage(s), stale(s, in.Now)
 	in.FoundInactive = s.foundInactive || s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
 	e.observeSecret(ctx, s, &in)
+	observePlans(e, s, &in)
 	if s.boundID() == "" || !in.Secret.Settled { // at rest nothing depends on it
 		e.observePrevious(ctx, s, &in)
 	}

@@ -102,6 +102,8 @@ type scope struct {
 	previousRead    bool
 	// waitsFor is the resource with the better right to the account where that is being deleted and waits; it may hand the account over.
 	waitsFor client.Object
+	// plans is what is known of the account's plans.
+	plans scopePlans
 	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
 	provedOwn bool
 }
@@ -162,7 +164,10 @@ func (s *scope) bind(a account.Account, made bool) {
 	if s.boundID() == a.ID {
 		return
 	}
-	s.former = nil
+	s.former, st.PlanChanges = nil, nil
+	if o, ok := s.managed.(PlanObserver); ok && o.ObservedPlans() != nil { // of another account
+		o.SetObservedPlans(nil)
+	}
 	st.AccountID, st.ParentAccountID, st.Origin = a.ID, s.dir.AccountID, v1alpha1.OriginAdopted
 	if made {
 		st.Origin = v1alpha1.OriginCreated
@@ -259,6 +264,9 @@ func (s *scope) confirm(a account.Account, differs []plan.FieldChange, now time.
 	s.observe(a)
 	s.drift(differs, now)
 	applied := s.schema.Normal(s.desired)
+	if len(s.declared.Plans) > 0 {
+		applied = applied.With(appliedPlans(s))
+	}
 	if len(applied) == 0 {
 		applied = nil
 	}

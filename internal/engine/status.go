@@ -54,6 +54,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	if over, ok := e.Table.Recovered(s.was.Conditions, out, e.Clock.Now()); ok {
 		e.Table.EmitRecovery(e.Recorder, s.obj, over)
 	}
+	conditions.EmitPlans(e.Recorder, s.obj, s.was.Conditions, s.status.Conditions)
 	emitDeactivated(e.Recorder, s)
 	emitServiceKeyTrouble(e.Table, e.Recorder, s)
 	if out.Err != nil {
@@ -99,6 +100,7 @@ func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
 	}
 	e.Table.Write(&st.Conditions, generation, out, now)
 	writeServiceKeyState(s, now)
+	writePlans(s, generation, now)
 	if out.Secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
 			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: conditions.Bounded(out.Secret.Message),
@@ -165,7 +167,7 @@ func within(a, b map[string]any) bool {
 			if other, ok := b[k].(map[string]any); !ok || !within(inner, other) {
 				return false
 			}
-		} else if b[k] != v {
+		} else if !equality.Semantic.DeepEqual(b[k], v) { // a list, perhaps
 			return false
 		}
 	}

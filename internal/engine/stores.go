@@ -23,6 +23,8 @@ type stores struct {
 	absences *changeguard.Absences
 	// attempts are those that failed.
 	attempts *attempts.Store
+	// grants are attempts at what is not granted, which stop nothing else.
+	grants *attempts.Grants
 	// refusals are the statuses that the Kubernetes API refuses.
 	refusals *attempts.Refusals
 	// troubles are those of parents that are in the log.
@@ -47,6 +49,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		changes:        changeguard.New(wakeStopped, nil),
 		absences:       changeguard.NewAbsences(),
 		attempts:       attempts.New(),
+		grants:         attempts.NewGrants(),
 		refusals:       attempts.NewRefusals(),
 		troubles:       &loggedTroubles{},
 		values:         attempts.NewValues(),
@@ -64,6 +67,7 @@ func (s stores) forget(uid types.UID) {
 	s.starts.Forget(uid)
 	s.absences.Forget(uid)
 	s.attempts.Forget(uid)
+	s.grants.Forget(uid)
 	s.refusals.Forget(uid)
 	s.values.Forget(uid)
 	s.ownWrites.Forget(uid)
@@ -77,6 +81,7 @@ func (s stores) forget(uid types.UID) {
 func (s stores) forgetAnothers(uid types.UID) {
 	s.refusals.Forget(uid)
 	s.attempts.Forget(uid)
+	s.grants.Forget(uid)
 	s.values.Forget(uid)
 	s.passwords.Forget(uid)
 	s.settledSecrets.Unset(uid)
@@ -122,9 +127,10 @@ func (e *Engine) SecretEdited(uid types.UID, edit secrets.Edit) {
 // Remembers says where something is remembered of a resource.
 func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, failed := e.attempts.Last(uid)
+	_, notGranted := e.grants.Last(uid)
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
-		"failed attempt": failed, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
+		"failed attempt": failed, "not granted": notGranted, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
 		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "value": e.values.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 		"unverified": e.unverified.Remembers(uid), "service-account key": e.serviceKeys.Remembers(uid),

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
@@ -45,6 +46,25 @@ var _ = Describe("A tenant who may do nothing but work with ChildAccounts", func
 		Eventually(testenv.StateOf(ctx, looker)).Should(testenv.BeReadyAs(v1alpha1.ReasonObserved))
 		testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) { p.Spec.AllowedNamespaces.Grants = nil })
 		Eventually(testenv.StateOf(ctx, taker)).Should(testenv.BeStalledAs(v1alpha1.ReasonNotPermitted))
+	})
+
+	It("buys no plan without the grant", func(ctx SpecContext) {
+		w, p := testenv.StartShared(ctx, testenv.FromAll)
+		t := w.NewTenant(ctx, nil)
+		c := t.Apply(ctx, "acme-planned", func(c *v1alpha1.ChildAccount) {
+			c.Spec.Plans = []v1alpha1.DeclaredPlan{{Type: "MAU", TemplateID: "11"}}
+		})
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonNotPermitted))
+		Expect(w.Writes()).To(BeZero())
+		testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
+			p.Spec.AllowedNamespaces.Grants = []v1alpha1.Grant{v1alpha1.GrantPlan}
+		})
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+		Expect(c.Status.Conditions).To(ContainElement(And(HaveField("Type", v1alpha1.ConditionPlansSynced), HaveField("Status", metav1.ConditionTrue))))
+		Expect(c.Status.Observed.Plans).To(HaveLen(2))
+		Expect(simulator.PlanOf(w.Sim, w.Account("acme-planned").ID, "MAU")).To(BeEquivalentTo(11))
+		w.AwaitLists(2)
+		Expect(w.Changes()).To(Equal([]string{"AddAccount", "GetAccountPlans", "GetAvailablePlans", "ChangeAccountPlan", "GetAccountPlans"}))
 	})
 
 	It("gets no account of somebody else's resource, and can't stand in its way", func(ctx SpecContext) {

@@ -23,6 +23,7 @@ const (
 	writeDeactivate = "deactivate"
 	writeCreateKey  = "create key"
 	writeDeleteKey  = "delete key"
+	writePlan       = "change plan"
 )
 
 // Why the account was written.

@@ -57,6 +57,8 @@ type world struct {
 	// settled is set once the Secret was written for the account, passwordOf is the account that has the password.
 	settled    bool
 	passwordOf string
+	// has are the plans of the account.
+	has []account.Plan
 	// prepared is set where the Secret holds a password for an account that was to be created.
 	prepared bool
 	fresh    bool
@@ -192,14 +194,27 @@ func (w *world) execute(s plan.Step) {
 		w.giveUp()
 	case plan.ReleaseFinalizer:
 		w.in.Resource.Finalizer, w.released = false, true
+	case plan.ReadPlans:
+		w.in.Plans.ReadRequested = false
+		w.in.Plans.Seen = w.has
+	case plan.ChangePlan:
+		w.in.Plans.ReadRequested = false
+		w.has = w.in.Plans.Declared
+		w.in.Plans.Seen = w.has
+		w.in.Subject.LastApplied = w.in.Subject.LastApplied.With(account.State{"plans.MAU": "11"})
 	case plan.Confirm:
+		applied, ok := w.in.Subject.LastApplied["plans.MAU"]
 		w.in.Subject.LastApplied = schema.Normal(w.in.Subject.Desired)
+		if ok {
+			w.in.Subject.LastApplied["plans.MAU"] = applied
+		}
 	}
 }
 
 // giveUp has the resource look for another account.
 func (w *world) giveUp() {
 	w.in.Subject.ID, w.in.Resource.Origin, w.in.Resource.ObservedID, w.in.Subject.LastApplied = "", "", "", nil
+	w.has, w.in.Plans.Seen = nil, nil
 	w.in.Secret.Verify = false
 }
 
@@ -281,6 +296,14 @@ func drawWorld(t *rapid.T) *world {
 		w.in.Password = plan.Password{Declared: true, Mark: "mark-of-the-password"}
 	case 2:
 		w.in.Password = plan.Password{Rotation: "2026-11", Mark: "rotation 2026-11"}
+	}
+	if flag("plan declared") {
+		w.in.Plans.Declared, w.has = []account.Plan{start}, []account.Plan{rapid.SampledFrom([]account.Plan{free, start}).Draw(t, "plan")}
+		w.in.Plans.ReadRequested = w.in.ReadRequested
+		if flag("plans read") {
+			w.in.Plans.Seen = []account.Plan{start}
+			w.in.Subject.LastApplied = w.in.Subject.LastApplied.With(account.State{"plans.MAU": "11"})
+		}
 	}
 	if flag("previous owner gone") {
 		w.in.Subject.PreviousOwner = &another

@@ -46,6 +46,9 @@ type Input struct {
 	Password Password
 	// ServiceKey is what is known of the account's service-account key.
 	ServiceKey ServiceKey
+	// Plans is what is known of the account's subscription plans; NoPlans is set where the provider's accounts have none.
+	Plans   Plans
+	NoPlans bool
 	// Attempts is what is remembered of earlier attempts.
 	Attempts Attempts
 	// Guard is the change that the change guard keeps back; nil where it keeps back none.

@@ -84,6 +84,7 @@ func givenUp(in *Input) Input {
 	after.Resource.Origin, after.Resource.ObservedID = "", ""
 	after.Secret.Settled, after.Secret.Verify, after.Password.Settled = false, false, false
 	after.ServiceKey = in.ServiceKey.ofNone()
+	after.Plans.Seen, after.Plans.NotShown = nil, nil
 	if after.View, after.Successor = (account.View{Claimless: in.View.Claimless}), nil; in.Successor != nil {
 		after.View = *in.Successor
 	}
@@ -106,6 +107,9 @@ func gate(in *Input) *Step {
 	}
 	if s := unsupportedServiceKey(in); s != nil {
 		return s
+	}
+	if in.NoPlans && len(in.Plans.Declared) > 0 && !in.Subject.Policy.Observe {
+		return &Step{Kind: Refuse, Reason: v1alpha1.ReasonRejected, Message: "spec.plans: this provider's accounts have no plans"}
 	}
 	if p := in.Password.Problem; p != nil && !in.Subject.Policy.Observe {
 		return waitFor(p)
@@ -241,8 +245,9 @@ func create(in *Input) []Step {
 	after.Subject.Intent, after.Subject.LastApplied = true, nil
 	after.Secret.Content, after.Secret.Recheck, after.Secret.Verify = &Content{APIKey: true}, false, false
 	after.ServiceKey = in.ServiceKey.ofNone()
+	after.Plans.Seen, after.Plans.NotShown = nil, nil
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
-	return append(steps, then(&after, born)...)
+	return append(steps, afterCreation(then(&after, born))...)
 }
 
 // update is what has to be written to the account, and what follows.
@@ -385,7 +390,7 @@ func settleAccount(in *Input, d account.Decision) Plan {
 		}
 		return Plan{Attempt: tried, Steps: finish(in, d)}
 	}
-	return Plan{Steps: []Step{confirmed(in, d), reported(in, d)}}
+	return Plan{Steps: append([]Step{confirmed(in, d)}, conclude(in, d)...)}
 }
 
 // finish is what is left for an account that matches the spec, to the end.
@@ -428,7 +433,7 @@ func finishAccount(in *Input, d account.Decision) []Step {
 		}
 		steps = append(steps, s)
 	}
-	return append(steps, reported(&after, d))
+	return append(steps, conclude(&after, d)...)
 }
 
 func storeReason(in *Input) string {
@@ -478,7 +483,7 @@ func finishPassword(in *Input, d account.Decision) []Step {
 			steps = append(steps, key)
 		}
 	}
-	return append(steps, reported(in, d))
+	return append(steps, conclude(in, d)...)
 }
 
 // claim writes the claim into an account that holds nobody's data, or that of the owner that the resource takes it from.
@@ -519,7 +524,8 @@ func observed(in *Input, d account.Decision) []Step {
 
 func confirmed(in *Input, d account.Decision) Step {
 	s := step(Confirm, in, d.Account)
-	s.Differs, s.NotKept = fieldChanges(d.Drift), fieldChanges(d.NotKept)
+	differs, notKept := plansLeft(in)
+	s.Differs, s.NotKept = append(fieldChanges(d.Drift), differs...), append(fieldChanges(d.NotKept), notKept...)
 	return s
 }
 
@@ -536,6 +542,8 @@ var usual = map[Kind]Step{
 	RotatePassword:     {Reason: ReasonRotationRequested, If: RotationPending},
 	RecoverKey:         {Reason: ReasonKeyMissing},
 	Verify:             {Reason: ReasonUnverified},
+	ReadPlans:          {Reason: ReasonReadRequested},
+	ChangePlan:         {If: PlanDiffers},
 	Confirm:            {Reason: ReasonMatchesSpec},
 	Observe:            {Reason: v1alpha1.ReasonObserved},
 }

@@ -90,6 +90,41 @@ func failedNow(in *plan.Input) *plan.Input {
 	return in
 }
 
+// Plans of an account.
+var free, start = account.Plan{Type: "MAU", ID: "10", Name: "Free", Charge: "0"}, account.Plan{Type: "MAU", ID: "11", Name: "Start", Charge: "50"}
+
+// planned is a resource that declares a plan.
+func planned(in *plan.Input) *plan.Input {
+	in.Plans.Declared = []account.Plan{{Type: "MAU", ID: "11"}}
+	return in
+}
+
+// havingPlan is a resource whose plan was applied, and whose account has this one.
+func havingPlan(in *plan.Input, has account.Plan) *plan.Input {
+	in = planned(in)
+	in.Plans.Seen = []account.Plan{has}
+	in.Subject.LastApplied = in.Subject.LastApplied.With(account.State{"plans.MAU": "11"})
+	return in
+}
+
+// planAttempt tells the attempt to change the plan from others.
+func planAttempt(in *plan.Input) string {
+	for _, s := range plan.For(*in).Steps {
+		if s.Kind == plan.ChangePlan {
+			return s.Attempt
+		}
+	}
+	return ""
+}
+
+// planFailed is an attempt to change the plan that has just failed.
+func planFailed(in *plan.Input) *plan.Input {
+	in.Attempts.Failed = &plan.Failed{
+		Attempt: planAttempt(in), Until: now.Add(time.Minute), Reason: v1alpha1.ReasonBalanceTooLow, Message: "the account's own balance is too low for the plan",
+	}
+	return in
+}
+
 func deleted(in *plan.Input) *plan.Input {
 	in.Resource.Finalizer, in.Resource.NeedsFinalizer = true, true
 	in.Deletion = &plan.Deletion{Deactivate: true, Surroundings: plan.SurroundingsStay}
@@ -254,6 +289,33 @@ var situations = []struct {
 	{"password declared, adopted account", with(bound(), func(in *plan.Input) {
 		in.Resource.Origin, in.Password = plan.Adopted, plan.Password{Declared: true, Mark: "m"}
 	})},
+	{"plan declared", planned(bound())},
+	{"plan declared, new", planned(fresh())},
+	{"plan declared, to be adopted", planned(with(found(""), func(in *plan.Input) { in.Subject.Policy.Adopt, in.View.Fresh = account.AdoptAlways, true }))},
+	{"plan in its place", havingPlan(bound(), start)},
+	{"plan in its place, read requested", with(havingPlan(bound(), start), func(in *plan.Input) { in.Plans.ReadRequested = true })},
+	{"plan changed at the provider", havingPlan(bound(), free)},
+	{"plan changed at the provider, reported", with(havingPlan(bound(), free), func(in *plan.Input) { in.Subject.Policy.ReportDrift = true })},
+	{"plan accepted and not shown", with(havingPlan(bound(), free), func(in *plan.Input) { in.Plans.NotShown = in.Plans.Declared })},
+	{"plan, and another field, edited", with(planned(bound()), func(in *plan.Input) { in.Subject.Desired["email"] = "new@acme.example" })},
+	{"plan changed by many", with(planned(bound()), func(in *plan.Input) {
+		in.Guard = &plan.Guarded{Change: "plans.MAU=11", Reason: v1alpha1.ReasonAwaitingApproval, Message: "plans.MAU=11 waits: no more than 5 accounts (of 9) may change within 10m0s"}
+	})},
+	{"plan changed by many, new", with(planned(fresh()), func(in *plan.Input) {
+		in.Guard = &plan.Guarded{Change: "plans.MAU=11", Reason: v1alpha1.ReasonAwaitingApproval, Message: "plans.MAU=11 waits: no more than 5 accounts (of 9) may change within 10m0s"}
+	})},
+	{"plan changed by many, counting", with(planned(bound()), func(in *plan.Input) { in.Guard = &plan.Guarded{Change: "plans.MAU=11"} })},
+	{"plan could not be paid, backoff", planFailed(planned(bound()))},
+	{"plan not granted, backoff", with(planned(bound()), func(in *plan.Input) {
+		in.Plans.NotGranted = &plan.NotGranted{Attempt: planAttempt(in), Until: now.Add(time.Minute)}
+	})},
+	{"plan declared, frozen", planned(with(bound(), func(in *plan.Input) { in.View.Account.State["frozen"] = "true" }))},
+	{"plan declared, outage", with(planned(bound()), func(in *plan.Input) {
+		in.Outage = &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable, Message: "the provider does not answer"}
+	})},
+	{"plan declared, held at the start", held(planned(bound()))},
+	{"plan declared, only observed", planned(with(found(""), func(in *plan.Input) { in.Subject.Policy.Observe = true }))},
+	{"plan declared, the provider has none", with(planned(fresh()), func(in *plan.Input) { in.NoPlans = true })},
 	{"rotation requested", with(bound(), func(in *plan.Input) { in.Password = plan.Password{Rotation: "1", Mark: "rotation 1"} })},
 	{"rotation requested, key unknown", with(bound(), func(in *plan.Input) {
 		in.Password, in.Secret.HoldsKey = plan.Password{Rotation: "1", Mark: "rotation 1"}, false

@@ -80,7 +80,7 @@ func writeText(s Step) string {
 	switch s.Kind {
 	case Deactivate:
 		return changeByDeletion
-	case Update:
+	case Update, ChangePlan:
 		parts := make([]string, len(s.Changes))
 		for i, c := range s.Changes {
 			parts[i] = c.Field + "=" + c.To

@@ -66,6 +66,10 @@ const (
 	DeleteServiceKeys Kind = "DeleteServiceKeys"
 	// VerifyServiceKey lists the account's service-account keys, and has another one made where that in the Secret is missing.
 	VerifyServiceKey Kind = "VerifyServiceKey"
+	// ReadPlans reads the account's subscription plans.
+	ReadPlans Kind = "ReadPlans"
+	// ChangePlan reads the account's plans, and changes those of Changes that the account does not have. That costs money.
+	ChangePlan Kind = "ChangePlan"
 	// Recreate gives up an account that is missing, so that another one is created.
 	Recreate Kind = "Recreate"
 	// Deactivate deactivates the account of a resource that is being deleted.
@@ -86,6 +90,8 @@ const (
 	Observe Kind = "Observe"
 	// Wait: nothing can be done now.
 	Wait Kind = "Wait"
+	// AwaitPlans: the account matches the spec but for its plans, and nothing can be done for them now.
+	AwaitPlans Kind = "AwaitPlans"
 	// Refuse: the account must not be touched; somebody has to act.
 	Refuse Kind = "Refuse"
 	// Missing: the account that the resource is bound to, or observes, is not there.
@@ -129,12 +135,15 @@ var kinds = map[Kind]struct {
 	Recreate:           {text: "give up account %s and create another one", writes: true},
 	Deactivate:         {text: "deactivate account %s", writes: true},
 	HandOver:           {text: "hand over account %s", writes: true}, // it decides that the account stays active
+	ReadPlans:          {text: "read the plans of account %s"},
+	ChangePlan:         {text: "change the plans of account %s", writes: true},
 	Verify:             {text: "verify the password and the API key of account %s"},
 	LeaveActive:        {text: "leave account %s as it is"},
 	ReleaseFinalizer:   {text: "remove the finalizer"},
 	Confirm:            {text: "confirm account %s", status: true},
 	Observe:            {text: "observe account %s", status: true},
 	Wait:               {text: "wait", status: true},
+	AwaitPlans:         {text: "wait with the plans", status: true},
 	Refuse:             {text: "refuse", status: true},
 	Missing:            {text: "report account %s missing", status: true},
 	Report:             {text: "report", status: true},
@@ -167,6 +176,8 @@ const (
 	RotationPending Condition = "RotationPending"
 	// PasswordRotated: the plan's RotatePassword gave the account another password.
 	PasswordRotated Condition = "PasswordRotated"
+	// PlanDiffers: the account does not have the declared plans.
+	PlanDiffers Condition = "PlanDiffers"
 	// SurroundingsRemain: neither the namespace nor the CRD is being deleted.
 	SurroundingsRemain Condition = "SurroundingsRemain"
 )
@@ -178,6 +189,7 @@ var conditionTexts = map[Condition]string{ //nolint:gosec // texts about passwor
 	PasswordNotRemembered: "unless the Secret says that it has it",
 	RotationPending:       "unless the Secret says that it was done",
 	PasswordRotated:       "if it was rotated",
+	PlanDiffers:           "unless it has them",
 	SurroundingsRemain:    "if neither is",
 }
 
@@ -223,6 +235,8 @@ type Step struct {
 	// Guarded is set where the change guard decides whether Change may be made now.
 	Guarded bool   `json:"guarded,omitempty"`
 	Change  string `json:"change,omitempty"`
+	// Attempt tells the step from others that were tried for the resource, where it is an attempt of its own; "" for the plan's.
+	Attempt string `json:"attempt,omitempty"`
 	// Held is set where a start holds the write that Change names: in place of the write, or on a step that finds out whether there is
 	// anything to write.
 	Held bool `json:"held,omitempty"`

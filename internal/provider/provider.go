@@ -93,6 +93,21 @@ type Claimer interface {
 	SetCustomData(ctx context.Context, id, customData string) error
 }
 
+// Planner is implemented by a Remote whose accounts have subscription plans, which cost money.
+type Planner interface {
+	// Plans returns the plans that the account has, at least one element's Type and ID being set; an empty list that is not nil where it
+	// has none. Class RoleMissing: this capability is not granted, as with the other two methods; nothing follows for other methods
+	// or the credentials.
+	Plans(ctx context.Context, id string) ([]account.Plan, error)
+	// PlanOffers returns the plans to which the account may change now.
+	PlanOffers(ctx context.Context, id string) ([]account.Plan, error)
+	// ChangePlan gives the account another plan of the plan's type; the plan's Type and ID say which. That costs money, so it is never sent twice
+	// by itself, and must not be repeated after an error with OutcomeUnknown before Plans was asked: the account may have the plan.
+	// Success says that the provider has accepted the change; Plans says whether the account has the plan.
+	// Class BalanceTooLow, BlockedNotEnabled, Invalid or InProgress: the message says what of.
+	ChangePlan(ctx context.Context, id string, p account.Plan) error
+}
+
 // ListMethoder is implemented by a Remote that has several methods of reading the whole list.
 type ListMethoder interface {
 	// ListMethod is the method in use at present, a word for a metric's label.

@@ -227,6 +227,8 @@ func (s *Simulator) remove(a *Account) {
 	delete(s.byName, indexKey(a.Fields["account_name"]))
 	delete(s.byEmail, indexKey(a.Fields["account_email"]))
 	delete(s.children, a.ID)
+	delete(s.plans, a.ID)
+	delete(s.parts, a.ID)
 	s.children[a.ParentID] = slices.DeleteFunc(s.children[a.ParentID], func(b *Account) bool { return a == b })
 	maps.DeleteFunc(s.keys, func(_ string, key *serviceKey) bool { return key.AccountID == a.ID })
 }

@@ -39,6 +39,7 @@ const (
 	codeUnknownCommand     = 103
 	codeForbidden          = 104
 	codeNameTaken          = 106
+	codePlan               = 110
 	codeNameLength         = 113
 	codeNameCharacters     = 114
 	codeAccountID          = 115
@@ -64,10 +65,12 @@ const (
 	codeCustomData         = 211
 	codePasswordBlocked    = 230
 	codeRateLimit          = 340
+	codePlanForbidden      = 379
 	codeRecordStorage      = 396
 	codeDailyLimit         = 397
 	codeCallbackURL        = 398
 	codeCallbackSalt       = 399
+	codePlanType           = 426
 	codeTokenFormat        = 447
 	codeTokenLifetime      = 454
 	codeTokenInFuture      = 455
@@ -80,6 +83,7 @@ const (
 	codeForbiddenParameter = 492
 	codeInvalidParameter   = 496
 	codeRange              = 497
+	codePaymentInProgress  = 516
 	codePasswordSpaces     = 524
 	codePasswordUsed       = 535
 	codeEmailByPassword    = 537

@@ -166,7 +166,7 @@ func params(groups ...[]param) []param {
 
 var methodsByName = func() map[string]*method {
 	byName := map[string]*method{}
-	for _, table := range [][]method{methodTable, billingMethods} {
+	for _, table := range [][]method{methodTable, billingMethods, planMethods, cloneMethods} {
 		for i := range table {
 			byName[table[i].name] = &table[i]
 		}

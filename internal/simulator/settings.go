@@ -36,6 +36,16 @@ type Settings struct {
 	HideKeyTotal bool `json:"hideKeyTotal"`
 	// PasswordChangeBlocked answers 230 to every change of a password.
 	PasswordChangeBlocked bool `json:"passwordChangeBlocked"`
+	// ForbidPlanChange answers 379 to every change of a plan.
+	ForbidPlanChange bool `json:"forbidPlanChange"`
+	// PaymentInProgress answers 516 to every change of a plan.
+	PaymentInProgress bool `json:"paymentInProgress"`
+	// OfferAllPlans has GetAvailablePlans list all plans, those too that cost no more than the account's own.
+	OfferAllPlans bool `json:"offerAllPlans"`
+	// ChargePlans takes the fee of a new plan from the account's balance, and answers 127 where that is too low.
+	ChargePlans bool `json:"chargePlans"`
+	// IgnorePlanChange answers a change of a plan with success, and shows the former plan as before.
+	IgnorePlanChange bool `json:"ignorePlanChange"`
 	// TwinLanguages stores a language code as its older or newer twin: he as iw, iw as he, and so on.
 	TwinLanguages bool `json:"twinLanguages"`
 	// ErrorsList answers every error as {"errors": [{...}]} instead of {"error": {...}}.

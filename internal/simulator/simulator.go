@@ -50,6 +50,8 @@ type Simulator struct {
 	byName   map[string]*Account
 	byEmail  map[string]*Account
 	keys     map[string]*serviceKey
+	plans    accountPlans
+	parts    map[int64]Parts
 	created  map[int64]dayCount
 	buckets  map[int64]*bucket
 	faults   []*armedFault
@@ -95,6 +97,8 @@ func Open(options Options) (*Simulator, error) {
 		byName:    map[string]*Account{},
 		byEmail:   map[string]*Account{},
 		keys:      map[string]*serviceKey{},
+		plans:     accountPlans{},
+		parts:     map[int64]Parts{},
 		created:   map[int64]dayCount{},
 		buckets:   map[int64]*bucket{},
 	}

@@ -16,6 +16,8 @@ type state struct {
 	NextID   int64              `json:"nextID"`
 	Accounts []stateAccount     `json:"accounts"`
 	Keys     []*serviceKey      `json:"keys"`
+	Plans    []statePlan        `json:"plans,omitempty"`
+	Parts    map[int64]Parts    `json:"parts,omitempty"`
 	Created  map[int64]dayCount `json:"created"`
 }
 
@@ -37,7 +39,7 @@ func (s *Simulator) save() {
 }
 
 func (s *Simulator) writeState() error {
-	file := state{NextID: s.nextID, Created: s.created}
+	file := state{NextID: s.nextID, Created: s.created, Plans: s.plans.saved(), Parts: s.parts}
 	for _, id := range slices.Sorted(maps.Keys(s.accounts)) {
 		a := s.accounts[id]
 		file.Accounts = append(file.Accounts, stateAccount{a.ID, a.ParentID, a.Fields})
@@ -111,5 +113,7 @@ func (s *Simulator) restore(file state) error {
 	}
 	s.nextID = max(s.nextID, file.NextID)
 	maps.Copy(s.created, file.Created)
+	s.plans.restore(file.Plans)
+	maps.Copy(s.parts, file.Parts)
 	return nil
 }

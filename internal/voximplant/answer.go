@@ -35,6 +35,8 @@ type answer struct {
 	Active     loose
 	APIKey     loose
 	APIAddress loose
+	// AccountInfo is the state of the account that some methods answer beside their result.
+	AccountInfo json.RawMessage
 	// size is how many bytes the answer had.
 	size int64
 }
@@ -63,6 +65,8 @@ func (a *answer) member(name json.Token) any {
 		return &a.APIKey
 	case "api_address":
 		return &a.APIAddress
+	case "account_info":
+		return &a.AccountInfo
 	}
 	return new(nothing)
 }

@@ -20,7 +20,11 @@ import (
 
 // Client has the methods of the Management API, and a caller that calls them. Every error is an *account.Error. It is safe for
 // concurrent use.
-type Client struct{ caller }
+type Client struct {
+	caller
+	planMethods
+	cloneMethods
+}
 
 // caller signs and sends calls and reads their answers, whatever the method. No call is repeated by it, except once with a new
 // token where the service refused the old one for its times (455, 456).
@@ -39,7 +43,7 @@ func NewClient(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{caller{
+	client := &Client{caller: caller{
 		config: config,
 		base:   base,
 		http: &http.Client{
@@ -52,7 +56,9 @@ func NewClient(config Config) (*Client, error) {
 			key:   config.Credentials.privateKey,
 			clock: config.Clock,
 		},
-	}}, nil
+	}}
+	client.planMethods, client.cloneMethods = planMethods{&client.caller}, cloneMethods{&client.caller}
+	return client, nil
 }
 
 // Format implements fmt.Formatter, for every verb: a caller holds secrets in fields that fmt would print.

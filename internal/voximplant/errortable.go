@@ -39,7 +39,8 @@ var errorTable = []errorRow{
 	{code: 9, class: account.Unavailable, outcomeUnknown: true},
 	{code: 10, class: account.Unavailable, outcomeUnknown: true},
 	{code: 13, class: account.Unavailable, outcomeUnknown: true},
-	{code: 516, class: account.Unavailable}, // payment in progress
+	// A payment is in progress: it may be that of an earlier request of ours.
+	{code: 516, class: account.InProgress, outcomeUnknown: true, alone: true},
 
 	// Too many calls.
 	{code: 162, class: account.Throttled},

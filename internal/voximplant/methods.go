@@ -19,7 +19,11 @@ const (
 	methodAddAccount          = "AddAccount"
 	methodCreateKey           = "CreateKey"
 	methodDeleteKey           = "DeleteKey"
+	methodChangeAccountPlan   = "ChangeAccountPlan"
+	methodCloneAccount        = "CloneAccount"
 	methodGetAccountInfo      = "GetAccountInfo"
+	methodGetAccountPlans     = "GetAccountPlans"
+	methodGetAvailablePlans   = "GetAvailablePlans"
 	methodGetChildrenAccounts = "GetChildrenAccounts"
 	methodGetKeys             = "GetKeys"
 	methodSetAccountInfo      = "SetAccountInfo"
@@ -32,7 +36,11 @@ func Methods() []string {
 		methodAddAccount,
 		methodCreateKey,
 		methodDeleteKey,
+		methodChangeAccountPlan,
+		methodCloneAccount,
 		methodGetAccountInfo,
+		methodGetAccountPlans,
+		methodGetAvailablePlans,
 		methodGetChildrenAccounts,
 		methodGetKeys,
 		methodSetAccountInfo,

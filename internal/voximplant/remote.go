@@ -20,6 +20,7 @@ type Remote struct {
 	keyRecoverer
 	claimer
 	serviceKeys
+	planner
 }
 
 var (
@@ -30,6 +31,7 @@ var (
 	_ provider.KeyShower       = (*Remote)(nil)
 	_ provider.Claimer         = (*Remote)(nil)
 	_ provider.ListMethoder    = (*Remote)(nil)
+	_ provider.Planner         = (*Remote)(nil)
 )
 
 // New makes a Remote; the error says what is wrong with the endpoint or that credentials are missing. It makes no call.
@@ -47,6 +49,7 @@ func New(config Config) (*Remote, error) {
 		keyRecoverer: keyRecoverer{client, newKeyReads(client)},
 		claimer:      claimer{client},
 		serviceKeys:  serviceKeys{client},
+		planner:      planner{client},
 	}, nil
 }
 

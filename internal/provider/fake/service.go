@@ -24,6 +24,9 @@ type Options struct {
 	NoClaims bool
 	// NoPasswords has accounts without passwords, API keys and service-account keys.
 	NoPasswords bool
+	// NoPlans has accounts without plans, which only services with claims and passwords have. ForgetfulPlans accepts a change of a plan and
+	// shows the former one.
+	NoPlans, ForgetfulPlans bool
 	// PageSize is how many accounts a page of the list has; 0: 3.
 	PageSize int
 	// Hidden is how many reads don't show an account that was just created.
@@ -45,6 +48,9 @@ const (
 	MethodCreateServiceKey = "CreateServiceKey"
 	MethodServiceKeys      = "ServiceKeys"
 	MethodDeleteServiceKey = "DeleteServiceKey"
+	MethodPlans            = "Plans"
+	MethodPlanOffers       = "PlanOffers"
+	MethodChangePlan       = "ChangePlan"
 )
 
 // Call is a call that came in.
@@ -95,6 +101,7 @@ type stored struct {
 	hidden        int
 	// serviceKeys are in the order of their creation.
 	serviceKeys []provider.ServiceKey
+	plans       map[string]account.Plan
 }
 
 // Service is the provider's side: its accounts, what was called, and what goes wrong. It is safe for concurrent use.
@@ -326,6 +333,13 @@ func (s *Service) connect(g provider.Gate) provider.Parent {
 	r := &remote{service: s, gate: g}
 	claims, passwords := !s.options.NoClaims, !s.options.NoPasswords
 	switch {
+	case claims && passwords && !s.options.NoPlans:
+		return struct {
+			*remote
+			claimer
+			passworder
+			planner
+		}{r, claimer{r}, passworder{r}, planner{r}}
 	case claims && passwords:
 		return struct {
 			*remote

@@ -73,6 +73,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"PasswordSetter and PasswordChecker": testPasswords,
 		"KeyRecoverer":                       testKeys,
 		"ServiceKeyer":                       testServiceKeys,
+		"Planner":                            testPlans,
 		"Calls at one time":                  testConcurrency,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
@@ -633,6 +634,50 @@ func testPasswords(t *testing.T, h *Harness) {
 	h.LoseAnswer()
 	wantError(t, h, setter.SetPassword(background, h.target(t, b, 2), h.NextPassword), true, account.Unavailable)
 	h.has(t, b.ID, h.NextPassword, true)
+}
+
+func testPlans(t *testing.T, h *Harness) {
+	planner, ok := h.Remote.(provider.Planner)
+	if !ok {
+		t.Skip("has no plans")
+	}
+	a := h.create(t, 1)
+	before := h.Stored(t, a.ID)
+	offers, err := planner.PlanOffers(background, a.ID)
+	if err != nil || len(offers) < 2 {
+		t.Fatalf("offered are %v, %v; the service has to offer two plans of a type at least", offers, err)
+	}
+	first, last := offers[0], offers[1]
+	for _, p := range []account.Plan{first, last} {
+		if p.Type != first.Type || p.ID == "" || p.Charge == "" {
+			t.Fatalf("offered is %+v", p)
+		}
+		if err := planner.ChangePlan(background, a.ID, account.Plan{Type: p.Type, ID: p.ID}); err != nil {
+			t.Fatal(err)
+		}
+		if have, err := planner.Plans(background, a.ID); err != nil || !account.HasPlan(have, p) {
+			t.Errorf("the account has %v, %v; want %v", have, err, p)
+		}
+	}
+	h.same(t, "a plan", a.ID, before)
+	if offers, err := planner.PlanOffers(background, a.ID); err != nil || account.HasPlan(offers, first) {
+		t.Errorf("a cheaper plan is offered: %v, %v", offers, err)
+	}
+	wantError(t, h, planner.ChangePlan(background, a.ID, first), false, account.BlockedNotEnabled, account.Invalid)
+	wantError(t, h, planner.ChangePlan(background, a.ID, account.Plan{Type: first.Type, ID: "999999"}), false, account.Invalid)
+
+	b := h.create(t, 2)
+	h.LoseAnswer()
+	wantError(t, h, planner.ChangePlan(background, b.ID, first), true, account.Unavailable)
+	if have, err := planner.Plans(background, b.ID); err != nil || !account.HasPlan(have, first) {
+		t.Errorf("after a lost answer the account has %v, %v; want %v", have, err, first)
+	}
+	h.Outage()
+	_, err = planner.Plans(background, b.ID)
+	wantError(t, h, err, false, account.Unavailable)
+	h.Outage()
+	_, err = planner.PlanOffers(background, b.ID)
+	wantError(t, h, err, false, account.Unavailable)
 }
 
 // has checks the account's password, where that can be.
