@@ -398,8 +398,9 @@ func awaitPlans(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 	return plansWait(r, step, end(ctx, r, step))
 }
 
-// writePlans writes the condition PlansSynced, and drops changes of plans that nobody waits for any more.
-func writePlans(s *scope, generation int64, now time.Time) {
+// writePlans writes the condition PlansSynced, and drops changes of plans that nobody waits for any more. notGranted is set where an attempt was
+// refused that is not repeated yet.
+func writePlans(s *scope, notGranted bool, generation int64, now time.Time) {
 	s.status.PlanChanges = slices.DeleteFunc(slices.Clone(s.status.PlanChanges), func(c v1alpha1.PlanChange) bool {
 		declared := account.HasPlan(s.declared.Plans, account.Plan{Type: c.Type, ID: c.TemplateID})
 		return !declared && (c.Accepted || now.After(c.RequestedAt.Add(planSettles)))
@@ -407,15 +408,17 @@ func writePlans(s *scope, generation int64, now time.Time) {
 	if len(s.status.PlanChanges) == 0 {
 		s.status.PlanChanges = nil
 	}
+	was := meta.FindStatusCondition(s.status.Conditions, v1alpha1.ConditionPlansSynced)
 	if len(s.declared.Plans) == 0 || s.declared.Policy.Observe {
-		meta.RemoveStatusCondition(&s.status.Conditions, v1alpha1.ConditionPlansSynced)
+		if was != nil {
+			meta.RemoveStatusCondition(&s.status.Conditions, v1alpha1.ConditionPlansSynced)
+		}
 		return
 	}
 	state := s.plans.state
 	if state == nil {
 		reason, message, next := plansOf(s).State(s.status.LastApplied, s.declared.Policy.ReportDrift)
-		was := meta.FindStatusCondition(s.status.Conditions, v1alpha1.ConditionPlansSynced)
-		if reason == "" && was != nil && was.ObservedGeneration == generation { // what it says holds
+		if was != nil && was.ObservedGeneration == generation && (reason == "" || notGranted && was.Reason == v1alpha1.ReasonRoleMissing) { // what it says holds
 			return
 		}
 		state = conditions.SyncedPlans(reason, message, next)

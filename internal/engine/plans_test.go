@@ -202,6 +202,28 @@ func TestPlansNotGranted(t *testing.T) {
 	}
 }
 
+// A read on request that is not granted is said until it is granted, and costs nothing meanwhile.
+func TestPlansCantBeReadOnRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.apply(w.withPlan("2"))
+	w.settle(name)
+	refuse := fake.Refuse(fake.MethodPlans, account.RoleMissing)
+	refuse.Times = 1000
+	w.service.Add(refuse)
+	w.edit(name, requested("now"))
+	w.reconcile(name)
+	w.expect(name, "True Available")
+	expectPlans(t, w, "False RoleMissing", "2")
+	w.list()
+	w.expectRest(name)
+	w.service.Heal()
+	w.edit(name, requested("later"))
+	w.settle(name)
+	expectPlans(t, w, "True Available", "2")
+	w.expectRest(name)
+}
+
 // After a lost answer, or a crash at any moment, no plan is bought twice: a read comes first, and a pause.
 func TestPlanIsNotBoughtTwice(t *testing.T) {
 	t.Parallel()

@@ -100,7 +100,8 @@ func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
 	}
 	e.Table.Write(&st.Conditions, generation, out, now)
 	writeServiceKeyState(s, now)
-	writePlans(s, generation, now)
+	_, notGranted := e.grants.Last(s.uid())
+	writePlans(s, notGranted, generation, now)
 	if out.Secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
 			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: conditions.Bounded(out.Secret.Message),
