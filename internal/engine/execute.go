@@ -148,7 +148,7 @@ func (r *run) skips(step plan.Step) bool {
 func urgency(p plan.Plan) pacing.Priority {
 	for _, step := range p.Round() {
 		switch step.Kind {
-		case plan.Update:
+		case plan.Update, plan.ChangePlan:
 			if !slices.ContainsFunc(step.Changes, func(c plan.FieldChange) bool { return c.Origin == account.FromSpec }) {
 				return pacing.Drift
 			}

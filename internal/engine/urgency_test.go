@@ -29,6 +29,8 @@ func TestUrgency(t *testing.T) {
 		"one that is recreated":                    {steps(plan.Step{Kind: plan.Recreate}), pacing.Creation},
 		"a prepared password that is withdrawn":    {steps(plan.Step{Kind: plan.WithdrawPassword}, plan.Step{Kind: plan.Refuse}), pacing.Creation},
 		"drift":                                    {update(drift, drift), pacing.Drift},
+		"a plan":                                   {steps(plan.Step{Kind: plan.ChangePlan, Changes: []plan.FieldChange{edit}}), pacing.Edit},
+		"a plan that was changed at the provider":  {steps(plan.Step{Kind: plan.ChangePlan, Changes: []plan.FieldChange{drift}}), pacing.Drift},
 		"the deactivation of a deleted resource's": {steps(plan.Step{Kind: plan.RecordDeactivation}, plan.Step{Kind: plan.Deactivate}), pacing.Edit},
 		"the read before that":                     {steps(plan.Step{Kind: plan.Read, Reason: plan.ReasonBeforeDeactivation}), pacing.Edit},
 	} {
