@@ -120,7 +120,6 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 	}
 	changes, err := checkedPlans(lacking, s.plans.have, offered)
 	if err != nil {
-		r.changes.Done(s.uid(), true)
 		return plansFailed(r, step, err)
 	}
 	for _, c := range changes {
@@ -213,8 +212,8 @@ func endPlan(s *scope, p account.Plan) {
 func applyPlan(s *scope, p account.Plan) {
 	setApplied(s, p, true)
 	if o, ok := s.managed.(PlanObserver); ok {
-		others := slices.DeleteFunc(slices.Clone(o.ObservedPlans()), func(o v1alpha1.ObservedPlan) bool { return o.Type == p.Type })
-		o.SetObservedPlans(append(others, observedPlan(p)))
+		seen := slices.DeleteFunc(plansOf(s).Seen, func(o account.Plan) bool { return o.Type == p.Type })
+		o.SetObservedPlans(observedPlans(s.declared.Plans, append(seen, p)))
 	}
 }
 
@@ -276,12 +275,8 @@ func seePlans(r *run, have []account.Plan) {
 		s.plans.have = []account.Plan{}
 	}
 	r.grants.Forget(s.uid())
-	var observed []v1alpha1.ObservedPlan
-	for _, p := range have[:min(len(have), mostObservedPlans)] {
-		observed = append(observed, observedPlan(p))
-	}
 	if o, ok := s.managed.(PlanObserver); ok {
-		o.SetObservedPlans(observed)
+		o.SetObservedPlans(observedPlans(s.declared.Plans, have))
 	}
 	for _, p := range s.declared.Plans {
 		switch {
@@ -311,11 +306,22 @@ const (
 	longestPlanDecimal = 64
 )
 
-// observedPlan is a plan as the status has it.
-func observedPlan(p account.Plan) v1alpha1.ObservedPlan {
-	return v1alpha1.ObservedPlan{
-		Type: cut(p.Type, longestPlanType), TemplateID: cut(p.ID, longestPlanDecimal), Name: cut(p.Name, longestPlanText), PeriodicCharge: cut(p.Charge, longestPlanDecimal),
+// observedPlans are plans as the status has them. Where there are more than it has room for, the declared ones are among them: whether the
+// account has these is what is asked.
+func observedPlans(declared, have []account.Plan) []v1alpha1.ObservedPlan {
+	if len(have) > mostObservedPlans {
+		others := slices.DeleteFunc(slices.Clone(have), func(p account.Plan) bool { return account.HasPlan(declared, p) })
+		have = slices.DeleteFunc(slices.Clone(have), func(p account.Plan) bool { return !account.HasPlan(declared, p) })
+		have = append(have, others...)
+		have = have[:mostObservedPlans]
 	}
+	var out []v1alpha1.ObservedPlan
+	for _, p := range have {
+		out = append(out, v1alpha1.ObservedPlan{
+			Type: cut(p.Type, longestPlanType), TemplateID: cut(p.ID, longestPlanDecimal), Name: cut(p.Name, longestPlanText), PeriodicCharge: cut(p.Charge, longestPlanDecimal),
+		})
+	}
+	return out
 }
 
 // cut is as much of a text as there is room for.
@@ -365,6 +371,7 @@ func whyPlan(s *scope, step plan.Step) string {
 // plansFailed is the outcome of a call that failed. What is not granted stops nothing else: then there is none.
 func plansFailed(r *run, step plan.Step, err error) *conditions.Outcome {
 	s, e := r.s, account.AsError(err)
+	r.changes.Done(s.uid(), refused(err))
 	out := r.stopped(err)
 	s.plans.state = conditions.FailedPlans(r.Table, *out)
 	if e.Class != account.RoleMissing {
