@@ -37,6 +37,8 @@ type Account struct {
 	CustomData string
 	// State holds every field of the table that the provider showed.
 	State State
+	// Balance is the account's money as the provider showed it; nil where nobody asked for it. It is never part of a status.
+	Balance *Balance
 }
 
 // Claim returns the claim that stands in the account's custom data, if any.

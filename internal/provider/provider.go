@@ -108,6 +108,26 @@ type Planner interface {
 	ChangePlan(ctx context.Context, id string, p account.Plan) error
 }
 
+// Verifier is implemented by a Remote whose provider verifies accounts before it lets them do certain things.
+type Verifier interface {
+	// Verifications reads the verifications of all child accounts, in one call, by the accounts' ids; each list is as
+	// account.BoundVerifications returns it. Accounts without verifications may be left out, and ids that no list has may be among them.
+	// Class RoleMissing: this capability is not granted; nothing follows for the other methods or the credentials.
+	Verifications(ctx context.Context) (map[string][]account.Verification, error)
+}
+
+// Treasurer is implemented by a Remote that can read the parent account's money. Each method makes one call.
+type Treasurer interface {
+	// Balance reads the parent account's balance.
+	Balance(ctx context.Context) (account.Balance, error)
+	// AmountToCharge reads how much money the provider recommends to add to the parent account, in its currency.
+	// Class RoleMissing: this capability is not granted; nothing follows for the other methods or the credentials.
+	AmountToCharge(ctx context.Context) (account.Charge, error)
+	// ExchangeRates reads how much of each of the provider's currencies a US dollar is worth today, by currency code. There are a few at
+	// most. Class RoleMissing: as for AmountToCharge.
+	ExchangeRates(ctx context.Context) (map[string]float64, error)
+}
+
 // ListMethoder is implemented by a Remote that has several methods of reading the whole list.
 type ListMethoder interface {
 	// ListMethod is the method in use at present, a word for a metric's label.

@@ -135,6 +135,9 @@ var fieldTable = []field{
 	{name: "store_inbound_sms", kind: boolField, shown: toNobody, initial: false},
 	{name: "store_outbound_sms", kind: boolField, shown: toNobody, initial: false},
 	{name: phonesField, kind: otherField, shown: toNobody},
+	// What GetAccountDocuments and GetMoneyAmountToCharge answer with: lists of objects as these write them.
+	{name: fieldVerifications, kind: otherField, shown: toNobody},
+	{name: fieldSubscriptions, kind: otherField, shown: toNobody},
 	// Not a field of the service: whether it has enabled child accounts for this account.
 	{name: childrenEnabled, kind: boolField, shown: toNobody},
 }
@@ -186,7 +189,7 @@ func coerce(name string, value any) (any, error) {
 			return int64(number), nil
 		}
 	case otherField:
-		return value, nil
+		return coerceList(name, value)
 	}
 	return nil, fmt.Errorf("field %q cannot be a %T", name, value)
 }

@@ -62,8 +62,11 @@ const (
 	codeBillingAddress     = 206
 	codeBillingZip         = 207
 	codeBillingPhone       = 208
+	codeCurrency           = 210
 	codeCustomData         = 211
 	codePasswordBlocked    = 230
+	codeVerificationName   = 324
+	codeVerificationStatus = 326
 	codeRateLimit          = 340
 	codePlanForbidden      = 379
 	codeRecordStorage      = 396

@@ -63,6 +63,39 @@ var methodTable = []method{
 	createKeyMethod,
 	deleteKeyMethod,
 	{
+		name: "GetAccountDocuments",
+		// guess: the documents say that there are roles, and name none.
+		roles: []Role{RoleOwner, RoleAdmin, RoleAccountant},
+		run:   getAccountDocuments,
+		params: []param{
+			{name: "child_account_id", parse: asIDs(codeChildID)},
+			{name: "children_verifications_only", parse: asBool},
+			{name: "from_unverified_hold_until", parse: asDate},
+			{name: "to_unverified_hold_until", parse: asDate},
+			{name: "verification_name", parse: asTextBelow(longestVerificationName, codeVerificationName)},
+			{name: "verification_status", parse: asVerificationStatuses},
+			{name: "with_details", parse: asBool},
+		},
+	},
+	{
+		name: "GetCurrencyRate",
+		run:  getCurrencyRate,
+		params: []param{
+			{name: "currency", parse: asCurrencies, required: true},
+			{name: "date", parse: asDate},
+		},
+	},
+	{
+		name: "GetMoneyAmountToCharge",
+		// guess: the documents say that there are roles, and name none.
+		roles: []Role{RoleOwner, RoleAdmin, RoleAccountant, RolePayer},
+		run:   getMoneyAmountToCharge,
+		params: []param{
+			{name: "charge_date", parse: asDate},
+			{name: "currency", parse: asCurrency},
+		},
+	},
+	{
 		name: "GetAccountInfo",
 		run:  (*Simulator).getAccountInfo,
 		params: []param{

@@ -79,6 +79,8 @@ type call struct {
 	most int64
 	// list is set where the result is a list of accounts.
 	list bool
+	// optional is set where the call reads what the operator can do without: that the credentials may not make it says nothing about them.
+	optional bool
 	// secrets are the values in params that must not show in any text, beside the parent's API key, which never shows.
 	secrets []account.Secret
 	// whole takes the answer's body as it comes, for what the client has no name for; nil: nobody wants it.
@@ -132,6 +134,10 @@ func (c *caller) learn(call call, token account.Secret, failed *account.Error) {
 	case call.issuer != c.config.Credentials.AccountID: // nor does a call that runs as a child
 		if failed != nil {
 			notGranted(failed)
+		}
+	case call.optional:
+		if failed != nil {
+			notGrantedOption(failed)
 		}
 	case failed == nil:
 		c.evidence.success(call.method)

@@ -43,6 +43,9 @@ type Config struct {
 	// Observe is called after each HTTP request with how long it took from its turn on, and its error, nil after success.
 	// It must not change the error.
 	Observe func(method string, took time.Duration, err *account.Error)
+	// Balances has each account that is read come with its balance, which GetChildrenAccounts and GetAccountInfo show without another call.
+	// Default: without, which saves memory.
+	Balances bool
 	// UserAgent is sent with each request; default DefaultUserAgent.
 	UserAgent string
 	// Timeout and ListTimeout are for one request, the latter for GetChildrenAccounts; defaults DefaultTimeout, DefaultListTimeout.

@@ -22,6 +22,15 @@ func notGranted(e *account.Error) {
 	}
 }
 
+// notGrantedOption is the rule for refusals of calls that the operator can do without. The documents name no roles for most of these
+// methods, and 100 is ambiguous, so 100 and 104 say only that this capability is not granted: whether the credentials are good at all, the
+// list of child accounts tells.
+func notGrantedOption(e *account.Error) {
+	if e.Code == codeAuthorizationFailed || e.Code == codeForbiddenCommand {
+		e.Class = account.RoleMissing
+	}
+}
+
 // success notes that a call of method was carried out.
 func (v *evidence) success(method string) {
 	v.mu.Lock()

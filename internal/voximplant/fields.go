@@ -109,6 +109,15 @@ func accountOf(info AccountInfo) account.Account {
 	return account.Account{ID: info.ID, Name: name, CustomData: customData, State: stateOf(info)}
 }
 
+// accountOf is an account as the engine knows it, with its balance where the Config asks for that.
+func (c *Client) accountOf(info AccountInfo) account.Account {
+	a := accountOf(info)
+	if c.config.Balances {
+		a.Balance = balanceOf(info)
+	}
+	return a
+}
+
 // languageCodes are the documented ones, twins included.
 var languageCodes = func() map[string]bool {
 	codes := map[string]bool{}

@@ -16,33 +16,39 @@ import (
 
 // The methods, as the service calls them.
 const (
-	methodAddAccount          = "AddAccount"
-	methodCreateKey           = "CreateKey"
-	methodDeleteKey           = "DeleteKey"
-	methodChangeAccountPlan   = "ChangeAccountPlan"
-	methodCloneAccount        = "CloneAccount"
-	methodGetAccountInfo      = "GetAccountInfo"
-	methodGetAccountPlans     = "GetAccountPlans"
-	methodGetAvailablePlans   = "GetAvailablePlans"
-	methodGetChildrenAccounts = "GetChildrenAccounts"
-	methodGetKeys             = "GetKeys"
-	methodSetAccountInfo      = "SetAccountInfo"
-	methodSetChildAccountInfo = "SetChildAccountInfo"
+	methodAddAccount             = "AddAccount"
+	methodChangeAccountPlan      = "ChangeAccountPlan"
+	methodCloneAccount           = "CloneAccount"
+	methodCreateKey              = "CreateKey"
+	methodDeleteKey              = "DeleteKey"
+	methodGetAccountDocuments    = "GetAccountDocuments"
+	methodGetAccountInfo         = "GetAccountInfo"
+	methodGetAccountPlans        = "GetAccountPlans"
+	methodGetAvailablePlans      = "GetAvailablePlans"
+	methodGetChildrenAccounts    = "GetChildrenAccounts"
+	methodGetCurrencyRate        = "GetCurrencyRate"
+	methodGetKeys                = "GetKeys"
+	methodGetMoneyAmountToCharge = "GetMoneyAmountToCharge"
+	methodSetAccountInfo         = "SetAccountInfo"
+	methodSetChildAccountInfo    = "SetChildAccountInfo"
 )
 
 // Methods are the methods that the operator calls. Billing and Invoke are for people.
 func Methods() []string {
 	return []string{
 		methodAddAccount,
-		methodCreateKey,
-		methodDeleteKey,
 		methodChangeAccountPlan,
 		methodCloneAccount,
+		methodCreateKey,
+		methodDeleteKey,
+		methodGetAccountDocuments,
 		methodGetAccountInfo,
 		methodGetAccountPlans,
 		methodGetAvailablePlans,
 		methodGetChildrenAccounts,
+		methodGetCurrencyRate,
 		methodGetKeys,
+		methodGetMoneyAmountToCharge,
 		methodSetAccountInfo,
 		methodSetChildAccountInfo,
 	}

@@ -126,7 +126,7 @@ func (r reader) pages(ctx context.Context, params GetChildrenAccountsParams, siz
 		sizes.read(params.Offset, params.Count, page.size)
 		accounts := make([]account.Account, len(page.Accounts))
 		for i, info := range page.Accounts {
-			accounts[i] = accountOf(info)
+			accounts[i] = r.client.accountOf(info)
 		}
 		if err := yield(accounts); err != nil {
 			return err

@@ -21,6 +21,8 @@ type Remote struct {
 	claimer
 	serviceKeys
 	planner
+	verifier
+	treasurer
 }
 
 var (
@@ -30,6 +32,8 @@ var (
 	_ provider.PasswordChecker = (*Remote)(nil)
 	_ provider.KeyShower       = (*Remote)(nil)
 	_ provider.Claimer         = (*Remote)(nil)
+	_ provider.Verifier        = (*Remote)(nil)
+	_ provider.Treasurer       = (*Remote)(nil)
 	_ provider.ListMethoder    = (*Remote)(nil)
 	_ provider.Planner         = (*Remote)(nil)
 )
@@ -50,6 +54,8 @@ func New(config Config) (*Remote, error) {
 		claimer:      claimer{client},
 		serviceKeys:  serviceKeys{client},
 		planner:      planner{client},
+		verifier:     verifier{client},
+		treasurer:    treasurer{client},
 	}, nil
 }
 
@@ -68,7 +74,7 @@ func (r *Remote) Self(ctx context.Context) (account.Account, error) {
 	if err != nil {
 		return account.Account{}, err
 	}
-	return accountOf(info.Account), nil
+	return r.client.accountOf(info.Account), nil
 }
 
 // Create implements provider.Remote by AddAccount.

@@ -74,6 +74,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"KeyRecoverer":                       testKeys,
 		"ServiceKeyer":                       testServiceKeys,
 		"Planner":                            testPlans,
+		"Verifier and Treasurer":             testBesideList,
 		"Calls at one time":                  testConcurrency,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
