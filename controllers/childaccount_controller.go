@@ -27,6 +27,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/engine"
 	"cpaas.dev/child-account-operator/internal/namespacecache"
+	"cpaas.dev/child-account-operator/internal/readings"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -47,6 +48,8 @@ type ChildAccountReconciler struct {
 	WatchNamespaces bool
 	// Parents holds the parent accounts that can be worked with.
 	Parents *directory.Registry
+	// Readings has what is read beside the lists of child accounts; nil reads nothing.
+	Readings *readings.Store
 	// Recorder emits events.
 	Recorder conditions.EventRecorder
 	// Clock is the time; tests set their own.
@@ -79,7 +82,7 @@ func (r *ChildAccountReconciler) build() {
 	r.engine = engine.New(engine.Config{
 		Client: r.Client, Kind: &childKind{r.Client, r.Connections.Live, r.Namespaces, r.Read}, Table: conditions.Children,
 		Parents: r.parents, Connected: r.Parents, Connections: r.Connections, ConnectionSecrets: r.ConnectionSecrets, Inputs: r.Inputs,
-		Recorder: r.Recorder, Clock: r.Clock, Installation: r.Installation, Wake: r.enqueue,
+		Recorder: r.Recorder, Clock: r.Clock, Readings: r.Readings, Installation: r.Installation, Wake: r.enqueue,
 	})
 }
 

@@ -9,19 +9,29 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/metrics"
+	"cpaas.dev/child-account-operator/internal/readings"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
 
 var _ = Describe("The metrics", func() {
 	It("say what the operator does and knows, each of those that are documented", func(ctx SpecContext) {
-		w := testenv.StartWorld(ctx)
+		w := testenv.NewWorld(ctx)
+		w.Options.Readings = readings.Options{Verifications: true, Money: true}
+		for field, value := range map[string]any{"balance": 12.5, "credit_limit": 100, "subscriptions": []simulator.Subscription{{Amount: 20, Type: "PHONE_NUM"}}} {
+			Expect(w.Sim.SetField(w.Parent.ID, field, value)).To(Succeed())
+		}
+		w.ApplyParent(ctx)
+		w.Start(ctx)
 		c := w.ApplyReady(ctx, "acme-counted")
 		reporting := w.ApplyReady(ctx, "acme-report", func(c *v1alpha1.ChildAccount) { c.Spec.DriftPolicy = ptr.To(v1alpha1.DriftReport) })
 		Expect(w.Sim.SetField(w.Account("acme-counted").ID, "account_email", "drift@else.example")).To(Succeed())
 		Expect(w.Sim.SetField(w.Account("acme-report").ID, "account_email", "else@else.example")).To(Succeed())
 		Eventually(testenv.StateOf(ctx, reporting)).Should(testenv.HaveSecond("False/DriftDetected"))
 		Eventually(func() any { return w.Account("acme-counted").Fields["account_email"] }).Should(Equal(c.Spec.Email))
+		Expect(w.Sim.SetField(w.Account("acme-report").ID, "balance", -3)).To(Succeed())
+		Expect(w.Sim.SetField(w.Account("acme-report").ID, "currency", "no currency")).To(Succeed())
+		Expect(w.Sim.SetField(w.Account("acme-report").ID, "verifications", []simulator.Verification{{Name: "DE", Status: simulator.VerificationRequired}})).To(Succeed())
 		labels := `namespace="` + w.NS + `",parent="acme"`
 		Eventually(testenv.Scrape).Should(And(
 			ContainSubstring(`child_account_operator_api_calls_total{class="OK",method="AddAccount"}`),
@@ -36,6 +46,17 @@ var _ = Describe("The metrics", func() {
 			ContainSubstring(`child_account_operator_drift_fields{field="email"} 1`),
 			ContainSubstring(`child_account_operator_not_deactivated{`+labels+`} 0`),
 			ContainSubstring(`child_account_operator_drift_corrected_total{field="email"}`),
+			ContainSubstring(`child_account_operator_parent_balance{currency="USD",`+labels+`} 12.5`),
+			ContainSubstring(`child_account_operator_parent_credit_limit{currency="USD",`+labels+`} 100`),
+			ContainSubstring(`child_account_operator_amount_to_charge{currency="USD",`+labels+`} 7.5`),
+			ContainSubstring(`child_account_operator_minimum_amount_to_charge{currency="USD",`+labels+`} 0`),
+			ContainSubstring(`child_account_operator_exchange_rate{currency="EUR",`+labels+`} 0.92`),
+			ContainSubstring(`child_account_operator_child_balance{child="acme-counted",currency="USD",namespace="`+w.NS+`"} 0`),
+			ContainSubstring(`child_account_operator_child_balance{child="acme-report",currency="other",namespace="`+w.NS+`"} -3`),
+			ContainSubstring(`child_account_operator_child_credit_limit{child="acme-report",currency="other",namespace="`+w.NS+`"} 0`),
+			ContainSubstring(`child_account_operator_verifications{`+labels+`,state="Required"} 1`),
+			ContainSubstring(`child_account_operator_verifications{`+labels+`,state="Verified"} 0`),
+			ContainSubstring(`child_account_operator_capability_granted{capability="ExchangeRates",`+labels+`} 1`),
 		))
 		text := testenv.Scrape()
 		for _, d := range metrics.Definitions {
@@ -49,5 +70,11 @@ var _ = Describe("The metrics", func() {
 
 		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: 429, Times: 1})
 		Eventually(testenv.Scrape).Should(ContainSubstring(`child_account_operator_api_calls_total{class="Throttled"`))
+
+		By("series of what is deleted end")
+		Expect(testenv.K8s.Delete(ctx, reporting)).To(Succeed())
+		Eventually(testenv.Scrape).ShouldNot(ContainSubstring(`{child="acme-report"`))
+		Expect(testenv.K8s.Delete(ctx, w.ParentAccount())).To(Succeed())
+		Eventually(testenv.Scrape).ShouldNot(Or(ContainSubstring(`_parent_balance{`), ContainSubstring(`{child="acme-counted"`), ContainSubstring(`_verifications{`), ContainSubstring(`_capability_granted{`)))
 	})
 })

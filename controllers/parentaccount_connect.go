@@ -128,7 +128,7 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 	if err != nil {
 		return err
 	}
-	dir.AccountID, dir.AccountName = self.ID, self.Name
+	dir.AccountID, dir.AccountName, dir.Balance = self.ID, self.Name, self.Balance
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
 	gate.Use(dir.Budget)
 	old, source := r.Parents.Former(s.key()), sourceOf(s.parent, dir)

@@ -116,6 +116,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	}
 	if !selects(r.Children.Share, parent) {
 		r.Parents.Forget(req.NamespacedName) // another operator's, if only from now on
+		r.Children.Readings.Forget(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	edited := parent.Status.ObservedGeneration != parent.Generation
@@ -183,6 +184,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	writePending(r, s)
 	st.ChangeBudget = changeBudget(s.held.Used)
 	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
+	engine.WriteCapabilities(r.Children.engine, s.key(), &st.Conditions, s.parent.Generation)
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
 		before.Status = s.was
@@ -198,7 +200,9 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)
-	return ctrl.Result{RequeueAfter: conditions.Parents.Requeue(out, pause)}, nil
+	pause = conditions.Parents.Requeue(out, pause)
+	pause = engine.ReadBesideList(ctx, r.Children.engine, s.key(), s.requested(), pause, func() { r.Children.resynced(ctx, s.key()) })
+	return ctrl.Result{RequeueAfter: pause}, nil
 }
 
 // overtaken is the end of a reconcile whose status somebody else changed meanwhile. Its list is not lost.

@@ -496,6 +496,13 @@ type ObservedAccount struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Plans []ObservedPlan `json:"plans,omitempty"`
+	// Verification lists what the provider verifies about the account, for example before it may have phone numbers of some countries: those
+	// first that somebody has to act on, at most 16. It is as old as the last list, and unset unless the operator reads verifications (its
+	// flag --read-verifications).
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Verification []ObservedVerification `json:"verification,omitempty"`
 }
 
 // ObservedPlan is a subscription plan that an account had when it was last read.
@@ -518,6 +525,30 @@ type ObservedPlan struct {
 	PeriodicCharge string `json:"periodicCharge,omitempty"`
 }
 
+// ObservedVerification is something that the provider verifies about an account, such as who its owner is.
+type ObservedVerification struct {
+	// Name is what the provider calls the verification.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Name string `json:"name"`
+	// Status is how the verification stands, as the provider returned it: REQUIRED, IN_PROGRESS, VERIFIED, NOT_REQUIRED.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Status *string `json:"status,omitempty"`
+	// HoldUntil is the day until which the provider holds what needs the verification, such as phone numbers, for the account. It is absent
+	// where the provider names none. Example: "2026-12-31".
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	HoldUntil *string `json:"holdUntil,omitempty"`
+}
+
+// Verifications returns what is verified about the account.
+func (o *ObservedAccount) Verifications() []ObservedVerification { return o.Verification }
+
+// SetVerifications replaces what is verified about the account.
+func (o *ObservedAccount) SetVerifications(list []ObservedVerification) { o.Verification = list }
+
 // ChildAccount is one child account of a parent account: the operator creates the account and keeps it as the spec declares.
 // Deleting the ChildAccount leaves the account at the provider as it is, unless spec.deletionPolicy is Deactivate: then the operator
 // deactivates the account first. The provider's API can't delete accounts.
@@ -534,6 +565,7 @@ type ObservedPlan struct {
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Secret",type=string,JSONPath=`.status.conditions[?(@.type=="ConnectionSecretReady")].reason`,priority=1,description="The reason of ConnectionSecretReady."
 // +kubebuilder:printcolumn:name="Drift",type=string,JSONPath=`.status.drift[0].field`,priority=1,description="The first field that differs from the spec and stays so: see status.drift."
+// +kubebuilder:printcolumn:name="Verification",type=string,JSONPath=`.status.observed.verification[0].status`,priority=1,description="How the most urgent verification stands, where the operator reads them: see status.observed.verification."
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].message`,priority=1,description="The message of Synced."
 // +kubebuilder:validation:XValidation:rule="has(self.spec.accountName) || self.metadata.name.matches('^[a-z][a-z0-9-]{4,19}$')",message="metadata.name can't serve as the account name (5 to 20 lower-case letters, digits and hyphens, a letter first): set spec.accountName",fieldPath=".spec.accountName"
 // +kubebuilder:validation:XValidation:rule="has(self.spec.connectionSecret) && has(self.spec.connectionSecret.name) || size(self.metadata.name) <= 242",message="metadata.name is too long to make the name of the connection Secret from it: set spec.connectionSecret.name",fieldPath=".spec.connectionSecret"

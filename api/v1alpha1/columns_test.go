@@ -89,6 +89,9 @@ func childStates(of func(reason string) columnState) []columnState {
 		{"the password is unknown", with(available, secret(v1alpha1.ReasonPasswordUnknown))},
 		{"adopted, without an API key", with(available, secret(v1alpha1.ReasonPartialAdopted))},
 		{"DriftDetected of two fields", with(of(v1alpha1.ReasonDriftDetected).apply, drifted)},
+		{"documents are required", with(available, func(c *v1alpha1.ChildAccount) {
+			c.Status.Observed = &v1alpha1.ObservedAccount{Verification: []v1alpha1.ObservedVerification{{Name: "DE", Status: ptr.To("REQUIRED")}, {Name: "RU", Status: ptr.To("VERIFIED")}}}
+		})},
 		{"Observed, and two fields differ", with(of(v1alpha1.ReasonObserved).apply, drifted)},
 		{"deleted, the account can't be deactivated", with(deleting, deleted)},
 		{"deleted, and waits for an approval", with(awaiting, deleted)},

@@ -22,6 +22,8 @@ const (
 	// ConditionAccountsMissing is present while more accounts are missing from the provider's list at once than is believed; on
 	// ParentAccounts.
 	ConditionAccountsMissing = "AccountsMissing"
+	// ConditionCapabilityMissing is present while the provider refuses calls that the operator can do without; on ParentAccounts.
+	ConditionCapabilityMissing = "CapabilityMissing"
 )
 
 // Reasons of conditions. docs/conditions.md says of each what it means and what to do.

@@ -311,8 +311,8 @@ type ParentAccountStatus struct {
 
 	// Conditions say how the account is. Ready: whether the operator can work with it. APIAvailable: whether the provider's API answers.
 	// Only while they are True: Reconciling, while the operator continues automatically; Stalled, while somebody has to act;
-	// AccountsMissing, while more accounts are missing at once than the operator believes. Each message says what happened, why, and
-	// what to do next.
+	// AccountsMissing, while more accounts are missing at once than the operator believes; CapabilityMissing, while the provider refuses
+	// calls that the operator can do without. Each message says what happened, why, and what to do next.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

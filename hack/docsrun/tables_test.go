@@ -103,6 +103,7 @@ var notRun = []exception{
 	{"docs/performance.md", "make bench", testsThat},
 	{"docs/performance.md", "kubectl wait *", mention},
 	{"docs/security.md", "child-account-operator *", mention},
+	{"docs/verification.md", "kubectl get", mention},
 
 	{"docs/simulator.md", "make run", mention},
 	{"docs/simulator.md", "bin/child-account-operator simulate", mention},

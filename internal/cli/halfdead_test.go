@@ -50,7 +50,7 @@ func secureSimulator(t *testing.T) (server *simulator.Server, credentials []byte
 func TestHalfDeadProviderConnection(t *testing.T) {
 	server, credentials := secureSimulator(t)
 	o := ManagerOptions{HTTP2: &http.HTTP2Config{SendPingTimeout: 100 * time.Millisecond, PingTimeout: 2 * time.Second}}
-	remote, err := connectVoximplant(o.transports(), clock.RealClock{})(provider.Connection{
+	remote, err := connectVoximplant(o.transports(), clock.RealClock{}, false)(provider.Connection{
 		Endpoint: server.URL, CABundle: server.CA, Credentials: credentials, Gate: pacing.NewGate(pacing.NewBudget(100, 10)),
 	})
 	if err != nil {

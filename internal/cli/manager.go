@@ -41,6 +41,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/namespacecache"
 	"cpaas.dev/child-account-operator/internal/provider"
+	"cpaas.dev/child-account-operator/internal/readings"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
@@ -68,6 +69,8 @@ type ManagerOptions struct {
 	// StartPolicy overrides what the ParentAccounts say of writes that are pending at a start: Observe holds them until they are approved;
 	// "" has each ParentAccount say.
 	StartPolicy string
+	// Readings say what is read beside the lists of child accounts, at the cost of more calls; the zero value: nothing.
+	Readings readings.Options
 	// AllowedEndpoints are the API addresses that ParentAccounts may name.
 	AllowedEndpoints []string
 	// InstallationID tells the claims of this installation from others'; "" takes the UID of the namespace kube-system.
@@ -151,6 +154,8 @@ func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
 	f.StringVar(&o.ParentSelector, "parent-selector", "", "work only for the ParentAccounts with these labels, and their children: team=a; several operators side by side share the work so (default: all)")
 	f.StringVar(&o.StartPolicy, "start-policy", "", "Observe: hold what is pending at this start until it is approved, whatever spec.startPolicy of the ParentAccounts says; for a cluster that is restored or cloned (default: as each spec says)")
+	f.BoolVar(&o.Readings.Verifications, "read-verifications", false, "read with each list how the child accounts are verified, for status.observed.verification and a metric; costs one more call for each list")
+	f.BoolVar(&o.Readings.Money, "money-metrics", false, "serve metrics of balances, of the amount that is recommended to add, and of exchange rates; costs at most two more calls an hour for each ParentAccount, and one series or two for each ChildAccount")
 	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; replaces the default, so name that too where it is still needed; plain http only where given so")
 	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
@@ -195,7 +200,7 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 func logStart(o ManagerOptions) {
 	ctrl.Log.WithName("start").Info("operator starts",
 		"version", version, "allowedEndpoints", o.AllowedEndpoints, "namespaces", o.Namespaces, "parentSelector", o.ParentSelector,
-		"startPolicy", o.StartPolicy, "installationID", o.InstallationID, "leaderElection", o.LeaderElect,
+		"startPolicy", o.StartPolicy, "readVerifications", o.Readings.Verifications, "moneyMetrics", o.Readings.Money, "installationID", o.InstallationID, "leaderElection", o.LeaderElect,
 		"metricsAddress", o.MetricsAddress, "probeAddress", o.ProbeAddress)
 }
 
@@ -341,7 +346,8 @@ func (op *operator) setup(ctx context.Context) error {
 		return err
 	}
 	parents := &directory.Registry{}
-	if err := op.serveGauges(parents); err != nil {
+	beside := readings.New(o.Readings, o.Clock)
+	if err := op.serveGauges(parents, beside); err != nil {
 		return err
 	}
 	recorder := conditions.NewEventRecorder(mgr.GetEventRecorder("child-account-operator"))
@@ -362,6 +368,7 @@ func (op *operator) setup(ctx context.Context) error {
 		Share:             o.share,
 		ObserveStarts:     o.StartPolicy == string(v1alpha1.StartObserve),
 		Parents:           parents,
+		Readings:          beside,
 		Recorder:          recorder,
 		Clock:             o.Clock,
 		Concurrency:       cmp.Or(o.ChildConcurrency, childConcurrency),
@@ -375,7 +382,7 @@ func (op *operator) setup(ctx context.Context) error {
 		Secrets:          inputs,
 		Parents:          parents,
 		Children:         op.children,
-		Providers:        providers(o.Clock, o.transports()),
+		Providers:        providers(o.Clock, o.transports(), o.Readings.Money),
 		AllowedEndpoints: o.AllowedEndpoints,
 		Recorder:         recorder,
 		Clock:            o.Clock,
@@ -391,23 +398,23 @@ func (op *operator) setup(ctx context.Context) error {
 }
 
 // serveGauges serves the metrics that are read off what the operator knows.
-func (op *operator) serveGauges(parents *directory.Registry) error {
+func (op *operator) serveGauges(parents *directory.Registry, beside *readings.Store) error {
 	selects := func(p *v1alpha1.ParentAccount) bool { return op.options.share.Matches(labels.Set(p.Labels)) }
-	g := &gauges.Gauges{Cache: op.cache, Statuses: op.cache.Statuses, Parents: parents, Selects: selects, Clock: op.options.Clock}
+	g := &gauges.Gauges{Cache: op.cache, Statuses: op.cache.Statuses, Parents: parents, Readings: beside, Selects: selects, Clock: op.options.Clock}
 	metrics.WillCall(voximplant.Methods()...)
 	g.Serve()
 	return op.mgr.Add(g)
 }
 
 // providers are those that there are, by the names that the kinds give them. Connections share one transport for each bundle of
-// authorities.
-func providers(c clock.Clock, shared *transports) provider.Registry {
+// authorities. With balances the accounts that are read come with theirs.
+func providers(c clock.Clock, shared *transports, balances bool) provider.Registry {
 	return provider.Registry{
-		v1alpha1.ProviderVoximplant: connectVoximplant(shared, c),
+		v1alpha1.ProviderVoximplant: connectVoximplant(shared, c, balances),
 	}
 }
 
-func connectVoximplant(shared *transports, c clock.Clock) provider.Connect {
+func connectVoximplant(shared *transports, c clock.Clock, balances bool) provider.Connect {
 	return func(conn provider.Connection) (provider.Parent, error) {
 		transport, err := shared.trusting(conn.CABundle)
 		if err != nil {
@@ -422,6 +429,7 @@ func connectVoximplant(shared *transports, c clock.Clock) provider.Connect {
 			Credentials:  credentials,
 			ParentAPIKey: conn.APIKey,
 			Transport:    transport,
+			Balances:     balances,
 			Clock:        c.Now,
 			Gate:         conn.Gate.Acquire,
 			Observe: func(method string, took time.Duration, failed *account.Error) {

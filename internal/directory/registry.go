@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider"
 )
@@ -20,6 +21,8 @@ type Parent struct {
 	Budget *pacing.Budget
 	// AccountID and AccountName are the parent account's at the provider.
 	AccountID, AccountName string
+	// Balance is the parent account's money as the connection's first call has shown it; nil where nobody asked for it.
+	Balance *account.Balance
 	// Endpoint is the API's address.
 	Endpoint string
 	// Connection identifies the connection: it changes with credentials, endpoint and authorities.

@@ -13,7 +13,7 @@ import (
 // speaking are the packages whose texts end in conditions and events.
 var speaking = []string{
 	"internal/account", "internal/attempts", "internal/changeguard", "internal/charset", "internal/conditions", "internal/directory", "internal/engine",
-	"internal/netstep", "internal/pacing", "internal/plan", "internal/provider", "internal/secrets", "internal/trust", "internal/voximplant", "controllers",
+	"internal/netstep", "internal/pacing", "internal/plan", "internal/provider", "internal/readings", "internal/secrets", "internal/trust", "internal/voximplant", "controllers",
 }
 
 // avoided are words that a text for people must not have, with what to write instead. One word has one meaning in all of them.

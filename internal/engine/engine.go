@@ -18,6 +18,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/fairqueue"
 	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/readings"
 	"cpaas.dev/child-account-operator/internal/readyourwrites"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
@@ -40,6 +41,8 @@ type Config struct {
 	Recorder conditions.EventRecorder
 	// Clock is the time; tests set their own.
 	Clock clock.Clock
+	// Readings has what is read beside the lists; nil reads nothing.
+	Readings *readings.Store
 	// Installation tells the claims of this installation from others' (--installation-id).
 	Installation string
 	// Wake puts a resource into the queue, behind all that people ask for unless it is urgent.
@@ -98,7 +101,7 @@ func New(c Config) *Engine {
 		}
 	}, nil)
 	e.Starts, e.UniqueValues = Starts{e}, UniqueValues{e}
-	e.observer = observer{Config: &e.Config, stores: e.stores, resolver: resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock}, began: c.Clock.Now()}
+	e.observer = observer{Config: &e.Config, stores: e.stores, resolver: resolver{parents: c.Parents, connected: c.Connected, table: c.Table, clock: c.Clock, readings: c.Readings}, began: c.Clock.Now()}
 	e.guard = changeGuard{&e.Config, e.changes, e.starts}
 	e.reporter = reporter{&e.Config, e.stores}
 	return e

@@ -46,6 +46,9 @@ func (t *loggedTroubles) forget(parent types.NamespacedName) {
 func ReportParent(ctx context.Context, e *Engine, parent client.Object, was []metav1.Condition, out conditions.Outcome) {
 	table, now := conditions.Parents, e.Clock.Now()
 	table.EmitEvent(e.Recorder, parent, was, out)
+	if p, ok := parent.(interface{ GetConditions() *[]metav1.Condition }); ok {
+		conditions.EmitCapabilityMissing(e.Recorder, parent, was, *p.GetConditions())
+	}
 	if out.Reason == "" {
 		return
 	}

@@ -19,6 +19,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/readings"
 )
 
 // Parent is what the engine knows of the resource of a parent account.
@@ -71,10 +72,13 @@ type resolver struct {
 	table     conditions.Table
 	// clock is the time.
 	clock clock.PassiveClock
+	// readings has what is read beside the lists.
+	readings *readings.Store
 }
 
 // resolve takes up the parent, or says why it can't be worked with.
 func (r *resolver) resolve(ctx context.Context, s *scope) (*plan.Stop, error) {
+	s.readings = r.readings
 	stop, err := r.resolveDeclared(ctx, s)
 	if stop != nil && err == nil && !stop.ParentSuspended && r.resolvePinned(ctx, s) {
 		return nil, nil

@@ -19,6 +19,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/plan"
+	"cpaas.dev/child-account-operator/internal/readings"
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
@@ -39,6 +40,8 @@ type scope struct {
 	parent *Parent
 	dir    *directory.Parent
 	schema account.Schema
+	// readings has what is read beside the lists.
+	readings *readings.Store
 	// desired holds the declared values.
 	desired account.State
 	claim   account.Claim
@@ -234,6 +237,7 @@ func (s *scope) observe(a account.Account) {
 		panic(err)
 	}
 	if observed, err := s.managed.ReadObserved(object); err == nil {
+		observeVerification(s, observed, a.ID)
 		s.managed.SetObserved(observed)
 	}
 }

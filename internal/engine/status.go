@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -168,7 +169,7 @@ func within(a, b map[string]any) bool {
 			if other, ok := b[k].(map[string]any); !ok || !within(inner, other) {
 				return false
 			}
-		} else if !equality.Semantic.DeepEqual(b[k], v) { // a list, perhaps
+		} else if !reflect.DeepEqual(b[k], v) { // a list can't be compared otherwise
 			return false
 		}
 	}

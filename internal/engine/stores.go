@@ -113,6 +113,7 @@ func (e *Engine) ForgetParent(key types.NamespacedName) {
 	e.absences.ForgetParent(key)
 	ParentStatusStored(e, key)
 	e.troubles.forget(key)
+	e.Readings.Forget(key)
 }
 
 // RecheckSecret has a resource's connection Secret read again, although nothing of the resource changed.

@@ -19,6 +19,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/metrics"
 	"cpaas.dev/child-account-operator/internal/namespacecache"
+	"cpaas.dev/child-account-operator/internal/readings"
 )
 
 // Gauges are the metrics that are read off what the operator knows whenever somebody asks. They are safe for concurrent use.
@@ -28,6 +29,8 @@ type Gauges struct {
 	Statuses func() []namespacecache.Status
 	// Parents are those that can be worked with.
 	Parents *directory.Registry
+	// Readings has what is read beside the lists; nil reads nothing.
+	Readings *readings.Store
 	// Selects says whether this operator works for a ParentAccount (--parent-selector).
 	Selects func(*v1alpha1.ParentAccount) bool
 	// Clock is the time.
@@ -91,6 +94,7 @@ func (g *Gauges) collect(put put) {
 	if g.Cache.List(ctx, &children, client.UnsafeDisableDeepCopy) == nil {
 		for i := range children.Items {
 			resources[stateOf("ChildAccount", conditions.Children, children.Items[i].Status.Conditions)]++
+			g.collectChildMoney(put, &children.Items[i])
 			for _, d := range children.Items[i].Status.Drift {
 				drift[d.Field]++
 			}
@@ -107,6 +111,7 @@ func (g *Gauges) collect(put put) {
 // collectConnections has what is known of the ParentAccounts that are connected.
 func (g *Gauges) collectConnections(put put) {
 	for key, p := range g.Parents.All() {
+		g.collectReadings(put, key)
 		put(metrics.Rate, p.Budget.Rate(), key.Namespace, key.Name)
 		if method := p.ListMethod(); method != "" {
 			put(metrics.ListMethod, 1, key.Namespace, key.Name, method)

@@ -52,6 +52,24 @@ var (
 		"Accounts of deleted ChildAccounts (deletionPolicy Deactivate) that could not be deactivated in time, until they are acknowledged: status.notDeactivated of the ParentAccount has them.")
 	PendingApprovals = define("pending_approvals", "gauge", []string{"namespace", "parent"},
 		"ChildAccounts whose writes wait for an approval that status.pendingApprovals of the ParentAccount has.")
+	Verifications = define("verifications", "gauge", []string{"namespace", "parent", "state"},
+		"Verifications of the ParentAccount's child accounts by what their status means: Required, InProgress, Verified, NotRequired, or Other. Only with the flag --read-verifications, once they were read.")
+	CapabilityGranted = define("capability_granted", "gauge", []string{"namespace", "parent", "capability"},
+		"1 where the provider lets the ParentAccount's credentials read what a flag asks for beside the list, 0 where it refuses (condition CapabilityMissing): Verification with --read-verifications; Balance, AmountToCharge and ExchangeRates with --money-metrics. Once it is known.")
+	ParentBalance = define("parent_balance", "gauge", []string{"namespace", "parent", "currency"},
+		"The parent account's balance in its currency, read once an hour; not the live balance. Like all metrics of money only with the flag --money-metrics; a value that could not be read for three times as long as usual is left out. A currency that is no three capital letters is \"other\".")
+	ParentCreditLimit = define("parent_credit_limit", "gauge", []string{"namespace", "parent", "currency"},
+		"How far the parent account's balance may fall below zero.")
+	AmountToCharge = define("amount_to_charge", "gauge", []string{"namespace", "parent", "currency"},
+		"How much money the provider recommends to add to the parent account, read once an hour.")
+	MinimumToCharge = define("minimum_amount_to_charge", "gauge", []string{"namespace", "parent", "currency"},
+		"The least money that the provider recommends to add to the parent account.")
+	ExchangeRate = define("exchange_rate", "gauge", []string{"namespace", "parent", "currency"},
+		"How much of the currency a US dollar is worth at the provider, read once a day: EUR, KZT, RUR, USD.")
+	ChildBalance = define("child_balance", "gauge", []string{"namespace", "child", "currency"},
+		"The balance of a ChildAccount's account in its currency, as of the last list: one series for each ChildAccount that has an account.")
+	ChildCreditLimit = define("child_credit_limit", "gauge", []string{"namespace", "child", "currency"},
+		"How far the balance of a ChildAccount's account may fall below zero, as of the last list.")
 	RefusedWrites = define("refused_writes_total", "counter", []string{"of"},
 		"Writes that the Kubernetes API refused (a webhook, a policy, a quota, a missing right), by what was to be written: status, resource, or secret. While the status of a resource is refused, nothing else than this, an event and the log tells of the resource.")
 	CacheSynced = define("cache_synced", "gauge", []string{"namespace"},

@@ -25,7 +25,8 @@ and of the Go runtime. How to have them scraped: [operations](operations.md).
 		fmt.Fprintf(&b, "| `%s%s` | %s | %s | %s |\n", metrics.Prefix, d.Name, d.Kind, strings.Join(d.Labels, ", "), d.Help)
 	}
 	b.WriteString(`
-Labels name ParentAccounts (namespace, parent), never ChildAccounts: there may be thousands. No metric has a secret in it.
+Labels name ParentAccounts (namespace, parent), and no ChildAccounts, as there may be thousands. The exceptions are
+child_balance and child_credit_limit, which are served with the flag --money-metrics alone: a series each for every ChildAccount that has an account. No metric has a secret in it.
 
 ## What to be alarmed by
 The series of each alert is there from the operator's start, in every state: those of a ParentAccount from when the operator knows it until
