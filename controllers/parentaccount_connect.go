@@ -15,6 +15,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/engine"
 	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
@@ -24,7 +25,7 @@ import (
 // connection returns the parent's directory, connected with the present credentials, or with former ones where those can't
 // be used. Where neither can the parent is taken out of the registry, so that nothing more is written.
 func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *conditions.Outcome) {
-	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle}
+	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle, Follow: s.parent.FollowsAPIAddress()}
 	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
 		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints: %s", c.Endpoint, strings.Join(r.AllowedEndpoints, ", "))})
 	}
@@ -129,6 +130,7 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 		return err
 	}
 	dir.AccountID, dir.AccountName, dir.Balance = self.ID, self.Name, self.Balance
+	engine.ReportAddress(ctx, r.Children.engine, s.parent, remote)
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
 	gate.Use(dir.Budget)
 	old, source := r.Parents.Former(s.key()), sourceOf(s.parent, dir)

@@ -39,6 +39,14 @@ type ParentAccountSpec struct {
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
+	// FollowAPIAddress has the operator make its calls, when true, at the address that the provider prefers for this account, as it says when
+	// the operator connects, instead of at the endpoint. It must have the endpoint's scheme and port and a host of the same registrable
+	// domain, such as api-2.voximplant.com with the endpoint https://api.voximplant.com, and lead to the same account; else, and where it
+	// stops answering, calls go to the endpoint. --allowed-endpoints has to allow the endpoint alone. Costs one more call when the operator
+	// connects. false and unset: all calls go to the endpoint.
+	// +optional
+	FollowAPIAddress *bool `json:"followAPIAddress,omitempty"`
+
 	// ResyncInterval is how often the operator reads the whole list of child accounts and compares it with the specs: a duration in
 	// hours (h), minutes (m), seconds (s) or milliseconds (ms), from 1s to 24h; 0 is refused. Default 5m. Each resync costs one call per
 	// 1,000 accounts. ParentAccounts of one account share the list, at the shortest of their intervals. Example: 10m.
@@ -503,6 +511,9 @@ func (p *ParentAccount) StartPolicy() StartPolicy {
 func (p *ParentAccount) Endpoint() string {
 	return strings.ToLower(valueOr(p.Spec.Voximplant.Endpoint, DefaultVoximplantEndpoint))
 }
+
+// FollowsAPIAddress says whether calls go to the address that the provider prefers.
+func (p *ParentAccount) FollowsAPIAddress() bool { return valueOr(p.Spec.FollowAPIAddress, false) }
 
 // Provider returns the provider's name.
 func (*ParentAccount) Provider() string { return ProviderVoximplant }

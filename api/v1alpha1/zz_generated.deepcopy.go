@@ -737,6 +737,11 @@ func (in *ParentAccountSpec) DeepCopyInto(out *ParentAccountSpec) {
 		*out = new(AllowedNamespaces)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.FollowAPIAddress != nil {
+		in, out := &in.FollowAPIAddress, &out.FollowAPIAddress
+		*out = new(bool)
+		**out = **in
+	}
 	if in.ResyncInterval != nil {
 		in, out := &in.ResyncInterval, &out.ResyncInterval
 		*out = new(v1.Duration)

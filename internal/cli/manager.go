@@ -425,13 +425,14 @@ func connectVoximplant(shared *transports, c clock.Clock, balances bool) provide
 			return nil, err
 		}
 		return voximplant.New(voximplant.Config{
-			Endpoint:     conn.Endpoint,
-			Credentials:  credentials,
-			ParentAPIKey: conn.APIKey,
-			Transport:    transport,
-			Balances:     balances,
-			Clock:        c.Now,
-			Gate:         conn.Gate.Acquire,
+			Endpoint:      conn.Endpoint,
+			Credentials:   credentials,
+			ParentAPIKey:  conn.APIKey,
+			Transport:     transport,
+			Balances:      balances,
+			FollowAddress: conn.Follow,
+			Clock:         c.Now,
+			Gate:          conn.Gate.Acquire,
 			Observe: func(method string, took time.Duration, failed *account.Error) {
 				conn.Gate.Learn(failed)
 				metrics.Called(method, took, failed)

@@ -33,13 +33,23 @@ type Connection struct {
 	Credentials []byte
 	// APIKey is the parent account's own API key, "" where none is given.
 	APIKey account.Secret
+	// Follow has calls go to the address that the provider prefers, where that is below the Endpoint's registrable domain.
+	Follow bool
 	// Gate bounds the calls. It is never nil.
 	Gate Gate
 }
 
 // Fingerprint tells one connection from another without giving anything away.
 func (c Connection) Fingerprint() string {
-	return digest(c.Endpoint, string(c.CABundle), c.APIKey.Reveal(), string(c.Credentials))
+	return digest(c.leadsTo(), string(c.CABundle), c.APIKey.Reveal(), string(c.Credentials))
+}
+
+// leadsTo is the endpoint, and whether the provider may lead on from there.
+func (c Connection) leadsTo() string {
+	if c.Follow {
+		return c.Endpoint + " and further"
+	}
+	return c.Endpoint
 }
 
 // KeyFingerprint tells one API key from another without giving anything away.
@@ -47,7 +57,7 @@ func (c Connection) KeyFingerprint() string { return digest(c.APIKey.Reveal()) }
 
 // TargetFor says where the connection leads, whatever its credentials, and on whose behalf: owner tells one from another.
 func (c Connection) TargetFor(owner string) string {
-	return digest(owner, c.Endpoint, string(c.CABundle))
+	return digest(owner, c.leadsTo(), string(c.CABundle))
 }
 
 func digest(parts ...string) string {

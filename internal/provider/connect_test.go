@@ -43,12 +43,13 @@ func TestConnection(t *testing.T) {
 		owner  string
 		want   [3]bool // which of the marks change
 	}{
-		"nothing":     {func(*provider.Connection) {}, "me", [3]bool{}},
-		"endpoint":    {func(c *provider.Connection) { c.Endpoint = "https://two.example" }, "me", [3]bool{true, false, true}},
-		"authorities": {func(c *provider.Connection) { c.CABundle = nil }, "me", [3]bool{true, false, true}},
-		"credentials": {func(c *provider.Connection) { c.Credentials = []byte("x") }, "me", [3]bool{true, false, false}},
-		"API key":     {func(c *provider.Connection) { c.APIKey = account.Secret("x") }, "me", [3]bool{true, true, false}},
-		"owner":       {func(*provider.Connection) {}, "you", [3]bool{false, false, true}},
+		"nothing":                             {func(*provider.Connection) {}, "me", [3]bool{}},
+		"endpoint":                            {func(c *provider.Connection) { c.Endpoint = "https://two.example" }, "me", [3]bool{true, false, true}},
+		"whether another address is followed": {func(c *provider.Connection) { c.Follow = true }, "me", [3]bool{true, false, true}},
+		"authorities":                         {func(c *provider.Connection) { c.CABundle = nil }, "me", [3]bool{true, false, true}},
+		"credentials":                         {func(c *provider.Connection) { c.Credentials = []byte("x") }, "me", [3]bool{true, false, false}},
+		"API key":                             {func(c *provider.Connection) { c.APIKey = account.Secret("x") }, "me", [3]bool{true, true, false}},
+		"owner":                               {func(*provider.Connection) {}, "you", [3]bool{false, false, true}},
 	} {
 		other := c
 		change.change(&other)

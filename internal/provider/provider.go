@@ -128,6 +128,13 @@ type Treasurer interface {
 	ExchangeRates(ctx context.Context) (map[string]float64, error)
 }
 
+// Follower is implemented by a Remote that can have its calls go to another address that the provider prefers (Connection.Follow).
+type Follower interface {
+	// Following is the host that calls go to instead of the endpoint's, "" where they go to the endpoint; refused says why, nil where the
+	// provider prefers no other address, or none is to be followed.
+	Following() (host string, refused error)
+}
+
 // ListMethoder is implemented by a Remote that has several methods of reading the whole list.
 type ListMethoder interface {
 	// ListMethod is the method in use at present, a word for a metric's label.

@@ -34,6 +34,7 @@ type caller struct {
 	http     *http.Client
 	tokens   *tokenSource
 	evidence evidence
+	followed followed
 }
 
 // NewClient makes a client; the error says what is wrong with the endpoint or that credentials are missing.
@@ -75,6 +76,8 @@ type call struct {
 	// issuer is the account that the token is for; "" sends no token, the parameters identify the caller.
 	issuer  string
 	timeout time.Duration
+	// base is where the methods stand that the call is made to; "" is where calls go at present.
+	base string
 	// most is how many bytes the answer may have; 0: Config.MaxAnswer.
 	most int64
 	// list is set where the result is a list of accounts.
@@ -180,12 +183,14 @@ func (c *caller) send(ctx context.Context, call call, token account.Secret, reda
 			Message: redact.clean(message), OutcomeUnknown: call.write && left,
 		}
 	}
-	req, err := c.request(ctx, call, token)
+	base := cmp.Or(call.base, c.followed.or(c.base))
+	req, err := c.request(ctx, base, call, token)
 	if err != nil {
 		return nil, broken(err.Error())
 	}
 	sent := c.config.Clock()
 	resp, err := c.http.Do(req)
+	c.followed.ended(base, err == nil)
 	if err != nil {
 		return nil, broken(noAnswer(err, trace, netstep.RouteOf(req, proxyOf(c.config.Transport))))
 	}
@@ -254,8 +259,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *caller) request(ctx context.Context, call call, token account.Secret) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+call.method, strings.NewReader(call.params.Encode()))
+func (c *caller) request(ctx context.Context, base string, call call, token account.Secret) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+call.method, strings.NewReader(call.params.Encode()))
 	if err != nil {
 		return nil, errors.New("the request can't be made") // the cause is checked in NewClient
 	}

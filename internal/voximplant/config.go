@@ -46,6 +46,9 @@ type Config struct {
 	// Balances has each account that is read come with its balance, which GetChildrenAccounts and GetAccountInfo show without another call.
 	// Default: without, which saves memory.
 	Balances bool
+	// FollowAddress has calls go to the address that GetAccountInfo prefers (api_address), once Self has read it, where it has the scheme and
+	// port of the Endpoint, and a host below the Endpoint's registrable domain. Default: all calls go to the Endpoint.
+	FollowAddress bool
 	// UserAgent is sent with each request; default DefaultUserAgent.
 	UserAgent string
 	// Timeout and ListTimeout are for one request, the latter for GetChildrenAccounts; defaults DefaultTimeout, DefaultListTimeout.

@@ -74,6 +74,9 @@ func (r *Remote) Self(ctx context.Context) (account.Account, error) {
 	if err != nil {
 		return account.Account{}, err
 	}
+	if r.client.config.FollowAddress {
+		r.client.follow(ctx, info)
+	}
 	return r.client.accountOf(info.Account), nil
 }
 
