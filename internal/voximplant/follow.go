@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -156,14 +155,13 @@ func registrableDomain(host string) (string, error) {
 }
 
 func portOf(u *url.URL) string {
-	if port := u.Port(); port != "" {
+	switch port := u.Port(); {
+	case port != "":
 		return port
+	case u.Scheme == "http":
+		return "80"
 	}
-	port, err := net.LookupPort("tcp", u.Scheme)
-	if err != nil {
-		return u.Scheme
-	}
-	return fmt.Sprint(port)
+	return "443"
 }
 
 // shortHost is a host as a message shows it.
