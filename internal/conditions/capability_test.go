@@ -38,11 +38,16 @@ func TestWriteCapabilityMissing(t *testing.T) {
 		{"all are known", "documents, rates", true, "documents, rates"},
 		{"none is refused", "", true, ""},
 	} {
-		WriteCapabilityMissing(&conds, 3, step.message, step.settled, now)
+		WriteCapabilityMissing(&conds, 3, v1alpha1.ReasonRoleMissing, step.message, step.settled, now)
 		if got := text(); got != step.want {
 			t.Errorf("%s: %q, want %q", step.what, got, step.want)
 		}
 	}
+	WriteCapabilityMissing(&conds, 3, v1alpha1.ReasonRejected, "documents", true, now)
+	if c := meta.FindStatusCondition(conds, v1alpha1.ConditionCapabilityMissing); c == nil || c.Reason != v1alpha1.ReasonRejected || !strings.Contains(c.Message, "Ask the provider") {
+		t.Errorf("%+v", c)
+	}
+	WriteCapabilityMissing(&conds, 3, "", "", true, now)
 	if len(conds) != 1 || conds[0].Type != v1alpha1.ConditionReady {
 		t.Errorf("%+v", conds)
 	}

@@ -77,5 +77,9 @@ func ReadBesideList(ctx context.Context, e *Engine, key types.NamespacedName, re
 // WriteCapabilities has a parent's conditions say which capabilities the provider refuses.
 func WriteCapabilities(e *Engine, key types.NamespacedName, conds *[]metav1.Condition, generation int64) {
 	refusals, settled := e.Readings.Refusals(key)
-	conditions.WriteCapabilityMissing(conds, generation, readings.Message(refusals), settled, e.Clock.Now())
+	reason := v1alpha1.ReasonRoleMissing
+	if !readings.Roles(refusals) {
+		reason = v1alpha1.ReasonRejected
+	}
+	conditions.WriteCapabilityMissing(conds, generation, reason, readings.Message(refusals), settled, e.Clock.Now())
 }

@@ -83,12 +83,26 @@ func (a attempt) ended(now time.Time, err error) attempt {
 	switch {
 	case err == nil:
 		a.at, a.refused, a.settled = now, nil, true
-	case account.ClassOf(err) == account.RoleMissing:
+	case refuses(err):
 		a.at, a.refused, a.settled = now, account.AsError(err), true
 	case a.refused == nil: // any other failure says nothing: what was known stands
 		a.at = now
 	}
 	return a
+}
+
+// refuses says whether the provider has refused a call for what it is, by its own words: the next one would end the same. What may pass, and
+// credentials that are out, which the list tells of too, is none.
+func refuses(err error) bool {
+	e := account.AsError(err)
+	if !e.Answered {
+		return false
+	}
+	switch e.Class {
+	case account.Unavailable, account.Throttled, account.Incomplete, account.Unauthorized:
+		return false
+	}
+	return true
 }
 
 // shown is the attempt after something else than a call for it has shown the same.
@@ -216,6 +230,11 @@ func (s *Store) Granted(key types.NamespacedName) map[Capability]bool {
 		}
 	}
 	return granted
+}
+
+// Roles says whether the credentials lack a role for all of what is refused; else something else is the matter with a call.
+func Roles(refusals []Refusal) bool {
+	return !slices.ContainsFunc(refusals, func(r Refusal) bool { return r.Err.Class != account.RoleMissing })
 }
 
 // Message says what the provider refuses, why, and what to do next; "" where it refuses nothing. It stays the same while that lasts.

@@ -66,7 +66,7 @@ type fixture struct {
 var (
 	key        = types.NamespacedName{Namespace: "telephony", Name: "acme"}
 	everything = Options{Verifications: true, Money: true}
-	missing    = &account.Error{Class: account.RoleMissing, Method: "Read", Message: "Authorization failed", Code: 100}
+	missing    = &account.Error{Class: account.RoleMissing, Method: "Read", Message: "Authorization failed", Code: 100, Answered: true}
 	outage     = &account.Error{Class: account.Unavailable, Message: "no answer"}
 )
 
@@ -305,6 +305,31 @@ func TestVerificationsAreThoseOfListedAccounts(t *testing.T) {
 	f.Forget(key)
 	if f.Remembers(key) || len(slices.Collect(maps.Keys(f.CountVerifications(key)))) != 0 {
 		t.Error("something is left after Forget")
+	}
+}
+
+// What ends the same each time is refused, whatever the reason; what may pass, and what the list tells of, is not.
+func TestWhatIsARefusal(t *testing.T) {
+	for class, want := range map[account.Class]bool{
+		account.RoleMissing: true, account.BlockedNotEnabled: true, account.BlockedVerification: true, account.Invalid: true, account.Unknown: true,
+		account.Unavailable: false, account.Throttled: false, account.Incomplete: false, account.Unauthorized: false,
+	} {
+		f := newFixture(t, Options{Verifications: true})
+		f.refused[Verification] = &account.Error{Class: class, Answered: true, Message: "no"}
+		f.list(0)
+		refusals, settled := f.Refusals(key)
+		if got := len(refusals) == 1; got != want || settled != want {
+			t.Errorf("%s: %v, settled %v", class, refusals, settled)
+		}
+		if want && Roles(refusals) != (class == account.RoleMissing) {
+			t.Errorf("%s: a role is missing: %v", class, Roles(refusals))
+		}
+	}
+	f := newFixture(t, Options{Verifications: true})
+	f.refused[Verification] = &account.Error{Class: account.Invalid, Message: "nothing that the provider said"}
+	f.list(0)
+	if refusals, _ := f.Refusals(key); refusals != nil {
+		t.Errorf("%v", refusals)
 	}
 }
 
