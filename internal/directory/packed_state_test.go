@@ -20,8 +20,14 @@ func TestPacked(t *testing.T) {
 				state[f.Path] = rapid.String().Filter(func(s string) bool { return s != unknown }).Draw(t, "value")
 			}
 		}
-		if got := pack(schema, state).unpack(schema); !maps.Equal(got, state) {
+		p := pack(schema, state)
+		if got := p.unpack(schema); !maps.Equal(got, state) {
 			t.Fatalf("%v came back as %v", state, got)
+		}
+		for i, f := range schema {
+			if value, known := state[f.Path]; known && p.at(i) != value || !known && p.at(i) != unknown {
+				t.Fatalf("%s is %q in %v", f.Path, p.at(i), state)
+			}
 		}
 	})
 }

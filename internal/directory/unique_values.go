@@ -44,7 +44,7 @@ func (s *snapshot) holder(v Value) string {
 		s.holders = make(map[Value]string, len(s.byID))
 		for id, r := range s.byID {
 			for _, i := range s.unique {
-				at := Value{Path: s.schema[i].Path, Value: r.state[i]}
+				at := Value{Path: s.schema[i].Path, Value: r.state.at(i)}
 				if other := s.byID[s.holders[at]]; other == nil || other.inList < r.inList { // one may be missing by now
 					s.holders[at] = id
 				}
@@ -71,12 +71,12 @@ func uniqueFields(schema account.Schema) (at []int) {
 // What is not known of it is not free.
 func (s *snapshot) noteFreed(old *row, name string, state packedState) {
 	for _, i := range s.unique {
-		had := old.state[i]
-		if state[i] == had {
+		had := old.state.at(i)
+		if state.at(i) == had {
 			continue
 		}
 		s.holders = nil
-		if had != unknown && state[i] != unknown {
+		if had != unknown && state.at(i) != unknown {
 			s.free(old, s.schema[i].Path, had)
 		}
 	}
@@ -88,8 +88,8 @@ func (s *snapshot) noteFreed(old *row, name string, state packedState) {
 // noteMissing records that all values of an account are free, as it is missing; the caller holds the lock.
 func (s *snapshot) noteMissing(r *row) {
 	for _, i := range s.unique {
-		if r.state[i] != unknown {
-			s.free(r, s.schema[i].Path, r.state[i])
+		if r.state.at(i) != unknown {
+			s.free(r, s.schema[i].Path, r.state.at(i))
 		}
 	}
 	if s.identity.NameOnly() {
