@@ -84,6 +84,9 @@ func (c childAccount) Declaration() engine.Declaration {
 	for _, p := range c.Spec.Plans {
 		d.Plans = append(d.Plans, account.Plan{Type: string(p.Type), ID: p.TemplateID})
 	}
+	if name, key, ok := c.CallbackSaltSecret(); ok {
+		d.CallbackSaltSecret = &engine.SecretKey{Name: name, Key: key}
+	}
 	return d
 }
 

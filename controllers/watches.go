@@ -42,10 +42,7 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 		return err
 	}
 	err = indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexInput, func(o client.Object) []string {
-		if name, _, ok := o.(*v1alpha1.ChildAccount).PasswordSecret(); ok {
-			return []string{name}
-		}
-		return nil
+		return o.(*v1alpha1.ChildAccount).InputSecrets()
 	})
 	if err != nil {
 		return err

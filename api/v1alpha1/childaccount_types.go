@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,8 @@ import (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.managementPolicy) && self.managementPolicy == 'Observe' || has(self.adoptionPolicy) && self.adoptionPolicy != 'Never' || size(self.email) <= 254 && self.email.matches(r'^[a-zA-Z0-9.!#$%&\\x27*+/=?^_\\x60{|}~-]{1,64}@[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?([.][a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$') && self.email.matches('@.{1,190}$')",messageExpression="'email must be one e-mail address, such as support@acme.example: ' + (self.email.matches(r'[ \\t\\n\\f\\r]') ? 'it has a space. Remove the space' : !self.email.contains('@') ? 'it has no @' : self.email.matches('@.*@') ? 'it has more than one @. Declare one address, not a list' : self.email.startsWith('@') ? 'nothing is before the @' : self.email.endsWith('@') ? 'nothing is after the @' : self.email.matches(r'[^\\x00-\\x7f].*@') ? 'characters other than ASCII before the @ are not possible. Choose another address' : self.email.matches(r'[^\\x00-\\x7f]') ? 'its domain has characters other than ASCII. Declare the ASCII form of the domain, which begins with xn--' : self.email.endsWith('.') ? 'it ends with a dot. Remove the dot' : size(self.email) > 254 || self.email.matches('^[^@]{65}') || self.email.matches('@.{191}') ? 'it is too long. Choose one of at most 254 characters, of which at most 64 are before the @ and at most 190 after it' : !self.email.matches(r'^[a-zA-Z0-9.!#$%&\\x27*+/=?^_\\x60{|}~-]+@') ? 'before the @ only letters, digits and .!#$%&\\'*+/=?^_`{|}~- are possible. Choose another address' : 'after the @ there must be names of at most 63 letters, digits and hyphens, which neither begin nor end with a hyphen, with one dot between two. Correct the domain')",message="email must be one e-mail address: support@acme.example",fieldPath=".email"
 // +kubebuilder:validation:XValidation:rule="!has(self.location) || has(self.managementPolicy) && self.managementPolicy == 'Observe' || has(self.adoptionPolicy) && self.adoptionPolicy != 'Never' || self.location in [TIME_ZONES]",message="location must be a time zone of the IANA database, by its exact name: Europe/Berlin, America/New_York, Etc/GMT+10",fieldPath=".location"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.profile) || !has(oldSelf.profile.billingAddress) || has(self.profile) && has(self.profile.billingAddress)",message="profile.billingAddress can't be removed: the provider keeps a billing address once it is set, and only changes it. Declare the address that is to be in its place",fieldPath=".profile"
+// +kubebuilder:validation:XValidation:rule="has(self.recordStorage) == has(oldSelf.recordStorage)",message="recordStorage can't be added or removed: the provider takes it when it creates the account. Make a new ChildAccount with another account name instead",fieldPath=".recordStorage"
 type ChildAccountSpec struct {
 	// ParentRef names the ParentAccount that this is a child of. It may be changed to another ParentAccount of the same account at the
 	// provider. With one of another account the operator does nothing (reason ParentChanged): an account stays with its parent. Example:
@@ -94,6 +97,26 @@ type ChildAccountSpec struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Plans []DeclaredPlan `json:"plans,omitempty"`
+
+	// Profile says whom the account is for, and what the provider keeps of that. The operator writes it acting as the account itself: the
+	// key of the parent account must be granted that, otherwise the condition ProfileSynced is False (reason RoleMissing), and the rest of
+	// the account is kept all the same. Each field is managed by itself. Unset: none of them is managed. Example: {firstName: Ada, lastName:
+	// Lovelace}.
+	// +optional
+	Profile *Profile `json:"profile,omitempty"`
+
+	// Callback says where the provider sends what happens to the account, and how the receiver can tell that it is the provider. Each field
+	// is managed by itself, and set right after the account is created. Unset: not managed; a URL that was set stays. Example: {url:
+	// https://hooks.acme.example/voice, saltSecretRef: {name: acme-salt}}.
+	// +optional
+	Callback *Callback `json:"callback,omitempty"`
+
+	// RecordStorage says where the account's recordings are stored. It is used when the account is created and can't be changed, added
+	// or removed later. A pre-existing account keeps its own storage: under adoptionPolicy IfIdentical it must be this one. Unset: the
+	// provider chooses. Example: {name: eu-records}.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="recordStorage can't be changed: the provider takes it when it creates the account. Make a new ChildAccount with another account name instead"
+	RecordStorage *RecordStorage `json:"recordStorage,omitempty"`
 
 	// PasswordSecretRef names the Secret with the account's password, under the key password unless another is given. The Secret must be
 	// in this namespace, with the label accounts.cpaas.dev/input: "true". The account is created with the password, and gets it again
@@ -256,6 +279,135 @@ type Payments struct {
 	Robokassa *bool `json:"robokassa,omitempty"`
 }
 
+// Profile says whom an account is for.
+type Profile struct {
+	// FirstName is the first name of the account's contact person, at most 49 characters. It is sent when the account is created. Unset: not
+	// managed; a name that was set stays. Example: Ada.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=49
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="firstName must have no control characters, such as a line break"
+	FirstName *string `json:"firstName,omitempty"`
+
+	// LastName is the last name of the account's contact person, at most 49 characters. It is sent when the account is created. Unset: not
+	// managed; a name that was set stays. Example: Lovelace.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=49
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="lastName must have no control characters, such as a line break"
+	LastName *string `json:"lastName,omitempty"`
+
+	// MobilePhone is the contact person's mobile phone number: 7 to 15 digits with the country code first, a plus before them if you like. Unset:
+	// not managed; a number that was set stays. Quotes keep YAML from reading a number. Example: "+4915112345678".
+	// +optional
+	// +kubebuilder:validation:MinLength=7
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[+]?[0-9]{7,15}$')",message="mobilePhone must be 7 to 15 digits with the country code first, a plus before them if you like: \"+4915112345678\""
+	MobilePhone *string `json:"mobilePhone,omitempty"`
+
+	// CustomData is text of your own that the provider keeps with the account, at most 8191 characters. Warning: it replaces the claim by
+	// which the operator recognises the account as this resource's. From then on only status.accountID says so: a rebuilt cluster, or a
+	// resource that the account is handed over to, gets the account only with an adoptionPolicy other than Never. It is written once
+	// status.accountID is stored. Unset: the claim stays, or whatever was written. Example: '{"crm": "4711"}'.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8191
+	// +kubebuilder:validation:XValidation:rule="!self.matches(r'[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]')",message="customData must have no control characters but tabs and line breaks"
+	CustomData *string `json:"customData,omitempty"`
+
+	// SendJSErrors says whether the provider sends e-mails about errors of JavaScript scenarios. Unset: not managed; the provider's
+	// default applies to a new account.
+	// +optional
+	SendJSErrors *bool `json:"sendJSErrors,omitempty"`
+
+	// StoreInboundSMS says whether the provider stores the texts of incoming messages. The provider never returns this value, so the
+	// operator does not notice a change made elsewhere. Unset: not managed; false for a new account.
+	// +optional
+	StoreInboundSMS *bool `json:"storeInboundSMS,omitempty"`
+
+	// StoreOutboundSMS says whether the provider stores the texts of outgoing messages. The provider never returns this value, so the
+	// operator does not notice a change made elsewhere. Unset: not managed; false for a new account.
+	// +optional
+	StoreOutboundSMS *bool `json:"storeOutboundSMS,omitempty"`
+
+	// BillingAddress is the address that the provider bills to. Once declared it can be changed and not removed, as at the provider.
+	// Unset: not managed. Example: {name: Acme GmbH, countryCode: DE, address: "Hauptstr. 1, Berlin", zip: "10115"}.
+	// +optional
+	BillingAddress *BillingAddress `json:"billingAddress,omitempty"`
+}
+
+// BillingAddress is the address that the provider bills to. Each field is managed by itself, and can be changed but not removed.
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.name) || has(self.name)",message="billingAddress.name can't be removed: the provider only changes it. Declare the name that is to be in its place"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.countryCode) || has(self.countryCode)",message="billingAddress.countryCode can't be removed: the provider only changes it. Declare the code that is to be in its place"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.address) || has(self.address)",message="billingAddress.address can't be removed: the provider only changes it. Declare the address that is to be in its place"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.zip) || has(self.zip)",message="billingAddress.zip can't be removed: the provider only changes it. Declare the ZIP code that is to be in its place"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.phone) || has(self.phone)",message="billingAddress.phone can't be removed: the provider only changes it. Declare the number that is to be in its place"
+type BillingAddress struct {
+	// Name is the name of the company or the person, at most 199 characters. Unset: not managed. Example: Acme GmbH.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=199
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="billingAddress.name must have no control characters, such as a line break"
+	Name *string `json:"name,omitempty"`
+
+	// CountryCode is the country, ISO 3166-1 alpha-2, in capitals. Unset: not managed. Example: DE.
+	// +optional
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=2
+	// +kubebuilder:validation:XValidation:rule="self in ['AF','AL','DZ','AS','AD','AO','AI','AQ','AG','AR','AM','AW','AU','AT','AZ','BH','BD','BB','BY','BE','BZ','BJ','BM','BT','BO','BA','BW','BV','BR','IO','BN','BG','BF','BI','KH','CM','CA','CV','KY','CF','TD','CL','CN','CX','CO','KM','CG','CK','CR','HR','CU','CY','CZ','DK','DJ','DM','DO','EC','EG','SV','GQ','ER','EE','ET','FO','FJ','FI','FR','GF','PF','TF','GA','GE','DE','GH','GI','GR','GL','GD','GP','GU','GT','GG','GN','GY','HT','HM','HN','HU','IS','IN','ID','IR','IQ','IE','IL','IT','JM','JP','JE','JO','KZ','KE','KI','KR','KW','KG','LA','LV','LB','LS','LR','LY','LI','LT','LU','MG','MW','MY','MV','ML','MT','MH','MQ','MR','MU','YT','MX','FM','MD','MC','MN','ME','MS','MA','MZ','MM','NA','NR','NP','NL','AN','NC','NZ','NI','NE','NG','NU','NF','KP','MP','NO','OM','PK','PW','PS','PA','PG','PY','PE','PH','PN','PL','PT','PR','QA','RE','RO','RU','RW','WS','SM','SA','SN','RS','SC','SL','SG','SK','SI','SB','SO','ZA','GS','ES','LK','SD','SR','SZ','SE','CH','SY','ST','TW','TJ','TZ','TH','TG','TK','TO','TT','TN','TR','TM','TC','TV','UG','UA','AE','GB','US','UY','UZ','VU','VA','VE','VN','VI','WF','EH','YE','ZM','ZW','AX']",message="billingAddress.countryCode must be an ISO 3166-1 alpha-2 code that the provider knows, in capitals: DE"
+	CountryCode *string `json:"countryCode,omitempty"`
+
+	// Address is street, number and place, at most 511 characters. The provider checks it. Unset: not managed. Example: "Hauptstr. 1,
+	// Berlin".
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=511
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="billingAddress.address must have no control characters, such as a line break"
+	Address *string `json:"address,omitempty"`
+
+	// Zip is the ZIP code, at most 29 characters. Quotes keep YAML from reading a number. Unset: not managed. Example: "10115".
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=29
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="billingAddress.zip must have no control characters, such as a line break"
+	Zip *string `json:"zip,omitempty"`
+
+	// Phone is the office's phone number, at most 29 characters. Unset: not managed. Example: "+49 30 1234567".
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=29
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="billingAddress.phone must have no control characters, such as a line break"
+	Phone *string `json:"phone,omitempty"`
+}
+
+// Callback says where the provider sends what happens to an account.
+type Callback struct {
+	// URL is where the provider POSTs the account's callbacks to: http or https, at most 1024 characters, without a user and a password.
+	// Unset: not managed; a URL that was set stays. Example: https://hooks.acme.example/voice.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && self.matches('^[!-~]+$') && !self.matches('^[a-z]+://[^/?#]*@')",message="callback.url must be an http or https URL in ASCII, with a host, without a user and a password: https://hooks.acme.example/voice"
+	URL *string `json:"url,omitempty"`
+
+	// SaltSecretRef names the Secret with the salt that the provider signs callbacks with, under the key salt unless another is given. The
+	// Secret must be in this namespace, with the label accounts.cpaas.dev/input: "true". The salt is one line of text of at most 39
+	// characters; a newline at its end is ignored. The account gets it whenever the Secret changes. The operator never reads the salt
+	// back, so it does not notice a change made elsewhere. Unset: not managed; a salt that was set stays. Example: {name: acme-salt}.
+	// +optional
+	SaltSecretRef *SecretKeyReference `json:"saltSecretRef,omitempty"`
+}
+
+// RecordStorage names a storage of recordings at the provider.
+type RecordStorage struct {
+	// Name is the storage's name at the provider, at most 255 characters. Example: eu-records.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="recordStorage.name must have no control characters, such as a line break"
+	Name string `json:"name"`
+}
+
 // ConnectionSecret says where the account's connection details go.
 type ConnectionSecret struct {
 	// Name is the Secret's name, in this namespace. Default: <metadata.name>-connection. Under a new name the operator creates a Secret
@@ -405,6 +557,7 @@ type AccountStatus struct {
 	// comparison with the provider ended. ConnectionSecretReady: whether the connection Secret holds all that is known of the account.
 	// ServiceAccountKeyReady, where a key is declared: whether the connection Secret holds one.
 	// PlansSynced, where plans are declared: whether the account has them.
+	// ProfileSynced, where a profile is declared: whether the account has it.
 	// Only while they are True: Reconciling, while the operator continues automatically, and Stalled, while somebody has to act. Each
 	// message says what happened, why, and what to do next.
 	// +optional
@@ -679,4 +832,24 @@ func (c *ChildAccount) SetObservedPlans(plans []ObservedPlan) {
 	}
 	observed.Plans = plans
 	c.Status.Observed = &observed
+}
+
+// InputSecrets are the names of the Secrets that the spec refers to.
+func (c *ChildAccount) InputSecrets() (names []string) {
+	if name, _, ok := c.PasswordSecret(); ok {
+		names = append(names, name)
+	}
+	if name, _, ok := c.CallbackSaltSecret(); ok && !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	return names
+}
+
+// CallbackSaltSecret returns the name and the key of the Secret with the salt of the account's callbacks; ok is false where none is given.
+func (c *ChildAccount) CallbackSaltSecret() (name, key string, ok bool) {
+	if c.Spec.Callback == nil || c.Spec.Callback.SaltSecretRef == nil {
+		return "", "", false
+	}
+	ref := c.Spec.Callback.SaltSecretRef
+	return ref.Name, valueOr(ref.Key, DefaultSaltKey), true
 }

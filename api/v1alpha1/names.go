@@ -17,6 +17,9 @@ const (
 	ConditionServiceAccountKeyReady = "ServiceAccountKeyReady"
 	// ConditionPlansSynced says whether the account has the declared plans; on ChildAccounts with spec.plans.
 	ConditionPlansSynced = "PlansSynced"
+	// ConditionProfileSynced says whether the account has the declared profile, which is written acting as the account itself. It is absent
+	// where none is declared.
+	ConditionProfileSynced = "ProfileSynced"
 	// ConditionAPIAvailable says whether the provider's API answers; on ParentAccounts.
 	ConditionAPIAvailable = "APIAvailable"
 	// ConditionAccountsMissing is present while more accounts are missing from the provider's list at once than is believed; on
@@ -87,6 +90,9 @@ const (
 	// AnnotationPasswordDigest on a connection Secret remembers the declared password that the account was last given:
 	// "<salt>:<HMAC-SHA256 of account and password>", both in hex.
 	AnnotationPasswordDigest = "accounts.cpaas.dev/password-digest"
+	// AnnotationCallbackSaltDigest on a connection Secret remembers the salt that the account was last given for its callbacks, as
+	// AnnotationPasswordDigest does the password.
+	AnnotationCallbackSaltDigest = "accounts.cpaas.dev/callback-salt-digest"
 	// AnnotationRotatePassword asks for a new generated password, whenever its value is a new one.
 	AnnotationRotatePassword = "accounts.cpaas.dev/rotate-password"
 	// AnnotationPasswordRotated on a connection Secret is the value of rotate-password that was last acted on.

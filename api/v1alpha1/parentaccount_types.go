@@ -17,6 +17,7 @@ const (
 	DefaultCredentialsKey     = "credentials.json"
 	DefaultAPIKeyKey          = "api-key"
 	DefaultPasswordKey        = "password"
+	DefaultSaltKey            = "salt"
 	DefaultResyncInterval     = 5 * time.Minute
 	DefaultRequestsPerSecond  = 20
 	DefaultMaxInFlight        = 8
@@ -180,7 +181,7 @@ type SecretKeyReference struct {
 	Name string `json:"name"`
 
 	// Key is the key in the Secret's data whose value is read. Default: credentials.json in credentialsSecretRef, api-key in
-	// apiKeySecretRef, password in passwordSecretRef. Example: token.
+	// apiKeySecretRef, password in passwordSecretRef, salt in saltSecretRef. Example: token.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

@@ -77,6 +77,24 @@ var _ = DescribeTable("kubectl apply refuses a ChildAccount and names the field"
 	Entry("a plan whose id has no quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","plans":[{"type":"MAU","templateID":11}]}`, "spec.plans[0].templateID", "must be of type string"),
 	Entry("a plan whose id is none", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","plans":[{"type":"MAU","templateID":"0x11"}]}`, "spec.plans[0].templateID", "a positive whole number in quotes"),
 	Entry("two plans of a type", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","plans":[{"type":"MAU","templateID":"11"},{"type":"MAU","templateID":"12"}]}`, "spec.plans[1]", "Duplicate value"),
+	Entry("an empty first name", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"firstName":""}}`, "spec.profile.firstName", "at least 1"),
+	Entry("a first name of 50 characters", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"firstName":"`+strings.Repeat("a", 50)+`"}}`, "spec.profile.firstName", "than 49"),
+	Entry("a last name with a line break", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"lastName":"a\nb"}}`, "spec.profile.lastName", "control characters"),
+	Entry("a mobile phone with blanks", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"mobilePhone":"+49 151 1234"}}`, "spec.profile.mobilePhone", "7 to 15 digits"),
+	Entry("a mobile phone as a number", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"mobilePhone":4915112345678}}`, "spec.profile.mobilePhone", "must be of type string"),
+	Entry("custom data with a NUL", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"customData":"a\u0000"}}`, "spec.profile.customData", "control characters"),
+	Entry("endless custom data", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"customData":"`+strings.Repeat("a", 8192)+`"}}`, "spec.profile.customData", "than 8191"),
+	Entry("a profile's boolean in quotes", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"storeInboundSMS":"true"}}`, "spec.profile.storeInboundSMS", "boolean"),
+	Entry("a country in lower case", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"billingAddress":{"countryCode":"de"}}}`, "spec.profile.billingAddress.countryCode", "in capitals"),
+	Entry("a country that is none", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"billingAddress":{"countryCode":"XX"}}}`, "spec.profile.billingAddress.countryCode", "in capitals"),
+	Entry("an empty billing address", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"billingAddress":{"address":""}}}`, "spec.profile.billingAddress.address", "at least 1"),
+	Entry("an endless ZIP code", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"billingAddress":{"zip":"`+strings.Repeat("1", 30)+`"}}}`, "spec.profile.billingAddress.zip", "than 29"),
+	Entry("a callback to a path", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","callback":{"url":"/hook"}}`, "spec.callback.url", "http or https"),
+	Entry("a callback by another scheme", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","callback":{"url":"ftp://a.example"}}`, "spec.callback.url", "http or https"),
+	Entry("a callback with a password", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","callback":{"url":"https://u:p@a.example"}}`, "spec.callback.url", "without a user"),
+	Entry("a salt Secret in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","callback":{"saltSecretRef":{"name":"Salt"}}}`, "spec.callback.saltSecretRef.name", "should match"),
+	Entry("a record storage without a name", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","recordStorage":{}}`, "spec.recordStorage.name", "Required"),
+	Entry("an empty record storage", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","recordStorage":{"name":""}}`, "spec.recordStorage.name", "at least 1"),
 	Entry("a Secret name with two dots in a row", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"a..b"}}`, "spec.connectionSecret.name", "should match"),
 	Entry("a name too long for its Secret", strings.Repeat("a", 243), `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"acme-long"}`, "spec.connectionSecret", "too long"),
 	Entry("a Secret name in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"Login"}}`, "spec.connectionSecret.name", "should match"),
@@ -126,6 +144,32 @@ var _ = Describe("What can't be changed", func() {
 		Entry("the same name removed", ptr.To("acme-fixed"), nil, true),
 	)
 
+	DescribeTable("a billing address is changed and never removed, a record storage neither",
+		func(ctx SpecContext, before, after func(*v1alpha1.ChildAccountSpec), field, text string) {
+			w := testenv.NewWorld(ctx)
+			c := w.Child("acme-fixed", func(c *v1alpha1.ChildAccount) { before(&c.Spec) })
+			Expect(testenv.K8s.Create(ctx, c)).To(Succeed())
+			after(&c.Spec)
+			err := testenv.K8s.Update(ctx, c)
+			if text == "" {
+				Expect(err).NotTo(HaveOccurred())
+			} else {
+				Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
+			}
+		},
+		Entry("the profile removed", billed, func(s *v1alpha1.ChildAccountSpec) { s.Profile = nil }, "spec.profile", "billingAddress can't be removed"),
+		Entry("the address removed", billed, func(s *v1alpha1.ChildAccountSpec) { s.Profile.BillingAddress = nil }, "spec.profile", "billingAddress can't be removed"),
+		Entry("a part removed", billed, func(s *v1alpha1.ChildAccountSpec) { s.Profile.BillingAddress.Zip = nil }, "spec.profile.billingAddress", "billingAddress.zip can't be removed"),
+		Entry("a part changed, another added", billed, func(s *v1alpha1.ChildAccountSpec) {
+			s.Profile.BillingAddress.Zip, s.Profile.BillingAddress.Phone = ptr.To("10117"), ptr.To("030")
+		}, "", ""),
+		Entry("the rest of the profile removed", billed, func(s *v1alpha1.ChildAccountSpec) { s.Profile.FirstName = nil }, "", ""),
+		Entry("a record storage changed", recorded, func(s *v1alpha1.ChildAccountSpec) { s.RecordStorage.Name = "us" }, "spec.recordStorage", "can't be changed"),
+		Entry("a record storage removed", recorded, func(s *v1alpha1.ChildAccountSpec) { s.RecordStorage = nil }, "spec.recordStorage", "can't be added or removed"),
+		Entry("a record storage added", billed, recorded, "spec.recordStorage", "can't be added or removed"),
+		Entry("a record storage kept", recorded, func(s *v1alpha1.ChildAccountSpec) { s.Active = ptr.To(false) }, "", ""),
+	)
+
 	It("but not the parent: which account it leads to the operator alone can see", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		c := w.Apply(ctx, "acme-fixed")
@@ -146,6 +190,8 @@ var _ = Describe("What can't be changed", func() {
 			`{"parentRef":{"name":"acme"},"email":"jörg@bücher.example","location":"Europe/Atlantis","adoptionPolicy":"Always"}`,
 			`{"parentRef":{"name":"acme"},"email":"jörg@bücher.example","adoptionPolicy":"IfIdentical"}`,
 			`{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"serviceAccountKey":{"roles":["Call list manager","A","Менеджер"],"rotateAfter":"2h"}}}`,
+			`{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"mobilePhone":"+4915112345678","customData":"{\n\t\"crm\": 4711}","billingAddress":{"countryCode":"AX"}},"callback":{"url":"http://hooks.acme.example:8080/a?b=c&d=e@f"}}`,
+			`{"parentRef":{"name":"acme"},"email":"a@b.example","profile":{"firstName":"` + strings.Repeat("ü", 49) + `","customData":"` + strings.Repeat("ü", 8191) + `"}}`,
 			`{"parentRef":{"name":"acme"},"email":"First.Last+tag@sub.acme-telephony.example","languageCode":"no","location":"Etc/GMT+10"}`,
 		} {
 			Expect(testenv.DryApply(ctx, testenv.Manifest("ChildAccount", "default", "acme-ok", spec))).To(Succeed())
@@ -184,3 +230,13 @@ var _ = Describe("What can't be changed", func() {
 		}
 	})
 })
+
+func billed(s *v1alpha1.ChildAccountSpec) {
+	s.Profile = &v1alpha1.Profile{FirstName: ptr.To("Ada"), BillingAddress: &v1alpha1.BillingAddress{
+		Name: ptr.To("Acme"), CountryCode: ptr.To("DE"), Address: ptr.To("Hauptstr. 1"), Zip: ptr.To("10115"),
+	}}
+}
+
+func recorded(s *v1alpha1.ChildAccountSpec) {
+	s.RecordStorage = &v1alpha1.RecordStorage{Name: "eu"}
+}

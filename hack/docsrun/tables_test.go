@@ -208,6 +208,10 @@ var asides = []aside{
 		kubectl get namespace child-account-operator-system
 		if kubectl get clusterroles,clusterrolebindings -o name | grep child-account-operator; then exit 1; fi`},
 
+	{page: "docs/account-profile.md", words: "firstName: Ada", before: startOver + firstAccount, after: `
+		kubectl wait -n telephony childaccount/acme-billing --for=condition=Ready --timeout=1m
+		kubectl wait -n telephony childaccount/acme-billing --for=condition=ProfileSynced --timeout=1m`},
+
 	{page: "docs/conditions.md", words: "kubectl annotate", before: startOver + firstAccount + child("acme-first"),
 		after: "kubectl get childaccount acme-first -n telephony -o jsonpath='{.status.lastHandledReconcileAt}' | grep ."},
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +44,7 @@ var intents = []intent{
 		"parent_account_id": parentID, "parent_account_api_key": parentKey.Reveal(), "account_name": "child-new", "account_password": firstPassword.Reveal(),
 		"account_custom_data": "claim", "account_email": "child-new@acme.example", "active": "false", "language_code": "de", "location": "Europe/Berlin",
 		"account_notifications": "true", "tariff_changing_notifications": "false", "news_notifications": "true", "min_balance_to_notify": "5.00",
+		"account_first_name": "Ada", "account_last_name": "Ünal", "record_storage_name": "eu-records",
 	}}},
 	{"a clone of a child", func(ctx context.Context, r *voximplant.Remote) error {
 		_, err := r.Client().CloneAccount(ctx, voximplant.CloneAccountParams{
@@ -56,14 +56,21 @@ var intents = []intent{
 		"account_id": childA, "parent_account_api_key": parentKey.Reveal(), "new_account_name": "child-clone", "new_account_email": "child-clone@acme.example",
 		"new_account_password": firstPassword.Reveal(), "account_custom_data": "claim", "language_code": "de", "location": "Europe/Berlin",
 	}}},
-	{"every field of a child", update(childA), setting(map[string]any{"childAccountId": childA}, func(account.Field) bool { return true })},
-	{"every field of several children that they can share", update(childB, childC), setting(map[string]any{"childAccountId": []int64{childB, childC}}, shared)},
+	{"every field of a child", update(parents, childA), setting(map[string]any{"childAccountId": childA}, parents)},
+	{"every field of several children that they can share", update(shared, childB, childC), setting(map[string]any{"childAccountId": []int64{childB, childC}}, shared)},
+	{"the profile of a child, as the child", update(known, childA), profile(childA)},
+	{"the salt of a child's callbacks", func(ctx context.Context, r *voximplant.Remote) error {
+		return r.SetCallbackSalt(ctx, text(childA), callbackSalt)
+	},
+		call{Method: "SetChildAccountInfo", Generic: true, Request: map[string]any{"child_account_id": text(childA), "callback_salt": callbackSalt.Reveal()}}},
+	{"where a child's callbacks go", update(calledBack, childA),
+		call{Method: "SetChildAccountInfo", Generic: true, Request: map[string]any{"child_account_id": text(childA), "callback_url": samples[callbackURL].value}}},
 	{"another password of a child", func(ctx context.Context, r *voximplant.Remote) error {
 		return r.SetPassword(ctx, provider.Target{ID: text(childA)}, nextPassword)
 	},
 		call{Method: "setChildAccountInfo", Request: map[string]any{"childAccountId": childA, "newChildAccountPassword": nextPassword.Reveal()}}},
 	{"custom data, as the child", func(ctx context.Context, r *voximplant.Remote) error {
-		return r.Client().SetAccountInfo(ctx, text(childA), url.Values{"account_custom_data": {`{"a": "ü;&"}`}})
+		return r.Client().SetAccountInfo(ctx, text(childA), voximplant.SetAccountInfoParams{CustomData: `{"a": "ü;&"}`})
 	}, call{Client: client{AccountID: childA}, Method: "setAccountInfo", Request: map[string]any{"accountCustomData": `{"a": "ü;&"}`}}},
 	{"prices of resources, as the child", func(ctx context.Context, r *voximplant.Remote) error {
 		_, err := voximplant.BillingOf(r.Client(), text(childA)).GetResourcePrice(ctx, voximplant.ResourcePriceParams{
@@ -118,7 +125,25 @@ var samples = map[string]struct {
 	"payments.invoice":            {"false", "supportInvoice", false},
 	"payments.robokassa":          {"true", "supportRobokassa", true},
 	"canUseRestricted":            {"true", "canUseRestricted", true},
+
+	callbackURL:                          {"https://hooks.acme.example/?a=1&b=2", "", nil}, // the provider's client does not know it
+	"recordStorage.name":                 {"eu-records", "", nil},                          // at creation only
+	"profile.firstName":                  {"Ada", "accountFirstName", "Ada"},
+	"profile.lastName":                   {"Ünal", "accountLastName", "Ünal"},
+	"profile.mobilePhone":                {"+33123456789", "mobilePhone", "+33123456789"},
+	"profile.customData":                 {`{"crm": "4711"}`, "accountCustomData", `{"crm": "4711"}`},
+	"profile.sendJSErrors":               {"true", "sendJsError", true},
+	"profile.storeInboundSMS":            {"true", "storeInboundSms", true},
+	"profile.storeOutboundSMS":           {"false", "storeOutboundSms", false},
+	"profile.billingAddress.name":        {"Acme & Söhne", "billingAddressName", "Acme & Söhne"},
+	"profile.billingAddress.countryCode": {"FR", "billingAddressCountryCode", "FR"},
+	"profile.billingAddress.address":     {"1, rue X", "billingAddressAddress", "1, rue X"},
+	"profile.billingAddress.zip":         {"75001", "billingAddressZip", "75001"},
+	"profile.billingAddress.phone":       {"33123456789", "billingAddressPhone", "33123456789"},
 }
+
+// callbackSalt is a secret.
+const callbackSalt = account.Secret("canary-salt-of-callbacks")
 
 func list(p voximplant.GetChildrenAccountsParams) func(context.Context, *voximplant.Remote) error {
 	return func(ctx context.Context, r *voximplant.Remote) error {
@@ -134,10 +159,28 @@ func listing(selection map[string]any) call {
 	return call{Method: "getChildrenAccounts", Request: request}
 }
 
-func shared(f account.Field) bool { return f.Batchable }
+// callbackURL is the field of which setChildAccountInfo of the provider's client does not know the parameter.
+const callbackURL = "callback.url"
 
-// update writes every field that this many accounts can have in common.
-func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
+func calledBack(f account.Field) bool { return f.Path == callbackURL }
+
+// shared are the fields that several accounts can have in common, parents those that the parent changes.
+func shared(f account.Field) bool { return f.Batchable && !calledBack(f) }
+
+func parents(f account.Field) bool { return !f.Delegated && !calledBack(f) }
+
+// known are the fields that the child changes itself and that the provider's client can change: it does not know mobile_phone.
+func known(f account.Field) bool { return f.Delegated && f.Path != "profile.mobilePhone" }
+
+// profile is how the provider's client is to change those.
+func profile(child int64) call {
+	c := setting(nil, known)
+	c.Client, c.Method = client{AccountID: child}, "setAccountInfo"
+	return c
+}
+
+// update writes every field that is meant.
+func update(meant func(account.Field) bool, ids ...int64) func(context.Context, *voximplant.Remote) error {
 	return func(ctx context.Context, r *voximplant.Remote) error {
 		var targets []provider.Target
 		for _, id := range ids {
@@ -145,7 +188,7 @@ func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 		}
 		var changes []account.Change
 		for _, f := range voximplant.Fields() {
-			if f.Updatable && (len(ids) == 1 || shared(f)) {
+			if f.Updatable && meant(f) {
 				changes = append(changes, account.Change{Field: f, To: samples[f.Path].value})
 			}
 		}
@@ -155,7 +198,8 @@ func update(ids ...int64) func(context.Context, *voximplant.Remote) error {
 
 // setting is the same by the provider's client, for the fields that are meant.
 func setting(selection map[string]any, meant func(account.Field) bool) call {
-	request := maps.Clone(selection)
+	request := map[string]any{}
+	maps.Copy(request, selection)
 	for _, f := range voximplant.Fields() {
 		if f.Updatable && meant(f) {
 			request[samples[f.Path].property] = samples[f.Path].theirs

@@ -179,6 +179,7 @@ func (r *resource) asDeclared(t *rapid.T, p *service, before account.State) {
 	for _, f := range schema {
 		to, declared := r.Desired[f.Path]
 		switch got := a.State[f.Path]; {
+		case declared && f.CreationOnly(): // as the account was created, by whomever
 		case declared && f.Updatable:
 			if f.Normal(got) != f.Normal(to) {
 				t.Errorf("%s is %q, declared is %q", f.Path, got, to)

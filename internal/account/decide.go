@@ -113,6 +113,10 @@ type Decision struct {
 	// Drift are the differences that are reported and left alone: changes at the provider under ReportDrift, all
 	// differences under Observe, and with StepRefuse those that stand against adopting the account.
 	Drift []Change
+	// NotGranted are changes that are left alone for now, because they are made acting as the account itself, which was refused.
+	NotGranted []Change
+	// Later are changes that have to wait until the resource's status names the account, as they replace the claim.
+	Later []Change
 	// Holder is the claim of whoever holds the account, for StepRefuse; nil where it has no claim.
 	Holder *Claim
 }
@@ -159,7 +163,7 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 	case s.Policy.Adopt != AdoptIfIdentical && s.Policy.Adopt != AdoptAlways:
 		return &d
 	case s.Policy.Adopt == AdoptIfIdentical:
-		d.Drift = readable(Diff(schema, s.Desired, v.Account.State, nil))
+		d.Drift = append(readable(Diff(schema, s.Desired, v.Account.State, nil)), Fixed(schema, s.Desired, v.Account.State)...)
 	}
 	switch {
 	case len(d.Drift) > 0:

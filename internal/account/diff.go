@@ -43,6 +43,9 @@ func Diff(schema Schema, desired, observed, lastApplied State) []Change {
 		if f.WriteOnly() && !known {
 			from, known = applied, wasApplied
 		}
+		if f.OmittedEmpty && !known && wasApplied {
+			known = true
+		}
 		want := f.Normal(to)
 		if known && f.Normal(from) == want {
 			continue
@@ -54,6 +57,36 @@ func Diff(schema Schema, desired, observed, lastApplied State) []Change {
 		changes = append(changes, c)
 	}
 	return changes
+}
+
+// Fixed are the declared fields that can only be set at creation and are otherwise, as the provider shows them.
+func Fixed(schema Schema, desired, observed State) []Change {
+	var fixed []Change
+	for _, f := range schema {
+		to, declared := desired[f.Path]
+		from, known := observed[f.Path]
+		if declared && f.CreationOnly() && f.Readable && !f.NameOnly() && f.Normal(from) != f.Normal(to) {
+			fixed = append(fixed, Change{Field: f, From: from, Known: known, To: to, Origin: FromSpec})
+		}
+	}
+	return fixed
+}
+
+// Split separates the changes that are made acting as the account itself from the others.
+func Split(changes []Change) (own, delegated []Change) {
+	for _, c := range changes {
+		if c.Field.Delegated {
+			delegated = append(delegated, c)
+		} else {
+			own = append(own, c)
+		}
+	}
+	return own, delegated
+}
+
+// Has says whether a marked field is among the changes.
+func Has(changes []Change, m Mark) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool { return c.Field.Mark == m })
 }
 
 // Applied is the state that the changes leave behind, canonical.

@@ -16,6 +16,7 @@ var full = account.State{
 	"email": "Support@Acme.example", "active": "true", "languageCode": "he", "location": "Europe/Kyiv",
 	"notifications.account": "true", "notifications.tariffChanges": "false", "notifications.news": "false",
 	"minBalanceToNotify": "5.00", "payments.bankCard": "true", "payments.invoice": "false", "payments.robokassa": "false", "canUseRestricted": "true",
+	"profile.firstName": "Ada",
 }
 
 // seen is the account of full as its provider shows it, in the provider's own spelling.
@@ -23,7 +24,7 @@ var seen = account.State{
 	"email": "support@acme.example", "active": "true", "languageCode": "iw", "location": "Europe/Kiev",
 	"notifications.account": "true", "notifications.tariffChanges": "false", "notifications.news": "false",
 	"minBalanceToNotify": "5", "payments.bankCard": "true", "payments.invoice": "false", "payments.robokassa": "false",
-	"frozen": "false", "created": "2026-01-01 10:00:00", "currency": "USD",
+	"frozen": "false", "created": "2026-01-01 10:00:00", "currency": "USD", "profile.firstName": "Ada",
 }
 
 // plans are the comparisons whose results stand in testdata.
@@ -43,8 +44,10 @@ var plans = map[string]struct{ desired, observed, applied account.State }{
 	"write-only-edit":       {account.State{"canUseRestricted": "false"}, seen, account.State{"canUseRestricted": "true"}},
 	"write-only-just-known": {account.State{"canUseRestricted": "true"}, seen.With(account.State{"canUseRestricted": "true"}), account.State{"canUseRestricted": "false"}},
 	"read-only-declared":    {account.State{"frozen": "true", "created": "never", "currency": "EUR"}, seen, nil},
-	"unknown-path":          {account.State{"profile.firstName": "Ada", "": "x"}, seen, nil},
+	"unknown-path":          {account.State{"no.such.path": "Ada", "": "x"}, seen, nil},
 	"empty-value":           {account.State{"location": "", "email": ""}, account.State{"location": "Europe/Berlin"}, nil},
+	"text-taken-away":       {account.State{"profile.firstName": "Ada", "profile.lastName": "King", "profile.mobilePhone": "+4915112345678"}, account.State{"email": "support@acme.example"}, account.State{"profile.firstName": "Ada", "profile.lastName": "Lovelace"}},
+	"creation-only":         {account.State{"recordStorage.name": "eu"}, seen.With(account.State{"recordStorage.name": "us"}), nil},
 	"no-decimal":            {account.State{"minBalanceToNotify": "a lot"}, seen, full},
 }
 
@@ -54,6 +57,7 @@ func everythingElse() account.State {
 		"email": "other@acme.example", "active": "false", "languageCode": "en", "location": "Europe/Berlin",
 		"notifications.account": "false", "notifications.tariffChanges": "true", "notifications.news": "true",
 		"minBalanceToNotify": "50", "payments.bankCard": "false", "payments.invoice": "true", "payments.robokassa": "true",
+		"profile.firstName": "Grace",
 	}
 }
 
@@ -121,6 +125,37 @@ func TestDiffTouchesNothing(t *testing.T) {
 		if !maps.Equal(desired, p.desired) || !maps.Equal(observed, p.observed) || !maps.Equal(applied, p.applied) {
 			t.Errorf("%s: Diff changed what it was given", name)
 		}
+	}
+}
+
+// What can only be set at creation is no change, and is told by itself.
+func TestFixed(t *testing.T) {
+	declared := account.State{"recordStorage.name": "eu", "email": "a@acme.example"}
+	for name, test := range map[string]struct {
+		observed account.State
+		want     string
+	}{
+		"the same":  {account.State{"recordStorage.name": "eu"}, ""},
+		"another":   {account.State{"recordStorage.name": "us", "email": "b@acme.example"}, "recordStorage.name"},
+		"not shown": {account.State{}, "recordStorage.name"},
+	} {
+		if got := account.FieldNames(account.Fixed(schema, declared, test.observed)); got != test.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := account.Fixed(schema, account.State{"email": "a@acme.example"}, account.State{"recordStorage.name": "us"}); got != nil {
+		t.Errorf("not declared: %v", got)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	changes := account.Diff(schema, account.State{"email": "a@acme.example", "callback.url": "https://a.example", "profile.firstName": "Ada", "profile.customData": "x"}, nil, nil)
+	own, delegated := account.Split(changes)
+	if account.FieldNames(own) != "email, callback.url" || account.FieldNames(delegated) != "profile.firstName, profile.customData" {
+		t.Errorf("%q, %q", account.FieldNames(own), account.FieldNames(delegated))
+	}
+	if !account.Has(changes, account.MarkCustomData) || account.Has(own, account.MarkCustomData) {
+		t.Error("the custom data is among the wrong changes")
 	}
 }
 

@@ -54,7 +54,7 @@ func drawState(t *rapid.T, label string) account.State {
 		}
 	}
 	if rapid.Bool().Draw(t, label+" has another path") {
-		state["profile.firstName"] = "Ada"
+		state["no.such.path"] = "Ada"
 	}
 	return state
 }

@@ -23,6 +23,8 @@ const (
 	MarkFrozen Mark = "Frozen"
 	// MarkEmail: the account's e-mail address.
 	MarkEmail Mark = "Email"
+	// MarkCustomData: the account's custom data (Account.CustomData). To write it replaces the claim.
+	MarkCustomData Mark = "CustomData"
 )
 
 // Field is one row of a provider's field table, as far as it is of use above the provider: no name on the wire is in it.
@@ -46,8 +48,13 @@ type Field struct {
 	// Group tells changes that can share a call from those that can't: the same text, which says nothing else, for those
 	// that can.
 	Group string
+	// Delegated fields are changed acting as the account itself, which the credentials may not be granted (class RoleMissing): the rest
+	// of the account is kept all the same. Their Group has no others.
+	Delegated bool
 	// Readable fields are shown by the provider.
 	Readable bool
+	// OmittedEmpty fields are left out of what the provider shows where they are empty.
+	OmittedEmpty bool
 	// Batchable fields may be written to several accounts in one call: neither unique nor secret, and of a provider that
 	// has such calls.
 	Batchable bool
@@ -59,6 +66,9 @@ type Field struct {
 
 // WriteOnly fields are never shown by the provider: what was applied last stands for what is there.
 func (f Field) WriteOnly() bool { return !f.Readable && f.Updatable }
+
+// CreationOnly fields are set at creation and never changed.
+func (f Field) CreationOnly() bool { return f.Settable && !f.Updatable }
 
 // ReadOnly fields are shown but can't be declared.
 func (f Field) ReadOnly() bool { return !f.Settable && !f.Updatable }

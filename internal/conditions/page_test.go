@@ -29,6 +29,7 @@ the code.
 | ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |
 | ServiceAccountKeyReady | on a ChildAccount that declares connectionSecret.serviceAccountKey: whether the connection Secret holds the key ([reasons](#serviceaccountkeyready)); absent otherwise |
 | PlansSynced | on a ChildAccount with spec.plans: whether the account has the declared plans ([reasons](#planssynced)) |
+| ProfileSynced | on a ChildAccount with spec.profile: whether the account has the declared profile ([reasons](#profilesynced)); absent otherwise |
 | AccountsMissing | on a ParentAccount: True while more accounts are missing from the provider's list than limits.massChange allows to change at once, with the reason AwaitingApproval; absent otherwise. Meanwhile the operator believes none of them to be missing, and their ChildAccounts stay as they are: see [When many accounts are missing](guide.md#when-many-accounts-are-missing) |
 | CapabilityMissing | on a ParentAccount: True while the provider refuses calls that the operator can do without, with the reason RoleMissing, or Rejected where the provider answers something else; absent otherwise. Ready does not depend on it, and all else works: see [Where the provider refuses](verification.md#where-the-provider-refuses) |
 
@@ -61,6 +62,10 @@ verifies the account's password and API key, too:
 	b.WriteString("\n## PlansSynced\nOf ChildAccounts that declare [plans](plans.md). Where a change of a plan waits, or was refused, the reason is that of Synced, from the table of\nChildAccounts.\n\n| reason | PlansSynced | what it means, what to do |\n|---|---|---|\n")
 	for _, reason := range slices.Sorted(maps.Keys(Plans)) {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Plans[reason].Status, Plans[reason].Help)
+	}
+	b.WriteString("\n## ProfileSynced\nIt is written with the end of each reconcile, and by a call for the profile that failed: then the reason is that of the failed call, from the table\nof ChildAccounts, and Ready says the same. See [Profile, callbacks and record storage](account-profile.md).\n\n| reason | ProfileSynced | what it means, what to do |\n|---|---|---|\n")
+	for _, reason := range slices.Sorted(maps.Keys(Profiles)) {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Profiles[reason].Status, Profiles[reason].Help)
 	}
 	golden.Check(t, "../../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./internal/conditions -run ConditionsDoc")
 }

@@ -229,7 +229,7 @@ func (c *accountCache) customDataWritten(id, customData string, err error) {
 	r.asOf = c.revisions.next()
 	switch {
 	case err == nil:
-		r.account.CustomData = customData
+		c.snapshot.writeCustomData(r, customData)
 	case account.AsError(err).OutcomeUnknown:
 		r.outcomeUnknown = true
 	}

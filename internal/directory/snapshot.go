@@ -93,10 +93,23 @@ func (s *snapshot) write(r *row, written account.State, answered revision) {
 	state := pack(s.schema, r.state.unpack(s.schema).With(written))
 	s.noteFreed(r, r.account.Name, state)
 	r.state, r.asOf = state, answered
+	if f, ok := s.schema.Marked(account.MarkCustomData); ok {
+		if customData, is := written[f.Path]; is { // it replaces the claim
+			r.account.CustomData = customData
+		}
+	}
 	if name, renamed := written[s.identity.Path]; renamed {
 		s.dropName(r)
 		r.account.Name = name
 		s.byName[s.canonical(name)] = r
+	}
+}
+
+// writeCustomData records custom data that was written to an account.
+func (s *snapshot) writeCustomData(r *row, customData string) {
+	r.account.CustomData = customData
+	if f, ok := s.schema.Marked(account.MarkCustomData); ok {
+		r.state = pack(s.schema, r.state.unpack(s.schema).With(account.State{f.Path: f.Normal(customData)}))
 	}
 }
 

@@ -26,7 +26,8 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// maxRounds bounds one reconcile: give up, read, create, read after a refusal, update, read and change plans, and one to see that it is done.
+// maxRounds bounds one reconcile: give up, read, create, read after a refusal, update, store the binding, update what replaces the claim, read
+// and change plans, and one to see that it is done.
 const maxRounds = 9
 
 // run is the execution of one plan.
@@ -86,6 +87,8 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.StoreSecret:        storeSecret,
 	plan.SettlePassword:     settlePassword,
 	plan.SetPassword:        setPassword,
+	plan.SetSalt:            setSalt,
+	plan.StoreBinding:       storeBinding,
 	plan.RotatePassword:     rotatePassword,
 	plan.RecoverKey:         recoverKey,
 	plan.Verify:             verify,
@@ -149,7 +152,7 @@ func urgency(p plan.Plan) pacing.Priority {
 	for _, step := range p.Round() {
 		switch step.Kind {
 		case plan.Update, plan.ChangePlan:
-			if !slices.ContainsFunc(step.Changes, func(c plan.FieldChange) bool { return c.Origin == account.FromSpec }) {
+			if step.Delegated || !slices.ContainsFunc(step.Changes, func(c plan.FieldChange) bool { return c.Origin == account.FromSpec }) {
 				return pacing.Drift
 			}
 			return pacing.Edit
@@ -390,9 +393,29 @@ func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions
 	return nil
 }
 
+// update writes changes: first those that need no more than the parent's own calls.
 func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
+	own, delegated := account.Split(plan.AccountChanges(r.s.schema, step.Changes))
+	if len(own) > 0 {
+		if out := updateOwn(ctx, r, step, own); out != nil {
+			return out
+		}
+	}
+	if len(delegated) > 0 {
+		return updateDelegated(ctx, r, step, delegated)
+	}
+	return nil
+}
+
+// changed notes changes that were written, and has another plan made.
+func changed(r *run, changes []account.Change) {
+	r.s.written = append(r.s.written, changes...)
+	r.s.status.LastApplied = account.State(r.s.status.LastApplied).With(account.Applied(changes))
+	r.again = true
+}
+
+func updateOwn(ctx context.Context, r *run, step plan.Step, changes []account.Change) *conditions.Outcome {
 	s := r.s
-	changes := plan.AccountChanges(s.schema, step.Changes)
 	apply(r, classesOf(changes)...)
 	err := s.dir.Update(ctx, r.target(step.AccountID), changes)
 	r.changes.Done(s.uid(), refused(err))
@@ -404,9 +427,7 @@ func update(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		}
 		return refusedValue(ctx, r, err)
 	}
-	s.written = append(s.written, changes...)
-	s.status.LastApplied = account.State(s.status.LastApplied).With(account.Applied(changes))
-	r.again = true
+	changed(r, changes)
 	return nil
 }
 
@@ -438,7 +459,10 @@ func recreate(_ context.Context, r *run, _ plan.Step) *conditions.Outcome {
 }
 
 func confirm(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+	before := r.s.status.LastApplied
 	r.s.confirm(*r.view.Account, step.Differs, r.Clock.Now())
+	notApplied(r.s, before, step.NotGranted)
+	r.s.profile = profileState(r, step)
 	r.confirmed = true
 	return nil
 }
@@ -486,7 +510,7 @@ func (r *run) nextStep(step plan.Step) string {
 // report is the outcome of an account that nothing more is written to.
 func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.starts.Forget(r.s.uid()) // all that was pending at the start is done
-	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Next: step.Next, After: cmp.Or(r.s.plans.pause, step.RetryAfter)}
+	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Next: step.Next, After: soonest(r.s.plans.pause, step.RetryAfter, r.s.retryProfile)}
 	if !r.s.declared.Policy.Observe {
 		reportServiceKey(r)
 		out.After = soonest(out.After, r.s.serviceKey.after)

@@ -52,6 +52,11 @@ func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) err
 	if err != nil {
 		return err
 	}
+	if a := in.View.Account; a != nil {
+		if _, claimed := a.Claim(); !claimed && declaresCustomData(s.schema, s.declared) {
+			others = adopters(others)
+		}
+	}
 	in.Recipient = e.recipient(ctx, s.managed, others, s.dir.AccountID)
 	since := s.obj.GetDeletionTimestamp().Time
 	if e.began.After(since) {
@@ -61,6 +66,24 @@ func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) err
 		return other.Object().GetUID() != s.uid() && mayTurnOut(ctx, e, other, s.obj.GetNamespace())
 	}))
 	return nil
+}
+
+// declaresCustomData says whether a resource declares custom data, which replaces the claim.
+func declaresCustomData(schema account.Schema, d Declaration) bool {
+	f, ok := schema.Marked(account.MarkCustomData)
+	if !ok {
+		return false
+	}
+	_, declared := plan.Declared(schema, d.Fields)[f.Path]
+	return declared
+}
+
+// adopters are the resources that adopt pre-existing accounts: an account without a claim is one for everybody else.
+func adopters(others []Managed) []Managed {
+	return slices.DeleteFunc(slices.Clone(others), func(m Managed) bool {
+		adopt := m.Declaration().Policy.Adopt
+		return adopt != account.AdoptIfIdentical && adopt != account.AdoptAlways
+	})
 }
 
 // mayTurnOut says whether a resource wants an account of the namespace owner, and it is not known yet whether it may have it, or of which
@@ -273,6 +296,9 @@ func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
 	st, d := m.Status(), m.Declaration()
 	if st.Origin == "" || d.Deactivate {
 		return
+	}
+	if dir := e.Connected.Get(d.Parent); dir != nil && declaresCustomData(dir.Fields(), d) {
+		others = adopters(others)
 	}
 	to := e.observer.recipient(ctx, m, others, st.ParentAccountID)
 	if to == nil {

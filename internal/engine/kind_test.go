@@ -35,7 +35,11 @@ type LineSpec struct {
 	Nickname *string     `json:"nickname,omitempty"`
 	Limits   *LineLimits `json:"limits,omitempty"`
 	Region   *string     `json:"region,omitempty"`
+	Motto    *string     `json:"motto,omitempty"`
+	Notes    *string     `json:"notes,omitempty"`
+	Quiet    *bool       `json:"quiet,omitempty"`
 
+	Salt       string         `json:"salt,omitempty"`
 	Policy     account.Policy `json:"policy"`
 	Deactivate bool           `json:"deactivate,omitempty"`
 	Suspend    bool           `json:"suspend,omitempty"`
@@ -144,6 +148,9 @@ func (m managedLine) Declaration() engine.Declaration {
 	}
 	if m.Spec.Plan != "" {
 		d.Plans = []account.Plan{{Type: fake.PlanType, ID: m.Spec.Plan}}
+	}
+	if m.Spec.Salt != "" {
+		d.CallbackSaltSecret = &engine.SecretKey{Name: m.Spec.Salt, Key: "salt"}
 	}
 	return d
 }

@@ -67,6 +67,8 @@ type Declaration struct {
 	ConnectionSecret SecretDeclaration
 	// Plans are the declared subscription plans, one of a type: their types and ids.
 	Plans []account.Plan
+	// CallbackSaltSecret names the Secret with the salt of the account's callbacks; nil where none is declared.
+	CallbackSaltSecret *SecretKey
 	// PasswordSecret names the Secret with the account's password; nil where none is declared.
 	PasswordSecret *SecretKey
 }

@@ -60,7 +60,11 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	if in.Password.Problem, err = e.readPassword(ctx, s); err != nil || in.Password.Problem != nil {
 		return in, err
 	}
+	if in.Salt.Problem, err = readSalt(ctx, e, s); err != nil || in.Salt.Problem != nil {
+		return in, err
+	}
 	e.observeAccount(s, view, &in)
+	in.Salt, in.Delegated = saltOf(e, s), delegatedOf(e, s)
 	in.ReadRequested = readRequested(s) && !s.read
 	in.Outage, in.Stale = e.resolver.outage(s), stale(s, in.Now)
 	in.FoundInactive = s.foundInactive || s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
@@ -169,6 +173,7 @@ func resourceOf(s *scope) plan.Resource {
 		Parent: s.declared.Parent.Name, Suspended: s.declared.Suspended, Requested: s.requested(),
 		Finalizer: hasFinalizer(s.obj), NeedsFinalizer: s.declared.Deactivate && !s.declared.Policy.Observe, Edited: s.was.ObservedGeneration > 0 && s.was.ObservedGeneration != s.obj.GetGeneration(),
 		Origin: plan.Origin(s.status.Origin), ObservedID: s.status.AccountID,
+		Completing: s.status.Origin == v1alpha1.OriginCreated && (s.created || len(s.was.LastApplied) == 0),
 	}
 }
 
@@ -177,7 +182,7 @@ func subjectOf(s *scope) account.Subject {
 	return account.Subject{
 		Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(),
 		Takeover: s.annotation(v1alpha1.AnnotationTakeover),
-		Desired:  s.desired, LastApplied: s.status.LastApplied, Policy: s.declared.Policy,
+		Desired:  s.desired, LastApplied: lastApplied(s), Policy: s.declared.Policy,
 	}
 }
 

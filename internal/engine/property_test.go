@@ -47,7 +47,8 @@ var cases = rapid.Custom(func(t *rapid.T) aCase {
 		"location": rapid.SampledFrom(someLocations).Draw(t, "location"), "account_notifications": b.Draw(t, "a"),
 		"tariff_changing_notifications": b.Draw(t, "t"), "news_notifications": b.Draw(t, "n"),
 		"min_balance_to_notify": float64(rapid.IntRange(0, 20).Draw(t, "balance")) / 2,
-		"support_bank_card":     b.Draw(t, "b"), "support_invoice": b.Draw(t, "i"), "support_robokassa": b.Draw(t, "r"),
+		"account_first_name":    rapid.SampledFrom([]string{"Ada", "Mary"}).Draw(t, "first name"), "send_js_error": b.Draw(t, "j"),
+		"support_bank_card": b.Draw(t, "b"), "support_invoice": b.Draw(t, "i"), "support_robokassa": b.Draw(t, "r"),
 	}}
 	c.Spec.Active = maybe(t, "active", b)
 	c.Spec.LanguageCode = maybe(t, "languageCode", rapid.SampledFrom(someLanguages))
@@ -63,6 +64,15 @@ var cases = rapid.Custom(func(t *rapid.T) aCase {
 		c.Spec.Payments = &v1alpha1.Payments{BankCard: maybe(t, "card", b), Invoice: maybe(t, "invoice", b), Robokassa: maybe(t, "robokassa", b)}
 	}
 	c.Spec.CanUseRestricted = maybe(t, "canUseRestricted", b)
+	if rapid.Bool().Draw(t, "profile?") {
+		c.Spec.Profile = &v1alpha1.Profile{
+			FirstName: maybe(t, "firstName", rapid.SampledFrom([]string{"Ada", "Grace"})), MobilePhone: maybe(t, "mobilePhone", rapid.SampledFrom([]string{"+4915112345678", "4915112345678"})),
+			SendJSErrors: maybe(t, "sendJSErrors", b), StoreInboundSMS: maybe(t, "storeInboundSMS", b),
+		}
+	}
+	if rapid.Bool().Draw(t, "callback?") {
+		c.Spec.Callback = &v1alpha1.Callback{URL: maybe(t, "url", rapid.SampledFrom([]string{"https://a.example", "https://b.example"}))}
+	}
 	return c
 })
 

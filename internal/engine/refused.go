@@ -76,7 +76,7 @@ func refusedSecret(err error) (*secrets.Problem, bool) {
 // redacted takes out of a text what the resource's reconcile knows of secrets: a webhook sees those, too.
 func redacted(r *run, text string) string {
 	s := r.s
-	known := account.Redactor{r.password, s.password, s.promoted, s.shown}
+	known := account.Redactor{r.password, s.password, s.salt, s.promoted, s.shown}
 	for _, values := range []secrets.Values{s.held, s.stored} {
 		for _, key := range []string{secrets.KeyPassword, secrets.KeyPasswordNext, secrets.KeyAPIKey, secrets.KeyCredentials} {
 			known = append(known, values[key])

@@ -48,6 +48,15 @@ type scope struct {
 	// password is the declared one, "" where none is; passwordMark tells it from others.
 	password     account.Secret
 	passwordMark string
+	// salt is the declared one of the account's callbacks, "" where none is; saltMark tells it from others.
+	salt     account.Secret
+	saltMark string
+	// storedBinding is the account that this reconcile has stored in the status as the resource's.
+	storedBinding string
+	// profile is what there is to say of the account's profile; nil leaves that as it is. retryProfile is when to try again to write what
+	// was not granted, 0 where all was.
+	profile      *conditions.ProfileState
+	retryProfile time.Duration
 	// rotation is the value of the annotation that asks for a new generated password, "" where none is to be generated.
 	rotation string
 	// promoted is the generated password that took the former one's place in this reconcile, "" where none did.
@@ -250,7 +259,7 @@ func (s *scope) drift(changes []plan.FieldChange, now time.Time) {
 	}
 	var out []v1alpha1.DriftedField
 	for _, c := range changes {
-		d := v1alpha1.DriftedField{Field: c.Field, Desired: c.To, Since: metav1.NewTime(now).Rfc3339Copy()}
+		d := v1alpha1.DriftedField{Field: c.Field, Desired: strings.ToValidUTF8(c.To[:min(len(c.To), longestObserved)], ""), Since: metav1.NewTime(now).Rfc3339Copy()}
 		if first, ok := since[d.Field]; ok {
 			d.Since = first
 		}

@@ -58,6 +58,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	conditions.EmitPlans(e.Recorder, s.obj, s.was.Conditions, s.status.Conditions)
 	emitDeactivated(e.Recorder, s)
 	emitServiceKeyTrouble(e.Table, e.Recorder, s)
+	emitProfile(e.Recorder, s)
 	if out.Err != nil {
 		return ctrl.Result{}, out.Err
 	}
@@ -103,6 +104,7 @@ func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
 	writeServiceKeyState(s, now)
 	_, notGranted := e.grants.Last(s.uid())
 	writePlans(s, notGranted, generation, now)
+	writeProfileState(s, now)
 	if out.Secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
 			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: conditions.Bounded(out.Secret.Message),

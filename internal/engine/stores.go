@@ -25,6 +25,8 @@ type stores struct {
 	attempts *attempts.Store
 	// grants are attempts at what is not granted, which stop nothing else.
 	grants *attempts.Grants
+	// delegations are the changes acting as the account itself that were not granted.
+	delegations *attempts.Delegations
 	// refusals are the statuses that the Kubernetes API refuses.
 	refusals *attempts.Refusals
 	// troubles are those of parents that are in the log.
@@ -35,6 +37,8 @@ type stores struct {
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
 	passwords *secrets.KnownPasswords
+	// salts are those of callbacks that accounts are known to have.
+	salts *secrets.KnownPasswords
 	// settledSecrets are what the connection Secrets are known to be made of.
 	settledSecrets *secrets.Settled
 	// unverified are the resources whose password and API key are to be verified.
@@ -50,11 +54,13 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		absences:       changeguard.NewAbsences(),
 		attempts:       attempts.New(),
 		grants:         attempts.NewGrants(),
+		delegations:    attempts.NewDelegations(),
 		refusals:       attempts.NewRefusals(),
 		troubles:       &loggedTroubles{},
 		values:         attempts.NewValues(),
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
+		salts:          secrets.NewKnownPasswords(),
 		settledSecrets: secrets.NewSettled(),
 		unverified:     secrets.NewUnverified(),
 		serviceKeys:    secrets.NewKnownServiceKeys(),
@@ -68,10 +74,12 @@ func (s stores) forget(uid types.UID) {
 	s.absences.Forget(uid)
 	s.attempts.Forget(uid)
 	s.grants.Forget(uid)
+	s.delegations.Forget(uid)
 	s.refusals.Forget(uid)
 	s.values.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
+	s.salts.Forget(uid)
 	s.settledSecrets.Forget(uid)
 	s.unverified.Forget(uid)
 	s.serviceKeys.Forget(uid)
@@ -82,8 +90,10 @@ func (s stores) forgetAnothers(uid types.UID) {
 	s.refusals.Forget(uid)
 	s.attempts.Forget(uid)
 	s.grants.Forget(uid)
+	s.delegations.Forget(uid)
 	s.values.Forget(uid)
 	s.passwords.Forget(uid)
+	s.salts.Forget(uid)
 	s.settledSecrets.Unset(uid)
 	s.unverified.Forget(uid)
 	s.serviceKeys.Forget(uid)
@@ -129,12 +139,13 @@ func (e *Engine) SecretEdited(uid types.UID, edit secrets.Edit) {
 func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, failed := e.attempts.Last(uid)
 	_, notGranted := e.grants.Last(uid)
+	_, profile := e.delegations.Last(uid)
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
 		"failed attempt": failed, "not granted": notGranted, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
 		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "value": e.values.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
-		"unverified": e.unverified.Remembers(uid), "service-account key": e.serviceKeys.Remembers(uid),
+		"unverified": e.unverified.Remembers(uid), "service-account key": e.serviceKeys.Remembers(uid), "profile": profile, "salt": e.salts.Remembers(uid),
 	} {
 		if is {
 			in = append(in, where)

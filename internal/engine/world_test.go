@@ -53,6 +53,8 @@ type world struct {
 	meanwhile func(write string)
 	// tap, where set, is told of each call about service-account keys before it is made.
 	tap func(call string)
+	// failing, where set, says which writes fail, as they do where the process is killed before.
+	failing func(write string) error
 	// events are those that were emitted.
 	events  *events.FakeRecorder
 	service *fake.Service
@@ -85,7 +87,9 @@ func newWorld(t testing.TB, o fake.Options) *world {
 			return c.Get(ctx, key, o, opts...)
 		},
 		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
-			w.note("patch", o)
+			if err := w.note("patch", o); err != nil {
+				return err
+			}
 			if _, secret := o.(*corev1.Secret); secret && w.refusing {
 				return errors.New("the Kubernetes API is away")
 			}
@@ -97,11 +101,15 @@ func newWorld(t testing.TB, o fake.Options) *world {
 			return c.Patch(ctx, o, p, opts...)
 		},
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
-			w.note("patch "+sub+" of", o)
+			if err := w.note("patch "+sub+" of", o); err != nil {
+				return err
+			}
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		},
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
-			w.note("create", o)
+			if err := w.note("create", o); err != nil {
+				return err
+			}
 			return c.Create(ctx, o, opts...)
 		},
 	})
@@ -111,8 +119,8 @@ func newWorld(t testing.TB, o fake.Options) *world {
 	return w
 }
 
-// note notes a write.
-func (w *world) note(verb string, o client.Object) {
+// note notes a write. An error says that it fails.
+func (w *world) note(verb string, o client.Object) error {
 	w.writes++
 	kind := "Line"
 	if _, secret := o.(*corev1.Secret); secret {
@@ -123,6 +131,10 @@ func (w *world) note(verb string, o client.Object) {
 	if meanwhile := w.meanwhile; meanwhile != nil {
 		meanwhile(write)
 	}
+	if w.failing != nil {
+		return w.failing(write)
+	}
+	return nil
 }
 
 // start has a new process take over: it remembers nothing, and reads the list.

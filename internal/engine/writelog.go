@@ -24,6 +24,8 @@ const (
 	writeCreateKey  = "create key"
 	writeDeleteKey  = "delete key"
 	writePlan       = "change plan"
+	writeProfile    = "update as the account itself"
+	writeSalt       = "set callback salt"
 )
 
 // Why the account was written.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"cpaas.dev/child-account-operator/internal/account"
 )
@@ -17,6 +18,9 @@ func attempt(in *Input, d account.Decision) string {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %q %q %q %s", in.Resource.Generation, in.Resource.Requested, in.Attempts.Connection, in.Password.Mark, s)
+	if in.Salt.Mark != "" {
+		fmt.Fprintf(h, " salt %q", in.Salt.Mark)
+	}
 	for _, c := range d.Changes {
 		fmt.Fprintf(h, " %s=%q>%q", c.Field.Path, c.From, c.To)
 	}
@@ -33,7 +37,19 @@ func changeText(changes []account.Change) string {
 		if i > 0 {
 			text += ", "
 		}
-		text += c.Field.Path + "=" + c.To
+		text += c.Field.Path + "=" + brief(c.To)
 	}
 	return text
+}
+
+// longestValue is how many bytes of a value the text of a change has: no value but a free text is longer.
+const longestValue = 1024
+
+// brief is a value, cut where it is very long: what is cut off is told by a digest, so that texts of different values differ.
+func brief(v string) string {
+	if len(v) <= longestValue {
+		return v
+	}
+	sum := sha256.Sum256([]byte(v))
+	return strings.ToValidUTF8(v[:longestWord], "") + "… (digest " + hex.EncodeToString(sum[:4]) + ")"
 }

@@ -34,6 +34,18 @@ func drawSpec(t *rapid.T) *v1alpha1.ChildAccountSpec {
 	if rapid.Bool().Draw(t, "payments") {
 		spec.Payments = &v1alpha1.Payments{Invoice: drawn(t, rapid.Bool(), "invoice")}
 	}
+	if rapid.Bool().Draw(t, "profile") {
+		spec.Profile = &v1alpha1.Profile{FirstName: drawn(t, text, "firstName"), StoreInboundSMS: drawn(t, rapid.Bool(), "storeInboundSMS")}
+		if rapid.Bool().Draw(t, "billingAddress") {
+			spec.Profile.BillingAddress = &v1alpha1.BillingAddress{Zip: drawn(t, text, "zip")}
+		}
+	}
+	if rapid.Bool().Draw(t, "callback") {
+		spec.Callback = &v1alpha1.Callback{URL: drawn(t, text, "url")}
+	}
+	if rapid.Bool().Draw(t, "recordStorage") {
+		spec.RecordStorage = &v1alpha1.RecordStorage{Name: text.Draw(t, "storage")}
+	}
 	switch rapid.IntRange(0, 2).Draw(t, "minBalanceToNotify") {
 	case 1:
 		spec.MinBalanceToNotify = ptr.To(intstr.FromInt32(rapid.Int32().Draw(t, "number")))

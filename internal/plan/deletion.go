@@ -16,7 +16,7 @@ const changeByDeletion = "deactivated by deletion"
 // connection Secret stays, unless it is certain that no account was ever made.
 func forDeletion(in *Input) Plan {
 	d := in.Deletion
-	in.Password = Password{} // no attempt is about it
+	in.Password, in.Salt = Password{}, Salt{} // no attempt is about them
 	if !in.Resource.Finalizer {
 		return Plan{}
 	}

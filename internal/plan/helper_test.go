@@ -28,13 +28,18 @@ var values = map[string][]string{
 	"languageCode":       {"en", "he", "iw"},
 	"location":           {"Europe/Berlin", "Europe/Kyiv", "Europe/Kiev"},
 	"minBalanceToNotify": {"5", "5.0", "12.5"},
+	"callback.url":       {"https://a.example", "https://b.example"},
+
+	"profile.mobilePhone":                {"+4915112345678", "4915112345678", "4915187654321"},
+	"profile.billingAddress.countryCode": {"DE", "FR"},
 }
 
 // drawState draws values for some of the declarable fields, the e-mail always.
 func drawState(t *rapid.T, label string) account.State {
 	state := account.State{}
 	for _, f := range schema {
-		if f.ReadOnly() || f.NameOnly() || f.Path != "email" && !rapid.Bool().Draw(t, label+" has "+f.Path) {
+		customData := f.Mark == account.MarkCustomData && label != "desired" // an account has one text, which is drawn by itself
+		if f.ReadOnly() || f.NameOnly() || customData || f.Path != "email" && !rapid.Bool().Draw(t, label+" has "+f.Path) {
 			continue
 		}
 		of, ok := values[f.Path]
@@ -55,10 +60,10 @@ type world struct {
 	seen   map[string]account.State
 	secret *plan.Content
 	// settled is set once the Secret was written for the account, passwordOf is the account that has the password.
-	settled    bool
-	passwordOf string
 	// has are the plans of the account.
-	has []account.Plan
+	has                []account.Plan
+	settled            bool
+	passwordOf, saltOf string
 	// prepared is set where the Secret holds a password for an account that was to be created.
 	prepared bool
 	fresh    bool
@@ -102,6 +107,7 @@ func (w *world) observe() plan.Input {
 	in.Secret.Settled = w.settled && in.Subject.ID != ""
 	in.Secret.HoldsKey = w.secret != nil && w.secret.APIKey
 	in.Password.Settled = in.Password.Mark != "" && w.passwordOf == in.Subject.ID && in.Subject.ID != ""
+	in.Salt.Settled = in.Salt.Mark != "" && w.saltOf == in.Subject.ID && in.Subject.ID != ""
 	if in.Deletion != nil {
 		d := *in.Deletion
 		in.Deletion = &d
@@ -175,8 +181,16 @@ func (w *world) execute(s plan.Step) {
 		a.State = a.State.With(changes)
 		w.seen[a.ID] = w.seen[a.ID].With(changes)
 		w.in.Subject.LastApplied = w.in.Subject.LastApplied.With(changes)
+		if data, ok := changes[customData]; ok {
+			a.CustomData = data
+		}
 	case plan.Claim:
 		a.CustomData = w.in.Subject.Claim.CustomData()
+		w.seen[a.ID] = w.seen[a.ID].With(account.State{customData: a.CustomData})
+	case plan.StoreBinding:
+		w.in.Delegated.BindingStored = true
+	case plan.SetSalt:
+		w.saltOf = a.ID
 	case plan.StoreSecret:
 		if w.secret == nil {
 			w.secret = &plan.Content{}
@@ -215,8 +229,11 @@ func (w *world) execute(s plan.Step) {
 func (w *world) giveUp() {
 	w.in.Subject.ID, w.in.Resource.Origin, w.in.Resource.ObservedID, w.in.Subject.LastApplied = "", "", "", nil
 	w.has, w.in.Plans.Seen = nil, nil
-	w.in.Secret.Verify = false
+	w.in.Secret.Verify, w.in.Delegated.BindingStored, w.in.Resource.Completing = false, false, false
 }
+
+// customData is the field that is an account's custom data.
+const customData = "profile.customData"
 
 // shownOf is what the provider shows of an account.
 func shownOf(a *account.Account) account.State {
@@ -225,6 +242,9 @@ func shownOf(a *account.Account) account.State {
 		if v, ok := a.State[f.Path]; ok && f.Readable && !f.NameOnly() {
 			shown[f.Path] = f.Normal(v)
 		}
+	}
+	if a.CustomData != "" {
+		shown[customData] = a.CustomData
 	}
 	return shown
 }
@@ -250,6 +270,7 @@ func (w *world) create(s plan.Step) {
 	w.seen[a.ID] = sent
 	w.in.Subject.ID, w.in.Resource.ObservedID, w.in.Resource.Origin = a.ID, a.ID, plan.Created
 	w.in.Subject.LastApplied, w.secret.APIKey = nil, true
+	w.in.Delegated.BindingStored, w.in.Resource.Completing = false, true
 	w.in.Secret.Verify = false
 	if w.in.Password.Declared {
 		w.passwordOf = a.ID
@@ -262,8 +283,9 @@ func (w *world) bind(s plan.Step) {
 	w.in.Resource.Origin = plan.Adopted
 	claim, claimed := a.Claim()
 	if claimed = claimed && claim == ours; w.in.Subject.Intent && (claimed || w.in.View.Claimless && !w.in.Subject.Refused) {
-		w.in.Resource.Origin = plan.Created
+		w.in.Resource.Origin, w.in.Resource.Completing = plan.Created, true
 	}
+	w.in.Delegated.BindingStored, w.saltOf = false, ""
 	_, declared := w.in.Subject.Desired["active"]
 	claimed = claimed || w.in.Subject.Succeeds(claim)
 	w.in.FoundInactive = claimed && w.in.Resource.Origin == plan.Adopted && !declared && w.seen[a.ID]["active"] == "false"
@@ -305,6 +327,9 @@ func drawWorld(t *rapid.T) *world {
 			w.in.Subject.LastApplied = w.in.Subject.LastApplied.With(account.State{"plans.MAU": "11"})
 		}
 	}
+	if flag("salt") {
+		w.in.Salt = plan.Salt{Declared: true, Mark: "mark-of-the-salt"}
+	}
 	if flag("previous owner gone") {
 		w.in.Subject.PreviousOwner = &another
 	}
@@ -340,7 +365,7 @@ func (w *world) drawAccount(t *rapid.T) {
 	if !flag("bound") {
 		return
 	}
-	w.in.Subject.ID, w.in.Resource.ObservedID = "7", "7"
+	w.in.Subject.ID, w.in.Resource.ObservedID, w.in.Delegated.BindingStored = "7", "7", true
 	w.in.Resource.Origin = rapid.SampledFrom([]plan.Origin{plan.Created, plan.Adopted}).Draw(t, "origin")
 	w.in.Subject.LastApplied = schema.Normal(drawState(t, "last applied"))
 	w.in.View.Listed = true

@@ -49,6 +49,9 @@ type Input struct {
 	// Plans is what is known of the account's subscription plans; NoPlans is set where the provider's accounts have none.
 	Plans   Plans
 	NoPlans bool
+	// Salt is what is known of the salt of the account's callbacks, Delegated of changes that are made acting as the account itself.
+	Salt      Salt
+	Delegated Delegated
 	// Attempts is what is remembered of earlier attempts.
 	Attempts Attempts
 	// Guard is the change that the change guard keeps back; nil where it keeps back none.
@@ -82,6 +85,8 @@ type Resource struct {
 	Requested string
 	// Origin says how it came to its account; "" where it is bound to none.
 	Origin Origin
+	// Completing is set where the account was created for it, and its status does not say yet that the account matches the spec.
+	Completing bool
 	// ObservedID is the account that its status names, bound or not.
 	ObservedID string
 }

@@ -36,6 +36,8 @@ const (
 	ReasonSpecChanged         = "SpecChanged"
 	ReasonDrift               = "Drift"
 	ReasonPasswordDeclared    = "PasswordDeclared"
+	ReasonSaltDeclared        = "SaltDeclared"
+	ReasonBeforeCustomData    = "BeforeCustomData" // custom data replaces the claim
 	ReasonRotationRequested   = "RotationRequested"
 	ReasonPasswordUncertain   = "PasswordUncertain"
 	ReasonKeyMissing          = "KeyMissing"
@@ -63,14 +65,14 @@ func needed(in *Input) Plan {
 	if d.Step == account.StepRecreate {
 		return recreate(in)
 	}
-	return forDecision(in, asRequested(in, d))
+	return forDecision(in, asRequested(in, delegate(in, d)))
 }
 
 // recreate is for an account that is missing and is to be created anew: it is given up, unless nothing can be done for another one
 // now.
 func recreate(in *Input) Plan {
 	after := givenUp(in)
-	p := forDecision(&after, asRequested(&after, account.Decide(after.Schema, after.Subject, after.View)))
+	p := forDecision(&after, asRequested(&after, delegate(&after, account.Decide(after.Schema, after.Subject, after.View))))
 	if p.Work() {
 		p.Steps = append([]Step{{Kind: Recreate, Reason: ReasonAccountMissing, AccountName: in.Subject.Name, AccountID: in.Subject.ID}}, p.Steps...)
 	}
@@ -82,9 +84,10 @@ func givenUp(in *Input) Input {
 	after := *in
 	after.Subject.ID, after.Subject.LastApplied = "", nil
 	after.Resource.Origin, after.Resource.ObservedID = "", ""
-	after.Secret.Settled, after.Secret.Verify, after.Password.Settled = false, false, false
 	after.ServiceKey = in.ServiceKey.ofNone()
 	after.Plans.Seen, after.Plans.NotShown = nil, nil
+	after.Secret.Settled, after.Secret.Verify, after.Password.Settled, after.Salt.Settled = false, false, false, false
+	after.Delegated.BindingStored = false
 	if after.View, after.Successor = (account.View{Claimless: in.View.Claimless}), nil; in.Successor != nil {
 		after.View = *in.Successor
 	}
@@ -110,6 +113,9 @@ func gate(in *Input) *Step {
 	}
 	if in.NoPlans && len(in.Plans.Declared) > 0 && !in.Subject.Policy.Observe {
 		return &Step{Kind: Refuse, Reason: v1alpha1.ReasonRejected, Message: "spec.plans: this provider's accounts have no plans"}
+	}
+	if p := in.Salt.Problem; p != nil && !in.Subject.Policy.Observe {
+		return waitFor(p)
 	}
 	if p := in.Password.Problem; p != nil && !in.Subject.Policy.Observe {
 		return waitFor(p)
@@ -241,12 +247,13 @@ func create(in *Input) []Step {
 	}...)
 	after := *in
 	after.View = account.View{Claimless: in.View.Claimless}
-	after.Resource.Finalizer, after.Resource.Origin = in.keepsFinalizer(), Created
+	after.Resource.Finalizer, after.Resource.Origin, after.Resource.Completing = in.keepsFinalizer(), Created, true
 	after.Subject.Intent, after.Subject.LastApplied = true, nil
 	after.Secret.Content, after.Secret.Recheck, after.Secret.Verify = &Content{APIKey: true}, false, false
 	after.ServiceKey = in.ServiceKey.ofNone()
 	after.Plans.Seen, after.Plans.NotShown = nil, nil
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
+	after.Salt.Settled, after.Delegated.BindingStored = false, false
 	return append(steps, afterCreation(then(&after, born))...)
 }
 
@@ -259,11 +266,16 @@ func update(in *Input, d account.Decision) []Step {
 	}
 	s := step(Update, in, d.Account)
 	s.Reason, s.Changes = changeReason(d.Changes), fieldChanges(d.Changes)
+	own, _ := account.Split(d.Changes)
+	s.Delegated = len(own) == 0
 	steps = append(steps, s)
 	after := taken(in, d.Account)
 	after.Subject.LastApplied = after.Subject.LastApplied.With(account.Applied(d.Changes))
 	became := *d.Account
 	became.State = became.State.With(account.Applied(d.Changes))
+	if f, ok := in.Schema.Marked(account.MarkCustomData); ok && account.Has(d.Changes, account.MarkCustomData) {
+		became.CustomData = became.State[f.Path]
+	}
 	return append(steps, then(&after, became)...)
 }
 
@@ -282,7 +294,7 @@ func then(after *Input, a account.Account) []Step {
 			d.Changes = append(d.Changes, c)
 		}
 	}
-	if len(d.Changes) > 0 {
+	if d = delegate(after, d); len(d.Changes) > 0 {
 		return update(after, d)
 	}
 	return finish(after, d)
@@ -351,11 +363,12 @@ func taken(in *Input, a *account.Account) Input {
 	if in.Resource.Origin != "" {
 		return after
 	}
-	after.Subject.ID, after.Secret.Settled, after.Password.Settled = a.ID, false, false
+	after.Subject.ID, after.Secret.Settled, after.Password.Settled, after.Salt.Settled = a.ID, false, false, false
+	after.Delegated.BindingStored = false
 	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)
 	after.FoundInactive = (in.claimed(a) || in.succeeds(a)) && !in.Subject.Intent && !declared && in.Schema.Deactivated(a.State)
 	if after.Resource.Origin = Adopted; in.own(a) && in.Subject.Intent {
-		after.Resource.Origin = Created
+		after.Resource.Origin, after.Resource.Completing = Created, true
 	}
 	after.Secret.Verify = after.Resource.Origin == Adopted && in.verifiable()
 	return after
@@ -383,7 +396,7 @@ func settleAccount(in *Input, d account.Decision) Plan {
 	if in.Secret.Recheck || in.Secret.Content != nil { // whatever was tried before: somebody touched the Secret
 		return Plan{Attempt: attempt(in, d), Steps: finish(in, d)}
 	}
-	if !settled || !in.passwordSettled() || settlesServiceKey(in, d) {
+	if !settled || !in.passwordSettled() || !in.saltSettled() || len(d.Later) > 0 || settlesServiceKey(in, d) {
 		tried := attempt(in, d)
 		if s := backoff(in, tried); s != nil {
 			return Plan{Steps: []Step{*s}}
@@ -399,6 +412,9 @@ func finish(in *Input, d account.Decision) []Step {
 }
 
 func finishAccount(in *Input, d account.Decision) []Step {
+	if len(d.Later) > 0 {
+		return storesBinding(in, d)
+	}
 	settled := in.Resource.Origin != "" && in.Secret.Settled
 	if settled && !in.Secret.Recheck && !in.Secret.Verify && in.Secret.Content == nil {
 		return finishPassword(in, d)
@@ -423,6 +439,7 @@ func finishAccount(in *Input, d account.Decision) []Step {
 		return steps
 	}
 	steps = append(steps, serviceKey(&after, d)...) // before the API key, whose loss ends a plan
+	steps = append(steps, applySalt(&after, d)...)
 	if after.Secret.Verify {
 		steps = append(steps, step(Verify, in, d.Account))
 	}
@@ -468,6 +485,7 @@ func finishPassword(in *Input, d account.Decision) []Step {
 		return steps
 	}
 	steps = append(append(steps, confirmed(in, d)), serviceKey(in, d)...)
+	steps = append(steps, applySalt(in, d)...)
 	keyLacks := !in.Secret.HoldsKey && !in.NoKeys
 	if !in.passwordSettled() && in.rotates() && (keyLacks || in.Secret.LacksPassword) { // the new password finds the key
 		after := claim(in, d.Account)
@@ -490,6 +508,8 @@ func finishPassword(in *Input, d account.Decision) []Step {
 func claim(in *Input, a *account.Account) []Step {
 	s := step(Claim, in, a)
 	switch {
+	case in.replacesClaim():
+		return nil
 	case in.succeeds(a):
 		s.Reason = ReasonHandedOver
 	case in.takesOver(a):
@@ -526,6 +546,7 @@ func confirmed(in *Input, d account.Decision) Step {
 	s := step(Confirm, in, d.Account)
 	differs, notKept := plansLeft(in)
 	s.Differs, s.NotKept = append(fieldChanges(d.Drift), differs...), append(fieldChanges(d.NotKept), notKept...)
+	s.NotGranted = fieldChanges(d.NotGranted)
 	return s
 }
 
@@ -539,6 +560,8 @@ var usual = map[Kind]Step{
 	Claim:              {Reason: ReasonNoCustomData},
 	SettlePassword:     {Reason: ReasonPasswordUncertain},
 	SetPassword:        {Reason: ReasonPasswordDeclared, If: PasswordNotRemembered},
+	SetSalt:            {Reason: ReasonSaltDeclared, If: SaltNotRemembered},
+	StoreBinding:       {Reason: ReasonBeforeCustomData},
 	RotatePassword:     {Reason: ReasonRotationRequested, If: RotationPending},
 	RecoverKey:         {Reason: ReasonKeyMissing},
 	Verify:             {Reason: ReasonUnverified},
@@ -570,7 +593,7 @@ func backoff(in *Input, tried string) *Step {
 
 // guards says whether the change guard has a say: in edits and corrections of drift, not in what a creation leaves to do.
 func guards(in *Input, d account.Decision) bool {
-	return d.Step == account.StepUpdate && (in.Resource.Origin != Created || len(in.Subject.LastApplied) > 0)
+	return d.Step == account.StepUpdate && !in.Resource.Completing && (in.Resource.Origin != Created || len(in.Subject.LastApplied) > 0)
 }
 
 func changeReason(changes []account.Change) string {

@@ -125,6 +125,33 @@ func planFailed(in *plan.Input) *plan.Input {
 	return in
 }
 
+// profiled is a resource that declares fields of the profile. Where it is bound, its status names the account.
+func profiled(in *plan.Input, paths ...string) *plan.Input {
+	values := account.State{
+		"profile.firstName": "Ada", "profile.lastName": "Lovelace", "profile.mobilePhone": "+4915112345678", "profile.customData": `{"crm": "4711"}`, "profile.storeInboundSMS": "true",
+	}
+	for _, path := range paths {
+		in.Subject.Desired[path] = values[path]
+	}
+	in.Delegated.BindingStored = in.Subject.ID != ""
+	return in
+}
+
+// notGranted is a resource whose profile the provider has just refused to have written, until a time.
+func notGranted(in *plan.Input, until time.Time) *plan.Input {
+	var tried []plan.FieldChange
+	for _, f := range schema {
+		if value, declared := in.Subject.Desired[f.Path]; declared && f.Delegated {
+			tried = append(tried, plan.FieldChange{Field: f.Path, To: value})
+		}
+	}
+	in.Delegated.Refused = &plan.Failed{
+		Attempt: plan.Delegation(in.Resource, in.Attempts.Connection, tried), Until: until,
+		Reason: v1alpha1.ReasonRoleMissing, Message: "this capability is not granted",
+	}
+	return in
+}
+
 func deleted(in *plan.Input) *plan.Input {
 	in.Resource.Finalizer, in.Resource.NeedsFinalizer = true, true
 	in.Deletion = &plan.Deletion{Deactivate: true, Surroundings: plan.SurroundingsStay}
@@ -326,6 +353,44 @@ var situations = []struct {
 	{"rotation failed, Secret edited", with(failedNow(with(bound(), func(in *plan.Input) {
 		in.Password = plan.Password{Rotation: "1", Mark: "rotation 1"}
 	})), func(in *plan.Input) { in.Secret.Recheck = true })},
+
+	{"new, with a profile", profiled(fresh(), "profile.firstName", "profile.mobilePhone", "profile.storeInboundSMS")},
+	{"new, with custom data", profiled(fresh(), "profile.lastName", "profile.customData")},
+	{"found, own claim, with a profile", profiled(found(ours.CustomData()), "profile.firstName", "profile.customData")},
+	{"found, its previous owner gone, with custom data", with(profiled(succeeding(found(another.CustomData())), "profile.customData"), func(in *plan.Input) { in.View.Fresh = true })},
+	{"found, takeover, with custom data", with(profiled(found(theirs.CustomData()), "profile.customData"), func(in *plan.Input) {
+		in.Subject.Takeover, in.View.Fresh = "other", true
+	})},
+	{"found, stored in another record storage", with(found(""), func(in *plan.Input) {
+		in.Subject.Policy.Adopt, in.Subject.Desired["recordStorage.name"] = account.AdoptIfIdentical, "eu-records"
+	})},
+	{"profile edited", profiled(bound(), "profile.firstName", "profile.storeInboundSMS")},
+	{"profile edited, and more", with(profiled(bound(), "profile.firstName"), func(in *plan.Input) { in.Subject.Desired["languageCode"] = "de" })},
+	{"custom data edited", profiled(bound(), "profile.customData")},
+	{"profile edited by many", with(profiled(bound(), "profile.firstName"), func(in *plan.Input) {
+		in.Guard = &plan.Guarded{Change: "profile.firstName=Ada", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits"}
+	})},
+	{"profile not granted", notGranted(profiled(bound(), "profile.firstName", "profile.customData"), now.Add(time.Minute))},
+	{"profile not granted, and more edited", notGranted(with(profiled(bound(), "profile.firstName"), func(in *plan.Input) { in.Subject.Desired["languageCode"] = "de" }), now.Add(time.Minute))},
+	{"custom data not granted, none there", with(notGranted(profiled(bound(), "profile.customData"), now.Add(time.Minute)), func(in *plan.Input) {
+		in.Resource.Origin, in.View.Account.CustomData, in.Secret.Settled = plan.Adopted, "", false
+	})},
+	{"profile not granted, to be tried again", notGranted(profiled(bound(), "profile.firstName"), now)},
+	{"profile not granted, edited since", with(notGranted(profiled(bound(), "profile.firstName"), now.Add(time.Minute)), func(in *plan.Input) {
+		in.Resource.Generation = 2
+	})},
+	{"profile changed at the provider, reported", with(profiled(bound(), "profile.firstName"), func(in *plan.Input) {
+		in.Subject.Policy.ReportDrift, in.Subject.LastApplied["profile.firstName"] = true, "Ada"
+	})},
+	{"profile observed", with(profiled(bound(), "profile.firstName"), func(in *plan.Input) { in.Subject.Policy.Observe = true })},
+	{"salt declared", with(bound(), func(in *plan.Input) { in.Salt = plan.Salt{Declared: true, Mark: "m"} })},
+	{"salt in its place", with(bound(), func(in *plan.Input) { in.Salt = plan.Salt{Declared: true, Mark: "m", Settled: true} })},
+	{"salt Secret missing", with(bound(), func(in *plan.Input) {
+		in.Salt.Problem = &plan.Stop{Reason: v1alpha1.ReasonSecretMissing, Message: "Secret s does not exist"}
+	})},
+	{"new, salt declared", with(fresh(), func(in *plan.Input) { in.Salt = plan.Salt{Declared: true, Mark: "m"} })},
+	{"start held, salt declared", held(with(bound(), func(in *plan.Input) { in.Salt = plan.Salt{Declared: true, Mark: "m"} }))},
+	{"start held, profile edited", held(profiled(bound(), "profile.firstName"))},
 
 	{"observed", with(bound(), func(in *plan.Input) {
 		in.Subject.Policy.Observe, in.View.Account.State["email"] = true, "other@acme.example"

@@ -59,7 +59,7 @@ func TestPlanConverges(t *testing.T) {
 
 // opens says whether what a step finds decides how to go on.
 func opens(k plan.Kind) bool {
-	return k == plan.Read || k == plan.ReadSuccessor || k == plan.ReadSurroundings
+	return k == plan.Read || k == plan.ReadSuccessor || k == plan.ReadSurroundings || k == plan.StoreBinding
 }
 
 // What is planned anew after each round is what the plan has foreseen.
@@ -98,7 +98,7 @@ func TestPlanTouchesNothingUnmanaged(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawWorld(t).observe()
 		for _, s := range plan.For(in).Steps {
-			for _, c := range slices.Concat(s.Changes, s.Differs, s.NotKept) {
+			for _, c := range slices.Concat(s.Changes, s.Differs, s.NotKept, s.NotGranted) {
 				if to, declared := in.Subject.Desired[c.Field]; !declared && s.Kind != plan.Deactivate || declared && s.Kind != plan.Deactivate && to != c.To {
 					t.Fatalf("%s is not declared as %q: %s", c.Field, c.To, s)
 				}
@@ -125,7 +125,7 @@ func TestPlanKeepsTheProtocol(t *testing.T) {
 		}
 		claim, claimed := a.Claim()
 		foreign := claimed && claim != ours && claim.Installation != in.Subject.Takeover && !in.Subject.Succeeds(claim)
-		writes := has(plan.Update) || has(plan.Claim) || has(plan.SetPassword) || has(plan.RotatePassword) || has(plan.Deactivate)
+		writes := has(plan.Update) || has(plan.Claim) || has(plan.SetPassword) || has(plan.SetSalt) || has(plan.RotatePassword) || has(plan.Deactivate)
 		if writes && in.Subject.ID == "" && foreign {
 			t.Fatalf("writes to an account of %s: %s", claim, p)
 		}
@@ -168,12 +168,33 @@ func TestPlanHandsOver(t *testing.T) {
 	})
 }
 
+// The claim is replaced by custom data only where the status names the account, and after the connection Secret was stored: a crash before
+// leaves the account to be found by its claim.
+func TestPlanReplacesNoClaimThatIsNeeded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWorld(t)
+		w.in.Deletion, w.in.ReadRequested, w.in.Subject.Policy.Observe, w.in.View.OutcomeUnknown = nil, false, false, false // else it is seldom about this
+		w.in.Subject.Desired[customData], w.fresh = "ours", true
+		in := w.observe()
+		stored := in.Delegated.BindingStored
+		for _, s := range plan.For(in).Steps {
+			stored = stored && s.Kind != plan.Create && s.Kind != plan.Recreate && s.Kind != plan.Bind && s.Kind != plan.Adopt || s.Kind == plan.StoreBinding
+			if !stored && slices.ContainsFunc(s.Changes, func(c plan.FieldChange) bool { return c.Field == customData }) && s.Kind == plan.Update {
+				t.Fatalf("nobody would find the account any more: %s", plan.For(in))
+			}
+		}
+	})
+}
+
 // Neither the text nor the JSON of a plan has a secret, or what stands for one.
 func TestPlanHoldsNoSecret(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t)
 		if w.in.Password.Mark != "" {
 			w.in.Password.Mark = "s3cret-mark"
+		}
+		if w.in.Salt.Mark != "" {
+			w.in.Salt.Mark = "s3cret-salt"
 		}
 		w.in.Attempts.Connection = "s3cret-connection"
 		for _, a := range w.accounts {
@@ -210,7 +231,7 @@ func TestPlanRoundTrips(t *testing.T) {
 // While a start holds them, no write to the provider is planned but those whose steps find out whether there is anything to write, and
 // hold that; before the first list not even these. What needs no write is planned as ever.
 func TestPlanHoldsWhatIsPendingAtAStart(t *testing.T) {
-	writing := []plan.Kind{plan.Create, plan.Adopt, plan.Update, plan.Claim, plan.SetPassword, plan.RotatePassword, plan.Recreate, plan.Deactivate}
+	writing := []plan.Kind{plan.Create, plan.Adopt, plan.Update, plan.Claim, plan.SetPassword, plan.SetSalt, plan.RotatePassword, plan.Recreate, plan.Deactivate}
 	writes := func(s plan.Step) bool { return slices.Contains(writing, s.Kind) }
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawWorld(t).observe()
@@ -224,7 +245,7 @@ func TestPlanHoldsWhatIsPendingAtAStart(t *testing.T) {
 			return
 		}
 		for _, s := range p.Steps {
-			asks := s.Held && (s.Kind == plan.SetPassword || s.Kind == plan.RotatePassword) && !in.Start.Awaited
+			asks := s.Held && (s.Kind == plan.SetPassword || s.Kind == plan.SetSalt || s.Kind == plan.RotatePassword) && !in.Start.Awaited
 			if writes(s) && !asks && s.If != plan.PasswordRotated {
 				t.Fatalf("writes: %s", p)
 			}

@@ -52,7 +52,7 @@ func (start *Start) writes(in *Input, p Plan) (certain []string, open []int) {
 	for i, s := range p.Steps {
 		switch known := start.Password != "" && start.Password == in.Password.Mark && !in.Secret.Recheck; {
 		case !kinds[s.Kind].writes, s.Kind == Create && recreates, s.If == PasswordRotated: // the last follows a step that is held
-		case (s.If == PasswordNotRemembered || s.If == RotationPending) && !known:
+		case s.If == SaltNotRemembered, (s.If == PasswordNotRemembered || s.If == RotationPending) && !known:
 			open = append(open, i)
 		default:
 			certain = append(certain, writeText(s))
@@ -83,7 +83,7 @@ func writeText(s Step) string {
 	case Update, ChangePlan:
 		parts := make([]string, len(s.Changes))
 		for i, c := range s.Changes {
-			parts[i] = c.Field + "=" + c.To
+			parts[i] = c.Field + "=" + brief(c.To)
 		}
 		return strings.Join(parts, ", ")
 	}

@@ -54,6 +54,10 @@ const (
 	SettlePassword Kind = "SettlePassword"
 	// SetPassword gives the account the declared password.
 	SetPassword Kind = "SetPassword"
+	// SetSalt gives the account's callbacks the declared salt.
+	SetSalt Kind = "SetSalt"
+	// StoreBinding stores in the resource's status which account is its own.
+	StoreBinding Kind = "StoreBinding"
 	// RotatePassword gives the account a new generated password.
 	RotatePassword Kind = "RotatePassword"
 	// RecoverKey finds the account's API key again and stores it.
@@ -127,6 +131,8 @@ var kinds = map[Kind]struct {
 	StoreSecret:        {text: "store connection Secret %s"},
 	SettlePassword:     {text: "find out which generated password account %s has"},
 	SetPassword:        {text: "set the declared password of account %s", writes: true},
+	SetSalt:            {text: "set the declared salt of the callbacks of account %s", writes: true},
+	StoreBinding:       {text: "store in the status that account %s is the resource's"},
 	RotatePassword:     {text: "rotate the generated password of account %s", writes: true},
 	RecoverKey:         {text: "recover the API key of account %s"},
 	CreateServiceKey:   {text: "make a service-account key of account %s", writes: true},
@@ -172,6 +178,8 @@ const (
 	NextPasswordStored Condition = "NextPasswordStored"
 	// PasswordNotRemembered: the connection Secret does not say that the account has the declared password.
 	PasswordNotRemembered Condition = "PasswordNotRemembered"
+	// SaltNotRemembered: the connection Secret does not say that the account has the declared salt.
+	SaltNotRemembered Condition = "SaltNotRemembered"
 	// RotationPending: the connection Secret does not say that the rotation was done.
 	RotationPending Condition = "RotationPending"
 	// PasswordRotated: the plan's RotatePassword gave the account another password.
@@ -187,6 +195,7 @@ var conditionTexts = map[Condition]string{ //nolint:gosec // texts about passwor
 	KeyMissing:            "if the Secret lacks it",
 	NextPasswordStored:    "if the Secret holds two",
 	PasswordNotRemembered: "unless the Secret says that it has it",
+	SaltNotRemembered:     "unless the Secret says that it has it",
 	RotationPending:       "unless the Secret says that it was done",
 	PasswordRotated:       "if it was rotated",
 	PlanDiffers:           "unless it has them",
@@ -230,6 +239,10 @@ type Step struct {
 	Differs []FieldChange `json:"differs,omitempty"`
 	// NotKept are the differences that are left alone because the provider does not keep the values.
 	NotKept []FieldChange `json:"notKept,omitempty"`
+	// NotGranted are the differences that are left alone for now, because the provider refused to act as the account itself.
+	NotGranted []FieldChange `json:"notGranted,omitempty"`
+	// Delegated is set where all of Changes are made acting as the account itself.
+	Delegated bool `json:"delegated,omitempty"`
 	// If is what the step depends on beyond the plan's inputs.
 	If Condition `json:"if,omitempty"`
 	// Guarded is set where the change guard decides whether Change may be made now.
@@ -296,7 +309,7 @@ func (p Plan) Round() []Step {
 		switch p.Steps[i].Kind {
 		case Create:
 			created = true
-		case Read, ReadSuccessor, ReadSurroundings, Update, Recreate:
+		case Read, ReadSuccessor, ReadSurroundings, Update, Recreate, StoreBinding:
 			return p.Steps[:i+1]
 		case StoreSecret:
 			if created {
@@ -335,6 +348,7 @@ func (s Step) String() string {
 	bracketed(&b, "", s.Changes)
 	bracketed(&b, "differs: ", s.Differs)
 	bracketed(&b, "not kept: ", s.NotKept)
+	bracketed(&b, "not granted: ", s.NotGranted)
 	if s.If != "" {
 		b.WriteString(", " + conditionTexts[s.If])
 	}

@@ -39,7 +39,9 @@ type Remote interface {
 	// Update writes the changes to all targets, in one call. It may be repeated. Fields that are not among the changes keep
 	// their values, whatever the API wants to be sent. An error with OutcomeUnknown says that some of it may have been written.
 	// Class NotFound: there is no such account any more. Class Invalid, before any call: the changes can't be written to
-	// several accounts, or at all, or a value is needed for the call and not known; the message says which.
+	// several accounts, or at all, or a value is needed for the call and not known; the message says which. Changes of Delegated fields
+	// are made acting as the account itself, in a call for one account. Their class RoleMissing says that this is not granted, or that
+	// there is no such account; nothing follows for other changes or the credentials.
 	Update(ctx context.Context, u Update) error
 }
 
@@ -133,6 +135,13 @@ type Follower interface {
 	// Following is the host that calls go to instead of the endpoint's, "" where they go to the endpoint; refused says why, nil where the
 	// provider prefers no other address, or none is to be followed.
 	Following() (host string, refused error)
+}
+
+// CallbackSalter is implemented by a Remote whose accounts have a salt that the provider signs their callbacks with.
+type CallbackSalter interface {
+	// SetCallbackSalt gives one account the salt. It may be repeated. It is never shown. An error with OutcomeUnknown says that the account
+	// may have it. Class Invalid: the salt breaks a rule of the provider, which the message names.
+	SetCallbackSalt(ctx context.Context, id string, salt account.Secret) error
 }
 
 // ListMethoder is implemented by a Remote that has several methods of reading the whole list.

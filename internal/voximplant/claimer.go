@@ -2,7 +2,6 @@ package voximplant
 
 import (
 	"context"
-	"net/url"
 
 	"cpaas.dev/child-account-operator/internal/account"
 )
@@ -15,5 +14,5 @@ func (c claimer) SetCustomData(ctx context.Context, id, customData string) error
 	if customData == "" { // whether an empty value empties the field is open
 		return &account.Error{Class: account.Invalid, Method: methodSetAccountInfo, Message: "custom data can't be emptied"}
 	}
-	return c.client.SetAccountInfo(ctx, id, url.Values{"account_custom_data": {customData}})
+	return c.client.SetAccountInfo(ctx, id, SetAccountInfoParams{CustomData: customData})
 }

@@ -40,6 +40,7 @@ func harness(t *testing.T, settings simulator.Settings) *providertest.Harness {
 			a := newAccount(fmt.Sprintf("child-%d", n))
 			a.Desired = a.Desired.With(account.State{
 				"active": "true", "languageCode": "de", "location": "Europe/Berlin", "minBalanceToNotify": "5.00", "notifications.news": "true",
+				"profile.firstName": "Ada", "profile.lastName": "Lovelace", "recordStorage.name": "eu-records",
 			})
 			return a
 		},
@@ -52,6 +53,12 @@ func harness(t *testing.T, settings simulator.Settings) *providertest.Harness {
 				return [2]string{"en", "he"}
 			case path == "location":
 				return [2]string{"Europe/Berlin", "Europe/Kyiv"}
+			case path == "callback.url":
+				return [2]string{"https://a.example.com/hook", "https://b.example.com/hook"}
+			case path == "profile.mobilePhone":
+				return [2]string{"+4915112345678", "4915187654321"}
+			case path == "profile.billingAddress.countryCode":
+				return [2]string{"DE", "FR"}
 			case f.Kind == account.KindDecimal:
 				return [2]string{"5.00", "7.50"}
 			}

@@ -2,7 +2,6 @@ package voximplant
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -35,12 +34,12 @@ func TestSetCustomData(t *testing.T) {
 
 func TestSetAccountInfoOfTheParent(t *testing.T) {
 	w := newWorld(t, simulator.Settings{})
-	values := url.Values{"account_custom_data": {"ours"}}
+	values := SetAccountInfoParams{CustomData: "ours"}
 	if err := w.Client().SetAccountInfo(background, fmt.Sprint(w.parent.ID), values); err != nil {
 		t.Fatal(err)
 	}
 	self, err := w.Self(background)
-	if err != nil || self.CustomData != "ours" || len(values) != 1 {
+	if err != nil || self.CustomData != "ours" {
 		t.Errorf("%+v, %v", self, err)
 	}
 	// The parent's own refusal is no matter of acting as a child.
@@ -102,7 +101,7 @@ func TestSetCustomDataIsRefused(t *testing.T) {
 		{code: 100, class: account.RoleMissing},
 		{code: 104, class: account.RoleMissing},
 		{code: 131, class: account.BlockedVerification},
-		{code: 211, class: account.Invalid}, // no field that a spec can have
+		{code: 211, class: account.Invalid, field: "profile.customData"},
 		{code: 340, class: account.Throttled},
 		{code: 456, class: account.Unauthorized}, // the clock
 		{code: 527, class: account.Unauthorized},

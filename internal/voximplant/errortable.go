@@ -24,6 +24,7 @@ type errorRow struct {
 const (
 	codeAuthorizationFailed = 100
 	codeForbiddenCommand    = 104
+	codeNotActivated        = 131
 	codeParameterNotUnique  = 493
 	codeParameterInvalid    = 496
 )
@@ -69,7 +70,7 @@ var errorTable = []errorRow{
 	{code: 103, class: account.BlockedNotEnabled}, // a documented command that the service does not know for this account
 	{code: 379, class: account.BlockedNotEnabled, field: "plans"},
 	{code: 127, class: account.BalanceTooLow},
-	{code: 131, class: account.BlockedVerification},
+	{code: codeNotActivated, class: account.BlockedVerification},
 	{code: 281, class: account.BlockedVerification},
 	{code: 282, class: account.BlockedVerification},
 	{code: 397, class: account.BlockedDailyLimit},
@@ -117,9 +118,9 @@ var errorTable = []errorRow{
 	{code: 324, class: account.Invalid},
 	{code: 326, class: account.Invalid},
 	{code: 364, class: account.Invalid},
-	{code: 396, class: account.Invalid, field: "recordStorage"},
+	{code: 396, class: account.Invalid, field: "recordStorage.name"},
 	{code: 398, class: account.Invalid, field: "callback.url"},
-	{code: 399, class: account.Invalid, field: "callback.saltSecretRef"},
+	{code: 399, class: account.Invalid, field: fieldSalt},
 	{code: 426, class: account.Invalid, field: "plans"},
 	{code: 458, class: account.Invalid},
 	{code: 466, class: account.Invalid, field: "profile.billingAddress"},

@@ -16,9 +16,17 @@ type evidence struct {
 // Which roles the key needs for that is open, so 100 and 104 say only that this capability is not granted: nothing about
 // the credentials, and nothing that evidence is made of.
 func notGranted(e *account.Error) {
-	if e.Code == codeAuthorizationFailed || e.Code == codeForbiddenCommand {
+	switch e.Code {
+	case codeAuthorizationFailed, codeForbiddenCommand:
 		e.Class = account.RoleMissing
 		e.Message = "this capability is not granted: the parent's key may not do this as its child account (" + e.Message + ")"
+		if roles := childRoles[e.Method]; roles != "" {
+			e.Message += "; the method needs one of the roles " + roles
+			e.Next = "Give the service account of the parent account one of the roles " + roles + " at the provider, or ask the owner of the ParentAccount to."
+		}
+	case codeNotActivated: // the child, not its parent
+		e.Message = "the child account is not active, so that nothing can be done as it (" + e.Message + ")"
+		e.Next = "Activate the account, with spec.active: true for example. The operator retries automatically."
 	}
 }
 
@@ -29,6 +37,12 @@ func notGrantedOption(e *account.Error) {
 	if e.Code == codeAuthorizationFailed || e.Code == codeForbiddenCommand {
 		e.Class = account.RoleMissing
 	}
+}
+
+// childRoles are the roles that the documents name for the methods that are called as a child. Guess: that they are also what the parent's
+// key needs for it.
+var childRoles = map[string]string{
+	methodSetAccountInfo: "Owner, Admin, Developer, Accountant, Payer",
 }
 
 // success notes that a call of method was carried out.

@@ -13,12 +13,16 @@ import (
 const (
 	fieldAccountName = "accountName"
 	fieldEmail       = "email"
+	fieldSalt        = "callback.saltSecretRef"
 )
 
 // Names on the wire that other places look at too.
 const (
-	wireAccountName = "account_name"
-	wireActive      = "active"
+	wireAccountName  = "account_name"
+	wireActive       = "active"
+	wireCustomData   = "account_custom_data"
+	wireCallbackURL  = "callback_url"
+	wireCallbackSalt = "callback_salt"
 )
 
 // absentBool is what a boolean is that a full answer leaves out.
@@ -26,7 +30,7 @@ const (
 const absentBool = "false"
 
 // fields is the field table. Sources: AddAccount, SetChildAccountInfo and AccountInfoType (GetChildrenAccounts).
-// AddAccount has no parameters for payments and restricted directions, so these are written right after creation.
+// AddAccount has no parameters for payments, restricted directions and callbacks, so these are written right after creation.
 var fields = []row{
 	// The account's name, by which it is found before its id is known. AddAccount and every look-up send it by themselves.
 	{path: fieldAccountName, identity: true, create: wireAccountName, read: wireAccountName, check: checkName},
@@ -54,10 +58,35 @@ var fields = []row{
 	updateOnly(boolean("payments.invoice", "support_invoice", "")),
 	updateOnly(boolean("payments.robokassa", "support_robokassa", "")),
 	writeOnly(updateOnly(boolean("canUseRestricted", "can_use_restricted", ""))),
-
+	{
+		path: "callback.url", method: methodSetChildAccountInfo, update: wireCallbackURL, read: wireCallbackURL,
+		omitted: true, batchable: true, canonical: strings.TrimSpace, check: checkCallbackURL,
+	},
+	{path: "recordStorage.name", create: "record_storage_name", read: "record_storage_name", omitted: true, check: textBelow(256)},
 	{path: "frozen", mark: account.MarkFrozen, kind: account.KindBool, read: "frozen", absent: absentBool},
 	{path: "created", read: "created"},
 	{path: "currency", read: "currency"},
+
+	// SetAccountInfo, acting as the child. Sources: SetAccountInfo, AddAccount (the names) and AccountInfoType, which lacks the storage of
+	// messages. They come last, so that the others are written whatever becomes of these.
+	atCreation(profileText("profile.firstName", "account_first_name", textBelow(50))),
+	atCreation(profileText("profile.lastName", "account_last_name", textBelow(50))),
+	{
+		path: "profile.mobilePhone", method: methodSetAccountInfo, update: "mobile_phone", read: "mobile_phone",
+		omitted: true, canonical: canonicalPhone, check: checkPhone,
+	},
+	marked(account.MarkCustomData, profileText("profile.customData", wireCustomData, checkCustomData)), // in place of the claim that AddAccount writes
+	ofProfile(boolean("profile.sendJSErrors", "send_js_error", "")),
+	writeOnly(ofProfile(boolean("profile.storeInboundSMS", "store_inbound_sms", ""))),
+	writeOnly(ofProfile(boolean("profile.storeOutboundSMS", "store_outbound_sms", ""))),
+	profileText("profile.billingAddress.name", "billing_address_name", textBelow(200)),
+	{
+		path: "profile.billingAddress.countryCode", method: methodSetAccountInfo, update: "billing_address_country_code", read: "billing_address_country_code",
+		omitted: true, canonical: strings.ToUpper, check: checkCountry,
+	},
+	profileText("profile.billingAddress.address", "billing_address_address", textBelow(512)),
+	profileText("profile.billingAddress.zip", "billing_address_zip", textBelow(30)),
+	profileText("profile.billingAddress.phone", "billing_address_phone", textBelow(30)),
 }
 
 // boolean is the row of a boolean that has the same name everywhere.
@@ -95,6 +124,9 @@ func stateOf(info AccountInfo) account.State {
 		if !shown {
 			value = r.absent
 		}
+		if r.omitted && value == "" {
+			continue
+		}
 		if shown || value != "" {
 			state[r.path] = schema[i].Normal(value)
 		}
@@ -105,7 +137,7 @@ func stateOf(info AccountInfo) account.State {
 // accountOf is an account as the engine knows it.
 func accountOf(info AccountInfo) account.Account {
 	name, _ := info.Value(wireAccountName)
-	customData, _ := info.Value("account_custom_data")
+	customData, _ := info.Value(wireCustomData)
 	return account.Account{ID: info.ID, Name: name, CustomData: customData, State: stateOf(info)}
 }
 

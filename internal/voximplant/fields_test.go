@@ -29,23 +29,37 @@ func TestFieldTable(t *testing.T) {
 			t.Errorf("%s: a boolean that is not shown is unknown", r.path)
 		case r.batchable && r.update == "":
 			t.Errorf("%s can't be written at all", r.path)
+		case r.omitted && (r.kind != account.KindString || r.read == "" || r.absent != ""):
+			t.Errorf("%s: only a text that is shown can be left out as empty", r.path)
+		case schema[i].Delegated != strings.HasPrefix(r.path, "profile."):
+			t.Errorf("%s: changed acting as the child: %v", r.path, schema[i].Delegated)
 		}
 	}
 	if id := schema.Identity(); id.Path != fieldAccountName || !id.NameOnly() {
 		t.Errorf("an account without an id is found by %+v", id)
 	}
-	for mark, path := range map[account.Mark]string{account.MarkActive: "active", account.MarkFrozen: "frozen", account.MarkEmail: "email"} {
+	for mark, path := range map[account.Mark]string{account.MarkActive: "active", account.MarkFrozen: "frozen", account.MarkEmail: "email", account.MarkCustomData: "profile.customData"} {
 		if f, ok := schema.Marked(mark); !ok || f.Path != path {
 			t.Errorf("mark %s is on %q", mark, f.Path)
 		}
 	}
-	for path, unique := range map[string]bool{"email": true, "active": false, "languageCode": false, "canUseRestricted": false} {
+	for path, unique := range map[string]bool{"profile.firstName": true, "profile.sendJSErrors": true, "callback.url": false, "email": true, "active": false, "languageCode": false, "canUseRestricted": false} {
 		if f, ok := schema.Field(path); !ok || f.Batchable == unique {
 			t.Errorf("%s: %v", path, f.Batchable)
 		}
 	}
-	if f, _ := schema.Field("canUseRestricted"); !f.WriteOnly() {
-		t.Error("canUseRestricted is never shown")
+	for _, path := range []string{"canUseRestricted", "profile.storeInboundSMS", "profile.storeOutboundSMS"} {
+		if f, _ := schema.Field(path); !f.WriteOnly() {
+			t.Errorf("%s is never shown", path)
+		}
+	}
+	for path, atCreation := range map[string]bool{"profile.firstName": true, "profile.lastName": true, "profile.mobilePhone": false, "profile.customData": false, "callback.url": false} {
+		if f, _ := schema.Field(path); f.Settable != atCreation || !f.Updatable {
+			t.Errorf("%s can be set at creation: %v", path, f.Settable)
+		}
+	}
+	if f, _ := schema.Field("recordStorage.name"); !f.CreationOnly() || !f.Readable {
+		t.Error("a record storage is for creation only")
 	}
 	for _, path := range []string{"frozen", "created", "currency"} {
 		if f, ok := schema.Field(path); !ok || !f.ReadOnly() {
@@ -66,6 +80,22 @@ func TestChecks(t *testing.T) {
 			"Europe/Berlin": true, "Europe/Kiev": true, "Europe/Kyiv": true, "UTC": true, "Etc/GMT-8": true, "Etc/GMT+10": true, "GMT": true, "America/Argentina/Buenos_Aires": true,
 			"": false, "Local": false, "local": false, "Factory": false, "europe/berlin": false, "Europe/Nowhere": false, "../etc/passwd": false, "/etc/localtime": false,
 			"Europe/Berlin ": false, "posix/UTC": false, "Europe//Berlin": false, "Europe": false,
+		},
+		"profile.firstName":                  {"A": true, strings.Repeat("ü", 49): true, strings.Repeat("a", 50): false, "": false, "A\nB": false},
+		"profile.lastName":                   {"O'Neil-\u00dcnal": true, strings.Repeat("a", 50): false, "": false},
+		"profile.mobilePhone":                {"+4915112345678": true, "4915112345678": true, "1234567": true, "123456": false, "": false, "+": false, "00 49": false, "1234567890123456": false, "+12345a7": false},
+		"profile.customData":                 {"x": true, "{\n\t\"a\": 1\r\n}": true, strings.Repeat("ü", 8191): true, strings.Repeat("x", 8192): false, "": false, "a\x00": false, account.Claim{Installation: "i", Namespace: "n", Name: "m"}.CustomData(): false},
+		"profile.sendJSErrors":               {"true": true, "1": false},
+		"profile.storeInboundSMS":            {"false": true, "": false},
+		"profile.billingAddress.name":        {"Acme": true, strings.Repeat("a", 199): true, strings.Repeat("a", 200): false},
+		"profile.billingAddress.countryCode": {"DE": true, "AX": true, "de": false, "XX": false, "": false, "DEU": false},
+		"profile.billingAddress.address":     {strings.Repeat("a", 511): true, strings.Repeat("a", 512): false},
+		"profile.billingAddress.zip":         {"10115": true, strings.Repeat("1", 29): true, strings.Repeat("1", 30): false},
+		"profile.billingAddress.phone":       {"+49 (30) 123": true, strings.Repeat("1", 30): false},
+		"recordStorage.name":                 {"eu-records": true, "": false, strings.Repeat("a", 256): false},
+		"callback.url": {
+			"https://a.example": true, "http://a.example:8080/x?y=z&q=a@b": true, "https://[::1]/": true, "": false, "a.example": false, "ftp://a.example": false, "https://": false, "https:///x": false,
+			"https://u:p@a.example": false, "https://u@a.example": false, "https://a.example/ x": false, "https://ä.example": false, "https://a.example/" + strings.Repeat("x", 1024): false,
 		},
 	} {
 		f, ok := schema.Field(path)
@@ -142,7 +172,7 @@ func TestWhatAFullAnswerLeavesOut(t *testing.T) {
 			t.Errorf("%s is %q", path, state[path])
 		}
 	}
-	for _, path := range []string{"email", "location", "languageCode", "minBalanceToNotify", "canUseRestricted", "created"} {
+	for _, path := range []string{"email", "location", "languageCode", "minBalanceToNotify", "canUseRestricted", "created", "profile.firstName", "profile.storeInboundSMS", "callback.url"} {
 		if value, known := state[path]; known {
 			t.Errorf("%s is %q", path, value)
 		}

@@ -20,6 +20,11 @@ func TestRequestsGolden(t *testing.T) {
 		"email": "Child-1@Example.com", "active": "false", "languageCode": "de", "location": "Europe/Berlin",
 		"notifications.account": "true", "notifications.tariffChanges": "false", "notifications.news": "true",
 		"minBalanceToNotify": "5.00", "payments.bankCard": "true", "payments.invoice": "false", "payments.robokassa": "true", "canUseRestricted": "true",
+		"callback.url": "https://hooks.example.com/a?b=c&d", "recordStorage.name": "eu-records",
+		"profile.firstName": "Ada", "profile.lastName": "Lovelace", "profile.mobilePhone": "+4915112345678", "profile.customData": `{"crm": "4711"}`,
+		"profile.sendJSErrors": "true", "profile.storeInboundSMS": "true", "profile.storeOutboundSMS": "false",
+		"profile.billingAddress.name": "Acme & Sons", "profile.billingAddress.countryCode": "DE", "profile.billingAddress.address": "Hauptstr. 1, Berlin",
+		"profile.billingAddress.zip": "10115", "profile.billingAddress.phone": "+49 30 1234567",
 	}
 	n := newAccount("child-1")
 	n.Desired = full
@@ -33,11 +38,12 @@ func TestRequestsGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all, batchable []account.Change
+	var batchable []account.Change
+	all := map[bool][]account.Change{}
 	for _, f := range schema {
-		if value, ok := full[f.Path]; ok {
+		if value, ok := full[f.Path]; ok && f.Updatable {
 			c := account.Change{Field: f, To: value}
-			all = append(all, c)
+			all[f.Delegated] = append(all[f.Delegated], c)
 			if f.Batchable {
 				batchable = append(batchable, c)
 			}
@@ -45,7 +51,9 @@ func TestRequestsGolden(t *testing.T) {
 	}
 	ids := []string{one.Account.ID, two.Account.ID}
 	for _, err := range []error{
-		w.Remote.Update(background, updateOf(ids[:1], all)),
+		w.Remote.Update(background, updateOf(ids[:1], all[false])),
+		w.Remote.Update(background, updateOf(ids[:1], all[true])),
+		w.SetCallbackSalt(background, ids[0], testSalt),
 		w.Remote.Update(background, updateOf(ids, batchable)),
 		func() error { _, err := w.Self(background); return err }(),
 		func() error { _, err := w.RecoverKey(background, ids[0], goodPassword); return err }(), // with the parent's API key

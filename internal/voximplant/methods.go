@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -310,7 +308,7 @@ func (c *Client) AddAccount(ctx context.Context, p AddAccountParams) (*AddedAcco
 		v.Set("parent_account_api_key", c.config.ParentAPIKey.Reveal())
 	}
 	if p.CustomData != "" {
-		v.Set("account_custom_data", p.CustomData)
+		v.Set(wireCustomData, p.CustomData)
 	}
 	for name, value := range p.Fields {
 		v.Set(name, value)
@@ -359,27 +357,6 @@ func (c *Client) SetChildPassword(ctx context.Context, id string, password accou
 		params: url.Values{"child_account_id": {id}, "new_child_account_password": {password.Reveal()}},
 		issuer: c.config.Credentials.AccountID, secrets: []account.Secret{password},
 	})
-}
-
-// accountInfoParameters are the parameters that SetAccountInfo is used for. One whose value is a secret, as
-// new_account_password and callback_salt are, must be kept out of the errors' texts too (call.secrets).
-var accountInfoParameters = []string{"account_custom_data"}
-
-// SetAccountInfo writes the values, by wire name, to the account with this id. The call runs as that account, the parent
-// itself or a child: the token is signed with the parent's key and issued for the account.
-func (c *Client) SetAccountInfo(ctx context.Context, id string, values url.Values) error {
-	if !validID(id) {
-		return badID(methodSetAccountInfo)
-	}
-	for name, given := range values {
-		if !slices.Contains(accountInfoParameters, name) || len(given) != 1 {
-			return &account.Error{Class: account.Invalid, Method: methodSetAccountInfo, Message: fmt.Sprintf("parameter %.40q can't be set this way", name)}
-		}
-	}
-	if len(values) == 0 {
-		return nil
-	}
-	return c.write(ctx, call{method: methodSetAccountInfo, params: maps.Clone(values), issuer: id})
 }
 
 // write makes a call that is answered with a 1 when it is done.

@@ -138,6 +138,7 @@ func TestCarriers(t *testing.T) {
 	_ = r.SetPassword(background, provider.Target{ID: "5"}, goodPassword)
 	_, _ = r.CheckPassword(background, "5", goodPassword)
 	_ = r.SetCustomData(background, "5", "claim")
+	_ = r.SetCallbackSalt(background, "5", testSalt)
 	want := []struct {
 		method                  string
 		token, apiKey, password bool
@@ -151,6 +152,7 @@ func TestCarriers(t *testing.T) {
 		{"SetChildAccountInfo", true, false, true},
 		{"GetAccountInfo", false, false, true},
 		{"SetAccountInfo", true, false, false},
+		{"SetChildAccountInfo", true, false, false},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%d calls", len(got))

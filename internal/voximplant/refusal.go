@@ -3,6 +3,7 @@ package voximplant
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +24,8 @@ var (
 // those of the field table, and those that belong to no row of it.
 var pathByParameter = func() map[string]string {
 	paths := map[string]string{
-		"account_custom_data": "profile.customData",
-		"callback_url":        "callback.url",
-		"callback_salt":       "callback.saltSecretRef",
-		"record_storage_id":   "recordStorage",
-		"record_storage_name": "recordStorage",
+		wireCallbackSalt:    fieldSalt,
+		"record_storage_id": "recordStorage.name",
 	}
 	for _, r := range fields {
 		for _, parameter := range []string{r.create, r.update, r.read} {
@@ -72,10 +70,11 @@ func refusal(method string, write bool, code int, msg string) *account.Error {
 	return e
 }
 
-// declarable says whether a path is that of a field that a spec can have: the error table and pathByParameter have more.
+// declarable says whether a path is that of a field that a spec can have, or of several: the error table and pathByParameter have more.
 func declarable(path string) bool {
-	r, ok := rowByPath[path]
-	return ok && (r.create != "" || r.update != "")
+	return path == fieldSalt || path != "" && slices.ContainsFunc(fields, func(r row) bool {
+		return (r.create != "" || r.update != "") && (r.path == path || strings.HasPrefix(r.path, path+"."))
+	})
 }
 
 // classOfParameter is the class of the generic codes where the parameter in the text says more than the code.

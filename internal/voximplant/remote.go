@@ -23,6 +23,7 @@ type Remote struct {
 	planner
 	verifier
 	treasurer
+	salter
 }
 
 var (
@@ -34,6 +35,7 @@ var (
 	_ provider.Claimer         = (*Remote)(nil)
 	_ provider.Verifier        = (*Remote)(nil)
 	_ provider.Treasurer       = (*Remote)(nil)
+	_ provider.CallbackSalter  = (*Remote)(nil)
 	_ provider.ListMethoder    = (*Remote)(nil)
 	_ provider.Planner         = (*Remote)(nil)
 )
@@ -56,6 +58,7 @@ func New(config Config) (*Remote, error) {
 		planner:      planner{client},
 		verifier:     verifier{client},
 		treasurer:    treasurer{client},
+		salter:       salter{client},
 	}, nil
 }
 
@@ -125,7 +128,7 @@ func creation(desired account.State) (parameters map[string]string, sent account
 	return parameters, sent
 }
 
-// Update implements provider.Remote by SetChildAccountInfo, so far the only method of the table.
+// Update implements provider.Remote by the method of the changes: SetChildAccountInfo, or SetAccountInfo, which runs as the child.
 // A field that is not sent keeps its value, so Update needs nothing of the targets but their ids.
 func (r *Remote) Update(ctx context.Context, u provider.Update) error {
 	ids := make([]string, len(u.Targets))
@@ -133,26 +136,35 @@ func (r *Remote) Update(ctx context.Context, u provider.Update) error {
 		ids[i] = t.ID
 	}
 	ids = distinct(ids)
+	method := methodSetChildAccountInfo
+	if len(u.Changes) > 0 && u.Changes[0].Field.Group == methodSetAccountInfo {
+		method = methodSetAccountInfo
+	}
 	values := make(map[string]string, len(u.Changes))
 	for _, c := range u.Changes {
-		if err := checkChange(c, len(ids)); err != nil {
+		if err := checkChange(c, method, len(ids)); err != nil {
 			return err
 		}
 		values[rowByPath[c.Field.Path].update] = c.To
 	}
-	if len(ids) == 0 || len(values) == 0 {
+	switch {
+	case len(ids) == 0 || len(values) == 0:
 		return nil
+	case method == methodSetAccountInfo:
+		return r.client.setAccountInfo(ctx, ids[0], values)
 	}
 	return r.client.SetChildAccountInfo(ctx, ids, values)
 }
 
-// checkChange refuses what the table can't write, and the same unique value for several accounts.
-func checkChange(c account.Change, accounts int) error {
+// checkChange refuses what the method can't write, and the same unique value for several accounts.
+func checkChange(c account.Change, method string, accounts int) error {
 	message := ""
 	r, ok := rowByPath[c.Field.Path]
 	switch {
-	case !ok || r.method != methodSetChildAccountInfo:
+	case !ok || r.method == "":
 		message = "can't be changed"
+	case r.method != method:
+		message = "can't be changed in one call with the others"
 	case accounts > 1 && !r.batchable:
 		message = "can't be the same for several accounts"
 	case r.check != nil:
@@ -163,7 +175,7 @@ func checkChange(c account.Change, accounts int) error {
 	if message == "" {
 		return nil
 	}
-	return &account.Error{Class: account.Invalid, Method: methodSetChildAccountInfo, Field: c.Field.Path, Message: message}
+	return &account.Error{Class: account.Invalid, Method: method, Field: c.Field.Path, Message: message}
 }
 
 // distinct is the list without repetitions, in the order of first mention.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -144,8 +143,14 @@ func TestRefusedHere(t *testing.T) {
 		"check no password":   func() error { _, err := w.Remote.CheckPassword(background, "1", ""); return err }(),
 		"custom data of all":  w.SetCustomData(background, "all", "x"),
 		"no custom data":      w.SetCustomData(background, "1", ""),
-		"other parameter":     w.Client().SetAccountInfo(background, "1", url.Values{"new_account_password": {"x"}}),
-		"two custom data":     w.Client().SetAccountInfo(background, "1", url.Values{"account_custom_data": {"x", "y"}}),
+		"profile of all":      w.Client().SetAccountInfo(background, "all", SetAccountInfoParams{FirstName: "x"}),
+		"salt of all":         w.SetCallbackSalt(background, "all", "x"),
+		"no salt":             w.SetCallbackSalt(background, "1", ""),
+		"profile of two":      w.Remote.Update(background, updateOf([]string{"1", "2"}, []account.Change{change(t, "profile.firstName", "Ada")})),
+		"profile and others":  w.Remote.Update(background, updateOf([]string{"1"}, []account.Change{language, change(t, "profile.firstName", "Ada")})),
+		"others and profile":  w.Remote.Update(background, updateOf([]string{"1"}, []account.Change{change(t, "profile.firstName", "Ada"), language})),
+		"record storage":      w.Remote.Update(background, updateOf([]string{"1"}, []account.Change{change(t, "recordStorage.name", "eu")})),
+		"a claim of another":  w.Remote.Update(background, updateOf([]string{"1"}, []account.Change{change(t, "profile.customData", account.Claim{Installation: "i", Namespace: "n", Name: "a"}.CustomData())})),
 		"parent's key unset": func() error {
 			_, err := w.Client().GetChildrenAccountsByKey(background, GetChildrenAccountsParams{})
 			return err
@@ -159,7 +164,7 @@ func TestRefusedHere(t *testing.T) {
 		"get nothing":    get(provider.Selector{}),
 		"update nothing": w.Remote.Update(background, updateOf([]string{"1"}, nil)),
 		"update nobody":  w.Remote.Update(background, updateOf(nil, []account.Change{language})),
-		"set nothing":    w.Client().SetAccountInfo(background, "1", nil),
+		"set nothing":    w.Client().SetAccountInfo(background, "1", SetAccountInfoParams{}),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

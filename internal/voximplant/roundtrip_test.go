@@ -21,6 +21,15 @@ var values = map[string]func(*rapid.T, string) string{
 	"location": func(t *rapid.T, label string) string {
 		return rapid.SampledFrom([]string{"Europe/Kiev", "Europe/Kyiv", "UTC", "GMT", "Etc/GMT", "Etc/GMT-8", "US/Pacific", "America/Los_Angeles"}).Draw(t, label)
 	},
+	"callback.url": func(t *rapid.T, label string) string {
+		return rapid.SampledFrom([]string{"https://a.example.com", "http://b.example.com:8080/x?y=z&a;b"}).Draw(t, label)
+	},
+	"profile.mobilePhone": func(t *rapid.T, label string) string {
+		return rapid.StringMatching(`[+]?[0-9]{7,15}`).Draw(t, label)
+	},
+	"profile.billingAddress.countryCode": func(t *rapid.T, label string) string {
+		return rapid.SampledFrom([]string{"DE", "FR", "AX"}).Draw(t, label)
+	},
 	"minBalanceToNotify": func(t *rapid.T, label string) string {
 		return rapid.StringMatching(`[0-9]{1,9}(\.[0-9]{1,4})?`).Draw(t, label)
 	},
@@ -81,8 +90,11 @@ func converge(t *rapid.T, w *world, id string, desired, applied account.State) a
 		if try > 0 {
 			t.Fatalf("after writing still different: %s, observed %v", account.FieldNames(changes), found[0].State)
 		}
-		if err := w.Remote.Update(background, updateOf([]string{id}, changes)); err != nil {
-			t.Fatal(err)
+		own, delegated := account.Split(changes)
+		for _, group := range [][]account.Change{own, delegated} {
+			if err := w.Remote.Update(background, updateOf([]string{id}, group)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		applied = applied.With(account.Applied(changes))
 	}

@@ -20,18 +20,20 @@ type row struct {
 	read string
 	// absent is the value meant where a complete answer leaves the field out; "" means that nothing is known.
 	absent string
+	// omitted is account.Field's OmittedEmpty: a full answer leaves the field out where it is empty, or has an empty text.
+	omitted bool
 	// batchable, canonical and check are account.Field's.
 	batchable bool
 	canonical account.Canonical
 	check     func(string) error
 }
 
-// field is the row without the API's names. Changes of one method share a call.
+// field is the row without the API's names. Changes of one method share a call, and those of SetAccountInfo are made acting as the child.
 func (r row) field() account.Field {
 	return account.Field{
 		Path: r.path, Kind: r.kind, Mark: r.mark, Identity: r.identity,
 		Settable: r.create != "", CreateDefault: r.createDefault,
-		Updatable: r.update != "", Group: r.method, Readable: r.read != "",
+		Updatable: r.update != "", Group: r.method, Delegated: r.method == methodSetAccountInfo, Readable: r.read != "", OmittedEmpty: r.omitted,
 		Batchable: r.batchable, Canonical: r.canonical, Check: r.check,
 	}
 }

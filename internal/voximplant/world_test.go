@@ -19,6 +19,7 @@ const (
 	testPassword = account.Secret("Canary-Pa55word!/+ x")
 	goodPassword = account.Secret("Canary-Pa55word!/+x")
 	testAPIKey   = account.Secret("canary-parent-api-key")
+	testSalt     = account.Secret("Canary-salt&of+callbacks")
 )
 
 // world is a simulated service with one parent, and a Remote of it.

@@ -42,7 +42,7 @@ func newAccount(o fake.Options, n int) provider.NewAccount {
 
 func values(path string, n int) [2]string {
 	switch path {
-	case fake.PathEnabled:
+	case fake.PathEnabled, fake.PathQuiet:
 		return [2]string{"true", "false"}
 	case fake.PathCredit:
 		return [2]string{"5.00", "7.50"}

@@ -22,6 +22,7 @@ type (
 
 var (
 	_ provider.Parent          = (*remote)(nil)
+	_ provider.CallbackSalter  = (*remote)(nil)
 	_ provider.Claimer         = claimer{}
 	_ provider.PasswordSetter  = passworder{}
 	_ provider.PasswordChecker = passworder{}
@@ -174,6 +175,9 @@ func (r *remote) Update(ctx context.Context, u provider.Update) error {
 		return nil
 	}
 	c := Call{Method: MethodUpdate}
+	if f, _ := r.service.schema.Field(u.Changes[0].Field.Path); f.Delegated {
+		c.Method = MethodUpdateOwn
+	}
 	for _, t := range u.Targets {
 		c.IDs = append(c.IDs, t.ID)
 	}
@@ -191,11 +195,20 @@ func (r *remote) Update(ctx context.Context, u provider.Update) error {
 		}
 		for _, id := range c.IDs {
 			for _, change := range u.Changes {
-				r.service.accounts[id].State[change.Field.Path] = change.To
+				r.service.accounts[id].set(change)
 			}
 		}
 		return nil
 	})
+}
+
+// set writes one field; the caller holds the lock of the Service.
+func (a *stored) set(c account.Change) {
+	if c.Field.Mark == account.MarkCustomData {
+		a.CustomData = c.To
+		return
+	}
+	a.State[c.Field.Path] = c.To
 }
 
 // check refuses what the table can't write.
@@ -277,6 +290,21 @@ func (c claimer) SetCustomData(ctx context.Context, id, customData string) error
 			return notFound()
 		}
 		a.CustomData = customData
+		return nil
+	})
+}
+
+// SetCallbackSalt implements provider.CallbackSalter.
+func (r *remote) SetCallbackSalt(ctx context.Context, id string, salt account.Secret) error {
+	if salt == "" {
+		return invalid(MethodSetSalt, "", "the salt must not be empty")
+	}
+	return r.call(ctx, Call{Method: MethodSetSalt, IDs: []string{id}}, true, func() *account.Error {
+		a := r.service.accounts[id]
+		if a == nil {
+			return notFound()
+		}
+		a.salt = salt
 		return nil
 	})
 }

@@ -19,6 +19,9 @@ const (
 	PathCredit   = "limits.credit"
 	PathRegion   = "region" // changed by a call of its own
 	PathOpened   = "opened" // read only
+	PathMotto    = "motto"  // changed acting as the account itself
+	PathQuiet    = "quiet"  // so changed, and never shown
+	PathNotes    = "notes"  // the custom data, so changed; not of services with FullReplace or NoClaims
 )
 
 func notEmpty(v string) error {
@@ -48,10 +51,15 @@ func (o Options) schema() account.Schema {
 		{Path: PathRegion, Settable: true, Updatable: true, Readable: true, Batchable: true, Group: "region", Check: notEmpty},
 		{Path: PathBarred, Kind: account.KindBool, Mark: account.MarkFrozen, Readable: true},
 		{Path: PathOpened, Readable: true},
+		{Path: PathMotto, Updatable: true, Readable: true, Group: "own", Delegated: true, Check: notEmpty},
+		{Path: PathQuiet, Kind: account.KindBool, Updatable: true, Group: "own", Delegated: true, Check: boolean},
+	}
+	if !o.FullReplace && !o.NoClaims {
+		s = append(s, account.Field{Path: PathNotes, Mark: account.MarkCustomData, Updatable: true, Readable: true, OmittedEmpty: true, Group: "own", Delegated: true, Check: notEmpty})
 	}
 	if o.FullReplace { // one call for everything, and for one account only
 		for i := range s {
-			s[i].Batchable, s[i].Group = false, ""
+			s[i].Batchable, s[i].Group, s[i].Delegated = false, "", false
 		}
 	}
 	return s

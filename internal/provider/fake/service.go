@@ -51,6 +51,8 @@ const (
 	MethodPlans            = "Plans"
 	MethodPlanOffers       = "PlanOffers"
 	MethodChangePlan       = "ChangePlan"
+	MethodSetSalt          = "SetCallbackSalt"
+	MethodUpdateOwn        = "UpdateOwn" // acting as the account itself
 )
 
 // Call is a call that came in.
@@ -97,6 +99,7 @@ func Refuse(method string, class account.Class) Fault {
 type stored struct {
 	account.Account
 	password, key account.Secret
+	salt          account.Secret
 	former        []account.Secret
 	hidden        int
 	// serviceKeys are in the order of their creation.
@@ -219,6 +222,9 @@ func (s *Service) Account(id string) (account.Account, bool) {
 	out := a.Account
 	out.Name = s.nameOf(a)
 	out.State = maps.Clone(a.State)
+	if f, ok := s.schema.Marked(account.MarkCustomData); ok && a.CustomData != "" {
+		out.State[f.Path] = a.CustomData
+	}
 	return out, true
 }
 
@@ -234,6 +240,13 @@ func (s *Service) Password(id string) account.Secret {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accounts[id].password
+}
+
+// SaltOf is the salt of the account's callbacks.
+func SaltOf(s *Service, id string) account.Secret {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accounts[id].salt
 }
 
 func (s *Service) ids() []string {
@@ -271,6 +284,9 @@ func (s *Service) show(a *stored) (account.Account, bool) {
 	for _, f := range s.schema {
 		if v, ok := a.State[f.Path]; ok && f.Readable && !f.NameOnly() {
 			out.State[f.Path] = f.Normal(v)
+		}
+		if f.Mark == account.MarkCustomData && a.CustomData != "" {
+			out.State[f.Path] = a.CustomData
 		}
 	}
 	return out, true

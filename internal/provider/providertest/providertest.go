@@ -75,6 +75,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"ServiceKeyer":                       testServiceKeys,
 		"Planner":                            testPlans,
 		"Verifier and Treasurer":             testBesideList,
+		"CallbackSalter":                     testSalts,
 		"Calls at one time":                  testConcurrency,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
@@ -146,7 +147,13 @@ func (h *Harness) silently(t *testing.T, what string, do func() error, classes .
 
 func testFields(t *testing.T, h *Harness) {
 	paths, marks, identities := map[string]bool{}, map[account.Mark]bool{}, 0
+	delegated := map[string]bool{}
 	for _, f := range h.Remote.Fields() {
+		if is, known := delegated[f.Group]; f.Updatable && known && is != f.Delegated {
+			t.Errorf("%s: its group %q has fields that are changed acting as the account itself, and others", f.Path, f.Group)
+		} else if f.Updatable {
+			delegated[f.Group] = f.Delegated
+		}
 		if paths[f.Path] || f.Mark != account.MarkNone && marks[f.Mark] {
 			t.Errorf("%s: its path or mark %q is there twice", f.Path, f.Mark)
 		}
@@ -167,7 +174,8 @@ func testFields(t *testing.T, h *Harness) {
 // testField checks that a row of the field table does not contradict itself.
 func testField(t *testing.T, f account.Field) {
 	t.Helper()
-	contradicts := f.CreateDefault != "" && !f.Settable || f.Batchable && !f.Updatable || f.Group != "" && !f.Updatable
+	contradicts := f.CreateDefault != "" && !f.Settable || f.Batchable && !f.Updatable || f.Group != "" && !f.Updatable ||
+		f.Delegated && (!f.Updatable || f.Batchable || f.Group == "" || f.Identity) || f.OmittedEmpty && !f.Readable
 	switch {
 	case f.Path == "":
 		t.Error("a field without a path")
@@ -603,8 +611,32 @@ func testClaims(t *testing.T, h *Harness) {
 	if got, ok := is.Claim(); !ok || got != claim {
 		t.Errorf("the claim came back as %v, %v", got, ok)
 	}
+	if f, ok := h.Remote.Fields().Marked(account.MarkCustomData); ok {
+		before[f.Path] = claim.CustomData()
+	}
 	h.same(t, "a claim", a.ID, before)
 	h.silently(t, "no custom data", func() error { return claimer.SetCustomData(background, a.ID, "") }, account.Invalid)
+}
+
+func testSalts(t *testing.T, h *Harness) {
+	salter, ok := h.Remote.(provider.CallbackSalter)
+	if !ok {
+		t.Skip("signs no callbacks")
+	}
+	a := h.create(t, 1)
+	before := h.Stored(t, a.ID)
+	for range 2 {
+		if err := salter.SetCallbackSalt(background, a.ID, "a-salt"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.same(t, "a salt", a.ID, before)
+	h.silently(t, "no salt", func() error { return salter.SetCallbackSalt(background, a.ID, "") }, account.Invalid)
+	wantError(t, h, salter.SetCallbackSalt(background, h.UnknownID, "a-salt"), false, account.NotFound)
+	h.LoseAnswer()
+	wantError(t, h, salter.SetCallbackSalt(background, a.ID, "another-salt"), true, account.Unavailable)
+	h.Throttle()
+	wantError(t, h, salter.SetCallbackSalt(background, a.ID, "another-salt"), false, account.Throttled)
 }
 
 func testPasswords(t *testing.T, h *Harness) {
