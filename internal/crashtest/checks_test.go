@@ -74,7 +74,11 @@ func (w *world) expectStatus(g Gomega, name string, want want) {
 	}
 	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c)).To(Succeed())
 	g.Expect(c.Status.ObservedGeneration).To(Equal(c.Generation))
-	g.Expect(c.Status.Conditions).To(ConsistOf(condition(v1alpha1.ConditionReady, reason), condition(v1alpha1.ConditionSynced, reason), connection))
+	expected := []types.GomegaMatcher{condition(v1alpha1.ConditionReady, reason), condition(v1alpha1.ConditionSynced, reason), connection}
+	if c.Spec.Profile != nil {
+		expected = append(expected, condition(v1alpha1.ConditionProfileSynced, v1alpha1.ReasonAvailable))
+	}
+	g.Expect(c.Status.Conditions).To(ConsistOf(expected))
 	g.Expect(c.Status.Conditions).To(HaveEach(HaveField("ObservedGeneration", c.Generation)))
 	a, _ := w.sim.Account(name)
 	g.Expect(c.Status.AccountID).To(Equal(strconv.FormatInt(a.ID, 10)))

@@ -78,6 +78,38 @@ var scenarios = []scenario{
 		then: available.with(field("can_use_restricted", true)),
 	},
 	{
+		name: "create, with a profile", about: "A ChildAccount is applied with spec.profile, whose customData replaces the claim that AddAccount writes.", again: true,
+		before: func(w *world) { w.createParent() },
+		act:    func(w *world) { w.createChild(name, profiled) },
+		then: available.with(fields(simulator.Fields{
+			"account_first_name": "Ada", "mobile_phone": "+4915112345678", "store_inbound_sms": true, "account_custom_data": "crm 4711",
+		})),
+	},
+	{
+		name: "update, of the profile", about: "spec.profile.storeInboundSMS is changed, which the provider never shows.",
+		before: func(w *world) { w.createParent(); w.createChild(name, profiled) },
+		was:    available.with(field("store_inbound_sms", true)),
+		act: func(w *world) {
+			w.editChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.Profile.StoreInboundSMS = ptr.To(false) })
+		},
+		then: available.with(field("store_inbound_sms", false)),
+	},
+	{
+		name: "create, with a callback's salt", about: "A ChildAccount is applied with spec.callback.saltSecretRef.",
+		before: func(w *world) { w.createParent(); w.declareSalt() },
+		act:    func(w *world) { w.createChild(name, withSalt) },
+		then:   available.with(field("callback_salt", firstPassword)),
+	},
+	{
+		name: "change a callback's salt", about: "The Secret of saltSecretRef gets another salt.",
+		before: func(w *world) { w.createParent(); w.declareSalt(); w.createChild(name, withSalt) },
+		was:    available.with(field("callback_salt", firstPassword)),
+		act: func(w *world) {
+			edit(w, "salt", &corev1.Secret{}, func(s *corev1.Secret) { s.Data["salt"] = []byte(secondPassword) })
+		},
+		then: available.with(field("callback_salt", secondPassword)),
+	},
+	{
 		name: "adopt", about: "A ChildAccount with adoptionPolicy Always is applied for an account that is there, with another location. The parent's own API key is known.",
 		before: func(w *world) { w.createParent(w.withAPIKey); w.sim.PutAccount(w.account(name)) },
 		act: func(w *world) {
@@ -367,6 +399,10 @@ func field(name string, value any) func(*want) {
 	return func(w *want) { w.fields = simulator.Fields{name: value} }
 }
 
+func fields(of simulator.Fields) func(*want) {
+	return func(w *want) { w.fields = of }
+}
+
 func rotating(c *v1alpha1.ChildAccount) {
 	metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationRotatePassword, "now")
 }
@@ -464,6 +500,20 @@ func generated(w *world) { w.createParent(); w.createChild(name) }
 func withPassword(c *v1alpha1.ChildAccount) {
 	c.Spec.PasswordSecretRef = &v1alpha1.SecretKeyReference{Name: "declared"}
 }
+
+// profiled declares a profile.
+func profiled(c *v1alpha1.ChildAccount) {
+	c.Spec.Profile = &v1alpha1.Profile{
+		FirstName: ptr.To("Ada"), MobilePhone: ptr.To("+4915112345678"), CustomData: ptr.To("crm 4711"), StoreInboundSMS: ptr.To(true),
+	}
+}
+
+// withSalt declares a salt that is a canary.
+func withSalt(c *v1alpha1.ChildAccount) {
+	c.Spec.Callback = &v1alpha1.Callback{SaltSecretRef: &v1alpha1.SecretKeyReference{Name: "salt"}}
+}
+
+func (w *world) declareSalt() { w.create(input("salt", "salt", []byte(firstPassword))) }
 
 func (w *world) declarePassword() { w.create(input("declared", "password", []byte(firstPassword))) }
 

@@ -128,6 +128,8 @@ func expectConverged(w *testenv.World, c *v1alpha1.ChildAccount, before simulato
 		switch {
 		case managed:
 			Expect(f.Normal(text(after[wire]))).To(Equal(f.Normal(want)), "%s of %s, seed %d", f.Path, c.Name, GinkgoRandomSeed())
+		case before != nil && before[wire] == nil:
+			Expect(after).NotTo(HaveKey(wire), "%s of %s is not declared, seed %d", f.Path, c.Name, GinkgoRandomSeed())
 		case before != nil:
 			Expect(after[wire]).To(Equal(before[wire]), "%s of %s is not declared, seed %d", f.Path, c.Name, GinkgoRandomSeed())
 		}

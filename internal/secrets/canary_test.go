@@ -145,6 +145,7 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // secretParameters are those that carry a secret, by what it is.
 var secretParameters = map[string]string{
 	"account_password": "password", "new_child_account_password": "new password", "parent_account_api_key": "parent's API key", "api_key": "parent's API key",
+	"callback_salt": "salt",
 }
 
 // note remembers what a call carries and returns its kind, "" where it is not to be echoed.
@@ -241,9 +242,12 @@ func (c *cage) furnish(ctx context.Context, p *parrot) {
 		CredentialsSecretRef: v1alpha1.SecretKeyReference{Name: p.name}, APIKeySecretRef: &v1alpha1.SecretKeyReference{Name: p.name}, Endpoint: &p.URL,
 	}
 	Expect(testenv.K8s.Create(ctx, resource)).To(Succeed())
-	c.secret(ctx, p.name+"-declared", map[string]string{"password": c.declared(p, 1)})
+	c.secret(ctx, p.name+"-declared", map[string]string{"password": c.declared(p, 1), v1alpha1.DefaultSaltKey: c.salt(p)})
 	n := fmt.Sprintf("%02d", len(c.parrots))
-	for _, child := range []*v1alpha1.ChildAccount{c.Child("made-" + n), c.Child("told-"+n, testenv.WithPassword(p.name+"-declared")), c.Child("lost-" + n)} {
+	salted := func(child *v1alpha1.ChildAccount) {
+		child.Spec.Callback = &v1alpha1.Callback{SaltSecretRef: &v1alpha1.SecretKeyReference{Name: p.name + "-declared"}}
+	}
+	for _, child := range []*v1alpha1.ChildAccount{c.Child("made-" + n), c.Child("told-"+n, testenv.WithPassword(p.name+"-declared"), salted), c.Child("lost-" + n)} {
 		child.Spec.ParentRef.Name = p.name
 		if child.Spec.PasswordSecretRef == nil {
 			child.Spec.ConnectionSecret = &v1alpha1.ConnectionSecret{ServiceAccountKey: &v1alpha1.ServiceAccountKey{Roles: []v1alpha1.KeyRole{"Developer"}}}
@@ -258,6 +262,13 @@ func (c *cage) declared(p *parrot, number int) string {
 	password := fmt.Sprintf(`%dZ&"<+>/%%=ü-Aa%s-of-the-parrot`, number, p.name)
 	c.known.Add("declared password", password)
 	return password
+}
+
+// salt is the salt of the callbacks of a parrot's child, full of what gets escaped.
+func (c *cage) salt(p *parrot) string {
+	salt := fmt.Sprintf(`s4lt&"<+>/%%=ü-%s`, p.name)
+	c.known.Add("declared salt", salt)
+	return salt
 }
 
 // knowKey makes the private key of a credentials.json known.
@@ -381,6 +392,7 @@ func (c *cage) expectNothingShown() {
 	for _, a := range c.Sim.Accounts(0) {
 		c.known.Add("API key", a.Text("api_key"))
 		c.known.Add("account's password", a.Text("account_password"))
+		c.known.Add("account's salt", a.Text("callback_salt"))
 	}
 	for _, p := range c.parrots {
 		Expect(c.known.In(p.heads.String())).To(BeEmpty(), "in the address or head of a call to %s", p.name)
@@ -435,13 +447,15 @@ var _ = Describe("Canaries", func() {
 		Expect(c.output.String()).To(ContainSubstring("goroutine "))
 		for _, line := range []string{
 			`"write":"create","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`, `"write":"create key","why":"creation"`,
+			`"write":"set callback salt"`,
 			"account may have been written", "the parent account can't be used", "the parent account can be used again", "operator starts",
 		} {
 			Expect(c.output.String()).To(ContainSubstring(line), "nothing is looked for in such a line")
 		}
 		c.expectNothingShown()
 		for _, kind := range []string{
-			"password", "new password", "declared password", "generated password", "next password", "parent's API key", "child's API key", "private key", "service-account key", "token", "client key",
+			"password", "new password", "declared password", "salt", "declared salt", "account's salt", "generated password", "next password", "parent's API key", "child's API key", "private key",
+			"service-account key", "token", "client key",
 		} {
 			Expect(c.known.Kinds).To(HaveKeyWithValue(kind, BeNumerically(">", 0)), "nothing is looked for: %s", kind)
 		}
