@@ -53,11 +53,19 @@ func lastApplied(s *scope) account.State {
 
 // delegatedOf is what is known of changes that are made acting as the account itself.
 func delegatedOf(e *observer, s *scope) plan.Delegated {
-	d := plan.Delegated{BindingStored: bindingStored(s)}
+	d := plan.Delegated{BindingStored: bindingStored(s), Admitted: triedBefore(s)}
 	if last, ok := e.delegations.Last(s.uid()); ok {
 		d.Refused = &plan.Failed{Attempt: last.Fingerprint, Until: last.Until, Reason: last.Outcome.Reason, Message: last.Outcome.Message, Next: last.Outcome.Next}
 	}
 	return d
+}
+
+// triedBefore says whether the status says that the profile of this very spec was not granted: the change guard has let it pass, be it in a
+// former process.
+func triedBefore(s *scope) bool {
+	c := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionProfileSynced)
+	return c != nil && c.Status == metav1.ConditionFalse && c.ObservedGeneration == s.obj.GetGeneration() &&
+		slices.Contains([]string{v1alpha1.ReasonRoleMissing, v1alpha1.ReasonBlockedNotEnabled, v1alpha1.ReasonBlockedVerification}, c.Reason)
 }
 
 // bindingStored says whether the status, as the Kubernetes API has it, says which account is the resource's.

@@ -142,6 +142,33 @@ func TestAProfileThatIsNotGranted(t *testing.T) {
 	w.expectRest(name)
 }
 
+// What was not granted is no mass change when it is tried again: the change guard has let it pass before, in a former process too. A new
+// profile is one.
+func TestAProfileThatIsTriedAgainIsNoMassChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	refuse := fake.Refuse(fake.MethodUpdateOwn, account.RoleMissing)
+	refuse.Times = 1000
+	w.service.Add(refuse)
+	w.apply(w.profiled("first"))
+	w.expectProfile(name, "False RoleMissing")
+	w.parent.Limits.Percent, w.parent.Limits.Minimum = 0, 0
+	w.clock.Step(12 * time.Minute)
+	w.list()
+	w.reconcile(name)
+	w.expect(name, "True Available")
+	w.start()
+	w.service.Heal()
+	w.settle(name)
+	w.expect(name, "True Available")
+	w.expectValues(account.State{fake.PathMotto: "first"})
+
+	w.edit(name, func(l *Line) { l.Spec.Motto = ptr.To("second") })
+	w.clock.Step(10 * time.Second)
+	w.reconcile(name)
+	w.expectValues(account.State{fake.PathMotto: "first"})
+}
+
 // countEvents is how many events of a reason were emitted.
 func (w *world) countEvents(reason string) (n int) {
 	for {

@@ -12,6 +12,8 @@ import (
 type Delegated struct {
 	// Refused is the last attempt at them that the provider did not grant; nil where none was refused. Its Attempt is a Delegation.
 	Refused *Failed
+	// Admitted is set where the change guard has let the declared changes pass before: they were tried, and the provider did not grant them.
+	Admitted bool
 	// BindingStored is set where the resource's status names the account as the Kubernetes API has it: from then on the claim is not
 	// needed to find the account.
 	BindingStored bool
@@ -74,6 +76,12 @@ func delegate(in *Input, d account.Decision) account.Decision {
 func (in *Input) notGranted(delegated []account.Change) bool {
 	f := in.Delegated.Refused
 	return f != nil && f.Attempt == Delegation(in.Resource, in.Attempts.Connection, fieldChanges(delegated)) && in.Now.Before(f.Until)
+}
+
+// triesAgain says whether changes are tried again that the change guard has let pass before.
+func (in *Input) triesAgain(changes []account.Change) bool {
+	own, _ := account.Split(changes)
+	return in.Delegated.Admitted && len(own) == 0
 }
 
 // storesBinding is what is done before changes may replace the claim: all that depends on the claim, and then the status names the

@@ -593,7 +593,7 @@ func backoff(in *Input, tried string) *Step {
 
 // guards says whether the change guard has a say: in edits and corrections of drift, not in what a creation leaves to do.
 func guards(in *Input, d account.Decision) bool {
-	return d.Step == account.StepUpdate && !in.Resource.Completing && (in.Resource.Origin != Created || len(in.Subject.LastApplied) > 0)
+	return d.Step == account.StepUpdate && !in.Resource.Completing && !in.triesAgain(d.Changes) && (in.Resource.Origin != Created || len(in.Subject.LastApplied) > 0)
 }
 
 func changeReason(changes []account.Change) string {
