@@ -33,6 +33,7 @@ func controlCalls(s *Simulator) []controlCall {
 		{"POST", "parents", "adds a parent account: name, email, and if you like id, apiKey, password, currency, inactive, childrenDisabled", s.controlAddParent},
 		{"GET", "parents/{id}/credentials", "returns the credentials.json of a service account, with ?role=Owner (repeatable) the one with these roles", s.controlCredentials},
 		{"DELETE", "keys/{id}", "revokes the key with this key_id", s.controlRevokeKey},
+		{"POST", "callbacks", "sends a callback, and returns the HTTP status of the receiver's answer: accountID, type, and if you like url (default: the account's callback_url), salt (default: its callback_salt), callbackID", controlSendCallback(s)},
 		{"GET", "calls", "lists the newest calls of the API, the oldest first, without secrets", func(*http.Request) (any, error) { return s.Calls(), nil }},
 		{"DELETE", "calls", "forgets all calls and counts", func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil }},
 		{"GET", "counts", "counts the calls by method, and by method and outcome", func(*http.Request) (any, error) { return s.Counters(), nil }},
