@@ -45,6 +45,8 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, dir *directory.Par
 	switch {
 	case l.AttemptedAt.IsZero():
 		return 0
+	case l.Err == nil && r.Parents.TakeListRequest(s.key()):
+		return 0
 	case l.Err == nil:
 		return nextList(r, s, dir, l.AttemptedAt).Sub(now)
 	}

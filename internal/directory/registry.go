@@ -78,6 +78,8 @@ type Registry struct {
 	parents map[types.NamespacedName]*Parent
 	// listed is when the last complete list of a former connection was requested, until Forget.
 	listed map[types.NamespacedName]time.Time
+	// requested are the parents whose list is to be read although it is not due.
+	requested map[types.NamespacedName]bool
 	// snapshots are those in use: a snapshot is dropped with the last ParentAccount that uses it.
 	snapshots map[Source]*sharedSnapshot
 	// budgets are those in use: a budget is collected with the last parent or call that has it.
@@ -166,6 +168,29 @@ func (r *Registry) Forget(key types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.listed, key)
+	delete(r.requested, key)
+}
+
+// RequestList has the list of a parent read with its next reconcile, although it is not due; nothing happens where there is no such parent.
+func (r *Registry) RequestList(key types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.parents[key] == nil {
+		return
+	}
+	if r.requested == nil {
+		r.requested = map[types.NamespacedName]bool{}
+	}
+	r.requested[key] = true
+}
+
+// TakeListRequest says whether RequestList was called since TakeListRequest was.
+func (r *Registry) TakeListRequest(key types.NamespacedName) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	requested := r.requested[key]
+	delete(r.requested, key)
+	return requested
 }
 
 // keepListed remembers when a connection that is replaced or removed has read the list. The caller holds the lock.

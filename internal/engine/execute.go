@@ -198,6 +198,7 @@ func (r *run) afterRead(view account.View, err error) *conditions.Outcome {
 	if err != nil {
 		return r.stopped(err)
 	}
+	r.readRequests.done(r.s.uid(), r.s.readRequest)
 	r.view, r.read, r.again = view, &view, true
 	return nil
 }

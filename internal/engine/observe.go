@@ -65,7 +65,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	}
 	e.observeAccount(s, view, &in)
 	in.Salt, in.Delegated = saltOf(e, s), delegatedOf(e, s)
-	in.ReadRequested = readRequested(s) && !s.read
+	in.ReadRequested = e.readRequests.wants(s) && !s.read
 	in.Outage, in.Stale = e.resolver.outage(s), stale(s, in.Now)
 	in.FoundInactive = s.foundInactive || s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeactivatedEarlier)
 	e.observeSecret(ctx, s, &in)

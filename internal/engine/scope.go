@@ -88,6 +88,8 @@ type scope struct {
 	connected *conditions.SecretState
 	// read is set once the account was to be read: what was asked for is being done.
 	read bool
+	// readRequest is the request for a read that this reconcile answers, 0 for none.
+	readRequest uint64
 	// former is the binding to an account that was given up, as it is missing; nil where there is none, or no more.
 	former *binding
 	// serviceKey is what was done for the service-account key.

@@ -45,6 +45,8 @@ type stores struct {
 	unverified *secrets.Unverified
 	// serviceKeys are what the connection Secrets are known to say of service-account keys.
 	serviceKeys *secrets.KnownServiceKeys
+	// readRequests are the resources whose accounts are to be read, as the provider has reported something.
+	readRequests *readRequests
 }
 
 // newStores returns empty ones. wakeStopped has resources reconciled whose changes are stopped, and their parent.
@@ -64,6 +66,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		settledSecrets: secrets.NewSettled(),
 		unverified:     secrets.NewUnverified(),
 		serviceKeys:    secrets.NewKnownServiceKeys(),
+		readRequests:   newReadRequests(),
 	}
 }
 
@@ -83,6 +86,7 @@ func (s stores) forget(uid types.UID) {
 	s.settledSecrets.Forget(uid)
 	s.unverified.Forget(uid)
 	s.serviceKeys.Forget(uid)
+	s.readRequests.forget(uid)
 }
 
 // forgetAnothers drops what may not hold when a resource that is another operator's comes back.
@@ -97,6 +101,7 @@ func (s stores) forgetAnothers(uid types.UID) {
 	s.settledSecrets.Unset(uid)
 	s.unverified.Forget(uid)
 	s.serviceKeys.Forget(uid)
+	s.readRequests.forget(uid)
 }
 
 // Forget drops all that is remembered of a resource that is deleted, and the connection Secret that was prepared for an account that
@@ -146,6 +151,7 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "value": e.values.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 		"unverified": e.unverified.Remembers(uid), "service-account key": e.serviceKeys.Remembers(uid), "profile": profile, "salt": e.salts.Remembers(uid),
+		"requested read": e.readRequests.of(uid) > 0,
 	} {
 		if is {
 			in = append(in, where)
