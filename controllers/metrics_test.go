@@ -21,6 +21,7 @@ var _ = Describe("The metrics", func() {
 		for field, value := range map[string]any{"balance": 12.5, "credit_limit": 100, "subscriptions": []simulator.Subscription{{Amount: 20, Type: "PHONE_NUM"}}} {
 			Expect(w.Sim.SetField(w.Parent.ID, field, value)).To(Succeed())
 		}
+		w.Options.CallbackAddress = "127.0.0.1:0" // only who receives callbacks has a metric of them
 		w.ApplyParent(ctx)
 		w.Start(ctx)
 		c := w.ApplyReady(ctx, "acme-counted")

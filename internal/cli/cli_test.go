@@ -77,6 +77,7 @@ func TestRootIsTheManager(t *testing.T) {
 	}
 	defaults := map[string]string{
 		"metrics-bind-address": "0", "health-probe-bind-address": ":8081", "leader-elect": "false",
+		"callback-address": "0", "callback-tls-cert-file": "", "callback-tls-key-file": "",
 		"metrics-secure": "true", "metrics-cert-path": "", "metrics-cert-name": "tls.crt", "metrics-cert-key": "tls.key", "namespaces": "[]",
 		"allowed-endpoints": "[https://api.voximplant.com]", "installation-id": "", "zap-log-level": "", "kubeconfig": "",
 	}

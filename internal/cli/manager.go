@@ -55,6 +55,9 @@ type ManagerOptions struct {
 	// MetricsCertPath is the directory of the certificate that metrics are served with, MetricsCertName and MetricsCertKey
 	// are its files; "" is for a self-signed one.
 	MetricsCertPath, MetricsCertName, MetricsCertKey string
+	// CallbackAddress is where callbacks of the provider are received; "" or "0" receives none. CallbackTLSCertFile and CallbackTLSKeyFile are
+	// the certificate that they are received with and its key, "" for plain HTTP.
+	CallbackAddress, CallbackTLSCertFile, CallbackTLSKeyFile string
 	// LeaderElect lets several replicas agree on one that works.
 	LeaderElect bool
 	// LeaderElectionNamespace is where they do so; "" is the pod's own namespace.
@@ -150,6 +153,9 @@ func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.MetricsCertName, "metrics-cert-name", "tls.crt", "its file in that directory")
 	f.StringVar(&o.MetricsCertKey, "metrics-cert-key", "tls.key", "the file of its key in that directory")
 	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 serves none")
+	f.StringVar(&o.CallbackAddress, "callback-address", "0", "where callbacks of the provider are received, as host:port, at POST /callbacks/NAMESPACE/PARENTACCOUNT; 0 receives none")
+	f.StringVar(&o.CallbackTLSCertFile, "callback-tls-cert-file", "", "the certificate that callbacks are received with, as PEM; it may be renewed there (default: plain HTTP, for an Ingress that has the certificate)")
+	f.StringVar(&o.CallbackTLSKeyFile, "callback-tls-key-file", "", "the key of the certificate in --callback-tls-cert-file, as PEM")
 	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
 	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
 	f.StringVar(&o.ParentSelector, "parent-selector", "", "work only for the ParentAccounts with these labels, and their children: team=a; several operators side by side share the work so (default: all)")
@@ -201,7 +207,7 @@ func logStart(o ManagerOptions) {
 	ctrl.Log.WithName("start").Info("operator starts",
 		"version", version, "allowedEndpoints", o.AllowedEndpoints, "namespaces", o.Namespaces, "parentSelector", o.ParentSelector,
 		"startPolicy", o.StartPolicy, "readVerifications", o.Readings.Verifications, "moneyMetrics", o.Readings.Money, "installationID", o.InstallationID, "leaderElection", o.LeaderElect,
-		"metricsAddress", o.MetricsAddress, "probeAddress", o.ProbeAddress)
+		"metricsAddress", o.MetricsAddress, "probeAddress", o.ProbeAddress, "callbackAddress", o.CallbackAddress)
 }
 
 // checked are the options, normalized, or what is wrong with them: all that can be known without a request.
@@ -219,6 +225,9 @@ func (o ManagerOptions) checked() (ManagerOptions, error) {
 	}
 	if o.StartPolicy != "" && o.StartPolicy != string(v1alpha1.StartObserve) {
 		return o, fmt.Errorf("--start-policy %q: give %s, or leave the flag out to have each ParentAccount's spec.startPolicy decide", o.StartPolicy, v1alpha1.StartObserve)
+	}
+	if err := checkCallbacks(o); err != nil {
+		return o, err
 	}
 	if o.share, err = labels.Parse(o.ParentSelector); err != nil {
 		return o, fmt.Errorf("--parent-selector: %w", err)
@@ -377,7 +386,7 @@ func (op *operator) setup(ctx context.Context) error {
 		return err
 	}
 	op.cache.OnJoin(op.children.Joined)
-	err := (&controllers.ParentAccountReconciler{
+	parentAccounts := &controllers.ParentAccountReconciler{
 		Client:           mgr.GetClient(),
 		Secrets:          inputs,
 		Parents:          parents,
@@ -390,8 +399,11 @@ func (op *operator) setup(ctx context.Context) error {
 		BelievedAfter:    o.BelievedAfter,
 		LeastBatchDelay:  o.LeastBatchDelay,
 		CountsAfter:      o.CountsAfter,
-	}).SetupWithManager(mgr)
-	if err != nil {
+	}
+	if err := parentAccounts.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := serveCallbacks(ctx, op, parentAccounts); err != nil {
 		return err
 	}
 	return mgr.Add(leaderOrNot(boundGarbage))

@@ -22,7 +22,7 @@ var layers = []layer{
 	{"the command line", []string{"internal/cli"}},
 	{"the kinds", []string{"controllers"}},
 	{"the engine", []string{"internal/engine"}},
-	{"what was tried, and what is measured", []string{"internal/attempts", "internal/gauges"}},
+	{"what was tried, what is measured, and what is reported", []string{"internal/attempts", "internal/callback", "internal/gauges"}},
 	{"what people call by name", []string{"internal/voximplant/methods"}},
 	{"the concerns", []string{
 		"internal/changeguard", "internal/conditions", "internal/debounce", "internal/directory", "internal/fairqueue", "internal/metrics", "internal/namespacecache",

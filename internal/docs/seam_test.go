@@ -16,7 +16,7 @@ import (
 // neutral are the packages that no provider has a name in. Those that are still to come are looked at as soon as they are there.
 var neutral = []string{
 	"internal/account", "internal/plan", "internal/engine", "internal/conditions", "internal/directory", "internal/pacing", "internal/provider",
-	"internal/changeguard", "internal/fairqueue", "internal/attempts", "internal/secrets", "internal/metrics", "internal/readings",
+	"internal/callback", "internal/changeguard", "internal/fairqueue", "internal/attempts", "internal/secrets", "internal/metrics", "internal/readings",
 }
 
 // unnamed are the packages above the seam whose kinds name their provider, but nothing on the wire.

@@ -12,7 +12,7 @@ import (
 
 // speaking are the packages whose texts end in conditions and events.
 var speaking = []string{
-	"internal/account", "internal/attempts", "internal/changeguard", "internal/charset", "internal/conditions", "internal/directory", "internal/engine",
+	"internal/account", "internal/attempts", "internal/callback", "internal/changeguard", "internal/charset", "internal/conditions", "internal/directory", "internal/engine",
 	"internal/netstep", "internal/pacing", "internal/plan", "internal/provider", "internal/readings", "internal/secrets", "internal/trust", "internal/voximplant", "controllers",
 }
 

@@ -72,6 +72,8 @@ var (
 		"How far the balance of a ChildAccount's account may fall below zero, as of the last list.")
 	RefusedWrites = define("refused_writes_total", "counter", []string{"of"},
 		"Writes that the Kubernetes API refused (a webhook, a policy, a quota, a missing right), by what was to be written: status, resource, or secret. While the status of a resource is refused, nothing else than this, an event and the log tells of the resource.")
+	Callbacks = define("callbacks_total", "counter", []string{"type", "result"},
+		"Callbacks of the provider that were received at --callback-address, by what became of them: Accepted, Ignored, or why they were refused, as docs/callbacks.md says. The type is empty unless the callback was proven to be the provider's. A request that was refused as a whole counts as one. There are none without --callback-address.")
 	CacheSynced = define("cache_synced", "gauge", []string{"namespace"},
 		"1 while the namespace can be read, 0 while it can't be or does not exist: /readyz names what is missing. An empty namespace is the whole cluster.")
 	CacheRequests = define("cache_requests_total", "counter", []string{"namespace", "kind", "result"},
@@ -102,6 +104,7 @@ var (
 	corrected = counter(DriftCorrected)
 	requested = counter(CacheRequests)
 	refused   = counter(RefusedWrites)
+	received  = counter(Callbacks)
 )
 
 // counter has a counter served.
@@ -161,6 +164,16 @@ func init() { // each series exists from the start, so that its first increase i
 
 // WriteRefused counts a write that the Kubernetes API refused.
 func WriteRefused(of string) { refused.WithLabelValues(of).Inc() }
+
+// WillReceiveCallbacks has the series served of callbacks of a type and with a result.
+func WillReceiveCallbacks(callbackType, result string) {
+	received.WithLabelValues(callbackType, result)
+}
+
+// CallbackReceived counts a callback; the type is "" unless it is proven to be the provider's.
+func CallbackReceived(callbackType, result string) {
+	received.WithLabelValues(callbackType, result).Inc()
+}
 
 // CacheRequested counts a list or watch of the Kubernetes API.
 func CacheRequested(namespace, kind, result string) {

@@ -210,8 +210,10 @@ type cage struct {
 	parrots    []*parrot
 	children   []*v1alpha1.ChildAccount
 	kubeconfig string
-	output     *testenv.SyncBuffer
-	seen       strings.Builder
+	// callbacks is where the last process receives callbacks.
+	callbacks string
+	output    *testenv.SyncBuffer
+	seen      strings.Builder
 }
 
 func newCage(ctx context.Context) *cage {
@@ -235,7 +237,7 @@ func (c *cage) furnish(ctx context.Context, p *parrot) {
 	parent := c.Sim.AddParent(simulator.Parent{Name: "parent-" + p.name, Email: p.name + "@acme.example"})
 	credentials := c.Sim.Credentials(parent.ID)
 	c.knowKey(credentials)
-	c.secret(ctx, p.name, map[string]string{"credentials.json": string(credentials), "api-key": parent.APIKey})
+	c.secret(ctx, p.name, map[string]string{"credentials.json": string(credentials), "api-key": parent.APIKey, "callback-salt": c.parentSalt(p)})
 	resource := c.ParentAccount()
 	resource.Name = p.name
 	resource.Spec.Voximplant = v1alpha1.VoximplantParent{
@@ -271,6 +273,26 @@ func (c *cage) salt(p *parrot) string {
 	return salt
 }
 
+// parentSalt is what the callbacks of a parrot's other children are signed with.
+func (c *cage) parentSalt(p *parrot) string {
+	salt := fmt.Sprintf(`s&"<4>%%=ül-Tt%s-of-the-parrot`, p.name)
+	c.known.Add("callback salt", salt)
+	return salt
+}
+
+// report sends callbacks of each parrot's first child, one that is signed and one that is not.
+func (c *cage) report(ctx context.Context) {
+	GinkgoHelper()
+	for i, one := range c.parrots {
+		about := simulator.Callback{
+			AccountID: c.Account(c.children[3*i].AccountName()).ID, Type: "min_balance", Salt: c.parentSalt(one), URL: fmt.Sprintf("http://%s/callbacks/%s/%s", c.callbacks, c.NS, one.name),
+		}
+		Expect(simulator.SendCallback(ctx, c.Sim, about)).To(Equal(http.StatusOK), one.name)
+		about.Salt += "?"
+		Expect(simulator.SendCallback(ctx, c.Sim, about)).To(Equal(http.StatusForbidden), one.name)
+	}
+}
+
 // knowKey makes the private key of a credentials.json known.
 func (c *cage) knowKey(credentials []byte) string {
 	GinkgoHelper()
@@ -301,7 +323,8 @@ func (c *cage) run(level ...string) *process {
 	for _, p := range c.parrots {
 		args = append(args, "--allowed-endpoints="+p.URL)
 	}
-	return startManager(c.kubeconfig, c.output, append(args, level...)...)
+	c.callbacks = freeAddress()
+	return startManager(c.kubeconfig, c.output, append(append(args, "--callback-address="+c.callbacks), level...)...)
 }
 
 // echoAll has every parrot echo something else from now on.
@@ -410,6 +433,7 @@ var _ = Describe("Canaries", func() {
 		c.awaitEchoes("AddAccount", 3)
 		c.look(ctx, p)
 		c.awaitReady(ctx, "created")
+		c.report(ctx)
 
 		By("a new declared password, a rotation, a lost API key")
 		c.look(ctx, p)
@@ -448,14 +472,14 @@ var _ = Describe("Canaries", func() {
 		for _, line := range []string{
 			`"write":"create","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`, `"write":"create key","why":"creation"`,
 			`"write":"set callback salt"`,
-			"account may have been written", "the parent account can't be used", "the parent account can be used again", "operator starts",
+			"account may have been written", "callback accepted", `"result":"WrongHash"`, "the parent account can't be used", "the parent account can be used again", "operator starts",
 		} {
 			Expect(c.output.String()).To(ContainSubstring(line), "nothing is looked for in such a line")
 		}
 		c.expectNothingShown()
 		for _, kind := range []string{
 			"password", "new password", "declared password", "salt", "declared salt", "account's salt", "generated password", "next password", "parent's API key", "child's API key", "private key",
-			"service-account key", "token", "client key",
+			"service-account key", "token", "client key", "callback salt",
 		} {
 			Expect(c.known.Kinds).To(HaveKeyWithValue(kind, BeNumerically(">", 0)), "nothing is looked for: %s", kind)
 		}
