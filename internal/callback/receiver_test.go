@@ -209,6 +209,14 @@ func TestReplays(t *testing.T) {
 	if n := after["AccountFrozen/Replayed"] - before["AccountFrozen/Replayed"]; n != 4 {
 		t.Errorf("%v replays are counted", n)
 	}
+	for range 20 { // they use up nothing of what the account may send
+		if status := w.post(body); status != http.StatusConflict {
+			t.Errorf("again and again: HTTP %d", status)
+		}
+	}
+	if status := w.post(bodyOf(w.frozen("9"))); status != http.StatusOK {
+		t.Errorf("a new one after many replays: HTTP %d", status)
+	}
 	// The id of another account's callback is another's.
 	if status := w.post(bodyOf(signed(parentSalt, childKey, w.ids["acme-two"], "7", "account_is_frozen"))); status != http.StatusOK {
 		t.Errorf("another account's: HTTP %d", status)
