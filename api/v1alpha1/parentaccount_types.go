@@ -104,8 +104,9 @@ type VoximplantParent struct {
 
 	// APIKeySecretRef names the Secret with the parent account's own API key, under the key api-key unless another is given. The Secret
 	// must be in this namespace, with the label accounts.cpaas.dev/input: "true". The operator sends the key to AddAccount, which may
-	// require it, and reads the API keys of child accounts with it where they were lost. Unset: neither. Example: {name:
-	// voximplant-api-key}.
+	// require it, and reads the API keys of child accounts with it where they were lost. A salt under the key callback-salt of the same
+	// Secret verifies callbacks of the account, and of child accounts without a salt of their own (--callback-address). Unset: none of
+	// these. Example: {name: voximplant-api-key}.
 	// +optional
 	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
 

@@ -98,7 +98,7 @@ const (
 )
 
 // readsPerSecond bounds the reads for all accounts: whoever knows many ids may send callbacks of each of them.
-var readsPerSecond = rate{burst: 30, every: 200 * time.Millisecond}
+var readsPerSecond = rate{burst: 100, every: 50 * time.Millisecond}
 
 // errTooManyReads says that nothing is read at present.
 var errTooManyReads = errors.New("too many accounts' Secrets were read within the last seconds")

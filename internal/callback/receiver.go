@@ -161,7 +161,7 @@ func (r *Receiver) read(w http.ResponseWriter, request *http.Request) ([]provide
 		return nil, Standby
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, TooLarge
 	}
 	if err != nil {
