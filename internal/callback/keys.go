@@ -80,10 +80,10 @@ func (k SecretKeys) saltOfParent(ctx context.Context, parent *v1alpha1.ParentAcc
 	return k.salt(ctx, parent.Namespace, name, v1alpha1.DefaultParentCallbackSaltKey)
 }
 
-// salt is what is under a key of an input Secret, without the newline that an editor leaves at its end.
+// salt is what is under a key of an input Secret, without the line break that an editor leaves at its end.
 func (k SecretKeys) salt(ctx context.Context, namespace, name, key string) (account.Secret, error) {
 	salt, err := k.Inputs.Input(ctx, namespace, name, key)
-	return account.Secret(strings.TrimSuffix(string(salt), "\n")), err
+	return account.Secret(strings.TrimSuffix(strings.TrimSuffix(string(salt), "\n"), "\r")), err
 }
 
 func missing(format string, args ...any) error {

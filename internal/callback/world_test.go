@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	objects := []client.Object{w.parent(), w.input("voximplant-api-key", map[string]string{"api-key": parentKey, "callback-salt": parentSalt + "\n"}), w.input("acme-salt", map[string]string{"salt": childSalt + "\n"})}
+	objects := []client.Object{w.parent(), w.input("voximplant-api-key", map[string]string{"api-key": parentKey, "callback-salt": parentSalt + "\n"}), w.input("acme-salt", map[string]string{"salt": childSalt + "\r\n"})}
 	for _, name := range []string{"acme-one", "acme-two", "acme-three", "acme-alone"} {
 		w.ids[name] = w.service.Put(name, account.State{}, "")
 		if name == "acme-alone" {
