@@ -51,6 +51,16 @@ func TestSignedCallback(t *testing.T) {
 	}
 }
 
+// Where a secret is missing nothing is signed, not even by the rest of it.
+func TestSignedWithNothing(t *testing.T) {
+	for name, with := range map[string][2]account.Secret{"no salt": {"", testKey}, "no key": {testSalt, ""}, "neither": {"", ""}} {
+		got, err := ParseCallbacks(callbackBody(fmt.Sprintf(`{"callback_id": 7, "account_id": 1, "hash": %q}`, hashOf(with[0], "1", with[1], "7"))))
+		if err != nil || got[0].Malformed || got[0].SignedWith(with[0], with[1]) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 func TestCallbackTypes(t *testing.T) {
 	for wire, want := range map[string]provider.CallbackType{
 		"account_is_frozen": provider.AccountFrozen, "account_is_unfrozen": provider.AccountUnfrozen, "min_balance": provider.BalanceBelowMinimum,
