@@ -266,7 +266,7 @@ func (w *world) create(s plan.Step) {
 	}
 	sent = sent.With(account.Applied(plan.AccountChanges(schema, s.Changes)))
 	a.State = a.State.With(sent)
-	w.accounts = append(w.accounts, a)
+	w.accounts, w.has, w.in.Plans.Seen = append(w.accounts, a), nil, nil
 	w.seen[a.ID] = sent
 	w.in.Subject.ID, w.in.Resource.ObservedID, w.in.Resource.Origin = a.ID, a.ID, plan.Created
 	w.in.Subject.LastApplied, w.secret.APIKey = nil, true
@@ -322,7 +322,7 @@ func drawWorld(t *rapid.T) *world {
 	if flag("plan declared") {
 		w.in.Plans.Declared, w.has = []account.Plan{start}, []account.Plan{rapid.SampledFrom([]account.Plan{free, start}).Draw(t, "plan")}
 		w.in.Plans.ReadRequested = w.in.ReadRequested
-		if flag("plans read") {
+		if w.in.Subject.ID != "" && flag("plans read") {
 			w.in.Plans.Seen = []account.Plan{start}
 			w.in.Subject.LastApplied = w.in.Subject.LastApplied.With(account.State{"plans.MAU": "11"})
 		}

@@ -254,7 +254,7 @@ func create(in *Input) []Step {
 	after.Plans.Seen, after.Plans.NotShown = nil, nil
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
 	after.Salt.Settled, after.Delegated.BindingStored = false, false
-	return append(steps, afterCreation(then(&after, born))...)
+	return append(steps, then(&after, born)...)
 }
 
 // update is what has to be written to the account, and what follows.
@@ -365,6 +365,7 @@ func taken(in *Input, a *account.Account) Input {
 	}
 	after.Subject.ID, after.Secret.Settled, after.Password.Settled, after.Salt.Settled = a.ID, false, false, false
 	after.Delegated.BindingStored = false
+	after.Plans.Seen, after.Plans.NotShown = nil, nil
 	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)
 	after.FoundInactive = (in.claimed(a) || in.succeeds(a)) && !in.Subject.Intent && !declared && in.Schema.Deactivated(a.State)
 	if after.Resource.Origin = Adopted; in.own(a) && in.Subject.Intent {

@@ -154,16 +154,6 @@ func changePlans(in *Input, d account.Decision, changes []account.PlanChange, tr
 	return []Step{s, end}
 }
 
-// afterCreation is what is foreseen once an account is created: whether its plans may be changed is asked then.
-func afterCreation(steps []Step) []Step {
-	for i := range steps {
-		if steps[i].Kind == ChangePlan {
-			steps[i].Guarded, steps[i].Change = false, ""
-		}
-	}
-	return steps
-}
-
 // plansDiffer is the end for an account that matches the spec but for its plans.
 func plansDiffer(end *Step, reported, notShown []account.PlanChange) {
 	switch {

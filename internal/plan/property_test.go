@@ -99,6 +99,12 @@ func TestPlanTouchesNothingUnmanaged(t *testing.T) {
 		in := drawWorld(t).observe()
 		for _, s := range plan.For(in).Steps {
 			for _, c := range slices.Concat(s.Changes, s.Differs, s.NotKept, s.NotGranted) {
+				if account.IsPlanPath(c.Field) {
+					if !account.HasPlan(in.Plans.Declared, account.Plan{Type: "MAU", ID: c.To}) || c.Field != "plans.MAU" {
+						t.Fatalf("plan %s is not declared: %s", c.To, s)
+					}
+					continue
+				}
 				if to, declared := in.Subject.Desired[c.Field]; !declared && s.Kind != plan.Deactivate || declared && s.Kind != plan.Deactivate && to != c.To {
 					t.Fatalf("%s is not declared as %q: %s", c.Field, c.To, s)
 				}

@@ -291,9 +291,13 @@ func (p Plan) Last() Step {
 	return p.Steps[len(p.Steps)-1]
 }
 
-// Guarded is the step that the change guard has to let pass; nil where there is none.
+// Guarded is the step that the change guard has to let pass; nil where there is none. What follows a creation is asked about once there is an
+// account.
 func (p Plan) Guarded() *Step {
 	for i := range p.Steps {
+		if p.Steps[i].Kind == Create {
+			return nil
+		}
 		if p.Steps[i].Guarded && !p.Steps[i].Kind.StatusOnly() {
 			return &p.Steps[i]
 		}
