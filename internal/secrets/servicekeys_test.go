@@ -227,6 +227,14 @@ func TestStoredKeys(t *testing.T) {
 	if got := storedKeys(secret, "8"); got.Recorded || got.Intact || got.Current != nil {
 		t.Errorf("of another account: %+v", got)
 	}
+	secret.Data[KeyAccountID] = []byte("7")
+	if dropStaleKey(secret, "7"); !storedKeys(secret, "7").Intact {
+		t.Error("the account's own key was dropped")
+	}
+	anothers := secret.DeepCopy()
+	if dropStaleKey(anothers, "8"); anothers.Data[KeyCredentials] != nil || anothers.Annotations[v1alpha1.AnnotationServiceKeys] != "" {
+		t.Error("a key is beside the id of an account that does not have it")
+	}
 	secret.Data[KeyCredentials] = []byte("{}")
 	if got := storedKeys(secret, "7"); !got.Recorded || got.Intact {
 		t.Errorf("edited: %+v", got)
