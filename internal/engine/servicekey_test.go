@@ -351,6 +351,10 @@ func TestServiceKeyLost(t *testing.T) {
 			first := w.keys()[0]
 			fake.PutServiceKey(w.service, w.account().ID, provider.ServiceKey{ID: "theirs", Name: "theirs"})
 			lose(w)
+			w.reconcile(name) // nothing else wakes it before the next list
+			if k := w.record().Current; k == nil || k.ID == first {
+				t.Errorf("not made at once: %+v", k)
+			}
 			w.rest()
 			w.pass(2 * secrets.KeyOverlap)
 			if got := w.keys(); len(got) != 2 || slices.Contains(got, first) || !slices.Contains(got, "theirs") {
