@@ -125,6 +125,20 @@ func isEmpty(value any) bool {
 
 // printTable prints an answer as a table: a row for each element of its result, by the method's columns, or a line for each member.
 func printTable(w io.Writer, m methods.Method, answer map[string]any) error {
+	var b bytes.Buffer
+	if err := writeTable(&b, m, answer); err != nil {
+		return err
+	}
+	for line := range bytes.Lines(b.Bytes()) {
+		if _, err := w.Write(append(bytes.TrimRight(line, " \n"), '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTable is printTable, with blanks where the last cells of a line are empty.
+func writeTable(w io.Writer, m methods.Method, answer map[string]any) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	rest := answer
 	if rows, ok := rowsOf(m, answer["result"]); ok && len(m.Columns) > 0 {
@@ -138,7 +152,7 @@ func printTable(w io.Writer, m methods.Method, answer map[string]any) error {
 			for i, column := range m.Columns {
 				cells[i] = cell(row[column])
 			}
-			fmt.Fprintln(t, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+			fmt.Fprintln(t, strings.Join(cells, "\t"))
 		}
 		rest = besides(m, answer)
 		if len(rest) == 0 {
