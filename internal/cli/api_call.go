@@ -51,7 +51,13 @@ func (o *apiOptions) call(cmd *cobra.Command, m methods.Method) error {
 	if err != nil {
 		return o.explained(m, err)
 	}
-	return o.print(cmd, m, raw)
+	if err := o.print(cmd, m, raw); err != nil {
+		if m.Writes() { // whoever reads of an error alone would repeat the call
+			return fmt.Errorf("%s was carried out, but its answer can't be written: %w", m.Name, err)
+		}
+		return fmt.Errorf("the answer can't be written: %w", err)
+	}
+	return nil
 }
 
 // childPattern is an id, a name or nothing.

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sigs.k8s.io/yaml"
@@ -378,6 +380,27 @@ func TestAPIAnswers(t *testing.T) {
 	w := newAPIWorld(t)
 	w.AddFault(simulator.Fault{Kind: simulator.FaultHuge, Bytes: 9 << 20})
 	w.want(w.api("GetAccountInfo"), exitUnavailable, "larger than", "GetAccountInfo")
+}
+
+// fullDisk is where nothing can be written.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// Where the answer can't be written, it is said whether the call was made all the same.
+func TestAPIWithoutRoom(t *testing.T) {
+	w := newAPIWorld(t)
+	for line, says := range map[string]string{
+		"GetAccountInfo": "the answer can't be written", "GetAccountInfo -o table": "the answer can't be written",
+		"ChargeAccount -p phone_id=all --as-child 5000000201 --yes -o yaml": "ChargeAccount was carried out, but its answer can't be written",
+	} {
+		var stderr bytes.Buffer
+		args := append([]string{"api"}, strings.Fields(line)...)
+		status := Run(t.Context(), append(args, "--credentials", w.dir+"/credentials.json", "--endpoint", w.url), fullDisk{}, &stderr)
+		if status != exitFailed || !strings.Contains(stderr.String(), says) {
+			t.Errorf("%s: status %d, %s", line, status, &stderr)
+		}
+	}
 }
 
 func TestExitStatus(t *testing.T) {
