@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	testSalt = account.Secret("s4lt-of-the-earth")
+	callbackSalt = account.Secret("s4lt-of-the-earth")
 	testKey  = account.Secret("3f2504e0-4f89-11d3-9a0c-0305e82c3301")
 )
 
@@ -38,12 +38,12 @@ func TestSignedCallback(t *testing.T) {
 	if c.Malformed || c.ID != "7" || c.AccountID != "12345" || c.Type != provider.AccountFrozen {
 		t.Errorf("%+v", c)
 	}
-	if !c.SignedWith(testSalt, testKey) {
+	if !c.SignedWith(callbackSalt, testKey) {
 		t.Error("the right hash is refused")
 	}
 	for name, with := range map[string][2]account.Secret{
-		"another salt": {"s4lt-of-the-sea", testKey}, "another key": {testSalt, "3f2504e0"}, "no salt": {"", testSalt + "12345" + testKey}, "no key": {testSalt + "12345" + testKey, ""},
-		"exchanged": {testKey, testSalt},
+		"another salt": {"s4lt-of-the-sea", testKey}, "another key": {callbackSalt, "3f2504e0"}, "no salt": {"", callbackSalt + "12345" + testKey}, "no key": {callbackSalt + "12345" + testKey, ""},
+		"exchanged": {testKey, callbackSalt},
 	} {
 		if c.SignedWith(with[0], with[1]) {
 			t.Errorf("%s: the hash is accepted", name)
@@ -53,7 +53,7 @@ func TestSignedCallback(t *testing.T) {
 
 // Where a secret is missing nothing is signed, not even by the rest of it.
 func TestSignedWithNothing(t *testing.T) {
-	for name, with := range map[string][2]account.Secret{"no salt": {"", testKey}, "no key": {testSalt, ""}, "neither": {"", ""}} {
+	for name, with := range map[string][2]account.Secret{"no salt": {"", testKey}, "no key": {callbackSalt, ""}, "neither": {"", ""}} {
 		got, err := ParseCallbacks(callbackBody(fmt.Sprintf(`{"callback_id": 7, "account_id": 1, "hash": %q}`, hashOf(with[0], "1", with[1], "7"))))
 		if err != nil || got[0].Malformed || got[0].SignedWith(with[0], with[1]) {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -67,8 +67,8 @@ func TestCallbackTypes(t *testing.T) {
 		"next_charge_alert": provider.ChargeUpcoming, "account_document_status_updated": provider.DocumentsUpdated,
 		"activate_successful": provider.OtherCallback, "": provider.OtherCallback, "ACCOUNT_IS_FROZEN": provider.OtherCallback,
 	} {
-		got, err := ParseCallbacks(callbackBody(fmt.Sprintf(`{"callback_id": 7, "type": %q, "account_id": 1, "hash": %q}`, wire, hashOf(testSalt, "1", testKey, "7"))))
-		if err != nil || got[0].Type != want || !got[0].SignedWith(testSalt, testKey) {
+		got, err := ParseCallbacks(callbackBody(fmt.Sprintf(`{"callback_id": 7, "type": %q, "account_id": 1, "hash": %q}`, wire, hashOf(callbackSalt, "1", testKey, "7"))))
+		if err != nil || got[0].Type != want || !got[0].SignedWith(callbackSalt, testKey) {
 			t.Errorf("%s: %+v, %v", wire, got, err)
 		}
 	}
@@ -104,19 +104,19 @@ func TestCallbackIDs(t *testing.T) {
 		"20 digits":               {`7`, `12345678901234567890`, false},
 	} {
 		id, accountID := strings.Trim(test.id, `"`), strings.Trim(test.account, `"`)
-		got, err := ParseCallbacks(callbackBody(fmt.Sprintf(`{"callback_id": %s, "type": "min_balance", "account_id": %s, "hash": %q}`, test.id, test.account, hashOf(testSalt, accountID, testKey, id))))
+		got, err := ParseCallbacks(callbackBody(fmt.Sprintf(`{"callback_id": %s, "type": "min_balance", "account_id": %s, "hash": %q}`, test.id, test.account, hashOf(callbackSalt, accountID, testKey, id))))
 		if err != nil || len(got) != 1 || got[0].Malformed == test.ok {
 			t.Errorf("%s: %+v, %v", name, got, err)
 			continue
 		}
-		if test.ok && (got[0].ID != id || got[0].AccountID != accountID || !got[0].SignedWith(testSalt, testKey)) {
+		if test.ok && (got[0].ID != id || got[0].AccountID != accountID || !got[0].SignedWith(callbackSalt, testKey)) {
 			t.Errorf("%s: %+v", name, got[0])
 		}
 	}
 }
 
 func TestMalformedCallbacks(t *testing.T) {
-	hash := hashOf(testSalt, "1", testKey, "7")
+	hash := hashOf(callbackSalt, "1", testKey, "7")
 	good := `{"callback_id": 7, "type": "min_balance", "account_id": 1, "hash": "` + hash + `"}`
 	for name, bad := range map[string]string{
 		"null": `null`, "a number": `7`, "a text": `"x"`, "an empty one": `{}`,
@@ -129,24 +129,24 @@ func TestMalformedCallbacks(t *testing.T) {
 		"a type that is none":   `{"callback_id": 7, "type": 5, "account_id": 1, "hash": "` + hash + `"}`,
 	} {
 		got, err := ParseCallbacks(callbackBody(bad, good))
-		if err != nil || len(got) != 2 || !got[0].Malformed || got[1].Malformed || !got[1].SignedWith(testSalt, testKey) {
+		if err != nil || len(got) != 2 || !got[0].Malformed || got[1].Malformed || !got[1].SignedWith(callbackSalt, testKey) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	if got, err := ParseCallbacks(callbackBody(strings.Replace(good, hash, strings.ToUpper(hash), 1))); err != nil || !got[0].SignedWith(testSalt, testKey) {
+	if got, err := ParseCallbacks(callbackBody(strings.Replace(good, hash, strings.ToUpper(hash), 1))); err != nil || !got[0].SignedWith(callbackSalt, testKey) {
 		t.Errorf("a hash in capitals is the same: %v", err)
 	}
 }
 
 // One document calls the hash hash, another one calls it salt.
 func TestHashCalledSalt(t *testing.T) {
-	hash := hashOf(testSalt, "1", testKey, "7")
+	hash := hashOf(callbackSalt, "1", testKey, "7")
 	for body, want := range map[string]bool{
 		`{"callback_id": 7, "account_id": 1, "salt": "` + hash + `"}`:                                            true,
 		`{"callback_id": 7, "account_id": 1, "salt": "` + hash + `", "hash": null}`:                              true,
 		`{"callback_id": 7, "account_id": 1, "salt": "` + hash + `", "hash": "` + strings.Repeat("0", 32) + `"}`: false,
 	} {
-		if got, err := ParseCallbacks(callbackBody(body)); err != nil || got[0].Malformed || got[0].SignedWith(testSalt, testKey) != want {
+		if got, err := ParseCallbacks(callbackBody(body)); err != nil || got[0].Malformed || got[0].SignedWith(callbackSalt, testKey) != want {
 			t.Errorf("%s: %+v, %v", body, got, err)
 		}
 	}
@@ -174,7 +174,7 @@ func TestBodiesThatAreNone(t *testing.T) {
 
 // FuzzParseCallbacks has bodies of whatever kind decoded: a callback is malformed, or has plain ids; and no secrets but the signer's verify it.
 func FuzzParseCallbacks(f *testing.F) {
-	f.Add(string(callbackBody(`{"callback_id": 7, "type": "account_is_frozen", "account_id": 12345, "hash": "` + hashOf(testSalt, "12345", testKey, "7") + `"}`)))
+	f.Add(string(callbackBody(`{"callback_id": 7, "type": "account_is_frozen", "account_id": 12345, "hash": "` + hashOf(callbackSalt, "12345", testKey, "7") + `"}`)))
 	f.Add(`{"callbacks": [null, {"callback_id": "7\u0080", "account_id": "1", "hash": "00"}]}`)
 	f.Add(`{"CALLBACKS": [{"callback_id": 1e9}], "callbacks": 5}`)
 	f.Fuzz(func(t *testing.T, body string) {
@@ -195,15 +195,15 @@ func FuzzParseCallbacks(f *testing.F) {
 			if !plainID.MatchString(c.ID) || !accountNumber.MatchString(c.AccountID) {
 				t.Errorf("%+v", c)
 			}
-			if c.SignedWith("", testKey) || c.SignedWith(testSalt, "") {
+			if c.SignedWith("", testKey) || c.SignedWith(callbackSalt, "") {
 				t.Error("signed with nothing")
 			}
-			signed, marshalErr := json.Marshal(map[string]any{"callbacks": []any{map[string]any{"callback_id": c.ID, "account_id": c.AccountID, "hash": hashOf(testSalt, c.AccountID, testKey, c.ID)}}})
+			signed, marshalErr := json.Marshal(map[string]any{"callbacks": []any{map[string]any{"callback_id": c.ID, "account_id": c.AccountID, "hash": hashOf(callbackSalt, c.AccountID, testKey, c.ID)}}})
 			if marshalErr != nil {
 				t.Fatal(marshalErr)
 			}
 			again, err := ParseCallbacks(signed)
-			if err != nil || !again[0].SignedWith(testSalt, testKey) || again[0].SignedWith(testSalt+"x", testKey) {
+			if err != nil || !again[0].SignedWith(callbackSalt, testKey) || again[0].SignedWith(callbackSalt+"x", testKey) {
 				t.Errorf("%+v, %v", again, err)
 			}
 		}
