@@ -583,7 +583,7 @@ type PlanChange struct {
 	// Accepted is true where the provider has accepted the change and shows another plan after that: the operator does not request the change
 	// again. Unset: the change is under way, or its answer was lost.
 	// +optional
-	Accepted bool `json:"accepted,omitempty"`
+	Accepted *bool `json:"accepted,omitempty"`
 }
 
 // DriftedField is a declared field that differs at the provider. No secret is ever among them.
@@ -671,11 +671,11 @@ type ObservedPlan struct {
 	// Name is what the provider calls the plan.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
-	Name string `json:"name,omitempty"`
+	Name *string `json:"name,omitempty"`
 	// PeriodicCharge is the plan's fee of a period, as a decimal in the account's currency. Example: "50".
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	PeriodicCharge string `json:"periodicCharge,omitempty"`
+	PeriodicCharge *string `json:"periodicCharge,omitempty"`
 }
 
 // ObservedVerification is something that the provider verifies about an account, such as who its owner is.

@@ -1,6 +1,9 @@
 package callback
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // Result is what became of a callback, or of a whole request where none of its callbacks was looked at.
 type Result string
@@ -47,10 +50,8 @@ var outcomes = []struct {
 // statusOf is the HTTP status that answers a request whose callbacks have these results.
 func statusOf(results ...Result) int {
 	for _, o := range outcomes {
-		for _, r := range results {
-			if r == o.result {
-				return o.status
-			}
+		if slices.Contains(results, o.result) {
+			return o.status
 		}
 	}
 	return http.StatusBadRequest

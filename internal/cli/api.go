@@ -15,7 +15,7 @@ import (
 )
 
 // credentialsVariable names the file with credentials where no flag does, as the vendor's clients have it.
-const credentialsVariable = "VOXIMPLANT_CREDENTIALS"
+const credentialsVariable = "VOXIMPLANT_CREDENTIALS" //nolint:gosec // the name of a variable
 
 // apiOptions are the flags of the subcommand api.
 type apiOptions struct {

@@ -104,7 +104,7 @@ func (w *apiWorld) exec(stdin string, args ...string) outcome {
 }
 
 func asExit(err error, exit **exec.ExitError) bool {
-	e, ok := err.(*exec.ExitError) //nolint:errorlint // exec's own
+	e, ok := err.(*exec.ExitError)
 	*exit = e
 	return ok
 }

@@ -386,8 +386,21 @@ func (op *operator) setup(ctx context.Context) error {
 		return err
 	}
 	op.cache.OnJoin(op.children.Joined)
-	parentAccounts := &controllers.ParentAccountReconciler{
-		Client:           mgr.GetClient(),
+	parentAccounts := op.parentAccounts(inputs, parents, recorder)
+	if err := parentAccounts.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := serveCallbacks(ctx, op, parentAccounts); err != nil {
+		return err
+	}
+	return mgr.Add(leaderOrNot(boundGarbage))
+}
+
+// parentAccounts is the reconciler of ParentAccounts, whose ChildAccounts op.children reconciles.
+func (op *operator) parentAccounts(inputs secrets.Reader, parents *directory.Registry, recorder conditions.EventRecorder) *controllers.ParentAccountReconciler {
+	o := op.options
+	return &controllers.ParentAccountReconciler{
+		Client:           op.mgr.GetClient(),
 		Secrets:          inputs,
 		Parents:          parents,
 		Children:         op.children,
@@ -400,13 +413,6 @@ func (op *operator) setup(ctx context.Context) error {
 		LeastBatchDelay:  o.LeastBatchDelay,
 		CountsAfter:      o.CountsAfter,
 	}
-	if err := parentAccounts.SetupWithManager(mgr); err != nil {
-		return err
-	}
-	if err := serveCallbacks(ctx, op, parentAccounts); err != nil {
-		return err
-	}
-	return mgr.Add(leaderOrNot(boundGarbage))
 }
 
 // serveGauges serves the metrics that are read off what the operator knows.

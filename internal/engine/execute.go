@@ -509,11 +509,11 @@ func (r *run) nextStep(step plan.Step) string {
 }
 
 // report is the outcome of an account that nothing more is written to.
-func report(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
+func report(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.starts.Forget(r.s.uid()) // all that was pending at the start is done
 	out := &conditions.Outcome{Reason: step.Reason, Message: step.Message, Next: step.Next, After: soonest(r.s.plans.pause, step.RetryAfter, r.s.retryProfile)}
 	if !r.s.declared.Policy.Observe {
-		reportServiceKey(r)
+		reportServiceKey(ctx, r)
 		out.After = soonest(out.After, r.s.serviceKey.after)
 	}
 	switch {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -59,16 +60,19 @@ func plansOf(s *scope) plan.Plans {
 	p := plan.Plans{Declared: s.declared.Plans}
 	if o, ok := s.managed.(PlanObserver); ok {
 		for _, seen := range o.ObservedPlans() {
-			p.Seen = append(p.Seen, account.Plan{Type: seen.Type, ID: seen.TemplateID, Name: seen.Name, Charge: seen.PeriodicCharge})
+			p.Seen = append(p.Seen, account.Plan{Type: seen.Type, ID: seen.TemplateID, Name: ptr.Deref(seen.Name, ""), Charge: ptr.Deref(seen.PeriodicCharge, "")})
 		}
 	}
 	for _, c := range s.status.PlanChanges {
-		if c.Accepted {
+		if accepted(c) {
 			p.NotShown = append(p.NotShown, account.Plan{Type: c.Type, ID: c.TemplateID})
 		}
 	}
 	return p
 }
+
+// accepted says whether the provider has accepted a change.
+func accepted(c v1alpha1.PlanChange) bool { return ptr.Deref(c.Accepted, false) }
 
 // readPlans reads the plans that the account has.
 func readPlans(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
@@ -260,7 +264,7 @@ func confirmPlans(ctx context.Context, r *run, step plan.Step, changes []planReq
 	for _, c := range changes {
 		for i := range s.status.PlanChanges {
 			if s.status.PlanChanges[i].Type == c.to.Type {
-				s.status.PlanChanges[i].Accepted = true
+				s.status.PlanChanges[i].Accepted = ptr.To(true)
 			}
 		}
 	}
@@ -291,7 +295,7 @@ func seePlans(r *run, have []account.Plan) {
 		if !account.HasPlan(have, p) {
 			continue
 		}
-		if endPlan(s, p); !c.Accepted {
+		if endPlan(s, p); !accepted(c) {
 			r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "PlanChanged", "Update",
 				"account %s (id %s) has plan %s of type %s: the change was made whose answer was lost", s.declared.AccountName, s.status.AccountID, p.ID, p.Type)
 		}
@@ -318,7 +322,7 @@ func observedPlans(declared, have []account.Plan) []v1alpha1.ObservedPlan {
 	var out []v1alpha1.ObservedPlan
 	for _, p := range have {
 		out = append(out, v1alpha1.ObservedPlan{
-			Type: cut(p.Type, longestPlanType), TemplateID: cut(p.ID, longestPlanDecimal), Name: cut(p.Name, longestPlanText), PeriodicCharge: cut(p.Charge, longestPlanDecimal),
+			Type: cut(p.Type, longestPlanType), TemplateID: cut(p.ID, longestPlanDecimal), Name: cutOrNone(p.Name, longestPlanText), PeriodicCharge: cutOrNone(p.Charge, longestPlanDecimal),
 		})
 	}
 	return out
@@ -327,6 +331,14 @@ func observedPlans(declared, have []account.Plan) []v1alpha1.ObservedPlan {
 // cut is as much of a text as there is room for.
 func cut(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
+// cutOrNone is cut, and nil of an empty text.
+func cutOrNone(text string, most int) *string {
+	if text = cut(text, most); text == "" {
+		return nil
+	}
+	return &text
 }
 
 // untilPlansSettle is for how long no change of the plans may be requested, as an earlier one may still be made.
@@ -410,7 +422,7 @@ func awaitPlans(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 func writePlans(s *scope, notGranted bool, generation int64, now time.Time) {
 	s.status.PlanChanges = slices.DeleteFunc(slices.Clone(s.status.PlanChanges), func(c v1alpha1.PlanChange) bool {
 		declared := account.HasPlan(s.declared.Plans, account.Plan{Type: c.Type, ID: c.TemplateID})
-		return !declared && (c.Accepted || now.After(c.RequestedAt.Add(planSettles)))
+		return !declared && (accepted(c) || now.After(c.RequestedAt.Add(planSettles)))
 	})
 	if len(s.status.PlanChanges) == 0 {
 		s.status.PlanChanges = nil

@@ -18,7 +18,7 @@ func TestObservedPlansAreBounded(t *testing.T) {
 	}
 	have = append(have, account.Plan{Type: "MAU", ID: "99", Name: strings.Repeat("ü", longestPlanText)})
 	got := observedPlans(declared, have)
-	if len(got) != mostObservedPlans || got[0].TemplateID != "99" || len(got[0].Name) > longestPlanText || !strings.HasPrefix(got[0].Name, "ü") || got[1].TemplateID != "0" {
+	if len(got) != mostObservedPlans || got[0].TemplateID != "99" || len(*got[0].Name) > longestPlanText || !strings.HasPrefix(*got[0].Name, "ü") || got[1].TemplateID != "0" {
 		t.Errorf("%d plans: %+v", len(got), got)
 	}
 	if few := observedPlans(declared, have[len(have)-2:]); len(few) != 2 || few[0].Type != "IM" {

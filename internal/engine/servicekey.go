@@ -343,7 +343,7 @@ func verifyServiceKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outc
 }
 
 // reportServiceKey says, at the end of a reconcile, how the service-account key is, and when something is to be done for it.
-func reportServiceKey(r *run) {
+func reportServiceKey(ctx context.Context, r *run) {
 	s := r.s
 	keys, known := s.latest.LatestKeys(s.boundID())
 	if !known {
@@ -351,7 +351,7 @@ func reportServiceKey(r *run) {
 	}
 	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionServiceAccountKeyReady)
 	if !known && r.ConnectionSecrets != nil && (was != nil || s.declared.ConnectionSecret.ServiceKey != nil) {
-		keys = r.ConnectionSecrets.StoredKeys(context.Background(), s.connection(), s.boundID())
+		keys = r.ConnectionSecrets.StoredKeys(ctx, s.connection(), s.boundID())
 	}
 	unknown := !known && r.ConnectionSecrets == nil && s.declared.ConnectionSecret.ServiceKey == nil
 	now, k, p := r.Clock.Now(), serviceKeyOf(s, r.serviceKeys, keys), &s.serviceKey

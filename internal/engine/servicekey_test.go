@@ -26,7 +26,7 @@ import (
 )
 
 // everything is a Remote with all that the provider in memory can do.
-type everything interface {
+type everything interface { //nolint:interfacebloat // all that there is
 	provider.Parent
 	provider.Claimer
 	provider.PasswordSetter
@@ -345,6 +345,7 @@ func TestServiceKeyLost(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, fake.Options{})
 			w.apply(w.withKey("Developer"))
 			w.rest()

@@ -67,8 +67,8 @@ func CallbackBody(s *Simulator, callbacks ...Callback) ([]byte, error) {
 // randomID is positive, and small enough for every client.
 func randomID() int64 {
 	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return int64(binary.BigEndian.Uint64(b[:])>>11) + 1 //nolint:gosec // it has 53 bits
+	_, _ = rand.Read(b[:])                              // never fails
+	return int64(binary.BigEndian.Uint64(b[:])>>11) + 1 // it has 53 bits
 }
 
 // SendCallback sends a callback, as the service does when something happens, and returns the HTTP status of the answer.

@@ -14,7 +14,7 @@ import (
 
 const (
 	callbackSalt = account.Secret("s4lt-of-the-earth")
-	testKey  = account.Secret("3f2504e0-4f89-11d3-9a0c-0305e82c3301")
+	testKey      = account.Secret("3f2504e0-4f89-11d3-9a0c-0305e82c3301")
 )
 
 // hashOf is the hash that the documents describe.

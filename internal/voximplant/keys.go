@@ -152,7 +152,7 @@ func createdKey(result json.RawMessage, id string) *CreatedKey {
 	if _, err := parsePrivateKey(info.PrivateKey); err != nil {
 		return nil
 	}
-	document, err := json.MarshalIndent(struct {
+	document, err := json.MarshalIndent(struct { //nolint:gosec // a key is what the file is for
 		AccountEmail string `json:"account_email"`
 		AccountID    int64  `json:"account_id"`
 		KeyID        string `json:"key_id"`

@@ -52,9 +52,8 @@ func TestSetAccountInfoAsChild(t *testing.T) {
 	}
 	// Each field of the type is a parameter of its own, and what is not given is not sent.
 	fields := 0
-	of := reflect.ValueOf(everything())
-	for i := range of.NumField() {
-		if f := of.Field(i); f.Kind() == reflect.Struct {
+	for _, f := range reflect.ValueOf(everything()).Fields() {
+		if f.Kind() == reflect.Struct {
 			fields += f.NumField()
 		} else {
 			fields++

@@ -174,8 +174,6 @@ func testFields(t *testing.T, h *Harness) {
 // testField checks that a row of the field table does not contradict itself.
 func testField(t *testing.T, f account.Field) {
 	t.Helper()
-	contradicts := f.CreateDefault != "" && !f.Settable || f.Batchable && !f.Updatable || f.Group != "" && !f.Updatable ||
-		f.Delegated && (!f.Updatable || f.Batchable || f.Group == "" || f.Identity) || f.OmittedEmpty && !f.Readable
 	switch {
 	case f.Path == "":
 		t.Error("a field without a path")
@@ -183,12 +181,18 @@ func testField(t *testing.T, f account.Field) {
 		t.Errorf("%s can't identify an account", f.Path)
 	case !f.Settable && !f.Updatable && !f.Readable:
 		t.Errorf("%s is of no use", f.Path)
-	case contradicts:
+	case contradicts(f):
 		t.Errorf("%s contradicts itself: %+v", f.Path, f)
 	case !f.ReadOnly() && f.Check == nil:
 		t.Errorf("%s accepts anything", f.Path)
 	}
 	testMark(t, f)
+}
+
+// contradicts says whether what a row says of when the field is sent excludes something else that the row says.
+func contradicts(f account.Field) bool {
+	return f.CreateDefault != "" && !f.Settable || f.Batchable && !f.Updatable || f.Group != "" && !f.Updatable ||
+		f.Delegated && (!f.Updatable || f.Batchable || f.Group == "" || f.Identity) || f.OmittedEmpty && !f.Readable
 }
 
 // testMark checks that a field can be what its mark says.
