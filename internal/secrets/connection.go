@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -375,22 +374,6 @@ func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
 	return &secret, nil
 }
 
-// notTheirs says how to go on where the Secret is not known as the resource's: it may be all the same (restored without
-// its annotations, say) and hold the only copy of a password, so nobody is told to remove it.
-func notTheirs(secret *corev1.Secret, c Connection) *Problem {
-	p := &Problem{
-		Reason:  v1alpha1.ReasonSecretInvalid,
-		Message: fmt.Sprintf("Secret %s exists and is not known as the connection Secret of %s for account %s", c.Name, c.Resource, c.Account),
-		Next:    "Choose another spec.connectionSecret.name.",
-	}
-	if secret.Labels[v1alpha1.LabelConnection] != "true" && len(secret.Data[KeyAccountID]) == 0 {
-		return p
-	}
-	p.Next += fmt.Sprintf(" If the Secret is that connection Secret, restored for example, mark it as such: kubectl label secret -n %[1]s %[2]s --overwrite %[3]s=true && kubectl annotate secret -n %[1]s %[2]s --overwrite %[4]s=%[5]s %[6]s=%[7]s",
-		c.Namespace, c.Name, v1alpha1.LabelConnection, v1alpha1.AnnotationResource, c.Resource, v1alpha1.AnnotationAccount, c.Account)
-	return p
-}
-
 // restore makes the Secret anew, with what other connection Secrets of the same resource and account still hold: they had
 // the names that the spec gave before.
 func (s Store) restore(ctx context.Context, c Connection, values Values) (Values, error) {
@@ -432,14 +415,6 @@ func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connecti
 	}
 	c.Latest.set(secret)
 	return valuesOf(secret), nil
-}
-
-// belongs says whether the Secret is the connection Secret of this very resource and account.
-func belongs(secret *corev1.Secret, c Connection) bool {
-	resource := secret.Annotations[v1alpha1.AnnotationResource]
-	return secret.Labels[v1alpha1.LabelConnection] == "true" &&
-		(resource == c.Resource || resource != "" && resource == c.FormerResource) &&
-		secret.Annotations[v1alpha1.AnnotationAccount] == c.Account
 }
 
 func fill(secret *corev1.Secret, c Connection, values Values) {

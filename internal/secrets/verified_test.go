@@ -107,7 +107,7 @@ func TestRefuse(t *testing.T) {
 	}
 	other := connection
 	other.Declared = "wrong"
-	if !latestOf(t, c, other, secrets.Values{secrets.KeyAccountName: "x"}).Refuses("wrong") {
+	if !latestOf(t, c, other, secrets.Values{secrets.KeyEmail: "b@acme.example"}).Refuses("wrong") {
 		t.Error("a declared password that was refused counts as another")
 	}
 	if latestOf(t, c, connection, secrets.Values{secrets.KeyPassword: "right"}).Refuses("wrong") {
