@@ -31,6 +31,19 @@ func mayHave(namespace string, parent *Parent, owner string) bool {
 	return namespace == owner || namespace == parent.Key.Namespace || parent.GrantsAdopt
 }
 
+// mayAdopt says whether a resource may adopt accounts that it has not made: in the parent's own namespace, or with the grant Adopt.
+func mayAdopt(s *scope) bool {
+	return s.obj.GetNamespace() == s.parent.Key.Namespace || s.parent.GrantsAdopt
+}
+
+// adoptStep is the step to have the account adopted: policy is the field, or the field and the value that it needs. It follows "or ".
+func adoptStep(s *scope, policy string) string {
+	if mayAdopt(s) {
+		return "set " + policy
+	}
+	return plan.AskForGrant(s.parent.Key.Name) + ", and then set " + policy
+}
+
 // mayHave says whether a resource wants the account of one of the namespace owner, and may have it. It may not where that can't be
 // known, which is an error.
 func (e *observer) mayHave(ctx context.Context, m Managed, owner string) (bool, error) {
@@ -322,6 +335,6 @@ func unprovenPrevious(s *scope, a account.Account) conditions.Outcome {
 		Reason: v1alpha1.ReasonAdoptionRefused,
 		Message: fmt.Sprintf("account %s (id %s) belonged to another %s, which is deleted, but ParentAccount %s is shared and no connection Secret proves it with the account's password",
 			a.Name, a.ID, s.declared.Kind, s.parent.Key.Name),
-		Next: secret + ", or set spec.adoptionPolicy.",
+		Next: secret + ", or " + adoptStep(s, "spec.adoptionPolicy") + ".",
 	}
 }

@@ -98,6 +98,7 @@ func subject() plan.Input {
 	schema := voximplant.Fields()
 	desired := account.State{"email": "support@acme.example", "location": "Europe/Berlin"}
 	return plan.Input{
+		MayAdopt: true,
 		Schema:   schema,
 		Resource: plan.Resource{Kind: "ChildAccount", Namespace: ownClaim.Namespace, Name: ownClaim.Name, Generation: 1, Parent: "acme"},
 		Subject:  account.Subject{Claim: ownClaim, Name: "acme-support", Desired: desired, LastApplied: schema.Normal(desired)},

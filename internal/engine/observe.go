@@ -99,7 +99,7 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 		successor := s.dir.Observe(directory.Key{Name: s.declared.AccountName})
 		in.Successor = &successor
 	}
-	in.Shared, in.SeesAll = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace
+	in.Shared, in.SeesAll, in.MayAdopt = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace, mayAdopt(s)
 	in.Password = plan.Password{Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
 	in.Attempts.Connection = s.dir.Connection
 	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())

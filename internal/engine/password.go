@@ -238,7 +238,7 @@ func proveOwnership(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 		Reason: v1alpha1.ReasonAdoptionRefused,
 		Message: fmt.Sprintf("account %s (id %s) names this resource as its owner, but ParentAccount %s is shared and Secret %s does not prove it with the account's password",
 			a.Name, a.ID, s.parent.Key.Name, s.declared.ConnectionSecret.Name),
-		Next: "Restore the Secret, or set spec.adoptionPolicy.",
+		Next: "Restore the Secret, or " + adoptStep(s, "spec.adoptionPolicy") + ".",
 	})
 }
 

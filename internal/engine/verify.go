@@ -221,17 +221,28 @@ func keyUnknown(s *scope, cause error) (message, next string) {
 	next = putKey(s)
 	switch {
 	case !s.givesPassword() && s.password != "": // no password is generated where one is declared
-		next += ", or set spec.adoptionPolicy: Always: the account then gets the declared password, and the operator reads the key with that password."
+		next += ", or " + adoptStep(s, "spec.adoptionPolicy: Always") + ": the account then gets the declared password, and the operator reads the key with that password."
 	case s.givesPassword():
 		next += ", or put the account's present password into the Secret of spec.passwordSecretRef: the operator reads the key with it."
-	case directory.CapabilitiesOf(s.dir.Directory).Passwords && s.status.Origin != v1alpha1.OriginAdopted:
-		next += ". To do without the key, delete this resource under deletionPolicy Retain and apply it again: the account stays. To have the operator read the key with a new password: " + rotateCommand(s)
 	case directory.CapabilitiesOf(s.dir.Directory).Passwords:
-		next += ". To have the operator read the key with a new password, which replaces the present one: " + rotateCommand(s)
+		next += newPasswordSteps(s)
 	default:
 		next += "."
 	}
 	return message, next
+}
+
+// newPasswordSteps are the steps to do without the API key, or to have the operator read it with a generated password. A resource that is
+// applied again finds its account by the claim: under a shared parent that proves nothing without the password.
+func newPasswordSteps(s *scope) string {
+	command := rotateCommand(s)
+	switch {
+	case s.status.Origin == v1alpha1.OriginAdopted:
+		return ". To have the operator read the key with a new password, which replaces the present one: " + command
+	case s.parent.Shared:
+		return ". To have the operator read the key with a new password: " + command
+	}
+	return ". To do without the key, delete this resource under deletionPolicy Retain and apply it again: the account stays. To have the operator read the key with a new password: " + command
 }
 
 func putKey(s *scope) string {

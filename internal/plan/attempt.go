@@ -9,8 +9,9 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 )
 
-// attempt tells one attempt from another: the generation, what was requested, the connection it would use, and what it would
-// write, the password included.
+// attempt tells one attempt from another: the generation, what was requested, the connection it would use, what the parent
+// allows a resource that has no account yet, and what it would write, the password included. All that a refusal depends on has to be
+// in it: a final refusal stays for as long as the attempt is the same.
 func attempt(in *Input, d account.Decision) string {
 	s := d.Step
 	if s == account.StepRead && in.Subject.ID == "" {
@@ -20,6 +21,9 @@ func attempt(in *Input, d account.Decision) string {
 	fmt.Fprintf(h, "%d %q %q %q %s", in.Resource.Generation, in.Resource.Requested, in.Attempts.Connection, in.Password.Mark, s)
 	if in.Salt.Mark != "" {
 		fmt.Fprintf(h, " salt %q", in.Salt.Mark)
+	}
+	if in.Resource.Origin == "" {
+		fmt.Fprintf(h, " %t %t %t", in.Shared, in.SeesAll, in.MayAdopt)
 	}
 	for _, c := range d.Changes {
 		fmt.Fprintf(h, " %s=%q>%q", c.Field.Path, c.From, c.To)

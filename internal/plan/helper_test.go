@@ -298,7 +298,7 @@ func drawWorld(t *rapid.T) *world {
 	w := &world{seen: map[string]account.State{}}
 	flag := func(label string) bool { return rapid.Bool().Draw(t, label) }
 	w.in = plan.Input{
-		Now: now, Schema: schema, Shared: flag("shared"), SeesAll: flag("sees all"), ReadRequested: flag("read requested"),
+		Now: now, Schema: schema, Shared: flag("shared"), SeesAll: flag("sees all"), MayAdopt: flag("may adopt"), ReadRequested: flag("read requested"),
 		Resource: plan.Resource{Kind: "ChildAccount", Namespace: ours.Namespace, Name: ours.Name, Generation: 2, Parent: "acme", Finalizer: flag("finalizer"), NeedsFinalizer: flag("needs finalizer"), Edited: flag("edited")},
 		Subject: account.Subject{
 			Claim: ours, Name: "acme-support", Intent: flag("intent"), Retried: flag("retried"), Desired: drawState(t, "desired"),

@@ -34,6 +34,8 @@ type Input struct {
 	NoPasswords, NoKeys bool
 	// Shared is set where the parent serves several namespaces: there a claim proves nothing.
 	Shared bool
+	// MayAdopt is set where the parent grants the resource to adopt accounts that it has not made.
+	MayAdopt bool
 	// SeesAll is set where the resource may be told of resources in all namespaces, not of those in its own alone.
 	SeesAll bool
 	// FoundInactive is set where the resource found its account again, inactive, and nobody has said since whether it is to be

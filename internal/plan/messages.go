@@ -86,6 +86,9 @@ func refused(in *Input, d account.Decision) Step {
 		s.Next = "Declare what the account has, or set spec.adoptionPolicy: Always to have the spec applied to it."
 	case d.Holder == nil:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing: this %s did not create it, and spec.adoptionPolicy does not allow to adopt it", name, id, in.Resource.Kind)
+		if !in.MayAdopt {
+			s.Next = fmt.Sprintf("Choose another spec.accountName in a new resource, or %s, and then set spec.adoptionPolicy.", AskForGrant(in.Resource.Parent))
+		}
 	case !in.canSee(d.Holder.Namespace):
 		s.Reason, s.AccountID = v1alpha1.ReasonClaimedElsewhere, ""
 		s.Message = fmt.Sprintf("account %s is owned by another resource", name)
@@ -96,6 +99,11 @@ func refused(in *Input, d account.Decision) Step {
 			in.Resource.Kind, v1alpha1.AnnotationTakeover, d.Holder.Installation)
 	}
 	return s
+}
+
+// AskForGrant is the step before a resource may adopt an account where the ParentAccount grants that to no resource of its namespace.
+func AskForGrant(parent string) string {
+	return fmt.Sprintf("ask the owner of ParentAccount %s to add the grant %s to spec.allowedNamespaces.grants", parent, v1alpha1.GrantAdopt)
 }
 
 // missing is the end for an account that is not there.

@@ -24,6 +24,7 @@ func fresh() *plan.Input {
 		View:     account.View{Listed: true},
 		Secret:   plan.Secret{Name: "acme-support-connection"},
 		SeesAll:  true,
+		MayAdopt: true,
 	}
 }
 
@@ -538,6 +539,44 @@ func TestPlanJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Check(t, "testdata/plans.json", string(raw)+"\n", again)
+}
+
+// A final refusal ends once the parent allows what it did not, and only for a resource that has no account yet.
+func TestTheParentsPermissionsTellAttempts(t *testing.T) {
+	for name, change := range map[string]func(*plan.Input){
+		"shared":     func(in *plan.Input) { in.Shared = !in.Shared },
+		"sees all":   func(in *plan.Input) { in.SeesAll = !in.SeesAll },
+		"may adopt":  func(in *plan.Input) { in.MayAdopt = !in.MayAdopt },
+		"the parent": func(in *plan.Input) { in.Attempts.Connection += "another" },
+	} {
+		in := with(found(ours.CustomData()), func(in *plan.Input) { in.Shared = true })
+		before := plan.For(*in).Attempt
+		if before == "" || before != plan.For(*in).Attempt {
+			t.Fatalf("%s: attempt %q", name, before)
+		}
+		if change(in); plan.For(*in).Attempt == before {
+			t.Errorf("%s: the same attempt", name)
+		}
+	}
+	drifted := with(bound(), func(in *plan.Input) { in.View.Account.State["email"] = "other@acme.example" })
+	before := plan.For(*drifted).Attempt
+	drifted.Shared, drifted.MayAdopt = !drifted.Shared, !drifted.MayAdopt
+	if before == "" || plan.For(*drifted).Attempt != before {
+		t.Error("a resource that has its account makes another attempt")
+	}
+}
+
+// Where the parent does not grant it, nobody is told to adopt before it does: that would end in NotPermitted.
+func TestNobodyIsToldToAdoptWithoutTheGrant(t *testing.T) {
+	in := found("")
+	if s := plan.For(*in).Last(); strings.Contains(s.Next, "grant") {
+		t.Errorf("next: %s", s.Next)
+	}
+	in.MayAdopt = false
+	s := plan.For(*in).Last()
+	if grant := strings.Index(s.Next, "ask the owner of ParentAccount acme to add the grant Adopt"); grant < 0 || strings.Index(s.Next, "spec.adoptionPolicy") < grant {
+		t.Errorf("next: %s", s.Next)
+	}
 }
 
 // Every kind of step occurs in the table above, and reads as something.
