@@ -194,9 +194,9 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	engine.ParentStatusStored(r.Children.engine, s.key())
 	engine.ReportParent(ctx, r.Children.engine, s.parent, s.was.Conditions, out)
-	emitStartHeld(r, s)
+	emitStartHeld(ctx, r, s)
 	emitMismatch(r, s)
-	conditions.EmitAccountsMissing(r.Recorder, s.parent, s.was.Conditions, st.Conditions)
+	engine.ReportMissing(ctx, r.Children.engine, s.parent, s.was.Conditions, st.Conditions)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)

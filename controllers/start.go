@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
@@ -68,9 +69,10 @@ func approveStart(s *parentScope, hash string) string {
 }
 
 // emitStartHeld tells what waits since the start, whenever that is something else. The status that has it is stored by then.
-func emitStartHeld(r *ParentAccountReconciler, s *parentScope) {
+func emitStartHeld(ctx context.Context, r *ParentAccountReconciler, s *parentScope) {
 	for _, p := range s.parent.Status.PendingApprovals {
 		if approve := approveStart(s, p.Hash); strings.Contains(p.Message, approve) && !slices.Contains(s.was.PendingApprovals, p) {
+			log.FromContext(ctx).Info("writes that were pending when the operator started wait for an approval", "resources", p.Count, "approve", approve)
 			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d ChildAccounts wait since the operator's start: %s", p.Count, approve)}
 			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, v1alpha1.ReasonAwaitingApproval, "Start", "%s", conditions.Parents.ForEvent(out))
 		}

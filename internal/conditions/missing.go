@@ -24,11 +24,15 @@ func WriteAccountsMissing(conditions *[]metav1.Condition, generation int64, mess
 	})
 }
 
-// EmitAccountsMissing tells of accounts that are missing in an event, once, when that begins.
-func EmitAccountsMissing(recorder EventRecorder, about runtime.Object, was, is []metav1.Condition) {
-	c := meta.FindStatusCondition(is, v1alpha1.ConditionAccountsMissing)
-	if c == nil || meta.FindStatusCondition(was, v1alpha1.ConditionAccountsMissing) != nil {
-		return
+// EmitAccountsMissing tells of accounts that are missing in an event, once, when that begins, and once when it is over. It says which of
+// the two it is, if any.
+func EmitAccountsMissing(recorder EventRecorder, about runtime.Object, was, is []metav1.Condition) (begins, ends bool) {
+	before, now := meta.FindStatusCondition(was, v1alpha1.ConditionAccountsMissing), meta.FindStatusCondition(is, v1alpha1.ConditionAccountsMissing)
+	switch begins, ends = before == nil && now != nil, before != nil && now == nil; {
+	case begins:
+		recorder.Eventf(about, nil, corev1.EventTypeWarning, now.Type, "Reconcile", "%s", now.Message)
+	case ends:
+		recorder.Eventf(about, nil, corev1.EventTypeNormal, "Recovered", "Reconcile", "%s", "what was reported as "+before.Type+" is over: nothing to do")
 	}
-	recorder.Eventf(about, nil, corev1.EventTypeWarning, c.Type, "Reconcile", "%s", c.Message)
+	return begins, ends
 }

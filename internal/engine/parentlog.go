@@ -66,3 +66,14 @@ func ReportParent(ctx context.Context, e *Engine, parent client.Object, was []me
 		logger.Info("the parent account can be used again", "reason", over.Reason, "lasted", over.Lasted.String())
 	}
 }
+
+// ReportMissing tells, in an event and the log, of accounts that are missing at once and not believed to be, when that begins and when it
+// is over. It is to be called once the conditions are stored; was are those before.
+func ReportMissing(ctx context.Context, e *Engine, parent client.Object, was, is []metav1.Condition) {
+	switch begins, ends := conditions.EmitAccountsMissing(e.Recorder, parent, was, is); {
+	case begins:
+		log.FromContext(ctx).Info("more accounts are missing at once than the operator believes: status.pendingApprovals has the command that approves their absence")
+	case ends:
+		log.FromContext(ctx).Info("no accounts are missing any more whose absence waits for an approval")
+	}
+}

@@ -17,5 +17,6 @@ var Alerts = []Alert{
 	{Prefix + SnapshotAge.Name + ` > 3600`, "nothing was compared for an hour"},
 	{Prefix + Resources.Name + `{ready="False"} > 0`, "somebody has to act: see the reason"},
 	{Prefix + Resources.Name + `{reason="AwaitingApproval"} > 0`, "a mass change waits"},
+	{Prefix + PendingApprovals.Name + ` > 0`, "writes, or accounts that are missing, wait for an approval: see status.pendingApprovals"},
 	{`rate(` + Prefix + Calls.Name + `{class="Throttled"}[10m]) > 0`, "the provider rate-limits calls"},
 }
