@@ -33,6 +33,8 @@ type everything interface { //nolint:interfacebloat // all that there is
 	provider.PasswordChecker
 	provider.KeyRecoverer
 	provider.ServiceKeyer
+	provider.Planner
+	provider.CallbackSalter
 }
 
 // tapped is a Remote whose calls about service-account keys are told of before.

@@ -24,6 +24,7 @@ type Client struct {
 	caller
 	planMethods
 	cloneMethods
+	keyMethods
 }
 
 // caller signs and sends calls and reads their answers, whatever the method. No call is repeated by it, except once with a new
@@ -58,7 +59,7 @@ func NewClient(config Config) (*Client, error) {
 			clock: config.Clock,
 		},
 	}}
-	client.planMethods, client.cloneMethods = planMethods{&client.caller}, cloneMethods{&client.caller}
+	client.planMethods, client.cloneMethods, client.keyMethods = planMethods{&client.caller}, cloneMethods{&client.caller}, keyMethods{&client.caller}
 	return client, nil
 }
 

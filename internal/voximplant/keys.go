@@ -69,11 +69,14 @@ type KeysPage struct {
 	Total int
 }
 
+// keyMethods are the Client's methods of service-account keys.
+type keyMethods struct{ caller *caller }
+
 // CreateKey makes a service-account key of the account with this id. The call runs as that account, the parent itself or a child: the
 // token is signed with the parent's key and issued for the account. It is never repeated by itself: an error with OutcomeUnknown says
 // that the key may exist, under its name. Source: CreateKey and KeyInfo of the Management API. Which role the parent's key needs to do
 // this as a child is open; 100 and 104 are of class RoleMissing.
-func (c *Client) CreateKey(ctx context.Context, id string, p CreateKeyParams) (*CreatedKey, error) {
+func (m keyMethods) CreateKey(ctx context.Context, id string, p CreateKeyParams) (*CreatedKey, error) {
 	if err := checkNewKey(id, p); err != nil {
 		return nil, err
 	}
@@ -81,7 +84,7 @@ func (c *Client) CreateKey(ctx context.Context, id string, p CreateKeyParams) (*
 	if p.Description != "" {
 		params.Set("description", p.Description)
 	}
-	a, err := c.do(ctx, call{method: methodCreateKey, params: params, write: true, issuer: id})
+	a, err := m.caller.do(ctx, call{method: methodCreateKey, params: params, write: true, issuer: id})
 	if err != nil {
 		return nil, aboutRoles(err)
 	}
@@ -166,7 +169,7 @@ func createdKey(result json.RawMessage, id string) *CreatedKey {
 
 // GetKeys reads one page of the service-account keys of the account with this id, as which the call runs. Source: GetKeys and KeyView of
 // the Management API. 100 and 104 are of class RoleMissing.
-func (c *Client) GetKeys(ctx context.Context, id string, p GetKeysParams) (*KeysPage, error) {
+func (m keyMethods) GetKeys(ctx context.Context, id string, p GetKeysParams) (*KeysPage, error) {
 	if !validID(id) {
 		return nil, badID(methodGetKeys)
 	}
@@ -183,7 +186,7 @@ func (c *Client) GetKeys(ctx context.Context, id string, p GetKeysParams) (*Keys
 	if p.Count > 0 {
 		params.Set("count", strconv.Itoa(p.Count))
 	}
-	a, err := c.do(ctx, call{method: methodGetKeys, params: params, issuer: id})
+	a, err := m.caller.do(ctx, call{method: methodGetKeys, params: params, issuer: id})
 	if err != nil {
 		return nil, err
 	}
@@ -227,14 +230,14 @@ func keysOf(a *answer) *KeysPage {
 // DeleteKey deletes a service-account key of the account with this id, as which the call runs. Its tokens are refused from then on. It
 // may be repeated. Source: DeleteKey of the Management API. 100 and 104 are of class RoleMissing; a key that the account does not have
 // is of class NotFound.
-func (c *Client) DeleteKey(ctx context.Context, id, keyID string) error {
+func (m keyMethods) DeleteKey(ctx context.Context, id, keyID string) error {
 	switch {
 	case !validID(id):
 		return badID(methodDeleteKey)
 	case keyID == "" || len(keyID) > longestKeyID:
 		return &account.Error{Class: account.Invalid, Method: methodDeleteKey, Message: "no key is selected"}
 	}
-	return c.write(ctx, call{method: methodDeleteKey, params: url.Values{"key_id": {keyID}}, issuer: id})
+	return m.caller.write(ctx, call{method: methodDeleteKey, params: url.Values{"key_id": {keyID}}, issuer: id})
 }
 
 // allKeys reads all service-account keys of the account with this id, page by page. An error of class Incomplete says that the pages

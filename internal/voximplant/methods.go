@@ -360,7 +360,7 @@ func (c *Client) SetChildPassword(ctx context.Context, id string, password accou
 }
 
 // write makes a call that is answered with a 1 when it is done.
-func (c *Client) write(ctx context.Context, call call) error {
+func (c *caller) write(ctx context.Context, call call) error {
 	call.write = true
 	a, err := c.do(ctx, call)
 	switch {
