@@ -1,6 +1,7 @@
 package secrets_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -86,9 +87,7 @@ func TestMarkedAsTheResourcesByMistake(t *testing.T) {
 		} {
 			t.Run(what+" "+name, func(t *testing.T) {
 				secret := held(connection, c.data)
-				for k, v := range c.annotations {
-					secret.Annotations[k] = v
-				}
+				maps.Copy(secret.Annotations, c.annotations)
 				api := newCluster(interceptor.Funcs{}, secret)
 				asked := connection
 				asked.Bound = "5"
