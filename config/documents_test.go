@@ -52,7 +52,8 @@ var _ = DescribeTable("Every manifest that people are shown is accepted as it st
 		}
 	},
 	Entry("README.md", "../README.md", 1),
-	Entry("docs/guide.md", "../docs/guide.md", 11),
+	Entry("docs/guide.md", "../docs/guide.md", 12),
+	Entry("docs/account-profile.md", "../docs/account-profile.md", 2),
 	Entry("config/samples, ChildAccounts", "../config/samples/accounts_v1alpha1_childaccount.yaml", 3),
 	Entry("config/samples, ParentAccount", "../config/samples/accounts_v1alpha1_parentaccount.yaml", 1),
 	policySamples(),
