@@ -73,7 +73,9 @@ func checkPhone(v string) error {
 }
 
 // canonicalPhone leaves out the plus. Guess: the service may show a number with it or without it.
-func canonicalPhone(v string) string { return strings.TrimPrefix(strings.TrimSpace(v), "+") }
+func canonicalPhone(v string) string {
+	return strings.TrimLeftFunc(strings.TrimSpace(v), func(r rune) bool { return r == '+' || unicode.IsSpace(r) })
+}
 
 // countryCodes are the documented ones.
 var countryCodes = func() map[string]bool {
