@@ -52,22 +52,21 @@ verifies the account's password and API key, too:
 	writeTable(&b, "ChildAccount", Children)
 	writeTable(&b, "ParentAccount", Parents)
 	b.WriteString("\n## ConnectionSecretReady\nReady does not depend on it, unless the row says so. Where the provider could not be asked for what is lacking, the reason is that of the\nfailed call, from the table of ChildAccounts.\n\n| reason | ConnectionSecretReady | what it means, what to do |\n|---|---|---|\n")
-	for _, reason := range slices.Sorted(maps.Keys(Secrets)) {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Secrets[reason].Status, Secrets[reason].Help)
-	}
+	writeRows(&b, Secrets)
 	b.WriteString("\n## ServiceAccountKeyReady\nReady does not depend on it. While the provider does not answer it stays as it was, and Synced says so. Any other refusal of a call has\nthe reason and the next step that the table of ChildAccounts has.\n\n| reason | ServiceAccountKeyReady | what it means, what to do |\n|---|---|---|\n")
-	for _, reason := range slices.Sorted(maps.Keys(ServiceKeys)) {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, ServiceKeys[reason].Status, ServiceKeys[reason].Help)
-	}
+	writeRows(&b, ServiceKeys)
 	b.WriteString("\n## PlansSynced\nOf ChildAccounts that declare [plans](plans.md). Where a change of a plan waits, or was refused, the reason is that of Synced, from the table of\nChildAccounts.\n\n| reason | PlansSynced | what it means, what to do |\n|---|---|---|\n")
-	for _, reason := range slices.Sorted(maps.Keys(Plans)) {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Plans[reason].Status, Plans[reason].Help)
-	}
+	writeRows(&b, Plans)
 	b.WriteString("\n## ProfileSynced\nIt is written with the end of each reconcile, and by a call for the profile that failed: then the reason is that of the failed call, from the table\nof ChildAccounts, and Ready says the same. See [Profile, callbacks and record storage](account-profile.md).\n\n| reason | ProfileSynced | what it means, what to do |\n|---|---|---|\n")
-	for _, reason := range slices.Sorted(maps.Keys(Profiles)) {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", reason, Profiles[reason].Status, Profiles[reason].Help)
-	}
+	writeRows(&b, Profiles)
 	golden.Check(t, "../../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./internal/conditions -run ConditionsDoc")
+}
+
+// writeRows writes what the reasons of a condition beside Ready mean.
+func writeRows(b *strings.Builder, rows map[string]Row) {
+	for _, reason := range slices.Sorted(maps.Keys(rows)) {
+		fmt.Fprintf(b, "| %s | %s | %s |\n", reason, rows[reason].Status, rows[reason].Help)
+	}
 }
 
 func writeTable(b *strings.Builder, kind string, t Table) {

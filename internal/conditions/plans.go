@@ -18,7 +18,7 @@ type PlansState struct {
 }
 
 // Plans are the reasons of PlansSynced, but for those of calls that failed and of changes that wait: these are in Children.
-var Plans = map[string]SecretRow{
+var Plans = map[string]Row{
 	v1alpha1.ReasonAvailable:     {yes, "The account has the declared plans. Nothing to do."},
 	v1alpha1.ReasonUpdating:      {unknown, "The plans were not compared with this spec yet, or it is not known yet whether a change was made. The operator continues automatically; while the account is frozen or deactivated its plans stay as they are."},
 	v1alpha1.ReasonRoleMissing:   {no, "The parent's key may not act as the account for this. Ready says how the rest is. Give the service account of the parent account the role Owner at the provider, or ask its owner to. The operator retries after 10 minutes to 6 hours."},

@@ -15,16 +15,8 @@ type ProfileState struct {
 	Reason, Message string
 }
 
-// ProfileRow is what a reason means on the condition ProfileSynced.
-type ProfileRow struct {
-	// Status is the condition's status.
-	Status metav1.ConditionStatus
-	// Help is what it means and what to do, for people.
-	Help string
-}
-
 // Profiles are the reasons of ProfileSynced, but for those of calls that failed otherwise: these are in Children, and Ready says the same.
-var Profiles = map[string]ProfileRow{
+var Profiles = map[string]Row{
 	v1alpha1.ReasonAvailable:           {yes, "The account has the declared profile. Nothing to do. Where profile.customData is declared, the message says what follows from that."},
 	v1alpha1.ReasonRoleMissing:         {no, "The key of the parent account may not act as the child account, so that the profile is not written; the rest of the account is kept all the same, and Ready does not depend on it. The message names the roles. The operator retries after 10 minutes to 6 hours, and at once when the spec, the credentials or the annotation accounts.cpaas.dev/reconcile-requested-at change."},
 	v1alpha1.ReasonBlockedNotEnabled:   {no, "The provider has not enabled this for the account; else as RoleMissing."},

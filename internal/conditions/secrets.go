@@ -6,8 +6,8 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
-// SecretRow is what a reason means on the condition ConnectionSecretReady.
-type SecretRow struct {
+// Row is what a reason means on a condition beside Ready: ConnectionSecretReady, ServiceAccountKeyReady, PlansSynced, ProfileSynced.
+type Row struct {
 	// Status is the condition's status.
 	Status metav1.ConditionStatus
 	// Help is what it means and what to do, for people.
@@ -15,7 +15,7 @@ type SecretRow struct {
 }
 
 // Secrets are the reasons of ConnectionSecretReady, but for those of calls that failed: these are in Children.
-var Secrets = map[string]SecretRow{
+var Secrets = map[string]Row{
 	v1alpha1.ReasonAvailable:       {yes, "The connection Secret holds all that is known of the account. Nothing to do."},
 	v1alpha1.ReasonPartialAdopted:  {no, "The account existed before the resource, and its API key is not known. To have it found, give the ParentAccount an apiKeySecretRef, or request a new password with the annotation accounts.cpaas.dev/rotate-password."},
 	v1alpha1.ReasonPasswordUnknown: {no, "The connection Secret lacks the account's password, or holds one that the provider refused. The message has the command that makes a new password; see [the guide](guide.md#a-password-is-unknown-or-wrong). Where the API key is missing, too, Ready is False (APIKeyMissing)."},
@@ -24,7 +24,7 @@ var Secrets = map[string]SecretRow{
 }
 
 // ServiceKeys are the reasons of ServiceAccountKeyReady, but for most of those of calls that were refused: these are in Children.
-var ServiceKeys = map[string]SecretRow{
+var ServiceKeys = map[string]Row{
 	v1alpha1.ReasonAvailable:     {yes, "The connection Secret holds the declared key. Nothing to do."},
 	v1alpha1.ReasonRoleMissing:   {no, "The provider does not allow the parent's service account to make, list or delete keys as this child account. The operator retries after 10 minutes to 6 hours. A key that is in the Secret stays there and stays valid."},
 	v1alpha1.ReasonRejected:      {no, "The provider refuses to make the key: it does not know one of the roles, for example. The message names the field where the provider names one. The operator retries once the spec changes, and after 10 minutes to 6 hours."},
