@@ -7,9 +7,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -373,15 +371,7 @@ func TestAdoptionWithCustomData(t *testing.T) {
 // salt writes the Secret with a declared salt.
 func (w *world) salt(value string) {
 	w.Helper()
-	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "salt", Labels: map[string]string{v1alpha1.LabelInput: "true"}}}
-	s.Data = map[string][]byte{"salt": []byte(value)}
-	err := w.client.Create(w.Context(), s)
-	if err != nil {
-		err = w.client.Update(w.Context(), s)
-	}
-	if err != nil {
-		w.Fatal(err)
-	}
+	w.input("salt", "salt", value)
 }
 
 // A salt is set once, and again when its Secret changes; after a restart the connection Secret remembers it.

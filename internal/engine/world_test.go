@@ -344,8 +344,14 @@ func (w *world) secret(name string) map[string]string {
 // password writes the Secret with a declared password.
 func (w *world) password(value string) {
 	w.Helper()
-	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "declared", Labels: map[string]string{v1alpha1.LabelInput: "true"}}}
-	s.Data = map[string][]byte{"password": []byte(value)}
+	w.input("declared", "password", value)
+}
+
+// input writes a labelled Secret that a resource refers to, with a value under a key.
+func (w *world) input(secret, key, value string) {
+	w.Helper()
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: secret, Labels: map[string]string{v1alpha1.LabelInput: "true"}}}
+	s.Data = map[string][]byte{key: []byte(value)}
 	err := w.client.Create(w.Context(), s)
 	if err != nil {
 		err = w.client.Update(w.Context(), s)
