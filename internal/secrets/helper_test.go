@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -33,9 +34,17 @@ type cluster struct {
 	reads, writes int
 }
 
+// onlySecrets knows what a cluster of these tests has: the client goes through all kinds of a scheme at each write.
+var onlySecrets = func() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	scheme.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Secret{}, &corev1.SecretList{})
+	metav1.AddToGroupVersion(scheme, corev1.SchemeGroupVersion)
+	return scheme
+}()
+
 func newCluster(hooks interceptor.Funcs, objects ...client.Object) *cluster {
 	c := &cluster{}
-	counted := fake.NewClientBuilder().WithObjects(objects...).WithInterceptorFuncs(hooks).Build()
+	counted := fake.NewClientBuilder().WithScheme(onlySecrets).WithObjects(objects...).WithInterceptorFuncs(hooks).Build()
 	c.WithWatch = interceptor.NewClient(counted, interceptor.Funcs{
 		Get: func(ctx context.Context, w client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			c.reads++

@@ -140,11 +140,12 @@ func removeFrom(ctx context.Context, ns string, children []v1alpha1.ChildAccount
 	Expect(K8s.DeleteAllOf(ctx, &v1alpha1.ChildAccount{}, client.InNamespace(ns))).To(Succeed())
 	var parents v1alpha1.ParentAccountList
 	Expect(K8s.List(ctx, &parents, client.InNamespace(ns))).To(Succeed())
-	for i := range parents.Items {
-		if len(parents.Items[i].Finalizers) > 0 {
-			Expect(client.IgnoreNotFound(DropFinalizers(ctx, &parents.Items[i]))).To(Succeed())
+	InParallel(len(parents.Items), func(i int) error {
+		if len(parents.Items[i].Finalizers) == 0 {
+			return nil
 		}
-	}
+		return client.IgnoreNotFound(DropFinalizers(ctx, &parents.Items[i]))
+	})
 	Expect(K8s.DeleteAllOf(ctx, &v1alpha1.ParentAccount{}, client.InNamespace(ns))).To(Succeed())
 }
 
