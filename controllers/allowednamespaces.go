@@ -50,7 +50,7 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 	key, limits := client.ObjectKeyFromObject(p), p.MassChange()
 	out := &engine.Parent{
 		Key: key, State: verified(p), StatusUpToDate: p.Status.ObservedGeneration == p.Generation,
-		Suspended: p.Suspended(), Shared: p.AllowedFrom() != v1alpha1.NamespacesSame, GrantsAdopt: p.Grants(v1alpha1.GrantAdopt), Resync: p.ResyncInterval(), Conditions: p.Status.Conditions,
+		Suspended: p.Suspended(), Shared: p.AllowedFrom() != v1alpha1.NamespacesSame, GrantsAdopt: p.Grants(v1alpha1.GrantAdopt), GrantsClone: p.Grants(v1alpha1.GrantClone), Resync: p.ResyncInterval(), Conditions: p.Status.Conditions,
 		Guarded: changeguard.Parent{Key: key, UID: p.UID},
 		Limits: changeguard.Limits{
 			Percent: limits.Percent, Minimum: limits.Minimum, Window: limits.Window, DeactivationsPerHour: p.MaxDeactivationsPerHour(),
@@ -136,18 +136,17 @@ func (r *parentAccounts) picks(ctx context.Context, parent *v1alpha1.ParentAccou
 	return selector.Matches(labels.Set(ns.Labels)), nil
 }
 
-// notGranted stops a resource of another namespace that would take over, or look at, what it has not made, or buy plans.
+// notGranted stops a resource of another namespace that would take over, look at or clone what it has not made, or buy plans.
 func notGranted(m engine.Managed, parent *v1alpha1.ParentAccount) *plan.Stop {
-	d := m.Declaration()
-	policy := d.Policy
+	policy := m.Declaration().Policy
 	adopts := policy.Adopt != account.AdoptNever
 	observes := policy.Observe && m.Status().Origin == ""
 	takesOver := m.Object().GetAnnotations()[v1alpha1.AnnotationTakeover] != ""
 	if !adopts && !observes && !takesOver || parent.Grants(v1alpha1.GrantAdopt) {
-		if len(d.Plans) == 0 || policy.Observe {
-			return nil
+		if what, grant := engine.LackedGrant(m, parent.Grants); what != "" {
+			return needsGrant(what, grant, parent)
 		}
-		return needsGrant("spec.plans", v1alpha1.GrantPlan, parent)
+		return nil
 	}
 	what := fmt.Sprintf("adoptionPolicy %s", policy.Adopt)
 	switch {
@@ -164,7 +163,7 @@ func needsGrant(what string, grant v1alpha1.Grant, parent *v1alpha1.ParentAccoun
 	if parent.Grants(grant) {
 		return nil
 	}
-	return &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNotPermitted, Message: fmt.Sprintf(
+	return &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNotPermitted, Next: plan.NextForGrant(grant), Message: fmt.Sprintf(
 		"%s needs the grant %s in spec.allowedNamespaces.grants of ParentAccount %s/%s, which is in another namespace", what, grant, parent.Namespace, parent.Name)}
 }
 

@@ -70,6 +70,7 @@ func (c childAccount) Declaration() engine.Declaration {
 		},
 		Deactivate:       c.Deactivates(),
 		Suspended:        c.Suspended(),
+		CloneFrom:        c.Template(),
 		ConnectionSecret: engine.SecretDeclaration{Name: c.ConnectionSecretName()},
 	}
 	if s := c.Spec.ConnectionSecret; s != nil {

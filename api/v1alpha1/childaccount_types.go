@@ -15,6 +15,8 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(self.location) || has(self.managementPolicy) && self.managementPolicy == 'Observe' || has(self.adoptionPolicy) && self.adoptionPolicy != 'Never' || self.location in [TIME_ZONES]",message="location must be a time zone of the IANA database, by its exact name: Europe/Berlin, America/New_York, Etc/GMT+10",fieldPath=".location"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.profile) || !has(oldSelf.profile.billingAddress) || has(self.profile) && has(self.profile.billingAddress)",message="profile.billingAddress can't be removed: the provider keeps a billing address once it is set, and only changes it. Declare the address that is to be in its place",fieldPath=".profile"
 // +kubebuilder:validation:XValidation:rule="has(self.recordStorage) == has(oldSelf.recordStorage)",message="recordStorage can't be added or removed: the provider takes it when it creates the account. Make a new ChildAccount with another account name instead",fieldPath=".recordStorage"
+// +kubebuilder:validation:XValidation:rule="has(self.cloneFrom) == has(oldSelf.cloneFrom)",message="cloneFrom can't be added or removed: it says how the account is created. Make a new ChildAccount with another account name instead",fieldPath=".cloneFrom"
+// +kubebuilder:validation:XValidation:rule="!has(self.cloneFrom) || !has(self.recordStorage)",message="recordStorage can't be declared together with cloneFrom: the provider takes no record storage when it clones an account. Remove one of the two",fieldPath=".recordStorage"
 type ChildAccountSpec struct {
 	// ParentRef names the ParentAccount that this is a child of. It may be changed to another ParentAccount of the same account at the
 	// provider. With one of another account the operator does nothing (reason ParentChanged): an account stays with its parent. Example:
@@ -117,6 +119,16 @@ type ChildAccountSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="recordStorage can't be changed: the provider takes it when it creates the account. Make a new ChildAccount with another account name instead"
 	RecordStorage *RecordStorage `json:"recordStorage,omitempty"`
+
+	// CloneFrom has the account created as a clone of another child account of the same parent account, the template: with its users,
+	// scenarios and applications, and with its settings, as far as the provider copies them. Declared fields are applied to the clone all
+	// the same. The operator waits until the template exists; status.clonedFrom has what the clone got. It is used when the account is
+	// created and can't be changed, added or removed later. A pre-existing account is not changed by it. Under another namespace's
+	// ParentAccount this needs the grant Clone, and the template must be that of a ChildAccount in this namespace or in the
+	// ParentAccount's. Unset: the account is created empty. Example: {accountName: acme-template}.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cloneFrom can't be changed: it says how the account is created. Make a new ChildAccount with another account name instead"
+	CloneFrom *CloneFrom `json:"cloneFrom,omitempty"`
 
 	// PasswordSecretRef names the Secret with the account's password, under the key password unless another is given. The Secret must be
 	// in this namespace, with the label accounts.cpaas.dev/input: "true". The account is created with the password, and gets it again
@@ -408,6 +420,17 @@ type RecordStorage struct {
 	Name string `json:"name"`
 }
 
+// CloneFrom names the account that an account is cloned from.
+type CloneFrom struct {
+	// AccountName is the account name of the template: 5 to 20 lower-case latin letters, digits and hyphens, a letter first. It is another
+	// one than this account's. Example: acme-template.
+	// +required
+	// +kubebuilder:validation:MinLength=5
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]*$')",message="cloneFrom.accountName must be lower-case latin letters, digits and hyphens, a letter first: acme-template"
+	AccountName string `json:"accountName"`
+}
+
 // ConnectionSecret says where the account's connection details go.
 type ConnectionSecret struct {
 	// Name is the Secret's name, in this namespace. Default: <metadata.name>-connection. Under a new name the operator creates a Secret
@@ -525,6 +548,11 @@ type AccountStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Origin Origin `json:"origin,omitempty"`
 
+	// ClonedFrom is what the account was cloned from, and what it got from there, where the operator created it as a clone (spec.cloneFrom).
+	// It stays as it was then.
+	// +optional
+	ClonedFrom *ClonedFrom `json:"clonedFrom,omitempty"`
+
 	// LastApplied holds the declared, non-secret values by path as the operator last wrote them or found them in place. An edit of the
 	// spec is told from a change at the provider by them. Example: {notifications.news: "true"}.
 	// +optional
@@ -565,6 +593,41 @@ type AccountStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ClonedFrom is the account that an account was cloned from, and what it got from there. Users, scenarios and applications are unset where the
+// answer of the provider was lost.
+type ClonedFrom struct {
+	// AccountName is the template's account name. Example: acme-template.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	AccountName string `json:"accountName"`
+	// AccountID is the template's account id at the provider. It is unset where the answer of the provider was lost. Example: "12345".
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	AccountID *string `json:"accountID,omitempty"`
+	// Users are the users that the account got.
+	// +optional
+	Users *ClonedParts `json:"users,omitempty"`
+	// Scenarios are the scenarios that the account got.
+	// +optional
+	Scenarios *ClonedParts `json:"scenarios,omitempty"`
+	// Applications are the applications that the account got.
+	// +optional
+	Applications *ClonedParts `json:"applications,omitempty"`
+}
+
+// ClonedParts are things of one kind that an account got from the one that it was cloned from.
+type ClonedParts struct {
+	// Count is how many there are.
+	// +required
+	Count int32 `json:"count"`
+	// Names are the names of the first 16 of those that have one, each cut to 128 bytes.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=128
+	Names []string `json:"names,omitempty"`
 }
 
 // PlanChange is a change of a plan that was requested.
@@ -723,6 +786,7 @@ func (o *ObservedAccount) SetVerifications(list []ObservedVerification) { o.Veri
 // +kubebuilder:validation:XValidation:rule="has(self.spec.accountName) || self.metadata.name.matches('^[a-z][a-z0-9-]{4,19}$')",message="metadata.name can't serve as the account name (5 to 20 lower-case letters, digits and hyphens, a letter first): set spec.accountName",fieldPath=".spec.accountName"
 // +kubebuilder:validation:XValidation:rule="has(self.spec.connectionSecret) && has(self.spec.connectionSecret.name) || size(self.metadata.name) <= 242",message="metadata.name is too long to make the name of the connection Secret from it: set spec.connectionSecret.name",fieldPath=".spec.connectionSecret"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.accountName) ? self.spec.accountName : self.metadata.name) == (has(oldSelf.spec.accountName) ? oldSelf.spec.accountName : oldSelf.metadata.name)",message="the account name can't be changed: the provider can't rename accounts; make a new ChildAccount instead",fieldPath=".spec.accountName"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.cloneFrom) || self.spec.cloneFrom.accountName != (has(self.spec.accountName) ? self.spec.accountName : self.metadata.name)",message="an account can't be cloned from itself: set cloneFrom.accountName to the account name of another ChildAccount",fieldPath=".spec.cloneFrom.accountName"
 type ChildAccount struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
@@ -832,6 +896,14 @@ func (c *ChildAccount) SetObservedPlans(plans []ObservedPlan) {
 	}
 	observed.Plans = plans
 	c.Status.Observed = &observed
+}
+
+// Template returns the account name of the account that this one is cloned from; "" where none is declared.
+func (c *ChildAccount) Template() string {
+	if c.Spec.CloneFrom == nil {
+		return ""
+	}
+	return c.Spec.CloneFrom.AccountName
 }
 
 // InputSecrets are the names of the Secrets that the spec refers to.

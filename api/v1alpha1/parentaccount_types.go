@@ -145,7 +145,8 @@ type AllowedNamespaces struct {
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 
 	// Grants are what resources of other namespaces may do besides creating accounts and changing their own. Adopt: adopt, take over or
-	// observe pre-existing accounts, of whatever namespace. Plan: declare plans (spec.plans), which cost money. Unset or empty: nothing more.
+	// observe pre-existing accounts, of whatever namespace. Clone: have accounts created as clones (spec.cloneFrom) of accounts that
+	// ChildAccounts of their own namespace have, or of the ParentAccount's. Plan: declare plans (spec.plans), which cost money. Unset or empty: nothing more.
 	// Example: [Adopt].
 	// +optional
 	// +listType=set
@@ -157,8 +158,8 @@ type AllowedNamespaces struct {
 // +kubebuilder:validation:Enum=Same;All;Selector
 type FromNamespaces string
 
-// Grant is Adopt or Plan.
-// +kubebuilder:validation:Enum=Adopt;Plan
+// Grant is Adopt, Clone or Plan.
+// +kubebuilder:validation:Enum=Adopt;Clone;Plan
 type Grant string
 
 // Which namespaces may use a ParentAccount, the default first, and what they may be granted.
@@ -168,6 +169,7 @@ const (
 	NamespacesSelector FromNamespaces = "Selector"
 
 	GrantAdopt Grant = "Adopt"
+	GrantClone Grant = "Clone"
 	GrantPlan  Grant = "Plan"
 )
 

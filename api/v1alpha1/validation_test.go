@@ -95,6 +95,13 @@ var _ = DescribeTable("kubectl apply refuses a ChildAccount and names the field"
 	Entry("a salt Secret in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","callback":{"saltSecretRef":{"name":"Salt"}}}`, "spec.callback.saltSecretRef.name", "should match"),
 	Entry("a record storage without a name", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","recordStorage":{}}`, "spec.recordStorage.name", "Required"),
 	Entry("an empty record storage", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","recordStorage":{"name":""}}`, "spec.recordStorage.name", "at least 1"),
+	Entry("a template without a name", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","cloneFrom":{}}`, "spec.cloneFrom.accountName", "Required"),
+	Entry("a template in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","cloneFrom":{"accountName":"Template"}}`, "spec.cloneFrom.accountName", "a letter first"),
+	Entry("two templates", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","cloneFrom":{"accountName":"aaaaa;bbbbb"}}`, "spec.cloneFrom.accountName", "a letter first"),
+	Entry("a template of 21 characters", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","cloneFrom":{"accountName":"abcdefghijklmnopqrstu"}}`, "spec.cloneFrom.accountName", "than 20"),
+	Entry("itself as the template", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","cloneFrom":{"accountName":"acme-ok"}}`, "spec.cloneFrom.accountName", "can't be cloned from itself"),
+	Entry("itself as the template, by its account name", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"acme-one","cloneFrom":{"accountName":"acme-one"}}`, "spec.cloneFrom.accountName", "can't be cloned from itself"),
+	Entry("a template and a record storage", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","cloneFrom":{"accountName":"acme-template"},"recordStorage":{"name":"eu"}}`, "spec.recordStorage", "can't be declared together with cloneFrom"),
 	Entry("a Secret name with two dots in a row", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"a..b"}}`, "spec.connectionSecret.name", "should match"),
 	Entry("a name too long for its Secret", strings.Repeat("a", 243), `{"parentRef":{"name":"acme"},"email":"a@b.example","accountName":"acme-long"}`, "spec.connectionSecret", "too long"),
 	Entry("a Secret name in capitals", "acme-ok", `{"parentRef":{"name":"acme"},"email":"a@b.example","connectionSecret":{"name":"Login"}}`, "spec.connectionSecret.name", "should match"),
@@ -144,7 +151,7 @@ var _ = Describe("What can't be changed", func() {
 		Entry("the same name removed", ptr.To("acme-fixed"), nil, true),
 	)
 
-	DescribeTable("a billing address is changed and never removed, a record storage neither",
+	DescribeTable("a billing address is changed and never removed, a record storage and a template neither",
 		func(ctx SpecContext, before, after func(*v1alpha1.ChildAccountSpec), field, text string) {
 			w := testenv.NewWorld(ctx)
 			c := w.Child("acme-fixed", func(c *v1alpha1.ChildAccount) { before(&c.Spec) })
@@ -167,6 +174,10 @@ var _ = Describe("What can't be changed", func() {
 		Entry("a record storage changed", recorded, func(s *v1alpha1.ChildAccountSpec) { s.RecordStorage.Name = "us" }, "spec.recordStorage", "can't be changed"),
 		Entry("a record storage removed", recorded, func(s *v1alpha1.ChildAccountSpec) { s.RecordStorage = nil }, "spec.recordStorage", "can't be added or removed"),
 		Entry("a record storage added", billed, recorded, "spec.recordStorage", "can't be added or removed"),
+		Entry("a template changed", cloned, func(s *v1alpha1.ChildAccountSpec) { s.CloneFrom.AccountName = "acme-other" }, "spec.cloneFrom", "can't be changed"),
+		Entry("a template removed", cloned, func(s *v1alpha1.ChildAccountSpec) { s.CloneFrom = nil }, "spec.cloneFrom", "can't be added or removed"),
+		Entry("a template added", billed, cloned, "spec.cloneFrom", "can't be added or removed"),
+		Entry("a template kept", cloned, func(s *v1alpha1.ChildAccountSpec) { s.Active = ptr.To(false) }, "", ""),
 		Entry("a record storage kept", recorded, func(s *v1alpha1.ChildAccountSpec) { s.Active = ptr.To(false) }, "", ""),
 	)
 
@@ -235,6 +246,10 @@ func billed(s *v1alpha1.ChildAccountSpec) {
 	s.Profile = &v1alpha1.Profile{FirstName: ptr.To("Ada"), BillingAddress: &v1alpha1.BillingAddress{
 		Name: ptr.To("Acme"), CountryCode: ptr.To("DE"), Address: ptr.To("Hauptstr. 1"), Zip: ptr.To("10115"),
 	}}
+}
+
+func cloned(s *v1alpha1.ChildAccountSpec) {
+	s.CloneFrom = &v1alpha1.CloneFrom{AccountName: "acme-template"}
 }
 
 func recorded(s *v1alpha1.ChildAccountSpec) {

@@ -41,6 +41,8 @@ type Field struct {
 	Identity bool
 	// Settable fields can be set at creation; the others are updated right after.
 	Settable bool
+	// Clonable fields can be set when the account is created as a clone of another one; the others are updated right after.
+	Clonable bool
 	// CreateDefault is what creation sends where the field is not declared; "" sends nothing.
 	CreateDefault string
 	// Updatable fields can be changed later.

@@ -63,7 +63,7 @@ type Table struct {
 
 // Children says what each reason means on a ChildAccount.
 var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, rows: map[string]Verdict{
-	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created, or waits for an e-mail or a name that another resource is about to give up. The message says which."},
+	v1alpha1.ReasonCreating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being created, or waits for an e-mail or a name that another resource is about to give up, or for the account that it is cloned from. The message says which."},
 	v1alpha1.ReasonUpdating:           {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The account is being changed, or waits for an e-mail that another resource is about to give up, or for a change of its plan that may be under way. The message says which."},
 	v1alpha1.ReasonAvailable:          {ready: yes, second: yes, help: "The account matches the spec."},
 	v1alpha1.ReasonDeactivated:        {ready: yes, second: yes, help: "The account is deactivated: by active: false, or by somebody at the provider where active is not declared."},

@@ -83,6 +83,8 @@ type Capabilities struct {
 	ServiceKeys bool
 	// Plans: its accounts have subscription plans.
 	Plans bool
+	// Clones: an account can be made as a clone of another one.
+	Clones bool
 }
 
 // CapabilitiesOf returns what the provider of a directory has.
@@ -94,5 +96,6 @@ func CapabilitiesOf(d *Directory) Capabilities {
 	_, shown := remote.(provider.KeyShower)
 	_, serviceKeys := remote.(provider.ServiceKeyer)
 	_, plans := remote.(provider.Planner)
-	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown, ServiceKeys: serviceKeys, Plans: plans}
+	_, clones := remote.(provider.Cloner)
+	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown, ServiceKeys: serviceKeys, Plans: plans, Clones: clones}
 }

@@ -14,13 +14,13 @@ type creator struct {
 	reader     *accountReader
 }
 
-// create is Directory.Create.
-func (c *creator) create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
+// create is Directory.Create and Clone, each by a call of its own.
+func (c *creator) create(ctx context.Context, n provider.NewAccount, call func(context.Context, provider.Remote, provider.NewAccount) (provider.Created, error)) (provider.Created, error) {
 	if err := c.readBeforeRepeating(ctx, n.Name); err != nil {
 		return provider.Created{}, err
 	}
 	remote := c.connection.current()
-	created, err := remote.Create(ctx, n)
+	created, err := call(ctx, remote, n)
 	if err != nil {
 		if account.AsError(err).OutcomeUnknown {
 			c.cache.creationPending(n.Name, false)

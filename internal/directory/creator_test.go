@@ -150,3 +150,39 @@ func TestCreate(t *testing.T) {
 		t.Errorf("calls: %v", w.sim.Counts())
 	}
 }
+
+// A clone is a creation: remembered, and not repeated without a read in between. A template that the provider does not know is read first.
+func TestClone(t *testing.T) {
+	w := newFakeWorld(fake.Options{})
+	template := w.service.Put("template", nil, "")
+	fake.SetParts(w.service, template, fake.Parts{Scenarios: []string{"ivr"}})
+	if err := w.Refresh(background, directory.Known{}); err != nil {
+		t.Fatal(err)
+	}
+	w.service.Add(fake.LoseAnswer(fake.MethodClone))
+	_, err := directory.Clone(background, w.Directory, template, fakeAccount("acme"))
+	wantError(t, err, account.Unavailable, true)
+	if v := w.Observe(directory.Key{Name: "acme"}); !v.OutcomeUnknown || v.Account != nil {
+		t.Errorf("after a lost answer %+v", v)
+	}
+	_, err = directory.Clone(background, w.Directory, template, fakeAccount("acme"))
+	wantError(t, err, account.NameTaken, false)
+	if n := w.service.Count(fake.MethodClone); n != 1 {
+		t.Errorf("cloned %d times", n)
+	}
+	cloned, err := directory.Clone(background, w.Directory, template, fakeAccount("other"))
+	if err != nil || len(cloned.Scenarios) != 1 || cloned.Account.CustomData != "claim of other" {
+		t.Errorf("%+v, %v", cloned, err)
+	}
+	if v := w.Observe(directory.Key{Name: "other"}); v.Account == nil || v.Account.ID != cloned.Account.ID || v.OutcomeUnknown {
+		t.Errorf("%+v", v)
+	}
+	w.service.Remove(template)
+	_, err = directory.Clone(background, w.Directory, template, fakeAccount("third"))
+	wantError(t, err, account.NotFound, false)
+	if v := w.Observe(directory.Key{ID: template}); !v.OutcomeUnknown {
+		t.Errorf("the template is not to be read: %+v", v)
+	}
+	_, err = directory.Clone(background, newFakeWorld(fake.Options{NoPlans: true}).Directory, template, fakeAccount("acme"))
+	wantError(t, err, account.Invalid, false)
+}

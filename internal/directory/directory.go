@@ -144,7 +144,9 @@ func (d *Directory) Switch(ctx context.Context, remote provider.Remote, known Kn
 // error with OutcomeUnknown, and is awaited. A name that may have an account by an earlier call is read first: no creation is
 // repeated without a read in between.
 func (d *Directory) Create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
-	created, err := d.creations.create(ctx, n)
+	created, err := d.creations.create(ctx, n, func(ctx context.Context, remote provider.Remote, n provider.NewAccount) (provider.Created, error) {
+		return remote.Create(ctx, n)
+	})
 	if err == nil {
 		d.shared.wroteTo(d, created.Account.ID)
 	}

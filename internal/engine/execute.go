@@ -77,6 +77,7 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.DiscardSecret:      discardSecret,
 	plan.WithdrawPassword:   withdrawPassword,
 	plan.Create:             create,
+	plan.Clone:              clone,
 	plan.ReadPreviousOwner:  readPreviousOwner,
 	plan.ProveOwnership:     proveOwnership,
 	plan.Bind:               bind,
@@ -161,7 +162,7 @@ func urgency(p plan.Plan) pacing.Priority {
 				return pacing.Edit
 			}
 			return pacing.Creation
-		case plan.Create, plan.Recreate, plan.WithdrawPassword:
+		case plan.Create, plan.Clone, plan.Recreate, plan.WithdrawPassword:
 			return pacing.Creation
 		}
 	}
@@ -173,7 +174,7 @@ func (r *run) working() string {
 	switch {
 	case !r.s.obj.GetDeletionTimestamp().IsZero():
 		return v1alpha1.ReasonDeleting
-	case slices.ContainsFunc(r.plan.Steps, func(s plan.Step) bool { return s.Kind == plan.Create }) && !r.s.created:
+	case slices.ContainsFunc(r.plan.Steps, func(s plan.Step) bool { return s.Kind.Creates() }) && !r.s.created:
 		return v1alpha1.ReasonCreating
 	}
 	return v1alpha1.ReasonUpdating
@@ -295,14 +296,18 @@ func readResource(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome 
 
 var errOvertaken = errors.New("it was changed or deleted before its account was created")
 
-// create makes the account. Its API key is stored next, before anything else can fail: nobody shows it a second time.
 func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
+	return createBy(ctx, r, writeCreate, r.s.dir.Create)
+}
+
+// createBy makes the account by a call. Its API key is stored next, before anything else can fail: nobody shows it a second time.
+func createBy(ctx context.Context, r *run, write string, call func(context.Context, provider.NewAccount) (provider.Created, error)) *conditions.Outcome {
 	s := r.s
 	if s.former != nil { // should that be there again, the connection Secret has what is not its
 		r.settledSecrets.Recheck(s.uid())
 	}
 	apply(r, account.EmailTaken, account.NameTaken)
-	created, err := s.dir.Create(ctx, provider.NewAccount{
+	created, err := call(ctx, provider.NewAccount{
 		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
 	})
 	why := whyCreated(s)
@@ -313,17 +318,17 @@ func create(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 		return afterNameTaken(ctx, r, err)
 	}
 	if err != nil {
-		logWritten(ctx, s, writeCreate, why, "", err)
+		logWritten(ctx, s, write, why, "", err)
 		return refusedValue(ctx, r, err)
 	}
 	s.created, s.verified, s.recreated = true, true, why == whyRecreate
 	s.bind(created.Account, true)
-	logWritten(ctx, s, writeCreate, why, created.Account.ID, nil)
+	logWritten(ctx, s, write, why, created.Account.ID, nil)
 	s.held = secrets.Values{secrets.KeyAPIKey: created.APIKey}
 	if s.applied = s.password != ""; !s.applied {
 		s.held[secrets.KeyPassword] = r.password
 	}
-	r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Created", "Create", "created account %s (id %s)", created.Account.Name, created.Account.ID)
+	r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Created", "Create", "created account %s (id %s)%s", created.Account.Name, created.Account.ID, clonedText(s.cloned))
 	return nil
 }
 

@@ -10,18 +10,19 @@ type binding struct {
 	accountID, parentAccountID string
 	origin                     v1alpha1.Origin
 	lastApplied                map[string]string
+	clonedFrom                 *v1alpha1.ClonedFrom
 	observed                   any
 }
 
 func bindingOf(s *scope) binding {
 	st := s.status
-	return binding{st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied, s.managed.Observed()}
+	return binding{st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied, st.ClonedFrom, s.managed.Observed()}
 }
 
 // into has the status say it.
 func (b binding) into(s *scope) {
 	st := s.status
-	st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied = b.accountID, b.parentAccountID, b.origin, b.lastApplied
+	st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied, st.ClonedFrom = b.accountID, b.parentAccountID, b.origin, b.lastApplied, b.clonedFrom
 	s.managed.SetObserved(b.observed)
 }
 

@@ -46,6 +46,7 @@ type LineSpec struct {
 	Password   string         `json:"password,omitempty"`
 	Key        *LineKey       `json:"key,omitempty"`
 	Plan       string         `json:"plan,omitempty"`
+	CloneFrom  string         `json:"cloneFrom,omitempty"`
 }
 
 // LineKey is a part of LineSpec: the service-account key.
@@ -138,7 +139,7 @@ func (m managedLine) Declaration() engine.Declaration {
 	d := engine.Declaration{
 		Kind: "Line", AccountName: m.Name, Parent: types.NamespacedName{Namespace: m.Namespace, Name: "acme"}, Fields: &m.Spec,
 		Policy: m.Spec.Policy, Deactivate: m.Spec.Deactivate, Suspended: m.Spec.Suspend,
-		ConnectionSecret: engine.SecretDeclaration{Name: m.Name + "-connection"},
+		ConnectionSecret: engine.SecretDeclaration{Name: m.Name + "-connection"}, CloneFrom: m.Spec.CloneFrom,
 	}
 	if k := m.Spec.Key; k != nil {
 		d.ConnectionSecret.ServiceKey = &engine.ServiceKeyDeclaration{Roles: k.Roles, RotateAfter: k.RotateAfter}

@@ -65,6 +65,8 @@ type Declaration struct {
 	Suspended bool
 	// ConnectionSecret is the Secret that gets what is known of the account.
 	ConnectionSecret SecretDeclaration
+	// CloneFrom is the name of the account that the account is cloned from when it is created; "" where it is created empty.
+	CloneFrom string
 	// Plans are the declared subscription plans, one of a type: their types and ids.
 	Plans []account.Plan
 	// CallbackSaltSecret names the Secret with the salt of the account's callbacks; nil where none is declared.

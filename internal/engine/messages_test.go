@@ -217,6 +217,31 @@ func stops() map[string]func(in *plan.Input) {
 		"no plans at the provider": func(in *plan.Input) {
 			in.Plans.Declared, in.NoPlans = []account.Plan{{Type: "MAU", ID: "11"}}, true
 		},
+		"can't be cloned at the provider": func(in *plan.Input) { in.Template.Unsupported = true },
+		"template of a resource": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateAwaited}
+			if in.SeesAll {
+				in.Template.Resource = "ChildAccount " + foreign + "/template"
+			}
+		},
+		"template in trouble": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateAwaited, Resource: "ChildAccount telephony/template", Trouble: v1alpha1.ReasonEmailTaken}
+		},
+		"template not there yet": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateUnknown, Grace: true}
+		},
+		"no template": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateUnknown, Retry: time.Minute}
+		},
+		"template missing": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateMissing}
+		},
+		"templates in a ring": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateRing}
+		},
+		"cloning not granted": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateNotGranted}
+		},
 		"invalid": func(in *plan.Input) { in.Subject.Desired["email"] = "nobody" },
 		"no Secret": func(in *plan.Input) {
 			in.Password = plan.Password{Declared: true, Problem: &plan.Stop{Reason: v1alpha1.ReasonSecretMissing, Message: "Secret p does not exist"}}

@@ -54,7 +54,8 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil
 	in.ServiceKey.Declared, in.ServiceKey.Unsupported = s.declared.ConnectionSecret.ServiceKey != nil, !can.ServiceKeys
 	in.Plans.Declared, in.NoPlans = s.declared.Plans, !can.Plans
-	if (in.NoPasswords && in.Password.Declared || in.NoPlans && len(in.Plans.Declared) > 0) && !s.declared.Policy.Observe {
+	in.Template.Unsupported = s.declared.CloneFrom != "" && !can.Clones
+	if (in.NoPasswords && in.Password.Declared || in.NoPlans && len(in.Plans.Declared) > 0 || in.Template.Unsupported) && !s.declared.Policy.Observe {
 		return in, nil
 	}
 	if in.Password.Problem, err = e.readPassword(ctx, s); err != nil || in.Password.Problem != nil {
@@ -64,6 +65,9 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 		return in, err
 	}
 	e.observeAccount(s, view, &in)
+	if err := observeTemplate(ctx, e, s, &in); err != nil {
+		return in, err
+	}
 	in.Salt, in.Delegated = saltOf(e, s), delegatedOf(e, s)
 	in.ReadRequested = e.readRequests.wants(s) && !s.read
 	in.Outage, in.Stale = e.resolver.outage(s), stale(s, in.Now)

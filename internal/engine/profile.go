@@ -87,6 +87,7 @@ func storeBinding(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome 
 	}
 	st := bound.Status()
 	st.AccountID, st.ParentAccountID, st.Origin, st.LastApplied = s.status.AccountID, s.status.ParentAccountID, s.status.Origin, nil
+	st.ClonedFrom = s.status.ClonedFrom // nobody says it again
 	ctx, cancel := lasting(ctx)
 	defer cancel()
 	err := r.Status().Patch(ctx, bound.Object(), client.MergeFromWithOptions(before.Object(), client.MergeFromWithOptimisticLock{}))

@@ -118,6 +118,8 @@ type scope struct {
 	waitsFor client.Object
 	// plans is what is known of the account's plans.
 	plans scopePlans
+	// cloned is what this reconcile has cloned the account from, and what the clone got; nil where it cloned none.
+	cloned *v1alpha1.ClonedFrom
 	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
 	provedOwn bool
 }
@@ -178,13 +180,13 @@ func (s *scope) bind(a account.Account, made bool) {
 	if s.boundID() == a.ID {
 		return
 	}
-	s.former, st.PlanChanges = nil, nil
+	s.former, st.PlanChanges, st.ClonedFrom = nil, nil, nil
 	if o, ok := s.managed.(PlanObserver); ok && o.ObservedPlans() != nil { // of another account
 		o.SetObservedPlans(nil)
 	}
 	st.AccountID, st.ParentAccountID, st.Origin = a.ID, s.dir.AccountID, v1alpha1.OriginAdopted
 	if made {
-		st.Origin = v1alpha1.OriginCreated
+		st.Origin, st.ClonedFrom = v1alpha1.OriginCreated, clonedFrom(s)
 		return
 	}
 	_, declared := s.schema.Value(s.desired, account.MarkActive)

@@ -34,6 +34,7 @@ type everything interface { //nolint:interfacebloat // all that there is
 	provider.KeyRecoverer
 	provider.ServiceKeyer
 	provider.Planner
+	provider.Cloner
 	provider.CallbackSalter
 }
 

@@ -67,6 +67,35 @@ var _ = Describe("A tenant who may do nothing but work with ChildAccounts", func
 		Expect(w.Changes()).To(Equal([]string{"AddAccount", "GetAccountPlans", "GetAvailablePlans", "ChangeAccountPlan", "GetAccountPlans"}))
 	})
 
+	It("clones no account of another tenant, and its own and the parent's with the grant alone", func(ctx SpecContext) {
+		w, p := testenv.StartShared(ctx, testenv.FromAll)
+		t, other := w.NewTenant(ctx, nil), w.NewTenant(ctx, nil)
+		template := func(name string) func(*v1alpha1.ChildAccount) {
+			return func(c *v1alpha1.ChildAccount) { c.Spec.CloneFrom = &v1alpha1.CloneFrom{AccountName: name} }
+		}
+		Eventually(testenv.StateOf(ctx, other.Apply(ctx, "acme-theirs"))).Should(testenv.BeAvailable())
+		simulator.SetParts(w.Sim, w.Account("acme-theirs").ID, simulator.Parts{Scenarios: []string{"their-secret-ivr"}})
+		c := t.Apply(ctx, "acme-branch", template("acme-shared")) // before there is one
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeStalledAs(v1alpha1.ReasonNotPermitted))
+		testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
+			p.Spec.AllowedNamespaces.Grants = []v1alpha1.Grant{v1alpha1.GrantClone}
+		})
+		thief := t.Apply(ctx, "acme-thief", template("acme-theirs"))
+		for _, waiting := range []*v1alpha1.ChildAccount{c, thief} {
+			Eventually(testenv.StateOf(ctx, waiting)).Should(HaveField("Status.Conditions", ContainElement(And(
+				HaveField("Type", v1alpha1.ConditionSynced), HaveField("Reason", v1alpha1.ReasonCreating), HaveField("Message", ContainSubstring("that this resource may clone"))))))
+		}
+		w.ApplyReady(ctx, "acme-shared")
+		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+		Expect(c.Status.ClonedFrom).To(HaveField("AccountName", "acme-shared"))
+		Expect(c.Status.ClonedFrom.Users).To(HaveField("Count", int32(0)))
+		Expect(w.Account("acme-branch").ParentID).To(Equal(w.Account("acme-shared").ParentID))
+		Expect(w.Count("CloneAccount")).To(Equal(1))
+		Expect(w.Count("AddAccount")).To(Equal(2))
+		Expect(t.Get(ctx, testenv.KeyOf(thief), thief)).To(Succeed())
+		Expect(thief.Status.AccountID).To(BeEmpty())
+	})
+
 	It("gets no account of somebody else's resource, and can't stand in its way", func(ctx SpecContext) {
 		w := testenv.StartWorld(ctx)
 		t := w.NewTenant(ctx, nil)

@@ -17,6 +17,7 @@ import (
 // The writes.
 const (
 	writeCreate     = "create"
+	writeClone      = "clone"
 	writeUpdate     = "update"
 	writePassword   = "set password"
 	writeClaim      = "claim"

@@ -22,6 +22,9 @@ func attempt(in *Input, d account.Decision) string {
 	if in.Salt.Mark != "" {
 		fmt.Fprintf(h, " salt %q", in.Salt.Mark)
 	}
+	if in.Template.AccountID != "" {
+		fmt.Fprintf(h, " template %q", in.Template.AccountID)
+	}
 	if in.Resource.Origin == "" {
 		fmt.Fprintf(h, " %t %t %t", in.Shared, in.SeesAll, in.MayAdopt)
 	}

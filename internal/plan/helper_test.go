@@ -172,7 +172,7 @@ func (w *world) execute(s plan.Step) {
 		w.secret = nil
 	case plan.WithdrawPassword:
 		w.prepared = false
-	case plan.Create:
+	case plan.Create, plan.Clone:
 		w.create(s)
 	case plan.Bind, plan.Adopt:
 		w.bind(s)
@@ -260,7 +260,7 @@ func (w *world) create(s plan.Step) {
 		if !f.Settable || f.NameOnly() {
 			continue
 		}
-		if f.CreateDefault != "" {
+		if f.CreateDefault != "" && s.Kind == plan.Create {
 			sent[f.Path] = f.CreateDefault
 		}
 	}
@@ -326,6 +326,9 @@ func drawWorld(t *rapid.T) *world {
 			w.in.Plans.Seen = []account.Plan{start}
 			w.in.Subject.LastApplied = w.in.Subject.LastApplied.With(account.State{"plans.MAU": "11"})
 		}
+	}
+	if flag("template declared") {
+		w.in.Template = plan.Template{AccountName: "acme-template", AccountID: "5"}
 	}
 	if flag("salt") {
 		w.in.Salt = plan.Salt{Declared: true, Mark: "mark-of-the-salt"}

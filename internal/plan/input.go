@@ -51,6 +51,8 @@ type Input struct {
 	// Plans is what is known of the account's subscription plans; NoPlans is set where the provider's accounts have none.
 	Plans   Plans
 	NoPlans bool
+	// Template is what is known of the account that the account is cloned from when it is created.
+	Template Template
 	// Salt is what is known of the salt of the account's callbacks, Delegated of changes that are made acting as the account itself.
 	Salt      Salt
 	Delegated Delegated

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"slices"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -18,6 +17,7 @@ const (
 	ReasonReadRequested       = "ReadRequested"       // somebody asks for it
 	ReasonNotListed           = "NotListed"           // the list has only what it was asked for
 	ReasonNoAccount           = "NoAccount"           // no account has the name
+	ReasonTemplateDeclared    = "TemplateDeclared"    // no account has the name, and it is to be a clone of another one
 	ReasonAccountCreated      = "AccountCreated"      // it holds what nobody shows again
 	ReasonAccountBound        = "AccountBound"        // the resource comes to its account
 	ReasonSecretEdited        = "SecretEdited"        // others may have changed the Secret
@@ -86,6 +86,7 @@ func givenUp(in *Input) Input {
 	after.Resource.Origin, after.Resource.ObservedID = "", ""
 	after.ServiceKey = in.ServiceKey.ofNone()
 	after.Plans.Seen, after.Plans.NotShown = nil, nil
+	after.Template.Recreates = true
 	after.Secret.Settled, after.Secret.Verify, after.Password.Settled, after.Salt.Settled = false, false, false, false
 	after.Delegated.BindingStored = false
 	if after.View, after.Successor = (account.View{Claimless: in.View.Claimless}), nil; in.Successor != nil {
@@ -109,6 +110,9 @@ func gate(in *Input) *Step {
 		return &Step{Kind: Refuse, Reason: v1alpha1.ReasonRejected, Message: "spec.passwordSecretRef: this provider's accounts have no passwords"}
 	}
 	if s := unsupportedServiceKey(in); s != nil {
+		return s
+	}
+	if s := unsupportedTemplate(in); s != nil {
 		return s
 	}
 	if in.NoPlans && len(in.Plans.Declared) > 0 && !in.Subject.Policy.Observe {
@@ -154,6 +158,9 @@ func forDecision(in *Input, d account.Decision) Plan {
 		return Plan{Steps: observed(in, d)}
 	case d.Step == account.StepNone:
 		return settle(in, d)
+	}
+	if s := templateProblem(in, d); s != nil {
+		return Plan{Steps: []Step{*s}}
 	}
 	p := Plan{Attempt: attempt(in, d)}
 	guarded := guards(in, d)
@@ -222,27 +229,16 @@ func refuse(in *Input, d account.Decision) Plan {
 
 // create is a new account with all that its creation can set, and what follows.
 func create(in *Input) []Step {
-	var set []account.Change
-	born := account.Account{ID: "", Name: in.Subject.Name, CustomData: in.Subject.Claim.CustomData(), State: account.State{}}
+	made, state := creation(in)
+	born := account.Account{ID: "", Name: in.Subject.Name, CustomData: in.Subject.Claim.CustomData(), State: state}
 	if in.View.Claimless {
 		born.CustomData = ""
-	}
-	for _, f := range in.Schema {
-		v, declared := in.Subject.Desired[f.Path]
-		if !f.Settable || f.NameOnly() || !declared && f.CreateDefault == "" {
-			continue
-		}
-		v = cmp.Or(v, f.CreateDefault)
-		born.State[f.Path] = f.Normal(v)
-		if declared {
-			set = append(set, account.Change{Field: f, To: v, Origin: account.FromSpec})
-		}
 	}
 	name := in.Subject.Name
 	steps := append(missingFinalizer(in), []Step{
 		{Kind: PrepareSecret, Reason: ReasonNoAccount, AccountName: name, Secret: in.Secret.Name},
 		{Kind: ReadResource, Reason: ReasonBeforeCreation},
-		{Kind: Create, Reason: ReasonNoAccount, AccountName: name, Changes: fieldChanges(set)},
+		made,
 		{Kind: StoreSecret, Reason: ReasonAccountCreated, AccountName: name, Secret: in.Secret.Name},
 	}...)
 	after := *in

@@ -108,6 +108,18 @@ func havingPlan(in *plan.Input, has account.Plan) *plan.Input {
 	return in
 }
 
+// cloned is a resource whose account is to be a clone.
+func cloned(in *plan.Input) *plan.Input {
+	in.Template = plan.Template{AccountName: "acme-template", AccountID: "5"}
+	return in
+}
+
+// uncloned is a resource whose account is to be a clone and can't be, for a reason.
+func uncloned(in *plan.Input, state plan.TemplateState) *plan.Input {
+	in.Template = plan.Template{AccountName: "acme-template", State: state, Retry: 10 * time.Minute}
+	return in
+}
+
 // planAttempt tells the attempt to change the plan from others.
 func planAttempt(in *plan.Input) string {
 	for _, s := range plan.For(*in).Steps {
@@ -343,6 +355,31 @@ var situations = []struct {
 	})},
 	{"plan declared, held at the start", held(planned(bound()))},
 	{"plan declared, only observed", planned(with(found(""), func(in *plan.Input) { in.Subject.Policy.Observe = true }))},
+	{"to be cloned, new", cloned(fresh())},
+	{"to be cloned, created before without an answer", cloned(with(fresh(), func(in *plan.Input) { in.Subject.Intent = true }))},
+	{"to be cloned, held at the start", held(cloned(fresh()))},
+	{"to be cloned, failed before", failedNow(cloned(fresh()))},
+	{"to be cloned, missing", cloned(missing(nil))},
+	{"to be cloned, missing, no template", uncloned(missing(nil), plan.TemplateAwaited)},
+	{"to be cloned, read requested, no template", with(uncloned(fresh(), plan.TemplateRing), func(in *plan.Input) { in.ReadRequested = true })},
+	{"to be cloned, created before without an answer, no template", uncloned(with(fresh(), func(in *plan.Input) {
+		in.Subject.Intent, in.View.OutcomeUnknown = true, true
+	}), plan.TemplateRing)},
+	{"to be cloned, tried before, no template", uncloned(with(fresh(), func(in *plan.Input) { in.Subject.Intent = true }), plan.TemplateRing)},
+	{"to be cloned, exists", cloned(found(ours.CustomData()))},
+	{"to be cloned, template awaited", with(uncloned(fresh(), plan.TemplateAwaited), func(in *plan.Input) { in.Template.Resource = "ChildAccount telephony/template" })},
+	{"to be cloned, template in trouble", with(uncloned(fresh(), plan.TemplateAwaited), func(in *plan.Input) {
+		in.Template.Resource, in.Template.Trouble = "ChildAccount telephony/template", v1alpha1.ReasonEmailTaken
+	})},
+	{"to be cloned, template awaited, a tenant", with(uncloned(fresh(), plan.TemplateAwaited), func(in *plan.Input) { in.SeesAll = false })},
+	{"to be cloned, no template yet", with(uncloned(fresh(), plan.TemplateUnknown), func(in *plan.Input) { in.Template.Grace = true })},
+	{"to be cloned, no template", uncloned(fresh(), plan.TemplateUnknown)},
+	{"to be cloned, no template, a tenant", with(uncloned(fresh(), plan.TemplateUnknown), func(in *plan.Input) { in.SeesAll = false })},
+	{"to be cloned, template missing", with(uncloned(fresh(), plan.TemplateMissing), func(in *plan.Input) { in.Template.Resource = "ChildAccount telephony/template" })},
+	{"to be cloned, ring", uncloned(fresh(), plan.TemplateRing)},
+	{"to be cloned, not granted", uncloned(fresh(), plan.TemplateNotGranted)},
+	{"to be cloned, the provider can't", with(fresh(), func(in *plan.Input) { in.Template.Unsupported = true })},
+	{"to be cloned, only observed", with(cloned(found("")), func(in *plan.Input) { in.Subject.Policy.Observe = true })},
 	{"plan declared, the provider has none", with(planned(fresh()), func(in *plan.Input) { in.NoPlans = true })},
 	{"rotation requested", with(bound(), func(in *plan.Input) { in.Password = plan.Password{Rotation: "1", Mark: "rotation 1"} })},
 	{"rotation requested, key unknown", with(bound(), func(in *plan.Input) {
@@ -530,7 +567,7 @@ func TestPlanJSON(t *testing.T) {
 	out := map[string]plan.Plan{}
 	for _, s := range situations {
 		switch s.name {
-		case "new", "drift", "found, not identical", "deleted, one of many":
+		case "new", "to be cloned, new", "drift", "found, not identical", "deleted, one of many":
 			out[s.name] = plan.For(*s.in)
 		}
 	}

@@ -123,7 +123,7 @@ func TestPlanKeepsTheProtocol(t *testing.T) {
 			return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == k })
 		}
 		a := in.View.Account
-		if has(plan.Create) && (a != nil || in.Subject.ID != "" || in.View.OutcomeUnknown || in.Subject.Intent && !in.View.Fresh || in.Subject.Policy.Observe) {
+		if (has(plan.Create) || has(plan.Clone)) && (a != nil || in.Subject.ID != "" || in.View.OutcomeUnknown || in.Subject.Intent && !in.View.Fresh || in.Subject.Policy.Observe) {
 			t.Fatalf("creates a second account: %s", p)
 		}
 		if a == nil {
@@ -184,7 +184,7 @@ func TestPlanReplacesNoClaimThatIsNeeded(t *testing.T) {
 		in := w.observe()
 		stored := in.Delegated.BindingStored
 		for _, s := range plan.For(in).Steps {
-			stored = stored && s.Kind != plan.Create && s.Kind != plan.Recreate && s.Kind != plan.Bind && s.Kind != plan.Adopt || s.Kind == plan.StoreBinding
+			stored = stored && !s.Kind.Creates() && s.Kind != plan.Recreate && s.Kind != plan.Bind && s.Kind != plan.Adopt || s.Kind == plan.StoreBinding
 			if !stored && slices.ContainsFunc(s.Changes, func(c plan.FieldChange) bool { return c.Field == customData }) && s.Kind == plan.Update {
 				t.Fatalf("nobody would find the account any more: %s", plan.For(in))
 			}
@@ -237,7 +237,7 @@ func TestPlanRoundTrips(t *testing.T) {
 // While a start holds them, no write to the provider is planned but those whose steps find out whether there is anything to write, and
 // hold that; before the first list not even these. What needs no write is planned as ever.
 func TestPlanHoldsWhatIsPendingAtAStart(t *testing.T) {
-	writing := []plan.Kind{plan.Create, plan.Adopt, plan.Update, plan.Claim, plan.SetPassword, plan.SetSalt, plan.RotatePassword, plan.Recreate, plan.Deactivate}
+	writing := []plan.Kind{plan.Create, plan.Clone, plan.Adopt, plan.Update, plan.Claim, plan.SetPassword, plan.SetSalt, plan.RotatePassword, plan.Recreate, plan.Deactivate}
 	writes := func(s plan.Step) bool { return slices.Contains(writing, s.Kind) }
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawWorld(t).observe()

@@ -51,7 +51,7 @@ func (start *Start) writes(in *Input, p Plan) (certain []string, open []int) {
 	recreates := p.Begins(Recreate)
 	for i, s := range p.Steps {
 		switch known := start.Password != "" && start.Password == in.Password.Mark && !in.Secret.Recheck; {
-		case !kinds[s.Kind].writes, s.Kind == Create && recreates, s.If == PasswordRotated: // the last follows a step that is held
+		case !kinds[s.Kind].writes, s.Kind.Creates() && recreates, s.If == PasswordRotated: // the last follows a step that is held
 		case s.If == SaltNotRemembered, (s.If == PasswordNotRemembered || s.If == RotationPending) && !known:
 			open = append(open, i)
 		default:
@@ -86,6 +86,8 @@ func writeText(s Step) string {
 			parts[i] = c.Field + "=" + brief(c.To)
 		}
 		return strings.Join(parts, ", ")
+	case Clone:
+		return fmt.Sprintf(kinds[s.Kind].text, s.account()) + " as a clone of " + s.Template.String()
 	}
 	return fmt.Sprintf(kinds[s.Kind].text, s.account())
 }

@@ -34,6 +34,8 @@ const (
 	WithdrawPassword Kind = "WithdrawPassword"
 	// Create creates the account with Changes.
 	Create Kind = "Create"
+	// Clone creates the account as a clone of Template, with Changes.
+	Clone Kind = "Clone"
 	// ReadPreviousOwner reads whether the resource that the account's claim names is gone, and whether another one has the account.
 	ReadPreviousOwner Kind = "ReadPreviousOwner"
 	// ProveOwnership tries the password in the connection Secret with the account.
@@ -121,6 +123,7 @@ var kinds = map[Kind]struct {
 	DiscardSecret:      {text: "delete connection Secret %s"},
 	WithdrawPassword:   {text: "take back what was prepared in connection Secret %s"},
 	Create:             {text: "create account %s", writes: true},
+	Clone:              {text: "create account %s", writes: true},
 	ReadPreviousOwner:  {text: "read whether the previous owner of account %s is deleted"},
 	ProveOwnership:     {text: "prove with the password in connection Secret %s whose the account is"},
 	Bind:               {text: "bind account %s"},
@@ -157,6 +160,9 @@ var kinds = map[Kind]struct {
 
 // StatusOnly says whether a step of the kind concerns the status alone.
 func (k Kind) StatusOnly() bool { return kinds[k].status }
+
+// Creates says whether a step of the kind makes an account.
+func (k Kind) Creates() bool { return k == Create || k == Clone }
 
 // Kinds are all kinds of steps.
 func Kinds() []Kind {
@@ -233,6 +239,8 @@ type Step struct {
 	AccountID   string `json:"accountID,omitempty"`
 	// Secret is the name of the connection Secret, for the steps that read or write it.
 	Secret string `json:"secret,omitempty"`
+	// Template is the account that is cloned; nil for none.
+	Template *StepTemplate `json:"template,omitempty"`
 	// Changes are the fields that are written.
 	Changes []FieldChange `json:"changes,omitempty"`
 	// Differs are the differences that are left alone, or that stand against adopting the account.
@@ -260,6 +268,15 @@ type Step struct {
 	// Stalled is set where somebody has to act although the reason alone does not say so.
 	Stalled bool `json:"stalled,omitempty"`
 }
+
+// StepTemplate names the account that an account is cloned from.
+type StepTemplate struct {
+	AccountName string `json:"accountName"`
+	AccountID   string `json:"accountID"`
+}
+
+// String names it for people.
+func (t StepTemplate) String() string { return fmt.Sprintf("%s (id %s)", t.AccountName, t.AccountID) }
 
 // Plan is the steps for one resource, in order.
 type Plan struct {
@@ -295,7 +312,7 @@ func (p Plan) Last() Step {
 // account.
 func (p Plan) Guarded() *Step {
 	for i := range p.Steps {
-		if p.Steps[i].Kind == Create {
+		if p.Steps[i].Kind.Creates() {
 			return nil
 		}
 		if p.Steps[i].Guarded && !p.Steps[i].Kind.StatusOnly() {
@@ -311,7 +328,7 @@ func (p Plan) Round() []Step {
 	created := false
 	for i := range p.Steps {
 		switch p.Steps[i].Kind {
-		case Create:
+		case Create, Clone:
 			created = true
 		case Read, ReadSuccessor, ReadSurroundings, Update, Recreate, StoreBinding:
 			return p.Steps[:i+1]
@@ -348,6 +365,9 @@ func (s Step) String() string {
 		fmt.Fprintf(&b, text, subject)
 	} else {
 		b.WriteString(text)
+	}
+	if s.Template != nil {
+		b.WriteString(" as a clone of " + s.Template.String())
 	}
 	bracketed(&b, "", s.Changes)
 	bracketed(&b, "differs: ", s.Differs)

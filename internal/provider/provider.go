@@ -95,6 +95,14 @@ type Claimer interface {
 	SetCustomData(ctx context.Context, id, customData string) error
 }
 
+// Cloner is implemented by a Remote that can create an account as a clone of another one.
+type Cloner interface {
+	// Clone makes one account that has what another child account of the parent has, the template, which it names by id. It sends those of
+	// the declared values whose fields are Clonable; the account has whatever the provider gives it for the others. All that is said of
+	// Create holds, for the custom data too. Class NotFound: there is no such template.
+	Clone(ctx context.Context, templateID string, n NewAccount) (Cloned, error)
+}
+
 // Planner is implemented by a Remote whose accounts have subscription plans, which cost money.
 type Planner interface {
 	// Plans returns the plans that the account has, at least one element's Type and ID being set; an empty list that is not nil where it
@@ -188,6 +196,13 @@ type Created struct {
 	Account account.Account
 	// APIKey is the new account's API key; some providers never show it again. Without an id there is none.
 	APIKey account.Secret
+}
+
+// Cloned is what is known right after an account was cloned.
+type Cloned struct {
+	Created
+	// Users, Scenarios and Applications are the names of what the account has got from the template, "" for one without a name.
+	Users, Scenarios, Applications []string
 }
 
 // Update is one write.

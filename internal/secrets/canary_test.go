@@ -144,7 +144,7 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // secretParameters are those that carry a secret, by what it is.
 var secretParameters = map[string]string{
-	"account_password": "password", "new_child_account_password": "new password", "parent_account_api_key": "parent's API key", "api_key": "parent's API key",
+	"account_password": "password", "new_child_account_password": "new password", "new_account_password": "clone's password", "parent_account_api_key": "parent's API key", "api_key": "parent's API key",
 	"callback_salt": "salt",
 }
 
@@ -317,6 +317,18 @@ func (c *cage) secret(ctx context.Context, name string, data map[string]string) 
 	})).To(Succeed())
 }
 
+// cloneAll has each parrot's first child cloned.
+func (c *cage) cloneAll(ctx context.Context) {
+	GinkgoHelper()
+	for i, p := range c.parrots {
+		child := c.Child(fmt.Sprintf("clone-%02d", i+1), func(child *v1alpha1.ChildAccount) {
+			child.Spec.ParentRef.Name, child.Spec.CloneFrom = p.name, &v1alpha1.CloneFrom{AccountName: c.children[3*i].AccountName()}
+		})
+		Expect(testenv.K8s.Create(ctx, child)).To(Succeed())
+		c.children = append(c.children, child)
+	}
+}
+
 // run starts the manager.
 func (c *cage) run(level ...string) *process {
 	var args []string
@@ -450,14 +462,16 @@ var _ = Describe("Canaries", func() {
 		c.awaitReady(ctx, "created")
 		c.report(ctx)
 
-		By("a new declared password, a rotation, a lost API key")
+		By("a new declared password, a rotation, a lost API key, a clone")
 		c.look(ctx, p)
 		c.echoAll(echoSecrets)
+		c.cloneAll(ctx)
 		for i, one := range c.parrots {
 			testenv.ChangePassword(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.NS, Name: one.name + "-declared"}}, c.declared(one, 2))
 			testenv.Rotate(ctx, c.children[3*i], "now")
 			Expect(testenv.K8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: c.NS, Name: c.children[3*i+2].ConnectionSecretName()}})).To(Succeed())
 		}
+		c.awaitEchoes("CloneAccount", 1)
 		c.awaitEchoes("SetChildAccountInfo", 2)
 		c.awaitEchoes("GetChildrenAccounts", 1)
 		c.look(ctx, p)
@@ -485,7 +499,7 @@ var _ = Describe("Canaries", func() {
 		p.end(syscall.SIGQUIT)
 		Expect(c.output.String()).To(ContainSubstring("goroutine "))
 		for _, line := range []string{
-			`"write":"create","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`, `"write":"create key","why":"creation"`,
+			`"write":"create","why":"creation"`, `"write":"clone","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`, `"write":"create key","why":"creation"`,
 			`"write":"set callback salt"`,
 			"account may have been written", "callback accepted", `"result":"WrongHash"`, "the parent account can't be used", "the parent account can be used again", "operator starts",
 		} {
@@ -493,7 +507,7 @@ var _ = Describe("Canaries", func() {
 		}
 		c.expectNothingShown()
 		for _, kind := range []string{
-			"password", "new password", "declared password", "salt", "declared salt", "account's salt", "generated password", "next password", "parent's API key", "child's API key", "private key",
+			"password", "new password", "clone's password", "declared password", "salt", "declared salt", "account's salt", "generated password", "next password", "parent's API key", "child's API key", "private key",
 			"service-account key", "token", "client key", "callback salt",
 		} {
 			Expect(c.known.Kinds).To(HaveKeyWithValue(kind, BeNumerically(">", 0)), "nothing is looked for: %s", kind)

@@ -84,5 +84,5 @@ var FromAll = v1alpha1.AllowedNamespaces{From: ptr.To(v1alpha1.NamespacesAll)}
 
 // Writes is how many calls there were that make or change an account.
 func (w *World) Writes() int {
-	return w.Count("AddAccount") + w.Count("SetChildAccountInfo") + w.Count("SetAccountInfo")
+	return w.Count("AddAccount") + w.Count("CloneAccount") + w.Count("SetChildAccountInfo") + w.Count("SetAccountInfo")
 }

@@ -62,7 +62,7 @@ func (v *evidence) success(method string) {
 //     from a method that worked before it shows that the credentials are out, and all that was learnt with them goes.
 //   - 104, "Forbidden command", is RoleMissing. But GetChildrenAccounts needs the role Owner, and Owner is enough for
 //     AddAccount: where the former has worked and the latter is forbidden, it is not the role, it is that the provider
-//     has not enabled child accounts for the parent. Guess: the documents don't say which code that has.
+//     has not enabled child accounts for the parent. Guess: the documents don't say which code that has. So it is with CloneAccount.
 func (v *evidence) refine(e *account.Error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -75,7 +75,7 @@ func (v *evidence) refine(e *account.Error) {
 			e.Class = account.RoleMissing
 		}
 	case codeForbiddenCommand:
-		if e.Method == methodAddAccount && v.worked[methodGetChildrenAccounts] {
+		if (e.Method == methodAddAccount || e.Method == methodCloneAccount) && v.worked[methodGetChildrenAccounts] {
 			e.Class = account.BlockedNotEnabled
 		}
 	}

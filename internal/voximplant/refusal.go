@@ -26,6 +26,7 @@ var pathByParameter = func() map[string]string {
 	paths := map[string]string{
 		wireCallbackSalt:    fieldSalt,
 		"record_storage_id": "recordStorage.name",
+		"new_account_email": fieldEmail, "new_account_name": fieldAccountName, // CloneAccount
 	}
 	for _, r := range fields {
 		for _, parameter := range []string{r.create, r.update, r.read} {

@@ -21,6 +21,7 @@ type Remote struct {
 	claimer
 	serviceKeys
 	planner
+	cloner
 	verifier
 	treasurer
 	salter
@@ -38,6 +39,7 @@ var (
 	_ provider.CallbackSalter  = (*Remote)(nil)
 	_ provider.ListMethoder    = (*Remote)(nil)
 	_ provider.Planner         = (*Remote)(nil)
+	_ provider.Cloner          = (*Remote)(nil)
 )
 
 // New makes a Remote; the error says what is wrong with the endpoint or that credentials are missing. It makes no call.
@@ -56,6 +58,7 @@ func New(config Config) (*Remote, error) {
 		claimer:      claimer{client},
 		serviceKeys:  serviceKeys{client},
 		planner:      planner{client},
+		cloner:       cloner{client},
 		verifier:     verifier{client},
 		treasurer:    treasurer{client},
 		salter:       salter{client},
@@ -85,7 +88,7 @@ func (r *Remote) Self(ctx context.Context) (account.Account, error) {
 
 // Create implements provider.Remote by AddAccount.
 func (r *Remote) Create(ctx context.Context, n provider.NewAccount) (provider.Created, error) {
-	if err := checkNew(n); err != nil {
+	if err := checkNew(methodAddAccount, n); err != nil {
 		return provider.Created{}, err
 	}
 	parameters, sent := creation(n.Desired)
@@ -102,12 +105,12 @@ func (r *Remote) Create(ctx context.Context, n provider.NewAccount) (provider.Cr
 	}, nil
 }
 
-func checkNew(n provider.NewAccount) error {
+func checkNew(method string, n provider.NewAccount) error {
 	switch {
 	case checkName(n.Name) != nil:
-		return &account.Error{Class: account.Invalid, Method: methodAddAccount, Field: fieldAccountName, Message: checkName(n.Name).Error()}
+		return &account.Error{Class: account.Invalid, Method: method, Field: fieldAccountName, Message: checkName(n.Name).Error()}
 	case n.Password == "":
-		return &account.Error{Class: account.PasswordRejected, Method: methodAddAccount, Message: "an account can't be made without a password"}
+		return &account.Error{Class: account.PasswordRejected, Method: method, Message: "an account can't be made without a password"}
 	}
 	return schema.Check(n.Desired)
 }

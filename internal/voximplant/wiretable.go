@@ -32,7 +32,7 @@ type row struct {
 func (r row) field() account.Field {
 	return account.Field{
 		Path: r.path, Kind: r.kind, Mark: r.mark, Identity: r.identity,
-		Settable: r.create != "", CreateDefault: r.createDefault,
+		Settable: r.create != "", Clonable: r.clonable(), CreateDefault: r.createDefault,
 		Updatable: r.update != "", Group: r.method, Delegated: r.method == methodSetAccountInfo, Readable: r.read != "", OmittedEmpty: r.omitted,
 		Batchable: r.batchable, Canonical: r.canonical, Check: r.check,
 	}

@@ -41,11 +41,11 @@ func boolean(v string) error {
 // schema is the field table of a service with these options.
 func (o Options) schema() account.Schema {
 	s := account.Schema{
-		{Path: PathName, Identity: !o.FoundByEmail, Settable: true, Updatable: o.FoundByEmail, Readable: true, Check: notEmpty},
+		{Path: PathName, Identity: !o.FoundByEmail, Settable: true, Clonable: true, Updatable: o.FoundByEmail, Readable: true, Check: notEmpty},
 		{Path: PathLogin, Settable: true, Updatable: true, Check: notEmpty},
-		{Path: PathContact, Mark: account.MarkEmail, Identity: o.FoundByEmail, Settable: true, Updatable: true, Readable: true, Canonical: account.CanonicalEmail, Check: notEmpty},
+		{Path: PathContact, Mark: account.MarkEmail, Identity: o.FoundByEmail, Settable: true, Clonable: true, Updatable: true, Readable: true, Canonical: account.CanonicalEmail, Check: notEmpty},
 		{Path: PathEnabled, Kind: account.KindBool, Mark: account.MarkActive, Settable: true, CreateDefault: "true", Updatable: true, Readable: true, Batchable: true, Check: boolean},
-		{Path: PathTongue, Settable: true, Updatable: true, Readable: true, Batchable: true, Canonical: account.CanonicalLanguage, Check: notEmpty},
+		{Path: PathTongue, Settable: true, Clonable: true, Updatable: true, Readable: true, Batchable: true, Canonical: account.CanonicalLanguage, Check: notEmpty},
 		{Path: PathNickname, Updatable: true, Readable: true, Batchable: true, Check: notEmpty},
 		{Path: PathCredit, Kind: account.KindDecimal, Settable: true, Updatable: true, Readable: true, Batchable: true, Check: notEmpty},
 		{Path: PathRegion, Settable: true, Updatable: true, Readable: true, Batchable: true, Group: "region", Check: notEmpty},

@@ -24,7 +24,7 @@ type Options struct {
 	NoClaims bool
 	// NoPasswords has accounts without passwords, API keys and service-account keys.
 	NoPasswords bool
-	// NoPlans has accounts without plans, which only services with claims and passwords have. ForgetfulPlans accepts a change of a plan and
+	// NoPlans has accounts without plans, and none that can be cloned: only services with claims and passwords have that. ForgetfulPlans accepts a change of a plan and
 	// shows the former one.
 	NoPlans, ForgetfulPlans bool
 	// PageSize is how many accounts a page of the list has; 0: 3.
@@ -52,6 +52,7 @@ const (
 	MethodPlanOffers       = "PlanOffers"
 	MethodChangePlan       = "ChangePlan"
 	MethodSetSalt          = "SetCallbackSalt"
+	MethodClone            = "Clone"
 	MethodUpdateOwn        = "UpdateOwn" // acting as the account itself
 )
 
@@ -105,6 +106,7 @@ type stored struct {
 	// serviceKeys are in the order of their creation.
 	serviceKeys []provider.ServiceKey
 	plans       map[string]account.Plan
+	parts       Parts
 }
 
 // Service is the provider's side: its accounts, what was called, and what goes wrong. It is safe for concurrent use.
@@ -355,7 +357,8 @@ func (s *Service) connect(g provider.Gate) provider.Parent {
 			claimer
 			passworder
 			planner
-		}{r, claimer{r}, passworder{r}, planner{r}}
+			cloner
+		}{r, claimer{r}, passworder{r}, planner{r}, cloner{r}}
 	case claims && passwords:
 		return struct {
 			*remote

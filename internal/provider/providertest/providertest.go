@@ -74,6 +74,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"KeyRecoverer":                       testKeys,
 		"ServiceKeyer":                       testServiceKeys,
 		"Planner":                            testPlans,
+		"Cloner":                             testClones,
 		"Verifier and Treasurer":             testBesideList,
 		"CallbackSalter":                     testSalts,
 		"Calls at one time":                  testConcurrency,
@@ -191,7 +192,7 @@ func testField(t *testing.T, f account.Field) {
 
 // contradicts says whether what a row says of when the field is sent excludes something else that the row says.
 func contradicts(f account.Field) bool {
-	return f.CreateDefault != "" && !f.Settable || f.Batchable && !f.Updatable || f.Group != "" && !f.Updatable ||
+	return (f.CreateDefault != "" || f.Clonable) && !f.Settable || f.Batchable && !f.Updatable || f.Group != "" && !f.Updatable ||
 		f.Delegated && (!f.Updatable || f.Batchable || f.Group == "" || f.Identity) || f.OmittedEmpty && !f.Readable
 }
 
