@@ -9,6 +9,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -310,6 +311,37 @@ func TestCrashesOnTheWayToAClone(t *testing.T) {
 	}
 }
 
+// What the clone got is said once: whoever dies after the status names the account, before custom data replaces the claim, has said it.
+func TestCrashesOnTheWayToACloneWithCustomData(t *testing.T) {
+	t.Parallel()
+	for at := 0; ; at++ {
+		w := newWorld(t, fake.Options{})
+		w.withTemplate()
+		l := w.toClone()
+		l.Spec.Notes = ptr.To("text of our own")
+		if err := w.client.Create(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		crashed := cloneCrashAt(w, at)
+		bound := w.line(name).Status
+		if (bound.Origin != "") != (bound.ClonedFrom != nil) {
+			t.Errorf("crash at %d: the status says %+v", at, bound)
+		}
+		w.start()
+		w.settle(name)
+		w.expect(name, "True Available")
+		if a := w.cloneOf(); a.CustomData != "text of our own" || w.line(name).Status.ClonedFrom == nil || len(w.service.Accounts()) != 2 {
+			t.Errorf("crash at %d: %q, %+v, accounts %v", at, a.CustomData, w.line(name).Status.ClonedFrom, w.service.Accounts())
+		}
+		if !crashed {
+			if at < 5 {
+				t.Errorf("only %d moments", at)
+			}
+			return
+		}
+	}
+}
+
 // cloneCrashAt reconciles the line until the moment, before the clone or a write, at which the process dies; false where it comes to its end
 // first.
 func cloneCrashAt(w *world, at int) (crashed bool) {
@@ -473,6 +505,11 @@ func TestRecreatedAsAClone(t *testing.T) {
 	w.edit(template, func(l *Line) { l.Spec.Policy.Recreate = true })
 	w.settle(template)
 	fake.SetParts(w.service, w.line(template).Status.AccountID, fake.Parts{Users: []string{"ada", "bob"}, Scenarios: []string{"ivr"}})
+	w.service.Add(fake.Refuse(fake.MethodClone, account.Throttled))
+	w.reconcile(name)
+	if st := w.line(name).Status; w.service.Count(fake.MethodClone) != 2 || st.AccountID != first.AccountID || st.ClonedFrom == nil || *st.ClonedFrom.AccountID != id {
+		t.Errorf("before there is another account the status says %+v: %s", st, w.message(name))
+	}
 	w.settle(name)
 	w.expectClone(true)
 	if st := w.line(name).Status; st.AccountID == first.AccountID || *st.ClonedFrom.AccountID == id {
