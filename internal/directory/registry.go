@@ -23,6 +23,8 @@ type Parent struct {
 	AccountID, AccountName string
 	// Balance is the parent account's money as the connection's first call has shown it; nil where nobody asked for it.
 	Balance *account.Balance
+	// Own is the parent account itself as the connection's first call has shown it.
+	Own OwnAccount
 	// Endpoint is the API's address.
 	Endpoint string
 	// Connection identifies the connection: it changes with credentials, endpoint and authorities.

@@ -83,7 +83,7 @@ type call struct {
 	most int64
 	// list is set where the result is a list of accounts.
 	list bool
-	// optional is set where the call reads what the operator can do without: that the credentials may not make it says nothing about them.
+	// optional is set where the operator can do without the call: that the credentials may not make it says nothing about them.
 	optional bool
 	// secrets are the values in params that must not show in any text, beside the parent's API key, which never shows.
 	secrets []account.Secret

@@ -36,11 +36,15 @@ func notGranted(e *account.Error) {
 func notGrantedOption(e *account.Error) {
 	if e.Code == codeAuthorizationFailed || e.Code == codeForbiddenCommand {
 		e.Class = account.RoleMissing
+		if roles := childRoles[e.Method]; roles != "" {
+			e.Message += "; the method needs one of the roles " + roles
+			e.Next = nextForOwnRole(roles)
+		}
 	}
 }
 
-// childRoles are the roles that the documents name for the methods that are called as a child. Guess: that they are also what the parent's
-// key needs for it.
+// childRoles are the roles that the documents name for the methods that are called as a child, or as the parent account itself. Guess: that
+// they are also what the parent's key needs to call them as a child.
 var childRoles = map[string]string{
 	methodSetAccountInfo: "Owner, Admin, Developer, Accountant, Payer",
 }

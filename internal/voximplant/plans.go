@@ -79,7 +79,7 @@ func (m planMethods) ChangeAccountPlan(ctx context.Context, accountID, planType,
 		return nil, badPlan(methodChangeAccountPlan, "the id of a plan must be a positive whole number")
 	}
 	a, err := m.caller.do(ctx, call{
-		method: methodChangeAccountPlan, write: true, issuer: accountID,
+		method: methodChangeAccountPlan, write: true, issuer: accountID, optional: true,
 		params: url.Values{"plan_type": {planType}, "plan_subscription_template_id": {templateID}},
 	})
 	switch {
@@ -135,7 +135,7 @@ func plans(ctx context.Context, c *caller, method, accountID string, p PlansPara
 		}
 		params.Set("plan_subscription_template_id", strings.Join(p.TemplateIDs, listSeparator))
 	}
-	a, err := c.do(ctx, call{method: method, params: params, issuer: accountID})
+	a, err := c.do(ctx, call{method: method, params: params, issuer: accountID, optional: true})
 	if err != nil {
 		return nil, planRefusal(err)
 	}
@@ -234,19 +234,19 @@ func planRefusal(e *account.Error) *account.Error {
 // planner has the plans of accounts. It has no state of its own.
 type planner struct{ client *Client }
 
-// Plans implements provider.Planner by GetAccountPlans, which runs as the child.
+// Plans implements provider.Planner by GetAccountPlans, which runs as the account.
 func (p planner) Plans(ctx context.Context, id string) ([]account.Plan, error) {
 	read, err := p.client.GetAccountPlans(ctx, id, PlansParams{})
 	return neutralPlans(read), err
 }
 
-// PlanOffers implements provider.Planner by GetAvailablePlans, which runs as the child.
+// PlanOffers implements provider.Planner by GetAvailablePlans, which runs as the account.
 func (p planner) PlanOffers(ctx context.Context, id string) ([]account.Plan, error) {
 	read, err := p.client.GetAvailablePlans(ctx, id, PlansParams{})
 	return neutralPlans(read), err
 }
 
-// ChangePlan implements provider.Planner by ChangeAccountPlan, which runs as the child.
+// ChangePlan implements provider.Planner by ChangeAccountPlan, which runs as the account.
 func (p planner) ChangePlan(ctx context.Context, id string, to account.Plan) error {
 	_, err := p.client.ChangeAccountPlan(ctx, id, to.Type, to.ID)
 	return err

@@ -25,6 +25,7 @@ type Remote struct {
 	verifier
 	treasurer
 	salter
+	ownKeeper
 }
 
 var (
@@ -37,6 +38,7 @@ var (
 	_ provider.Verifier        = (*Remote)(nil)
 	_ provider.Treasurer       = (*Remote)(nil)
 	_ provider.CallbackSalter  = (*Remote)(nil)
+	_ provider.OwnKeeper       = (*Remote)(nil)
 	_ provider.ListMethoder    = (*Remote)(nil)
 	_ provider.Planner         = (*Remote)(nil)
 	_ provider.Cloner          = (*Remote)(nil)
@@ -62,6 +64,7 @@ func New(config Config) (*Remote, error) {
 		verifier:     verifier{client},
 		treasurer:    treasurer{client},
 		salter:       salter{client},
+		ownKeeper:    ownKeeper{client},
 	}, nil
 }
 

@@ -77,6 +77,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"Cloner":                             testClones,
 		"Verifier and Treasurer":             testBesideList,
 		"CallbackSalter":                     testSalts,
+		"OwnKeeper":                          testOwn,
 		"Calls at one time":                  testConcurrency,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, start(t)) })
