@@ -99,6 +99,7 @@ manifests: ## generate the CRDs (config/crd/bases), the operator's roles (config
 	@rm -rf bin/manifests
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=bin/manifests/crd
 	$(TIMEZONES) crd internal/voximplant/timezones.txt bin/manifests/crd/accounts.cpaas.dev_childaccounts.yaml
+	$(TIMEZONES) crd internal/voximplant/timezones.txt bin/manifests/crd/accounts.cpaas.dev_parentaccounts.yaml
 	$(CONTROLLER_GEN) rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=bin/manifests/rbac
 	@mkdir -p config/crd/bases config/rbac/role
 	@for f in config/crd/bases/*.yaml; do [ -e "bin/manifests/crd/$${f##*/}" ] || rm -f "$$f"; done

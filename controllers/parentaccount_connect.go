@@ -129,7 +129,7 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 	if err != nil {
 		return err
 	}
-	dir.AccountID, dir.AccountName, dir.Balance = self.ID, self.Name, self.Balance
+	dir.AccountID, dir.AccountName, dir.Balance, dir.Own = self.ID, self.Name, self.Balance, directory.OwnAccount{State: self.State, At: r.Clock.Now()}
 	engine.ReportAddress(ctx, r.Children.engine, s.parent, remote)
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
 	gate.Use(dir.Budget)

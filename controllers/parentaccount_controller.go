@@ -202,6 +202,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)
 	pause = conditions.Parents.Requeue(out, pause)
 	pause = engine.ReadBesideList(ctx, r.Children.engine, s.key(), s.requested(), pause, func() { r.Children.resynced(ctx, s.key()) })
+	pause = engine.KeepOwnAccount(ctx, r.Children.engine, r.Children.parents.parentOf(s.parent), s.parent, pause)
 	return ctrl.Result{RequeueAfter: pause}, nil
 }
 

@@ -48,12 +48,7 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 		return err
 	}
 	return indexer.IndexField(ctx, &v1alpha1.ParentAccount{}, indexInput, func(o client.Object) []string {
-		p := o.(*v1alpha1.ParentAccount)
-		names := []string{p.Spec.Voximplant.CredentialsSecretRef.Name}
-		if name, _, ok := p.APIKeySecret(); ok {
-			names = append(names, name)
-		}
-		return names
+		return o.(*v1alpha1.ParentAccount).InputSecrets()
 	})
 }
 

@@ -15,7 +15,9 @@ const (
 	// ConditionServiceAccountKeyReady says whether the connection Secret holds the declared service-account key; on ChildAccounts that
 	// declare one, and where one that is not declared any more could not be deleted.
 	ConditionServiceAccountKeyReady = "ServiceAccountKeyReady"
-	// ConditionPlansSynced says whether the account has the declared plans; on ChildAccounts with spec.plans.
+	// ConditionAccountSynced says whether the parent account itself is as declared; on ParentAccounts with spec.account.
+	ConditionAccountSynced = "AccountSynced"
+	// ConditionPlansSynced says whether the account has the declared plans; on ChildAccounts and ParentAccounts with spec.plans.
 	ConditionPlansSynced = "PlansSynced"
 	// ConditionProfileSynced says whether the account has the declared profile, which is written acting as the account itself. It is absent
 	// where none is declared.

@@ -30,6 +30,8 @@ const (
 )
 
 // ParentAccountSpec says who we are at the provider, and how much we may ask of it.
+//
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.account) || !has(oldSelf.account.profile) || !has(oldSelf.account.profile.billingAddress) || has(self.account) && has(self.account.profile) && has(self.account.profile.billingAddress)",message="account.profile.billingAddress can't be removed: the provider keeps a billing address once it is set, and only changes it. Declare the address that is to be in its place",fieldPath=".account"
 type ParentAccountSpec struct {
 	// Voximplant is the account at Voximplant whose child accounts the operator manages: its credentials, and where its API is.
 	// +required
@@ -47,6 +49,27 @@ type ParentAccountSpec struct {
 	// connects. false and unset: all calls go to the endpoint.
 	// +optional
 	FollowAPIAddress *bool `json:"followAPIAddress,omitempty"`
+
+	// Account declares the parent account itself: its language, time zone, notifications, callback and profile. Its e-mail and its password
+	// can't be declared. The operator writes the fields with the account's own key: where the key lacks a role for that, the condition
+	// AccountSynced is False (reason RoleMissing), and everything else works as before. Of several ParentAccounts of one account that
+	// declare it the oldest applies. The operator reads the account once an hour, one call, to notice changes made at the provider.
+	// A change counts for limits.massChange. Unset: not managed, no call is made. Example: {languageCode: de, location: Europe/Berlin}.
+	// +optional
+	Account *OwnAccount `json:"account,omitempty"`
+
+	// Plans are the parent account's own subscription plans, one of a type, at most 8. A plan costs money: the provider reserves the fee and
+	// taxes for the coming month. The operator reads the account's plans when this field is set or changes, and on request
+	// (accounts.cpaas.dev/reconcile-requested-at), never at rest. Where the account does not have a declared plan, the operator changes to
+	// it if the provider offers the plan and it costs more than the present one. Any other plan is refused: the condition PlansSynced is
+	// False (reason Rejected), with those that are offered. Changes count for limits.massChange. A frozen account keeps its plans. Of
+	// several ParentAccounts of one account that declare plans the oldest applies. Unset, or a type that is not listed: not managed; a plan
+	// that is removed here stays with the account. Example: [{type: MAU, templateID: "11"}].
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Plans []DeclaredPlan `json:"plans,omitempty"`
 
 	// ResyncInterval is how often the operator reads the whole list of child accounts and compares it with the specs: a duration in
 	// hours (h), minutes (m), seconds (s) or milliseconds (ms), from 1s to 24h; 0 is refused. Default 5m. Each resync costs one call per
@@ -105,8 +128,8 @@ type VoximplantParent struct {
 	// APIKeySecretRef names the Secret with the parent account's own API key, under the key api-key unless another is given. The Secret
 	// must be in this namespace, with the label accounts.cpaas.dev/input: "true". The operator sends the key to AddAccount, which may
 	// require it, and reads the API keys of child accounts with it where they were lost. A salt under the key callback-salt of the same
-	// Secret verifies callbacks of the account, and of child accounts without a salt of their own (--callback-address). Unset: none of
-	// these. Example: {name: voximplant-api-key}.
+	// Secret verifies callbacks of the account, and of child accounts without a salt of their own (--callback-address), unless
+	// spec.account.callback has a salt. Unset: none of these. Example: {name: voximplant-api-key}.
 	// +optional
 	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
 
@@ -321,7 +344,13 @@ type ParentAccountStatus struct {
 	// +optional
 	ChangeBudget *ChangeBudget `json:"changeBudget,omitempty"`
 
+	// Account is what the operator knows of the parent account itself. It is unset where neither spec.account nor spec.plans is set.
+	// +optional
+	Account *OwnAccountStatus `json:"account,omitempty"`
+
 	// Conditions say how the account is. Ready: whether the operator can work with it. APIAvailable: whether the provider's API answers.
+	// AccountSynced, where spec.account is set: whether the account matches it. PlansSynced, where spec.plans is set: whether the account has
+	// the declared plans.
 	// Only while they are True: Reconciling, while the operator continues automatically; Stalled, while somebody has to act;
 	// AccountsMissing, while more accounts are missing at once than the operator believes; CapabilityMissing, while the provider refuses
 	// calls that the operator can do without. Each message says what happened, why, and what to do next.

@@ -114,6 +114,18 @@ var _ = DescribeTable("kubectl apply refuses a ParentAccount and names the field
 		Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
 	},
 	Entry("no provider", `{}`, "spec.voximplant", "Required"),
+	Entry("an e-mail of its own account", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"email":"a@b.example"}}`, "spec.account.email", "unknown field"),
+	Entry("a password of its own account", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"passwordSecretRef":{"name":"a"}}}`, "spec.account.passwordSecretRef", "unknown field"),
+	Entry("an unknown language of its own account", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"languageCode":"xx"}}`, "spec.account.languageCode", "Unsupported value"),
+	Entry("a location of its own account that nobody knows", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"location":"Europe/Atlantis"}}`, "spec.account.location", "by its exact name: Europe/Berlin"),
+	Entry("a balance of its own account with a sign", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"minBalanceToNotify":"-5"}}`, "spec.account.minBalanceToNotify", "decimal"),
+	Entry("a callback of its own account with a password", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"callback":{"url":"https://u:p@a.example"}}}`, "spec.account.callback.url", "without a user"),
+	Entry("a mobile phone of its own account with blanks", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"profile":{"mobilePhone":"+49 151 1234"}}}`, "spec.account.profile.mobilePhone", "7 to 15 digits"),
+	Entry("custom data of its own account with a NUL", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"profile":{"customData":"a\u0000"}}}`, "spec.account.profile.customData", "control characters"),
+	Entry("a first name of its own account of 50 characters", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"profile":{"firstName":"`+strings.Repeat("a", 50)+`"}}}`, "spec.account.profile.firstName", "than 49"),
+	Entry("a country of its own account in lower case", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"profile":{"billingAddress":{"countryCode":"de"}}}}`, "spec.account.profile.billingAddress.countryCode", "in capitals"),
+	Entry("two plans of its own of a type", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"plans":[{"type":"MAU","templateID":"11"},{"type":"MAU","templateID":"12"}]}`, "spec.plans[1]", "Duplicate value"),
+	Entry("a plan of its own without quotes", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"plans":[{"type":"MAU","templateID":11}]}`, "spec.plans[0].templateID", "must be of type string"),
 	Entry("a selector that nobody asks", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"selector":{"matchLabels":{"a":"b"}}}}`, "spec.allowedNamespaces", "from: Selector"),
 	Entry("Selector without one", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"from":"Selector"}}`, "spec.allowedNamespaces", "needs a selector"),
 	Entry("an unknown grant", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"allowedNamespaces":{"from":"All","grants":["Everything"]}}`, "spec.allowedNamespaces.grants", "Unsupported value"),
@@ -180,6 +192,26 @@ var _ = Describe("What can't be changed", func() {
 		Entry("a template kept", cloned, func(s *v1alpha1.ChildAccountSpec) { s.Active = ptr.To(false) }, "", ""),
 		Entry("a record storage kept", recorded, func(s *v1alpha1.ChildAccountSpec) { s.Active = ptr.To(false) }, "", ""),
 	)
+
+	It("is a billing address of the parent account itself, which is changed and never removed", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		p := w.ParentAccount()
+		p.Spec.Account = &v1alpha1.OwnAccount{Profile: &v1alpha1.OwnProfile{FirstName: ptr.To("Ada"), BillingAddress: &v1alpha1.BillingAddress{Name: ptr.To("Acme"), Zip: ptr.To("10115")}}}
+		Expect(testenv.K8s.Create(ctx, p)).To(Succeed())
+		for _, remove := range []func(*v1alpha1.ParentAccountSpec){
+			func(s *v1alpha1.ParentAccountSpec) { s.Account = nil }, func(s *v1alpha1.ParentAccountSpec) { s.Account.Profile = nil },
+			func(s *v1alpha1.ParentAccountSpec) { s.Account.Profile.BillingAddress = nil },
+		} {
+			without := p.DeepCopy()
+			remove(&without.Spec)
+			Expect(testenv.K8s.Update(ctx, without)).To(MatchError(And(ContainSubstring("spec.account"), ContainSubstring("billingAddress can't be removed"))))
+		}
+		without := p.DeepCopy()
+		without.Spec.Account.Profile.BillingAddress.Zip = nil
+		Expect(testenv.K8s.Update(ctx, without)).To(MatchError(ContainSubstring("billingAddress.zip can't be removed")))
+		p.Spec.Account.Profile.FirstName, p.Spec.Account.Profile.BillingAddress.Zip = nil, ptr.To("10117")
+		Expect(testenv.K8s.Update(ctx, p)).To(Succeed())
+	})
 
 	It("but not the parent: which account it leads to the operator alone can see", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)

@@ -59,7 +59,10 @@ func (k SecretKeys) OfParent(ctx context.Context, parent *v1alpha1.ParentAccount
 	if err != nil {
 		return Signing{}, err
 	}
-	name, key, _ := parent.APIKeySecret()
+	name, key, ok := parent.APIKeySecret()
+	if !ok { // the salt may be elsewhere
+		return Signing{}, missing("ParentAccount %s names no Secret with an API key", parent.Name)
+	}
 	apiKey, err := k.Inputs.APIKey(ctx, parent.Namespace, name, key)
 	return Signing{salt, apiKey}, err
 }
@@ -71,11 +74,14 @@ func (k SecretKeys) saltOfChild(ctx context.Context, parent *v1alpha1.ParentAcco
 	return k.saltOfParent(ctx, parent)
 }
 
-// saltOfParent is beside the parent's API key: no field of the ParentAccount declares the callback of its own account.
+// saltOfParent is the salt that the ParentAccount declares for its own account, or else what is beside the parent's API key.
 func (k SecretKeys) saltOfParent(ctx context.Context, parent *v1alpha1.ParentAccount) (account.Secret, error) {
+	if name, key, ok := parent.Spec.Account.CallbackSaltSecret(); ok {
+		return k.salt(ctx, parent.Namespace, name, key)
+	}
 	name, _, ok := parent.APIKeySecret()
 	if !ok {
-		return "", missing("ParentAccount %s names no Secret with an API key and a callback salt", parent.Name)
+		return "", missing("ParentAccount %s names no Secret with a callback salt", parent.Name)
 	}
 	return k.salt(ctx, parent.Namespace, name, v1alpha1.DefaultParentCallbackSaltKey)
 }

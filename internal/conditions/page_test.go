@@ -28,8 +28,9 @@ the code.
 | Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, the operator notices automatically |
 | ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |
 | ServiceAccountKeyReady | on a ChildAccount that declares connectionSecret.serviceAccountKey: whether the connection Secret holds the key ([reasons](#serviceaccountkeyready)); absent otherwise |
-| PlansSynced | on a ChildAccount with spec.plans: whether the account has the declared plans ([reasons](#planssynced)) |
+| PlansSynced | on a ChildAccount or a ParentAccount with spec.plans: whether the account has the declared plans ([reasons](#planssynced), [of ParentAccounts](#planssynced-of-parentaccounts)) |
 | ProfileSynced | on a ChildAccount with spec.profile: whether the account has the declared profile ([reasons](#profilesynced)); absent otherwise |
+| AccountSynced | on a ParentAccount with spec.account: whether the parent account itself is as declared ([reasons](#accountsynced)); absent otherwise |
 | AccountsMissing | on a ParentAccount: True while more accounts are missing from the provider's list than limits.massChange allows to change at once, with the reason AwaitingApproval; absent otherwise. Meanwhile the operator believes none of them to be missing, and their ChildAccounts stay as they are: see [When many accounts are missing](guide.md#when-many-accounts-are-missing) |
 | CapabilityMissing | on a ParentAccount: True while the provider refuses calls that the operator can do without, with the reason RoleMissing, or Rejected where the provider answers something else; absent otherwise. Ready does not depend on it, and all else works: see [Where the provider refuses](verification.md#where-the-provider-refuses) |
 
@@ -59,6 +60,10 @@ verifies the account's password and API key, too:
 	writeRows(&b, Plans)
 	b.WriteString("\n## ProfileSynced\nIt is written with the end of each reconcile, and by a call for the profile that failed: then the reason is that of the failed call, from the table\nof ChildAccounts, and Ready says the same. See [Profile, callbacks and record storage](account-profile.md).\n\n| reason | ProfileSynced | what it means, what to do |\n|---|---|---|\n")
 	writeRows(&b, Profiles)
+	b.WriteString("\n## AccountSynced\nOf ParentAccounts that declare [the parent account itself](parent-account.md). Ready does not depend on it.\n\n| reason | AccountSynced | what it means, what to do |\n|---|---|---|\n")
+	writeRows(&b, OwnAccounts)
+	b.WriteString("\n## PlansSynced of ParentAccounts\nOf ParentAccounts that declare [plans](parent-account.md#plans) of their own. Ready does not depend on it.\n\n| reason | PlansSynced | what it means, what to do |\n|---|---|---|\n")
+	writeRows(&b, OwnPlans)
 	golden.Check(t, "../../docs/conditions.md", b.String(), "UPDATE_DOCS=1 go test ./internal/conditions -run ConditionsDoc")
 }
 

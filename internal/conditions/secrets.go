@@ -6,7 +6,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
-// Row is what a reason means on a condition beside Ready: ConnectionSecretReady, ServiceAccountKeyReady, PlansSynced, ProfileSynced.
+// Row is what a reason means on a condition beside Ready: ConnectionSecretReady, ServiceAccountKeyReady, PlansSynced, ProfileSynced, AccountSynced.
 type Row struct {
 	// Status is the condition's status.
 	Status metav1.ConditionStatus

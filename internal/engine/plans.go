@@ -343,8 +343,13 @@ func cutOrNone(text string, most int) *string {
 
 // untilPlansSettle is for how long no change of the plans may be requested, as an earlier one may still be made.
 func untilPlansSettle(s *scope, lacking []account.Plan, now time.Time) time.Duration {
+	return plansSettleIn(s.status.PlanChanges, lacking, now)
+}
+
+// plansSettleIn is untilPlansSettle for the changes that a status has.
+func plansSettleIn(changes []v1alpha1.PlanChange, lacking []account.Plan, now time.Time) time.Duration {
 	wait := time.Duration(0)
-	for _, c := range s.status.PlanChanges {
+	for _, c := range changes {
 		if slices.ContainsFunc(lacking, func(p account.Plan) bool { return p.Type == c.Type }) {
 			wait = max(wait, c.RequestedAt.Add(planSettles).Sub(now))
 		}

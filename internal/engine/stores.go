@@ -47,6 +47,8 @@ type stores struct {
 	serviceKeys *secrets.KnownServiceKeys
 	// readRequests are the resources whose accounts are to be read, as the provider has reported something.
 	readRequests *readRequests
+	// owns is what is known of the parent accounts themselves.
+	owns *ownAccounts
 }
 
 // newStores returns empty ones. wakeStopped has resources reconciled whose changes are stopped, and their parent.
@@ -67,6 +69,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		unverified:     secrets.NewUnverified(),
 		serviceKeys:    secrets.NewKnownServiceKeys(),
 		readRequests:   newReadRequests(),
+		owns:           newOwnAccounts(),
 	}
 }
 
@@ -128,6 +131,7 @@ func (e *Engine) ForgetParent(key types.NamespacedName) {
 	e.absences.ForgetParent(key)
 	ParentStatusStored(e, key)
 	e.troubles.forget(key)
+	e.owns.forget(key)
 	e.Readings.Forget(key)
 }
 

@@ -25,6 +25,7 @@ const (
 	writeCreateKey  = "create key"
 	writeDeleteKey  = "delete key"
 	writePlan       = "change plan"
+	writeOwn        = "update the parent account"
 	writeProfile    = "update as the account itself"
 	writeSalt       = "set callback salt"
 )

@@ -243,6 +243,9 @@ func (c *cage) furnish(ctx context.Context, p *parrot) {
 	resource.Spec.Voximplant = v1alpha1.VoximplantParent{
 		CredentialsSecretRef: v1alpha1.SecretKeyReference{Name: p.name}, APIKeySecretRef: &v1alpha1.SecretKeyReference{Name: p.name}, Endpoint: &p.URL,
 	}
+	resource.Spec.Account = &v1alpha1.OwnAccount{LanguageCode: ptr.To("de"), Callback: &v1alpha1.Callback{
+		SaltSecretRef: &v1alpha1.SecretKeyReference{Name: p.name, Key: ptr.To(v1alpha1.DefaultParentCallbackSaltKey)},
+	}}
 	Expect(testenv.K8s.Create(ctx, resource)).To(Succeed())
 	c.secret(ctx, p.name+"-declared", map[string]string{"password": c.declared(p, 1), v1alpha1.DefaultSaltKey: c.salt(p)})
 	n := fmt.Sprintf("%02d", len(c.parrots))
@@ -275,7 +278,7 @@ func (c *cage) salt(p *parrot) string {
 
 // parentSalt is what the callbacks of a parrot's other children are signed with.
 func (c *cage) parentSalt(p *parrot) string {
-	salt := fmt.Sprintf(`s&"<4>%%=ül-Tt%s-of-the-parrot`, p.name)
+	salt := fmt.Sprintf(`s&"<4>%%=ül-Tt%s-of-it`, p.name)
 	c.known.Add("callback salt", salt)
 	return salt
 }
@@ -500,7 +503,7 @@ var _ = Describe("Canaries", func() {
 		Expect(c.output.String()).To(ContainSubstring("goroutine "))
 		for _, line := range []string{
 			`"write":"create","why":"creation"`, `"write":"clone","why":"creation"`, `"write":"set password","why":"rotation"`, `"write":"set password","why":"edit"`, `"write":"create key","why":"creation"`,
-			`"write":"set callback salt"`,
+			`"write":"set callback salt"`, `"write":"update the parent account"`,
 			"account may have been written", "callback accepted", `"result":"WrongHash"`, "the parent account can't be used", "the parent account can be used again", "operator starts",
 		} {
 			Expect(c.output.String()).To(ContainSubstring(line), "nothing is looked for in such a line")
