@@ -189,8 +189,8 @@ func untilBelieved(r *ParentAccountReconciler, since time.Time) time.Duration {
 // withdraw stops all calls with credentials that were taken away. It is not said before it is believed.
 func withdraw(r *ParentAccountReconciler, s *parentScope, out conditions.Outcome) *conditions.Outcome {
 	since, connected := r.Parents.Withdraw(s.key(), out.Reason == v1alpha1.ReasonSecretMissing, r.Clock.Now())
-	if connected {
-		s.silent = untilBelieved(r, since)
+	if silent := untilBelieved(r, since); connected && silent > 0 {
+		return &conditions.Outcome{After: silent, Retry: conditions.Every(silent)}
 	}
 	return &out
 }

@@ -92,8 +92,6 @@ type parentScope struct {
 	wakes bool
 	// held is what is held back of the changes of the children.
 	held engine.Held
-	// silent is for how long nothing is said of credentials that were taken away.
-	silent time.Duration
 }
 
 func (s *parentScope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.parent) }
@@ -132,7 +130,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		} else if released || err != nil {
 			return ctrl.Result{}, err
 		}
-		return r.finish(ctx, s, held(s, r.reconcile(ctx, s), r.Clock.Now()))
+		return r.finish(ctx, s, r.reconcile(ctx, s))
 	})
 }
 
@@ -174,16 +172,15 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	if out.Err != nil {
 		return ctrl.Result{}, out.Err
 	}
-	if s.silent > 0 {
-		return ctrl.Result{RequeueAfter: s.silent}, nil
-	}
 	acknowledgeNotDeactivated(s.parent)
 	st := &s.parent.Status
-	st.ObservedGeneration = s.parent.Generation
 	s.held = r.Children.engine.Held(r.Children.parents.parentOf(s.parent).Guarded)
 	writePending(r, s)
 	st.ChangeBudget = changeBudget(s.held.Used)
-	conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
+	if out = held(r, s, out, r.Clock.Now()); out.Reason != "" { // else there is nothing to say yet of credentials that were taken away
+		st.ObservedGeneration = s.parent.Generation
+		conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
+	}
 	engine.WriteCapabilities(r.Children.engine, s.key(), &st.Conditions, s.parent.Generation)
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()

@@ -1,11 +1,7 @@
 package controllers
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +20,7 @@ import (
 func hold(ctx context.Context, c client.Client, s *parentScope, now time.Time) (released bool, err error) {
 	deleted := s.parent.DeletionTimestamp
 	expired := !deleted.IsZero() && now.Sub(deleted.Time) >= engine.MaxDeletion
-	needed := !expired && len(waiters(s)) > 0
+	needed := !expired && waiters(s).Waits()
 	if has := holds(s.parent); has == needed || !has && !deleted.IsZero() { // a finalizer can't be added any more
 		return false, nil
 	}
@@ -50,51 +46,35 @@ func needsParent(c *v1alpha1.ChildAccount) bool {
 	return controllerutil.ContainsFinalizer(c, v1alpha1.Finalizer) && c.Deactivates()
 }
 
-// waiters are the ChildAccounts that the ParentAccount is needed for.
-func waiters(s *parentScope) (names []string) {
+// waiters is the deletion of the ParentAccount, with the ChildAccounts that the ParentAccount is needed for.
+func waiters(s *parentScope) conditions.ParentDeletion {
+	d := conditions.ParentDeletion{AllDeleting: true}
 	for i := range s.children.Items {
 		c := &s.children.Items[i]
-		switch {
-		case !needsParent(c):
-		case c.Namespace == s.parent.Namespace:
-			names = append(names, c.Name)
-		default:
-			names = append(names, c.Namespace+"/"+c.Name)
+		name, list := c.Name, &d.Remaining
+		if c.Namespace != s.parent.Namespace {
+			name = c.Namespace + "/" + c.Name
+		}
+		if !c.DeletionTimestamp.IsZero() {
+			list = &d.Deleting
+		}
+		d.AllDeleting = d.AllDeleting && list == &d.Deleting
+		if needsParent(c) {
+			*list = append(*list, name)
 		}
 	}
-	return names
+	return d
 }
 
-// held is the outcome, with what a ParentAccount that is being deleted waits for.
-func held(s *parentScope, out conditions.Outcome, now time.Time) conditions.Outcome {
-	deleted := s.parent.DeletionTimestamp
-	if deleted.IsZero() || !holds(s.parent) || out.Err != nil || out.Reason == "" {
+// held is the outcome, with what a ParentAccount that is being deleted waits for. The status has all that waits for an approval by then.
+func held(r *ParentAccountReconciler, s *parentScope, out conditions.Outcome, now time.Time) conditions.Outcome {
+	if s.parent.DeletionTimestamp.IsZero() || !holds(s.parent) {
 		return out
 	}
-	until := deleted.Add(engine.MaxDeletion)
-	message := waitsFor(waiters(s), until)
-	if out.Reason == v1alpha1.ReasonAvailable {
-		out.Reason, out.Message = v1alpha1.ReasonDeleting, message
-	} else {
-		out.Message += "; " + message
-		out.Next = conditions.Advise(cmp.Or(out.Next, conditions.Parents.NextStep(out.Reason)), conditions.Parents.NextStep(v1alpha1.ReasonDeleting))
-	}
-	out.After = max(min(out.After, until.Sub(now)), conditions.SoonAtLeast)
-	return out
-}
-
-// namedWaiters is how many ChildAccounts the message names.
-const namedWaiters = 10
-
-// waitsFor says for which ChildAccounts a ParentAccount is kept.
-func waitsFor(names []string, until time.Time) string {
-	slices.Sort(names)
-	list := strings.Join(names[:min(len(names), namedWaiters)], ", ")
-	if more := len(names) - namedWaiters; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return fmt.Sprintf("the ParentAccount is being deleted, and is kept until %s at most for ChildAccounts with deletionPolicy Deactivate, whose accounts are deactivated first: %s",
-		until.UTC().Format(time.RFC3339), list)
+	d, dir := waiters(s), r.Parents.ForDeletion(s.key(), now.Add(-engine.MaxDeletion))
+	d.Until, d.Served = s.parent.DeletionTimestamp.Add(engine.MaxDeletion), dir != nil && dir.UID == s.parent.UID
+	d.Approval = engine.ApprovalDue(s.key(), s.parent.Status.PendingApprovals)
+	return d.Of(out, now)
 }
 
 // parentOfChild is the ParentAccount that a ChildAccount names.
@@ -108,7 +88,8 @@ var holdsParent = predicate.Funcs{
 	DeleteFunc: func(e event.DeleteEvent) bool { return e.Object.(*v1alpha1.ChildAccount).Deactivates() },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.ChildAccount), e.ObjectNew.(*v1alpha1.ChildAccount)
-		return needsParent(before) != needsParent(after) || needsParent(after) && before.ParentKey() != after.ParentKey()
+		return needsParent(before) != needsParent(after) || needsParent(after) &&
+			(before.ParentKey() != after.ParentKey() || before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero())
 	},
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }

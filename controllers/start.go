@@ -55,7 +55,7 @@ func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pe
 	}
 	what := fmt.Sprintf("pending since the operator's start, and held, as %s: ", why)
 	what += engine.Mismatch(v1alpha1.AnnotationApproveStart, s.parent.Annotations[v1alpha1.AnnotationApproveStart], group.Hash)
-	approve := "To let exactly these pass: " + approveStart(s, group.Hash)
+	approve := engine.ToLetPass + approveStart(s, group.Hash)
 	message := fmt.Sprintf("%s%s. %s", what, group.List, approve)
 	if len(message) > v1alpha1.MaxPendingApprovalMessage { // the command has to be whole
 		message = what + approve

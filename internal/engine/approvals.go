@@ -30,10 +30,25 @@ func (h Held) Approvals(parent types.NamespacedName, annotation string) (groups 
 			fmt.Sprintf("changes of %d resources in namespace %s wait (limits.massChange, limits.maxDeactivationsPerHour)", w.Count, w.Namespace)
 		groups = append(groups, v1alpha1.PendingApproval{
 			Hash: w.Hash, Count: int32(w.Count),
-			Message: withList(what, w.List, "To let exactly these pass: "+ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, w.Hash), v1alpha1.MaxPendingApprovalMessage),
+			Message: withList(what, w.List, ToLetPass+ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, w.Hash), v1alpha1.MaxPendingApprovalMessage),
 		})
 	}
 	return groups
+}
+
+// ToLetPass comes before the command that approves a group of changes, in the messages of status.pendingApprovals and of conditions.
+const ToLetPass = "To let exactly these pass: "
+
+// ApprovalDue is what to do next where resources of a parent wait for an approval: the command, where one group of changes does; "" where none do.
+func ApprovalDue(parent types.NamespacedName, pending []v1alpha1.PendingApproval) string {
+	if len(pending) == 0 {
+		return ""
+	}
+	_, approve, found := strings.Cut(pending[0].Message, ToLetPass)
+	if found && len(pending) == 1 && strings.HasPrefix(approve, "kubectl ") { // a message that is cut has no command
+		return fmt.Sprintf("%d ChildAccounts wait for an approval of their changes, which status.pendingApprovals lists. %s%s", pending[0].Count, ToLetPass, approve)
+	}
+	return fmt.Sprintf("ChildAccounts wait for approvals. Read all that waits, and the commands that approve it: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'", parent.Namespace, parent.Name)
 }
 
 // MissingMessage says which of a parent's accounts are missing, why that is not believed, and how to approve it.

@@ -54,3 +54,26 @@ func TestApprovalsOfSomethingElse(t *testing.T) {
 		}
 	}
 }
+
+// The command is said where one group waits whose message has it; else where all of them are to be read.
+func TestApprovalDue(t *testing.T) {
+	const command = "kubectl annotate parentaccount -n telephony acme --overwrite accounts.cpaas.dev/approve-mass-change=0123"
+	parent := types.NamespacedName{Namespace: "telephony", Name: "acme"}
+	group := func(message string) v1alpha1.PendingApproval {
+		return v1alpha1.PendingApproval{Count: 7, Message: message}
+	}
+	one, cut := group("changes wait: a (deactivated by deletion). "+ToLetPass+command), group("changes wait. "+ToLetPass+"…")
+	for want, pending := range map[string][]v1alpha1.PendingApproval{
+		"": nil,
+		"7 ChildAccounts wait for an approval of their changes, which status.pendingApprovals lists. To let exactly these pass: " + command: {one},
+	} {
+		if got := ApprovalDue(parent, pending); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for _, pending := range [][]v1alpha1.PendingApproval{{one, one}, {cut}, {group("the provider's list lacks 3 of 4 accounts")}} {
+		if got := ApprovalDue(parent, pending); !strings.HasSuffix(got, "kubectl get parentaccount -n telephony acme -o jsonpath='{.status.pendingApprovals[*].message}'") {
+			t.Error(got)
+		}
+	}
+}

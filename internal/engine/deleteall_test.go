@@ -24,11 +24,7 @@ var _ = Describe("A ParentAccount, its Secret and its ChildAccounts under Deacti
 		for i, name := range names {
 			children[i] = w.ApplyReady(ctx, name, testenv.Deactivating)
 		}
-		Eventually(func(g Gomega) {
-			p := w.ParentAccount()
-			g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
-			g.Expect(p.Finalizers).To(ConsistOf(v1alpha1.ParentFinalizer))
-		}).Should(Succeed())
+		awaitParentFinalizer(ctx, w)
 		return map[string][]client.Object{"children": children, "parent": {w.ParentAccount()}, "secret": {w.Credentials()}}
 	}
 
@@ -80,6 +76,37 @@ var _ = Describe("A ParentAccount, its Secret and its ChildAccounts under Deacti
 		Expect(w.Account("acme-two").Active()).To(BeTrue())
 	})
 
+	DescribeTable("say at once what waits, and the command that lets it pass", func(ctx SpecContext, believedAfter time.Duration, says string) {
+		w := testenv.NewWorld(ctx)
+		w.Options.BelievedAfter = believedAfter
+		p := w.ApplyParent(ctx, nothingChanges)
+		w.Start(ctx)
+		all := []client.Object{w.Credentials(), p}
+		for _, name := range names {
+			all = append(all, w.ApplyReady(ctx, name, testenv.Deactivating))
+		}
+		awaitParentFinalizer(ctx, w)
+		for _, o := range all {
+			Expect(testenv.K8s.Delete(ctx, o)).To(Succeed())
+		}
+		columns := testenv.ColumnsOf(ctx, p)
+		Eventually(columns).Should(And(HaveKeyWithValue("Reason", v1alpha1.ReasonDeleting), HaveKeyWithValue("Pending", "3"), HaveKeyWithValue("Message", And(
+			ContainSubstring("which are being deleted: acme-one, acme-three, acme-two"), ContainSubstring(says), Not(ContainSubstring("Delete the ChildAccounts")), MatchRegexp(testenv.Approval.String())))))
+		approve := testenv.Approval.FindStringSubmatch(columns()["Message"])
+		testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
+			p.Annotations = map[string]string{v1alpha1.AnnotationApproveMassChange: approve[1]}
+		})
+		for _, o := range all {
+			testenv.ExpectGone(ctx, o)
+		}
+		for _, name := range names {
+			Expect(w.Account(name).Active()).To(BeFalse(), name)
+		}
+	},
+		Entry("while nothing is said of the Secret yet", time.Minute, "which are being deleted"),
+		Entry("once the Secret is known to be missing", time.Second, "Secret voximplant does not exist"),
+	)
+
 	It("do not keep the ParentAccount for longer than an hour", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		everything(ctx, w)
@@ -95,6 +122,21 @@ var _ = Describe("A ParentAccount, its Secret and its ChildAccounts under Deacti
 })
 
 func nothing(context.Context, *testenv.World) {}
+
+// awaitParentFinalizer waits until the ParentAccount is kept for ChildAccounts.
+func awaitParentFinalizer(ctx context.Context, w *testenv.World) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		p := w.ParentAccount()
+		g.Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
+		g.Expect(p.Finalizers).To(ConsistOf(v1alpha1.ParentFinalizer))
+	}).Should(Succeed())
+}
+
+// nothingChanges has every change wait for an approval.
+func nothingChanges(p *v1alpha1.ParentAccount) {
+	p.Spec.Limits = &v1alpha1.Limits{MassChange: &v1alpha1.MassChange{Percent: ptr.To[int32](0), Minimum: ptr.To[int32](0)}}
+}
 
 // noticed lets the operator see what was deleted.
 func noticed(ctx context.Context, w *testenv.World) {
@@ -119,6 +161,17 @@ var _ = Describe("A Secret with credentials", func() {
 		testenv.Remove(ctx, w, off)
 		Expect(w.Account("acme-off").Active()).To(BeFalse())
 		Expect(w.Account("acme-edited").Email()).To(Equal("acme-edited@acme.example"))
+	})
+
+	It("that is deleted does not hide what waits, while nothing is said of the Secret yet", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.Options.BelievedAfter = time.Minute
+		p := w.ApplyParent(ctx, nothingChanges)
+		w.Start(ctx)
+		off := w.ApplyReady(ctx, "acme-off", testenv.Deactivating)
+		Expect(testenv.K8s.Delete(ctx, w.Credentials())).To(Succeed())
+		Expect(testenv.K8s.Delete(ctx, off)).To(Succeed())
+		Eventually(testenv.ColumnsOf(ctx, p)).Should(And(HaveKeyWithValue("Pending", "1"), HaveKeyWithValue("Ready", "True"), HaveKeyWithValue("Reason", v1alpha1.ReasonAvailable)))
 	})
 
 	It("that loses its label serves nothing: that is a withdrawal", func(ctx SpecContext) {

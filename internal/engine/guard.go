@@ -71,7 +71,7 @@ func (e *changeGuard) ask(ctx context.Context, s *scope, text string, deactivate
 	}
 	out := &plan.Guarded{Change: text, RetryAfter: v.Wait}
 	if v.Settled {
-		waits := conditions.AwaitingApproval(text, v.Rule, v.List, "To let exactly these pass: "+ApproveCommand(s.parent.Key, v1alpha1.AnnotationApproveMassChange, v.Hash))
+		waits := conditions.AwaitingApproval(text, v.Rule, v.List, ToLetPass+ApproveCommand(s.parent.Key, v1alpha1.AnnotationApproveMassChange, v.Hash))
 		out.Reason, out.Message, out.Brief, out.Next = waits.Reason, waits.Message, waits.Brief, waits.Next
 	}
 	return out, nil
