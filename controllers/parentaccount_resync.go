@@ -48,7 +48,7 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, dir *directory.Par
 	case l.Err == nil && r.Parents.TakeListRequest(s.key()):
 		return 0
 	case l.Err == nil:
-		return nextList(r, s, dir, l.AttemptedAt).Sub(now)
+		return directory.UntilChecked(dir.Directory, l.AttemptedAt, nextList(r, s, dir, l.AttemptedAt).Sub(now))
 	}
 	out := conditions.Parents.Failed(l.Err)
 	since := r.troubledSince(out, s.parent.Status.Conditions, l.AttemptedAt)

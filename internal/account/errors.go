@@ -69,6 +69,10 @@ type Error struct {
 	Next string
 	// RetryAfter is how long the provider asks to wait, 0 where it does not say.
 	RetryAfter time.Duration
+	// MayPass is set where somebody has to act on the failure, and it may as well pass by itself within minutes.
+	MayPass bool
+	// DoubtsCredentials is set where the class is not Unauthorized, and the provider might answer the same once the credentials are refused.
+	DoubtsCredentials bool
 	// Answered is set where the provider itself said so, if only to say that something is wrong there; it is not where
 	// nothing came, or no proper answer.
 	Answered bool

@@ -27,6 +27,8 @@ type access struct {
 	failedAfter int
 	// doubted is set where a call of these credentials was refused: the list is due.
 	doubted bool
+	// refusals are the calls that were refused where nobody else uses the snapshot.
+	refusals refusedCalls
 	// last is what listings returned before the credentials were refused.
 	last Listings
 	// toldOf is how many lists there were when news was last asked for.
@@ -67,6 +69,7 @@ func (a *access) readList(started time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.proven, a.provenAt, a.failed, a.doubted = true, started, nil, false
+	a.refusals.listed(started, nil)
 }
 
 // listFailed records that a list was requested with these credentials and did not become complete. What may pass by itself says nothing
@@ -78,6 +81,7 @@ func (a *access) listFailed(started time.Time, err error) {
 	a.last.Err = nil
 	a.failed, a.failedAt, a.failedAfter, a.doubted = account.AsError(err), started, a.last.Complete, false
 	a.proven = a.proven && passesByItself(err)
+	a.refusals.listed(started, err)
 }
 
 // doubt ends the access until the credentials have read the list again; false where there is nothing to end.

@@ -106,8 +106,8 @@ func freshView(d *Directory, key Key, err error) (account.View, error) {
 
 // learn takes from the error of a call, which it returns, whether the credentials were refused.
 func learn(d *Directory, err error) error {
-	if account.ClassOf(err) == account.Unauthorized {
-		d.shared.refused(d)
+	if e := account.AsError(err); e != nil && (e.Class == account.Unauthorized || e.DoubtsCredentials) {
+		d.shared.refused(d, e.Class == account.Unauthorized)
 	}
 	return err
 }

@@ -66,6 +66,8 @@ type parent struct {
 	*directory.Parent
 	key     types.NamespacedName
 	refused account.Class
+	// doubtful is set where that may mean that the credentials are refused.
+	doubtful bool
 	// meanwhile happens once while a list is read, when the provider has sent it.
 	meanwhile func()
 }
@@ -80,7 +82,7 @@ func (r remoteOf) err() error {
 	if r.p.refused == "" {
 		return nil
 	}
-	return &account.Error{Class: r.p.refused, Answered: true}
+	return &account.Error{Class: r.p.refused, Answered: true, DoubtsCredentials: r.p.doubtful}
 }
 
 func (r remoteOf) List(ctx context.Context, known provider.Known, yield func(provider.Page)) error {

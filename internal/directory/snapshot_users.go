@@ -113,9 +113,9 @@ func (s *sharedSnapshot) listed(by *Directory) {
 	}
 }
 
-// refused records that the provider has refused a user's credentials in a call: the list shows whether they are good.
-func (s *sharedSnapshot) refused(d *Directory) {
-	if !d.access.doubt() || s.concerned == nil {
+// refused records that the provider has refused a user's credentials in a call, for certain or perhaps: the list shows whether they are good.
+func (s *sharedSnapshot) refused(d *Directory, certain bool) {
+	if due := certain && d.access.doubt() || d.access.noteRefused(d.lists.clock.Now()); !due || s.concerned == nil {
 		return
 	}
 	if user, ok := s.userOf(d); ok {

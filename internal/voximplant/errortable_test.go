@@ -112,6 +112,9 @@ func TestAmbiguousRefusals(t *testing.T) {
 	refine := func(v *evidence, method string, code int) account.Class {
 		e := refusal(method, false, code, "")
 		v.refine(e)
+		if doubtful := code == 100 && e.Class == account.RoleMissing; e.DoubtsCredentials != doubtful {
+			t.Errorf("%d of %s as %s doubts the credentials: %v", code, method, e.Class, e.DoubtsCredentials)
+		}
 		return e.Class
 	}
 	v := new(evidence)

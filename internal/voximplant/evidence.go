@@ -64,6 +64,7 @@ func (v *evidence) success(method string) {
 //   - 100, "Authorization failed", is also how a method whose role is missing can answer while the same token works
 //     elsewhere. So it is RoleMissing for a method that has never worked while another one has, else Unauthorized;
 //     from a method that worked before it shows that the credentials are out, and all that was learnt with them goes.
+//     A key that was revoked since answers like a missing role, too, from a method that has never worked: the list tells.
 //   - 104, "Forbidden command", is RoleMissing. But GetChildrenAccounts needs the role Owner, and Owner is enough for
 //     AddAccount: where the former has worked and the latter is forbidden, it is not the role, it is that the provider
 //     has not enabled child accounts for the parent. Guess: the documents don't say which code that has. So it is with CloneAccount.
@@ -76,7 +77,7 @@ func (v *evidence) refine(e *account.Error) {
 		case v.worked[e.Method]:
 			clear(v.worked)
 		case len(v.worked) > 0:
-			e.Class = account.RoleMissing
+			e.Class, e.DoubtsCredentials = account.RoleMissing, true
 		}
 	case codeForbiddenCommand:
 		if (e.Method == methodAddAccount || e.Method == methodCloneAccount) && v.worked[methodGetChildrenAccounts] {
