@@ -109,6 +109,9 @@ func (t Table) Failed(err error) Outcome {
 	if e.Class == account.EmailTaken || e.Class == account.NameTaken {
 		out.Taken = &Taken{Class: e.Class, Message: out.Message}
 	}
+	if e.MayPass && reason == v1alpha1.ReasonUnauthorized { // a parent's: its list wakes the resources
+		out.Retry = &sooner
+	}
 	if e.Class == account.Unknown {
 		out.Retry = &slow // nobody knows whether it passes by itself
 		out.Next = "If the message is about a value of the spec, correct it; the provider's support knows more." + retriesSlowly
@@ -145,6 +148,7 @@ var (
 	none     = Retry{}
 	soon     = Retry{min: SoonAtLeast, max: SoonAtMost}
 	often    = Retry{min: 10 * time.Second, max: 10 * time.Minute} // costs the provider nothing
+	sooner   = Retry{min: time.Minute, max: 6 * time.Hour}
 	slow     = Retry{min: 10 * time.Minute, max: 6 * time.Hour}
 	tomorrow = Retry{nextDay: true}
 )

@@ -78,7 +78,7 @@ func TestRetryNextDay(t *testing.T) {
 
 // The pauses double, from the least to the most, without anything being counted.
 func TestPausesDouble(t *testing.T) {
-	for _, r := range []Retry{soon, slow} {
+	for _, r := range []Retry{soon, sooner, slow} {
 		since, now := noon, noon
 		var pauses []time.Duration
 		for range 15 {

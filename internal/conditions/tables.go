@@ -129,7 +129,7 @@ var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents,
 	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials, or the API key, can't be used. The message names the key and what is wrong with it: how its text was saved, for example."},
 	v1alpha1.ReasonParentChanged:      {ready: no, second: unknown, stalled: true, help: "The credentials or the endpoint belong to another account than before, so everything stops."},
 
-	v1alpha1.ReasonUnauthorized:        {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses the credentials: the key was revoked, for example. The message names the Secret."},
+	v1alpha1.ReasonUnauthorized:        {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses the credentials: the key was revoked, for example. The message names the Secret. Where the clock of the operator's node is off, the message says so, and the operator retries after a minute to 6 hours."},
 	v1alpha1.ReasonRoleMissing:         {ready: no, second: yes, stalled: true, retry: slow, help: "The service account lacks the role Owner, which listing child accounts needs."},
 	v1alpha1.ReasonRejected:            {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses to list the child accounts; the message has its words."},
 	v1alpha1.ReasonBlockedVerification: {ready: no, second: yes, stalled: true, retry: slow, help: "The provider requires the account to be verified or activated first."},

@@ -113,6 +113,19 @@ func TestFailed(t *testing.T) {
 	}
 }
 
+// What may pass by itself within minutes is tried again after a minute at first: by the parent alone, whose list wakes its resources.
+func TestFailedForAMoment(t *testing.T) {
+	err := &account.Error{Class: account.Unauthorized, MayPass: true}
+	for kind, want := range map[string]time.Duration{"ParentAccount": time.Minute, "ChildAccount": 10 * time.Minute} {
+		if got := both[kind].Pause(both[kind].Failed(err), noon, noon); got != want {
+			t.Errorf("%s: again after %s, want %s", kind, got, want)
+		}
+	}
+	if got := Parents.Pause(Parents.Failed(&account.Error{Class: account.Unauthorized}), noon, noon); got != 10*time.Minute {
+		t.Errorf("a key that was revoked, perhaps: again after %s", got)
+	}
+}
+
 func TestEveryReasonHasARow(t *testing.T) {
 	elsewhere := map[string]bool{} // of ConnectionSecretReady alone
 	for reason := range Secrets {

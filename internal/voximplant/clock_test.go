@@ -37,7 +37,7 @@ func TestClockThatIsOff(t *testing.T) {
 				read, write := both(r)
 				err := map[string]error{"read": read, "write": write}[method]
 				e := wantError(t, err, account.Unauthorized, false)
-				if got := tellsOfClock(e); got != (test.says != "") || !strings.Contains(e.Message, test.says) {
+				if got := tellsOfClock(e); got != (test.says != "") || got != e.MayPass || !strings.Contains(e.Message, test.says) {
 					t.Errorf("%s, code %d, %v ahead: %v", method, code, test.theirs, e)
 				}
 				if test.says != "" && (!strings.Contains(e.Next, "NTP") || strings.Contains(e.Message, "clock of this machine")) {
