@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
@@ -74,12 +75,25 @@ func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []met
 		}
 		return
 	}
-	if out.Reason == "" || out.Quiet || slices.Contains(t.noEvent, out.Reason) || HadReason(was, t.second, out.Reason) {
+	if out.Reason == "" || out.Quiet || Overlays(t, out.Reason) || HadReason(was, t.second, out.Reason) {
 		return
 	}
-	if v := t.Row(out.Reason); v.stalled || v.second == no {
+	if t.Troubled(out.Reason) {
 		recorder.Eventf(about, nil, corev1.EventTypeWarning, out.Reason, "Reconcile", "%s", t.ForEvent(out))
 	}
+}
+
+// Overlays says whether a reason lies over whatever was reported before: the trouble is another resource's, whose event is enough, and what was
+// reported before may be reported again after it.
+func Overlays(t Table, reason string) bool { return slices.Contains(t.noEvent, reason) }
+
+// Told is the trouble of which the conditions speak, and of which an event has told; "" for none.
+func Told(t Table, is []metav1.Condition) string {
+	c := meta.FindStatusCondition(is, t.second)
+	if c == nil || !t.Troubled(c.Reason) || Overlays(t, c.Reason) {
+		return ""
+	}
+	return c.Reason
 }
 
 // AwaitingApproval is the outcome of a change that waits for its approval by a command, which is the next step. Where there is little room,

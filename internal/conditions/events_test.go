@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"pgregory.net/rapid"
 
@@ -95,4 +96,30 @@ func TestApprovalIsWhole(t *testing.T) {
 			t.Fatalf("%s: %d bytes in the event, %d in the condition", got.reason, len(got.note), len(condition))
 		}
 	})
+}
+
+// A password that is not known is one event, and so is the end of that.
+func TestEmitPasswordUnknown(t *testing.T) {
+	of := func(status metav1.ConditionStatus, reason string) []metav1.Condition {
+		return []metav1.Condition{{Type: v1alpha1.ConditionConnectionSecretReady, Status: status, Reason: reason, Message: "the password is not known"}}
+	}
+	unknown, known, invalid := of(no, v1alpha1.ReasonPasswordUnknown), of(yes, v1alpha1.ReasonAvailable), of(no, v1alpha1.ReasonSecretInvalid)
+	for name, test := range map[string]struct {
+		was, is []metav1.Condition
+		want    emitted
+	}{
+		"at first":        {nil, unknown, emitted{reason: v1alpha1.ReasonPasswordUnknown, note: "the password is not known"}},
+		"later":           {known, unknown, emitted{reason: v1alpha1.ReasonPasswordUnknown, note: "the password is not known"}},
+		"still":           {unknown, unknown, emitted{}},
+		"known again":     {unknown, known, emitted{reason: "Recovered", note: "what was reported as PasswordUnknown is over: nothing to do"}},
+		"another trouble": {unknown, invalid, emitted{}},
+		"known":           {known, known, emitted{}},
+		"no Secret yet":   {nil, nil, emitted{}},
+	} {
+		var got emitted
+		EmitPasswordUnknown(NewEventRecorder(&got), nil, test.was, test.is)
+		if got.action = ""; got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+	}
 }

@@ -14,9 +14,19 @@ import (
 
 // Recovery is a trouble that is over.
 type Recovery struct {
-	// Reason is that of the trouble, Lasted how long it was reported.
+	// Reason is that of the trouble.
 	Reason string
-	Lasted time.Duration
+	// Lasted is how long the trouble was reported, and InAll with the troubles that it followed without a break. The conditions alone tell how
+	// long all of them lasted: both are that where nobody knows better.
+	Lasted, InAll time.Duration
+}
+
+// Since is the recovery of a trouble that took the place of another one at a time; zero is for any other trouble.
+func (r Recovery) Since(since, now time.Time) Recovery {
+	if own := max(now.Sub(since), 0).Round(time.Second); !since.IsZero() && own < r.InAll {
+		r.Lasted = own
+	}
+	return r
 }
 
 // Recovered is the trouble that ends with an outcome, by what the conditions said before; false where none ends that the table has for
@@ -30,18 +40,47 @@ func (t Table) Recovered(was []metav1.Condition, out Outcome, now time.Time) (Re
 		if c == nil || t.recovers(c.Reason) == "" {
 			continue
 		}
-		return Recovery{Reason: c.Reason, Lasted: max(now.Sub(TroubledSince(was, now)), 0).Round(time.Second)}, true
+		lasted := max(now.Sub(unwellSince(t, was)), 0).Round(time.Second)
+		return Recovery{Reason: c.Reason, Lasted: lasted, InAll: lasted}, true
 	}
 	return Recovery{}, false
 }
 
+// TookPlace is when a trouble took the place of another one: now, where the conditions before it spoke of another one alone; zero else.
+func TookPlace(t Table, was []metav1.Condition, reason string, now time.Time) time.Time {
+	if unwellSince(t, was).IsZero() || HadReason(was, v1alpha1.ConditionReady, reason) || HadReason(was, t.second, reason) {
+		return time.Time{}
+	}
+	return now
+}
+
+// unwellSince is when the first of the present troubles began, of those that followed each other without a break; zero where there is none.
+// A condition that goes on to have its status keeps the time at which it took it, whatever its reason is.
+func unwellSince(t Table, is []metav1.Condition) (since time.Time) {
+	for _, kind := range []string{v1alpha1.ConditionReady, t.second} {
+		c := meta.FindStatusCondition(is, kind)
+		if c == nil || c.Status == yes || !t.Troubled(c.Reason) {
+			continue
+		}
+		if at := c.LastTransitionTime.Time; since.IsZero() || at.Before(since) {
+			since = at
+		}
+	}
+	return since
+}
+
+// Troubled says whether a reason is that of a trouble, which people are to hear of.
+func (t Table) Troubled(reason string) bool {
+	v := t.rows[reason]
+	return v.stalled || v.second == no
+}
+
 // recovers says what is over when a reason is; "" for one whose end is no event.
 func (t Table) recovers(reason string) string {
-	v := t.rows[reason]
 	if text := t.recovered[reason]; text != "" || !t.everyRecovery {
 		return text
 	}
-	if !v.stalled && v.second != no { // no trouble
+	if !t.Troubled(reason) {
 		return ""
 	}
 	return "what was reported as " + reason + " is over"
@@ -54,5 +93,9 @@ func (t Table) EmitRecovery(recorder EventRecorder, about runtime.Object, r Reco
 
 // RecoveryText says what is over, and how long it lasted.
 func (t Table) RecoveryText(r Recovery) string {
-	return fmt.Sprintf("%s, after %s: nothing to do", t.recovers(r.Reason), r.Lasted)
+	before := ""
+	if r.InAll > r.Lasted {
+		before = fmt.Sprintf(" (%s with the troubles just before)", r.InAll)
+	}
+	return fmt.Sprintf("%s, after %s%s: nothing to do", t.recovers(r.Reason), r.Lasted, before)
 }

@@ -1,7 +1,10 @@
 package conditions
 
 import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
@@ -29,4 +32,17 @@ var ServiceKeys = map[string]Row{
 	v1alpha1.ReasonRoleMissing:   {no, "The provider does not allow the parent's service account to make, list or delete keys as this child account. The operator retries after 10 minutes to 6 hours. A key that is in the Secret stays there and stays valid."},
 	v1alpha1.ReasonRejected:      {no, "The provider refuses to make the key: it does not know one of the roles, for example. The message names the field where the provider names one. The operator retries once the spec changes, and after 10 minutes to 6 hours."},
 	v1alpha1.ReasonSecretInvalid: {no, "The Kubernetes API refuses to store the key in the connection Secret. The operator has deleted the key again, and retries after 10 minutes to 6 hours."},
+}
+
+// EmitPasswordUnknown tells in an event, once, that an account's password is not known, when that begins, and once when the connection Secret holds
+// the password again. It comes after the conditions are stored.
+func EmitPasswordUnknown(recorder EventRecorder, about runtime.Object, was, is []metav1.Condition) {
+	const kind, reason = v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown
+	before, now := HadReason(was, kind, reason), HadReason(is, kind, reason)
+	switch {
+	case now && !before:
+		recorder.Eventf(about, nil, corev1.EventTypeWarning, reason, "Reconcile", "%s", meta.FindStatusCondition(is, kind).Message)
+	case before && meta.IsStatusConditionTrue(is, kind):
+		recorder.Eventf(about, nil, corev1.EventTypeNormal, "Recovered", "Reconcile", "%s", "what was reported as "+reason+" is over: nothing to do")
+	}
 }

@@ -310,6 +310,7 @@ var _ = Describe("A restart", func() {
 		Expect(c.Status.Conditions).To(ContainElement(And( // its claim says that there was one
 			HaveField("Type", v1alpha1.ConditionConnectionSecretReady), HaveField("Status", metav1.ConditionFalse), HaveField("Reason", v1alpha1.ReasonPasswordUnknown))))
 		Expect(testenv.ConnectionOf(ctx, c)).NotTo(HaveKey("password"))
+		Eventually(noted(ctx, c, v1alpha1.ReasonPasswordUnknown)).Should(ConsistOf(ContainSubstring("kubectl annotate childaccount -n " + w.NS + " acme-again")))
 	})
 })
 

@@ -51,10 +51,8 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	if changed {
 		e.wakeApplicants(s)
 	}
-	e.Table.EmitEvent(e.Recorder, s.obj, s.was.Conditions, out)
-	if over, ok := e.Table.Recovered(s.was.Conditions, out, e.Clock.Now()); ok {
-		e.Table.EmitRecovery(e.Recorder, s.obj, over)
-	}
+	tellTrouble(e, s, out)
+	conditions.EmitPasswordUnknown(e.Recorder, s.obj, s.was.Conditions, s.status.Conditions)
 	conditions.EmitPlans(e.Recorder, s.obj, s.was.Conditions, s.status.Conditions)
 	emitDeactivated(e.Recorder, s)
 	emitServiceKeyTrouble(e.Table, e.Recorder, s)

@@ -29,8 +29,9 @@ type stores struct {
 	delegations *attempts.Delegations
 	// refusals are the statuses that the Kubernetes API refuses.
 	refusals *attempts.Refusals
-	// troubles are those of parents that are in the log.
-	troubles *loggedTroubles
+	// troubles are those of parents that are in the log, told those of resources that events have told of.
+	troubles *troubles[types.NamespacedName]
+	told     *troubles[types.UID]
 	// values are those that resources apply for, and that one account at a time can have.
 	values *attempts.Values
 	// ownWrites are what the cache may not have yet.
@@ -60,7 +61,8 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		grants:         attempts.NewGrants(),
 		delegations:    attempts.NewDelegations(),
 		refusals:       attempts.NewRefusals(),
-		troubles:       &loggedTroubles{},
+		troubles:       &troubles[types.NamespacedName]{},
+		told:           &troubles[types.UID]{},
 		values:         attempts.NewValues(),
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
@@ -82,6 +84,7 @@ func (s stores) forget(uid types.UID) {
 	s.grants.Forget(uid)
 	s.delegations.Forget(uid)
 	s.refusals.Forget(uid)
+	s.told.forget(uid)
 	s.values.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
@@ -95,6 +98,7 @@ func (s stores) forget(uid types.UID) {
 // forgetAnothers drops what may not hold when a resource that is another operator's comes back.
 func (s stores) forgetAnothers(uid types.UID) {
 	s.refusals.Forget(uid)
+	s.told.forget(uid)
 	s.attempts.Forget(uid)
 	s.grants.Forget(uid)
 	s.delegations.Forget(uid)
@@ -148,11 +152,12 @@ func (e *Engine) SecretEdited(uid types.UID, edit secrets.Edit) {
 func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, failed := e.attempts.Last(uid)
 	_, notGranted := e.grants.Last(uid)
+	_, told := e.told.last(uid)
 	_, profile := e.delegations.Last(uid)
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
 		"failed attempt": failed, "not granted": notGranted, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
-		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "value": e.values.Remembers(uid),
+		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "trouble": told, "value": e.values.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 		"unverified": e.unverified.Remembers(uid), "service-account key": e.serviceKeys.Remembers(uid), "profile": profile, "salt": e.salts.Remembers(uid),
 		"requested read": e.readRequests.of(uid) > 0,

@@ -29,9 +29,10 @@ func TestForget(t *testing.T) {
 		e.serviceKeys.Set(uid, secrets.StoredKeys{Recorded: true})
 		e.values.Try(attempts.Applicant{UID: uid}, attempts.Value{Path: "email", Value: "a@acme.example"})
 		e.readRequests.add(uid)
+		e.told.begins(uid, v1alpha1.ReasonFrozen, now)
 		e.changes.Admit(changeguard.Change{UID: uid, Namespace: changeguard.Namespace{Name: "telephony"}}, now)
 	}
-	all := 10
+	all := 11
 	for _, uid := range []types.UID{"goes", "stays"} {
 		remember(uid)
 		if in := e.Remembers(uid); len(in) != all {
@@ -49,7 +50,7 @@ func TestForget(t *testing.T) {
 	}
 	e.forgetAnothers("stays")
 	for _, where := range e.Remembers("stays") {
-		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "value" || where == "service-account key" || where == "connection Secret" || where == "requested read" {
+		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "value" || where == "service-account key" || where == "connection Secret" || where == "requested read" || where == "trouble" {
 			t.Errorf("another operator's resource is remembered in %s", where)
 		}
 	}
