@@ -14,8 +14,9 @@ import (
 // Starts holds back the writes that are pending when a process starts, one group for each parent, until exactly these are approved.
 //
 // The start of a parent is its first complete list in this process. A resource that is there by then is open: a write that it needs joins
-// the group, until its account was once seen to match its spec, an edit comes before its first write was held, or the group is approved.
-// A resource that comes later is never open. Methods may be called by several workers at once.
+// the group, until its account was once seen to match its spec, somebody edits it or requests something of it before its first write was
+// held, or the group is approved. One that was suspended then stays open whatever is edited. A resource that comes later is never open.
+// Methods may be called by several workers at once.
 type Starts struct {
 	changed   func(Parent)
 	afterFunc func(time.Duration, func()) (stop func() bool)
@@ -33,6 +34,12 @@ type Resource struct {
 	UID             types.UID
 	Namespace, Name string
 	Generation      int64
+	// Requests tells what its annotations request from anything else they may request.
+	Requests string
+	// Suspended is set where nothing is done for it, so that nobody knows what it needs.
+	Suspended bool
+	// Created is when it was created, zero where that is not known.
+	Created time.Time
 	// Deleted is when its deletion began, zero where it is not being deleted.
 	Deleted time.Time
 	// Elsewhere is set where the resource names another parent than the one that serves its deletion.
@@ -58,6 +65,10 @@ const (
 type StartVerdict struct {
 	State StartState
 	Since time.Time
+	// Later is set where the resource was edited, or something was requested of it, since the start.
+	Later bool
+	// Approved is the text of the write that was approved, as Hold was told of it.
+	Approved string
 	// Password is what Hold was told of a password that the account does not have.
 	Password string
 }
@@ -75,9 +86,11 @@ type start struct {
 	// unread are the namespaces that could not be read then: what is in them is open.
 	unread map[string]bool
 	open   map[types.UID]*opened
-	// approved are the resources whose writes were approved, with their generation.
-	approved map[types.UID]int64
+	// approved are the resources whose writes were approved, as they were then.
+	approved map[types.UID]opened
 	summary  *StartGroup
+	// shown are the groups that were shown.
+	shown shownGroups
 	// reviewing is set from Begin until Reviewed: a part of what waits must not match what was approved earlier.
 	reviewing bool
 	// released is set where an approval has released something that nobody was told of yet.
@@ -90,8 +103,10 @@ type start struct {
 type opened struct {
 	Resource
 
-	// kept is set where an edit does not end it: a write was held, or its deletion had begun.
+	// kept is set where an edit does not end it: a write was held, its deletion had begun, or it was suspended.
 	kept bool
+	// later is set where it was edited, or something was requested of it, since the start.
+	later bool
 	// text is what waits, "" where that is not known, or nothing does.
 	text     string
 	password string
@@ -121,7 +136,7 @@ func (s *Starts) Begin(p Parent, resources []Resource, unread []string, now time
 	if s.starts[p] != nil {
 		return
 	}
-	one := &start{at: now, unread: map[string]bool{}, open: map[types.UID]*opened{}, approved: map[types.UID]int64{}, reviewing: len(resources) > 0}
+	one := &start{at: now, unread: map[string]bool{}, open: map[types.UID]*opened{}, approved: map[types.UID]opened{}, reviewing: len(resources) > 0}
 	s.starts[p] = one
 	for _, namespace := range unread {
 		one.unread[namespace] = true
@@ -141,7 +156,7 @@ func (s *Starts) Join(namespace string, resources map[types.NamespacedName][]Res
 		}
 		delete(one.unread, namespace)
 		for _, r := range resources[p.Key] {
-			if one.open[r.UID] == nil {
+			if one.open[r.UID] == nil && !one.createdAfter(r) {
 				s.open(p, one, r)
 			}
 		}
@@ -150,10 +165,10 @@ func (s *Starts) Join(namespace string, resources map[types.NamespacedName][]Res
 
 // open adds a resource. The caller holds the lock.
 func (s *Starts) open(p Parent, one *start, r Resource) *opened {
-	o := &opened{Resource: r, kept: !r.Deleted.IsZero()}
+	o := &opened{Resource: r, kept: !r.Deleted.IsZero() || r.Suspended}
 	if of := s.where[r.UID]; of != p && s.starts[of] != nil { // it names another parent by now
 		was := s.starts[of].open[r.UID]
-		o.kept = o.kept || was != nil && was.kept
+		o.kept, o.later = o.kept || was != nil && was.kept, was != nil
 		s.drop(of, s.starts[of], r.UID)
 	}
 	s.where[r.UID], one.open[r.UID] = p, o
@@ -193,9 +208,9 @@ func (s *Starts) Judge(p Parent, r Resource, approvals []string, now time.Time) 
 		return StartVerdict{State: StartAwaited, Since: s.began}
 	}
 	s.approve(p, one, approvals)
-	if generation, ok := one.approved[r.UID]; ok {
-		if generation == r.Generation {
-			return StartVerdict{State: StartApproved}
+	if was, ok := one.approved[r.UID]; ok {
+		if !was.differs(r) {
+			return StartVerdict{State: StartApproved, Approved: was.text}
 		}
 		s.drop(p, one, r.UID)
 	}
@@ -203,8 +218,21 @@ func (s *Starts) Judge(p Parent, r Resource, approvals []string, now time.Time) 
 	if o == nil {
 		return StartVerdict{State: StartFree}
 	}
-	return StartVerdict{State: StartHolds, Since: one.at, Password: o.password}
+	o.later = o.later || o.differs(r)
+	return StartVerdict{State: StartHolds, Since: one.at, Later: o.later, Password: o.password}
 }
+
+// differs says whether the resource was edited since, or something else is requested of it.
+func (o *opened) differs(r Resource) bool {
+	return o.Generation != r.Generation || o.Requests != r.Requests
+}
+
+// clockSkew is how much later than the start a resource of a namespace that could not be read then has to have been created to count as later:
+// the Kubernetes API has a clock of its own.
+const clockSkew = 5 * time.Second
+
+// createdAfter says whether a resource was created after the start.
+func (one *start) createdAfter(r Resource) bool { return r.Created.After(one.at.Add(clockSkew)) }
 
 // opened is what is known of a resource that the start concerns, nil where it does not. The caller holds the lock.
 func (s *Starts) opened(p Parent, one *start, r Resource) *opened {
@@ -212,9 +240,9 @@ func (s *Starts) opened(p Parent, one *start, r Resource) *opened {
 	switch former := s.starts[s.where[r.UID]]; {
 	case o == nil && former != nil && former.open[r.UID] != nil && former.open[r.UID].kept:
 		return s.open(p, one, r)
-	case o == nil && (one.unread[r.Namespace] || r.Elsewhere && r.Deleted.Before(one.at)):
+	case o == nil && (one.unread[r.Namespace] && !one.createdAfter(r) || r.Elsewhere && r.Deleted.Before(one.at)):
 		return s.open(p, one, r)
-	case o != nil && !o.kept && o.Generation != r.Generation:
+	case o != nil && !o.kept && o.differs(r):
 		s.drop(p, one, r.UID)
 		return nil
 	}
@@ -232,11 +260,12 @@ func (s *Starts) Hold(p Parent, r Resource, text, password string) {
 	}
 	o := one.open[r.UID]
 	o.kept = true
-	if o.Generation == r.Generation && o.text == text && o.password == password {
+	if !o.differs(r) && o.text == text && o.password == password {
 		return
 	}
+	o.later = o.later || o.differs(r)
 	o.Resource, o.text, o.password = r, text, password
-	s.touch(p, one)
+	s.touch(p, one, r.Namespace)
 }
 
 // Waits says whether this very write of the resource is in the group.
@@ -248,7 +277,7 @@ func (s *Starts) Waits(p Parent, r Resource, text string) bool {
 		return false
 	}
 	o := one.open[r.UID]
-	return o.Generation == r.Generation && o.text == text
+	return !o.differs(r) && o.text == text
 }
 
 // Withdraw takes a resource from the group that needs no write as it is now. The next one is held again.
@@ -261,7 +290,7 @@ func (s *Starts) Withdraw(uid types.UID) {
 	}
 	if o := s.starts[p].open[uid]; o != nil && o.text != "" {
 		o.text, o.password = "", ""
-		s.touch(p, s.starts[p])
+		s.touch(p, s.starts[p], o.Namespace)
 	}
 }
 
@@ -282,8 +311,9 @@ func (s *Starts) Release(p Parent) {
 	if one == nil || len(one.open)+len(one.unread) == 0 {
 		return
 	}
-	for uid := range one.open {
+	for uid, o := range one.open {
 		delete(s.where, uid)
+		one.shown.changed(o.Namespace)
 	}
 	clear(one.open)
 	clear(one.unread)
@@ -311,7 +341,7 @@ func (s *Starts) Remembers(uid types.UID) bool {
 	return known
 }
 
-// Group is what waits for approval. It takes up what the hashes approve.
+// Group is what waits for approval, and is to be shown. It takes up what the hashes approve.
 func (s *Starts) Group(p Parent, approvals []string) StartGroup {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -320,32 +350,51 @@ func (s *Starts) Group(p Parent, approvals []string) StartGroup {
 		return StartGroup{}
 	}
 	s.approve(p, one, approvals)
-	return one.group(p)
+	g := one.group(p)
+	if g.Count > 0 {
+		one.shown.show(g.Hash)
+	}
+	return g
 }
 
-// approve releases the group if one of the hashes names exactly what is in it. The caller holds the lock.
+// approve releases the group if one of the hashes names exactly what is in it. Where one names a group that was shown earlier, it releases
+// those namespaces of which all is as it was then: whoever keeps editing a resource keeps none of another namespace waiting. The caller holds
+// the lock.
 func (s *Starts) approve(p Parent, one *start, hashes []string) {
 	if len(hashes) == 0 || one.reviewing {
 		return
 	}
-	if g := one.group(p); g.Count == 0 || !slices.Contains(hashes, g.Hash) {
+	g := one.group(p)
+	if g.Count == 0 {
 		return
 	}
+	approves := func(string) bool { return true }
+	if !slices.Contains(hashes, g.Hash) {
+		if approves = one.shown.approved(hashes); approves == nil {
+			return
+		}
+	}
+	open := len(one.open)
 	for uid, o := range one.open {
-		if o.text != "" {
-			one.approved[uid] = o.Generation
+		if o.text != "" && approves(o.Namespace) {
+			one.approved[uid] = *o
 			delete(one.open, uid)
 		}
 	}
-	one.released = true
-	s.touch(p, one)
+	if len(one.open) < open {
+		one.released = true
+		s.touch(p, one)
+	}
 }
 
 // drop drops a resource. The caller holds the lock.
 func (s *Starts) drop(p Parent, one *start, uid types.UID) {
 	delete(s.where, uid)
-	if one != nil && one.drop(uid) {
-		s.touch(p, one)
+	if one == nil {
+		return
+	}
+	if o := one.open[uid]; one.drop(uid) {
+		s.touch(p, one, o.Namespace)
 	}
 }
 
@@ -357,13 +406,14 @@ func (one *start) drop(uid types.UID) bool {
 	if o == nil || o.text == "" {
 		return false
 	}
-	one.summary = nil
 	return true
 }
 
-// touch notes that the group changed, which is told once it has not changed for a while. The caller holds the lock.
-func (s *Starts) touch(p Parent, one *start) {
+// touch notes that the group changed, in a namespace if one is given, which is told once it has not changed for a while. The caller holds the
+// lock.
+func (s *Starts) touch(p Parent, one *start, namespaces ...string) {
 	one.summary = nil
+	one.shown.changed(namespaces...)
 	one.stop()
 	one.stopTimer = s.afterFunc(settlesAfter, func() { s.changed(p) })
 }

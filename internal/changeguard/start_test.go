@@ -1,6 +1,7 @@
 package changeguard
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -222,4 +223,167 @@ func TestAChangedGroupIsTold(t *testing.T) {
 		t.Error("a parent that is gone is remembered")
 	}
 	s.expect(StartAwaited, a)
+}
+
+// A request by an annotation ends a start as an edit does, where no write was held before; a suspended resource is not known to need none.
+func TestARequestBeforeItsWriteWasHeldEndsAStart(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a, b, suspended := resource("a", 1), resource("b", 1), resource("suspended", 1)
+	a.Requests, suspended.Suspended = "rotate=1", true
+	s.Begin(acme, []Resource{a, b, suspended}, nil, noon)
+	s.expect(StartHolds, a)
+	a.Requests, b.Requests = "rotate=2", "rotate=1"
+	s.expect(StartFree, a)
+	s.Hold(acme, resource("b", 1), "email=x", "")
+	s.expect(StartHolds, b)
+	suspended.Suspended, suspended.Generation = false, 2
+	s.expect(StartHolds, suspended)
+	s.Hold(acme, b, "email=x", "")
+	hash := s.Group(acme, nil).Hash
+	s.expect(StartApproved, b, hash)
+	if v := s.Judge(acme, b, nil, noon); v.Approved != "email=x" {
+		t.Errorf("approved: %q", v.Approved)
+	}
+	b.Requests = "rotate=2"
+	s.expect(StartFree, b)
+}
+
+// Whoever reads why a write waits is told where something was requested since the start.
+func TestAStartTellsWhatIsRequestedLater(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a, moved := resource("a", 1), resource("moved", 1)
+	s.Begin(acme, []Resource{a}, nil, noon)
+	s.Begin(other, []Resource{moved}, nil, noon)
+	later := func(r Resource) bool { return s.Judge(acme, r, nil, noon).Later }
+	s.Hold(acme, a, "email=x", "")
+	if later(a) {
+		t.Error("nothing was requested since")
+	}
+	a.Generation = 2
+	if !later(a) {
+		t.Error("an edit is not told")
+	}
+	s.Hold(acme, a, "email=y", "")
+	if !later(a) {
+		t.Error("an edit is told once only")
+	}
+	s.Hold(other, moved, "email=x", "")
+	moved.Generation = 2
+	if !later(moved) {
+		t.Error("another parent is no edit")
+	}
+}
+
+// Who keeps editing a resource changes the hash of the group all the time. An approval is good for all namespaces where nothing has changed
+// since the group with that hash was shown.
+func TestAnApprovalIsGoodForNamespacesWithoutAChange(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	a, b := resource("a", 1), resource("b", 1)
+	quiet, also := resource("quiet", 1), resource("also", 1)
+	quiet.Namespace, also.Namespace = "sales", "support"
+	s.Begin(acme, []Resource{a, b, quiet, also}, nil, noon)
+	for _, r := range []Resource{a, b, quiet, also} {
+		s.Hold(acme, r, "email=x", "")
+	}
+	unseen := s.Starts.starts[acme].group(acme).Hash
+	s.expect(StartHolds, quiet)
+	shown := s.Group(acme, nil).Hash
+	if shown != unseen {
+		t.Fatal("a look changes the hash")
+	}
+	for i := range 3 {
+		a.Generation++
+		s.Hold(acme, a, "email=y", "")
+		if i == 1 {
+			s.Group(acme, nil)
+		}
+	}
+	s.expect(StartHolds, a, "ffff", shown)
+	s.expect(StartHolds, b, shown) // it waits beside what was edited
+	s.expect(StartApproved, quiet, shown)
+	if !s.Released(acme) {
+		t.Error("nobody is told that something is released")
+	}
+	s.Hold(acme, also, "email=z", "") // approved meanwhile, too: another write of it is none of the start's
+	s.expect(StartApproved, also, shown)
+	if g := s.Group(acme, []string{shown}); g.Count != 2 || g.Hash == shown {
+		t.Errorf("%+v", g)
+	}
+	if s.Released(acme) {
+		t.Error("the same approval releases something once more")
+	}
+	s.expect(StartApproved, a, s.Group(acme, nil).Hash)
+}
+
+// What came to a namespace, or left it, since a group was shown is no part of what that group's hash approves.
+func TestAnApprovalIsNotGoodForANamespaceWithMoreOrLess(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(s *startOf, a, b Resource){
+		"more": func(s *startOf, _, b Resource) { s.Hold(acme, b, "email=x", "") },
+		"less, and back": func(s *startOf, a, _ Resource) {
+			s.Withdraw(a.UID)
+			s.Hold(acme, a, "email=x", "")
+		},
+		"another password": func(s *startOf, a, _ Resource) { s.Hold(acme, a, "email=x", "other") },
+		"requested":        func(s *startOf, a, _ Resource) { a.Requests = "rotate=1"; s.Hold(acme, a, "email=x", "") },
+	} {
+		s := newStart(t)
+		a, b, c := resource("a", 1), resource("b", 1), resource("c", 1)
+		c.Namespace = "sales"
+		s.Begin(acme, []Resource{a, b, c}, nil, noon)
+		s.Hold(acme, a, "email=x", "")
+		s.Hold(acme, c, "email=x", "")
+		shown := s.Group(acme, nil).Hash
+		c.Generation = 2
+		s.Hold(acme, c, "email=x", "") // so that the whole is another one
+		change(s, a, b)
+		s.Group(acme, []string{shown})
+		if open := s.Starts.starts[acme].open; open[a.UID] == nil {
+			t.Errorf("%s: approved", name)
+		}
+	}
+}
+
+// The groups that are remembered are bounded: the oldest are forgotten first.
+func TestShownGroupsAreBounded(t *testing.T) {
+	t.Parallel()
+	g := shownGroups{}
+	for i := range mostShown + 2 {
+		g.changed("noisy")
+		g.show(fmt.Sprint(i))
+	}
+	if len(g.at) != mostShown || len(g.order) != mostShown || g.at["0"] != 0 || g.at["1"] != 0 {
+		t.Errorf("%d shown groups are remembered", len(g.at))
+	}
+	if g.approved([]string{"0"}) != nil {
+		t.Error("a forgotten group approves")
+	}
+	if good := g.approved([]string{"2"}); good == nil || good("noisy") || !good("quiet") {
+		t.Error("a shown group does not approve what has not changed since")
+	}
+	if g.approved([]string{"2"}) != nil {
+		t.Error("the same is searched again")
+	}
+}
+
+// Of a namespace that could not be read at the start, what was created since is a later request; the clocks differ.
+func TestWhatIsCreatedLaterInAnUnreadNamespaceIsFree(t *testing.T) {
+	t.Parallel()
+	s := newStart(t)
+	s.Begin(acme, nil, []string{"telephony"}, noon)
+	made := func(name string, after time.Duration) Resource {
+		r := resource(name, 1)
+		r.Created = noon.Add(after)
+		return r
+	}
+	s.expect(StartFree, made("new", time.Minute))
+	s.expect(StartHolds, made("skewed", time.Second))
+	s.expect(StartHolds, made("old", -time.Hour))
+	joined := made("joined", time.Minute)
+	s.Join("telephony", map[types.NamespacedName][]Resource{acme.Key: {joined, made("found", -time.Minute)}})
+	s.expect(StartFree, joined)
+	s.expect(StartHolds, made("found", -time.Minute))
 }

@@ -115,7 +115,8 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 // round carries out the steps up to the next that needs another plan; nil says that another plan is needed.
 func (r *run) round(ctx context.Context) *conditions.Outcome {
 	ctx = pacing.WithPriority(ctx, urgency(r.plan))
-	for _, step := range r.plan.Round() {
+	for i, step := range r.plan.Round() {
+		noteSettled(r, r.plan.Steps[i:])
 		if r.skips(step) {
 			continue
 		}
@@ -381,7 +382,7 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 
 func recordDeactivation(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if step.Guarded {
-		out, err := r.guard.ask(ctx, r.s, step.Change, true, r.changes.Admit)
+		out, err := r.guard.ask(ctx, r.s, &step, true, r.changes.Admit)
 		if err != nil {
 			return broken(v1alpha1.ReasonDeleting, err)
 		}

@@ -31,14 +31,14 @@ func (e *changeGuard) check(ctx context.Context, s *scope, in plan.Input, p plan
 	if step == nil {
 		return nil, nil
 	}
-	return e.ask(ctx, s, step.Change, deactivates(in.Schema, step), e.changes.Check)
+	return e.ask(ctx, s, step, deactivates(in.Schema, step), e.changes.Check)
 }
 
 // admit has the change guard count a change that may be made now, and wait what may not.
 func (e *changeGuard) admit(ctx context.Context, s *scope, in plan.Input, p plan.Plan) (*plan.Guarded, error) {
 	e.holdStart(s, in, p)
 	if step := p.Guarded(); step != nil {
-		return e.ask(ctx, s, step.Change, deactivates(in.Schema, step), e.changes.Admit)
+		return e.ask(ctx, s, step, deactivates(in.Schema, step), e.changes.Admit)
 	}
 	switch last := p.Last(); {
 	case p.Begins(plan.Read), last.Backoff && (in.ReadRequested || in.View.OutcomeUnknown): // what it leads to is not known yet
@@ -55,11 +55,13 @@ func deactivates(schema account.Schema, step *plan.Step) bool {
 	return account.Deactivates(plan.AccountChanges(schema, step.Changes))
 }
 
-// ask asks the change guard in one way or the other. What was approved as pending at a start is not asked about again.
-func (e *changeGuard) ask(ctx context.Context, s *scope, text string, deactivates bool, how func(changeguard.Change, time.Time) changeguard.Verdict) (*plan.Guarded, error) {
-	if s.startApproved {
+// ask asks the change guard in one way or the other. What was approved as pending at a start is not asked about again; what differs since, while
+// that fails, was not approved.
+func (e *changeGuard) ask(ctx context.Context, s *scope, step *plan.Step, deactivates bool, how func(changeguard.Change, time.Time) changeguard.Verdict) (*plan.Guarded, error) {
+	if s.startApproved = s.startApproved && step.Within(s.startApproval); s.startApproved {
 		return nil, nil
 	}
+	text := step.Change
 	c, err := e.change(ctx, s, text, deactivates)
 	if err != nil {
 		return nil, err

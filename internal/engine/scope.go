@@ -73,6 +73,8 @@ type scope struct {
 	left time.Duration
 	// startApproved is set where what the resource needs was approved as pending at a start, approved where the change was otherwise.
 	startApproved, approved bool
+	// startApproval is the text of what was approved as pending at a start.
+	startApproval string
 	// recreated is set where this reconcile created the account in the place of one that is missing.
 	recreated bool
 	// created and written are what this reconcile did at the provider.

@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/changeguard"
@@ -21,25 +23,44 @@ type StartPolicy struct {
 	Approvals []string
 }
 
-// startRule is why a write waits, after its text, and how it is approved. It is the same for as long as it waits, so that it is written once:
-// the parent has the hash, which changes with everything that waits.
-func startRule(p *Parent) (rule, next string) {
+// startRule is why a write waits, after its text, and how it is approved. later is set where something was requested of the resource since the
+// start. The rule is the same for as long as the same waits, so that it is written once: the parent has the hash, which changes with everything
+// that waits.
+func startRule(p *Parent, kind string, later bool) (rule, next string) {
 	policy := fmt.Sprintf("ParentAccount %s has startPolicy Observe", p.Key.Name)
 	if p.Start.Flag {
 		policy = "the operator runs with --start-policy=Observe"
 	}
-	return " waits: this change was pending when the operator started, and " + policy,
+	start := fmt.Sprintf("when the operator, after its start, first read the accounts of ParentAccount %s", p.Key.Name)
+	rule = fmt.Sprintf(" waits: this change was pending %s, and %s", start, policy)
+	if later {
+		rule = fmt.Sprintf(" waits: the %s was not known to match its spec %s, so what is requested of it since then waits, too; %s", kind, start, policy)
+	}
+	return rule,
 		fmt.Sprintf("Read all that waits, and the command that approves the group: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'", p.Key.Namespace, p.Key.Name)
 }
 
 // startResource is the resource as a start knows it.
 func startResource(m Managed) changeguard.Resource {
 	o := m.Object()
-	r := changeguard.Resource{UID: o.GetUID(), Namespace: o.GetNamespace(), Name: o.GetName(), Generation: o.GetGeneration()}
+	r := changeguard.Resource{
+		UID: o.GetUID(), Namespace: o.GetNamespace(), Name: o.GetName(), Generation: o.GetGeneration(), Requests: writeRequests(o),
+		Suspended: m.Declaration().Suspended, Created: o.GetCreationTimestamp().Time,
+	}
 	if deleted := o.GetDeletionTimestamp(); !deleted.IsZero() {
 		r.Deleted = deleted.Time
 	}
 	return r
+}
+
+// writeRequests are what the annotations of a resource request that leads to a write, in the words of whoever requests it.
+func writeRequests(o client.Object) (requests string) {
+	for _, name := range []string{v1alpha1.AnnotationRotatePassword, v1alpha1.AnnotationTakeover, v1alpha1.AnnotationAcceptParent} {
+		if value := o.GetAnnotations()[name]; value != "" {
+			requests += fmt.Sprintf("%s=%q ", name, value)
+		}
+	}
+	return requests
 }
 
 func resourceAtStart(s *scope) changeguard.Resource {
@@ -59,14 +80,14 @@ func (e *observer) observeStart(s *scope, now time.Time) *plan.Start {
 		return nil
 	}
 	v := e.starts.Judge(s.parent.Guarded, resourceAtStart(s), s.parent.Start.Approvals, now)
-	s.startApproved = v.State == changeguard.StartApproved
+	s.startApproved, s.startApproval = v.State == changeguard.StartApproved, v.Approved
 	if v.State != changeguard.StartAwaited && v.State != changeguard.StartHolds {
 		return nil
 	}
 	if left := v.Since.Add(MaxDeletion).Sub(now); left > s.left {
 		s.left, s.deletion.Expired = left, left <= 0
 	}
-	rule, next := startRule(s.parent)
+	rule, next := startRule(s.parent, s.declared.Kind, v.Later)
 	return &plan.Start{Awaited: v.State == changeguard.StartAwaited, Rule: rule, Next: next, Password: v.Password}
 }
 
@@ -79,6 +100,14 @@ func (e *changeGuard) holdStart(s *scope, in plan.Input, p plan.Plan) {
 	case in.Stop != nil, last.Backoff, last.Reason == "", p.Work():
 	default:
 		e.starts.Withdraw(s.uid())
+	}
+}
+
+// noteSettled has the start hold nothing more of a resource whose account is known to match its spec, once none of the steps that are left writes
+// to the provider: whatever becomes of those, an API key that can't be found for instance, nothing was pending.
+func noteSettled(r *run, left []plan.Step) {
+	if r.confirmed && r.s.parent != nil && r.s.parent.Start.Holds && !slices.ContainsFunc(left, func(s plan.Step) bool { return s.Kind.Writes() }) {
+		r.starts.Forget(r.s.uid())
 	}
 }
 

@@ -5,8 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/engine"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
@@ -173,4 +177,81 @@ func TestAnApprovedStartIsNoMassChange(t *testing.T) {
 	if w.waits(child(3)) {
 		t.Error("what was approved counts")
 	}
+}
+
+// What was approved is approved, and nothing else: while it fails, a drift that comes later is a change like any other.
+func TestAnApprovedStartThatFailsCoversNothingElse(t *testing.T) {
+	t.Parallel()
+	w := several(t, 3, 1)
+	w.restart()
+	w.edit(child(0), func(l *Line) { l.Spec.Contact = "taken@acme.example" })
+	w.begin(child(0), child(1), child(2))
+	w.reconcile(child(0))
+	w.expect(child(0), "True AwaitingApproval")
+	w.approve()
+	w.service.Add(fake.Refuse(fake.MethodUpdate, account.EmailTaken))
+	w.reconcile(child(0))
+	w.expect(child(0), "False EmailTaken")
+
+	w.edit(child(1), changesTongue) // all that may change
+	if w.waits(child(1)) {
+		t.Fatal("what was approved counts")
+	}
+	w.service.Set(w.line(child(0)).Status.AccountID, fake.PathTongue, "it")
+	w.list()
+	w.reconcile(child(0))
+	w.reconcile((<-w.woken).Name)
+	if a, _ := w.service.Account(w.line(child(0)).Status.AccountID); a.State[fake.PathTongue] != "it" || !strings.Contains(w.message(child(0)), "tongue=de") {
+		t.Errorf("the drift is corrected beyond the limit: %s, %s", a.State[fake.PathTongue], w.said(child(0)))
+	}
+}
+
+// An account that is known to match its spec has nothing pending, although its API key can't be found: what is requested after that is done
+// at once.
+func TestAStartDoesNotHoldWhatIsRequestedLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.apply(w.declared(name))
+	w.settle(name)
+	if err := w.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-connection"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.engine.RecheckSecret("uid-" + name)
+	w.begin(name)
+	w.reconcile(name)
+	w.expect(name, "False APIKeyMissing")
+	l := w.line(name)
+	l.Annotations = map[string]string{v1alpha1.AnnotationRotatePassword: "now"}
+	if err := w.client.Update(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	w.settle(name)
+	w.expect(name, "True Available")
+	w.expectPassword(w.secret(name)["password"])
+}
+
+// What is requested of a resource that waits waits with it, and it is told why.
+func TestAStartSaysThatALaterRequestWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.apply(w.declared(name))
+	w.settle(name)
+	w.service.Set(w.account().ID, fake.PathTongue, "fr")
+	w.restart()
+	w.begin(name)
+	w.reconcile(name)
+	const pending = " waits: this change was pending when the operator, after its start, first read the accounts of ParentAccount acme, and ParentAccount acme has startPolicy Observe"
+	if !strings.HasPrefix(w.message(name), "tongue=de"+pending) {
+		t.Error(w.message(name))
+	}
+	w.edit(name, func(l *Line) { l.Spec.Nickname = ptr.To("later") })
+	w.expect(name, "True AwaitingApproval")
+	if said := w.message(name); !strings.Contains(said, "nickname=later") || !strings.Contains(said, "what is requested of it since then waits, too") || strings.Contains(said, "was pending") {
+		t.Error(said)
+	}
+	w.expectRest(name)
+	w.approve()
+	w.settle(name)
+	w.expectValues(values(w.line(name), nil))
 }

@@ -81,13 +81,27 @@ func writeText(s Step) string {
 	case Deactivate:
 		return changeByDeletion
 	case Update, ChangePlan:
-		parts := make([]string, len(s.Changes))
-		for i, c := range s.Changes {
-			parts[i] = c.Field + "=" + brief(c.To)
-		}
-		return strings.Join(parts, ", ")
+		return strings.Join(changeTexts(s.Changes), ", ")
 	case Clone:
 		return fmt.Sprintf(kinds[s.Kind].text, s.account()) + " as a clone of " + s.Template.String()
 	}
 	return fmt.Sprintf(kinds[s.Kind].text, s.account())
+}
+
+// changeTexts are what each change writes, for people.
+func changeTexts(changes []FieldChange) []string {
+	parts := make([]string, len(changes))
+	for i, c := range changes {
+		parts[i] = c.Field + "=" + brief(c.To)
+	}
+	return parts
+}
+
+// Within says whether all that the step changes is among the writes that a start held, whose text Step.Change had.
+func (s *Step) Within(held string) bool {
+	parts := changeTexts(s.Changes)
+	if len(parts) == 0 {
+		parts = []string{s.Change}
+	}
+	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(", "+held+", ", ", "+part+", ") })
 }

@@ -164,6 +164,9 @@ func (k Kind) StatusOnly() bool { return kinds[k].status }
 // Creates says whether a step of the kind makes an account.
 func (k Kind) Creates() bool { return k == Create || k == Clone }
 
+// Writes says whether a step of the kind writes to the provider, or decides which account is written to.
+func (k Kind) Writes() bool { return kinds[k].writes }
+
 // Kinds are all kinds of steps.
 func Kinds() []Kind {
 	out := make([]Kind, 0, len(kinds))
