@@ -69,7 +69,7 @@ func waiters(s *parentScope) conditions.ParentDeletion {
 // held is the outcome, with what a ParentAccount that is being deleted waits for. The status has all that waits for an approval by then.
 func held(r *ParentAccountReconciler, s *parentScope, out conditions.Outcome, now time.Time) conditions.Outcome {
 	if s.parent.DeletionTimestamp.IsZero() || !holds(s.parent) {
-		return out
+		return engine.ParentKept(s.parent, out, now)
 	}
 	d, dir := waiters(s), r.Parents.ForDeletion(s.key(), now.Add(-engine.MaxDeletion))
 	d.Until, d.Served = s.parent.DeletionTimestamp.Add(engine.MaxDeletion), dir != nil && dir.UID == s.parent.UID

@@ -30,6 +30,8 @@ type Outcome struct {
 	PastGrace bool
 	// Stuck makes it Stalled instead of Reconciling.
 	Stuck bool
+	// Ended is set where the operator does nothing more for the resource: a Ready that would stay as before becomes False.
+	Ended bool
 	// Quiet is set where it is no event, as the parent's is enough.
 	Quiet bool
 	// Seen is what is seen of an account whose Ready stays as before; nil where nothing is. Where Ready says otherwise it is corrected.

@@ -109,7 +109,7 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider rate-limits the calls."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently. After a while Ready becomes Unknown."},
-	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be deactivated first, for at most an hour. Where Stalled is True somebody has to act; the message says why."},
+	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be deactivated first, for at most an hour. Where Stalled is True somebody has to act; the message says why. Ready is False once the operator has nothing left to do: then finalizers of others, which the message names, keep the resource."},
 }, renamed: map[string]string{
 	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
 }, noEvent: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonParentNotReady}, // thousands have them at once: the parent's event is enough
@@ -118,7 +118,7 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 // Parents says what each reason means on a ParentAccount.
 var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents, rows: map[string]Verdict{
 	v1alpha1.ReasonAvailable: {ready: yes, second: yes, help: "The account can be worked with."},
-	v1alpha1.ReasonDeleting:  {ready: asBefore, second: yes, reconciling: true, retry: soon, help: "The ParentAccount is being deleted, and is kept for an hour at most while ChildAccounts with deletionPolicy Deactivate need it. The message names them."},
+	v1alpha1.ReasonDeleting:  {ready: asBefore, second: yes, reconciling: true, retry: soon, help: "The ParentAccount is being deleted, and is kept for an hour at most while ChildAccounts with deletionPolicy Deactivate need it. The message names them. Or finalizers of others, which the message names, keep it for longer: then Stalled is True, and its ChildAccounts are served as before."},
 	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: no call is made."},
 
 	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints, which the message lists."},
@@ -201,6 +201,8 @@ func (t Table) Write(conditions *[]metav1.Condition, generation int64, o Outcome
 	switch {
 	case v.ready != asBefore:
 		set(v1alpha1.ConditionReady, v.ready)
+	case o.Ended:
+		set(v1alpha1.ConditionReady, no)
 	case ready == nil, o.PastGrace:
 		set(v1alpha1.ConditionReady, unknown)
 	case o.Seen != nil:

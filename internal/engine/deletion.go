@@ -89,6 +89,9 @@ func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.O
 		return ctrl.Result{RequeueAfter: deletionPause(conditions.SoonAtMost, s.left)}, nil
 	}
 	result, err := e.reporter.finish(ctx, s, out)
+	if !s.hadReason(e.Table.Second(), out.Reason) { // whoever waits for the account is told that its owner is being deleted
+		wakeNamesakes(ctx, e, s)
+	}
 	if err == nil && result.RequeueAfter == 0 { // for an approval
 		result.RequeueAfter = conditions.SoonAtMost
 	}

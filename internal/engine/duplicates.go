@@ -17,7 +17,8 @@ import (
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
 // is bound to it wins, then the one that the account's claim names, then one that may
 // have what the claim's owner had, then the older, then the one with the lesser namespace and
-// name. A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody.
+// name. A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody, and neither does one that is being
+// deleted and that the operator has released.
 func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) {
 	others, err := e.Kind.Named(ctx, s.declared.AccountName)
 	if err != nil || len(others) == 0 || len(others) == 1 && others[0].Object().GetUID() == s.uid() {
@@ -31,7 +32,7 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		d, o := other.Declaration(), other.Object()
 		rival := claimant(other)
 		idle := !rival.Bound && (d.Policy.Observe || d.Suspended && !rival.Claimed) // who once had it, has it
-		if o.GetUID() == s.uid() || idle || !rival.Precedes(self) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
+		if o.GetUID() == s.uid() || idle || isReleased(o) || !rival.Precedes(self) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		if s.waitsFor = nil; !o.GetDeletionTimestamp().IsZero() && hasFinalizer(o) {
@@ -39,7 +40,7 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		}
 		stop := &plan.Stop{Reason: v1alpha1.ReasonDuplicateResource, Message: fmt.Sprintf("account %s is owned by another %s", s.declared.AccountName, d.Kind)}
 		if s.canSee(o.GetNamespace()) {
-			stop.Message = fmt.Sprintf("account %s is owned by %s %s/%s", s.declared.AccountName, d.Kind, o.GetNamespace(), o.GetName())
+			stop = ownedBy(s, other)
 		}
 		return stop, nil
 	}

@@ -140,6 +140,9 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 	if untouched(s) {
 		e.attempts.NoteNew(s.uid())
 	}
+	if isReleased(s.obj) {
+		return kept(ctx, e, s)
+	}
 	if !s.obj.GetDeletionTimestamp().IsZero() {
 		return e.works.Do(s.declared.Parent, req, true, func() (ctrl.Result, error) { return e.release(ctx, s) })
 	}

@@ -30,7 +30,7 @@ var _ = Describe("What others wrote into a resource", func() {
 		}
 		w := testenv.NewWorld(ctx)
 		p := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) {
-			p.Labels, p.Annotations, p.OwnerReferences = labels, annotations, owners
+			p.Labels, p.Annotations, p.OwnerReferences, p.Finalizers = labels, annotations, owners, []string{hold}
 		})
 		w.Start(ctx)
 		c := w.ApplyReady(ctx, "acme-noted", func(c *v1alpha1.ChildAccount) {
@@ -49,6 +49,15 @@ var _ = Describe("What others wrote into a resource", func() {
 			g.Expect(c.Finalizers).To(ConsistOf(hold))
 			kept(g, c)
 		}).Should(Succeed())
+
+		By("of what it keeps the status says so")
+		Eventually(testenv.StateOf(ctx, c)).Should(And(HaveField("Ready", "False/Deleting"), HaveField("Flags", v1alpha1.ConditionStalled),
+			HaveField("Message", And(ContainSubstring("others keep it: "+hold), ContainSubstring("is deactivated")))))
+		Expect(c.Status.Observed.Active).To(HaveValue(BeFalse()))
+		Expect(w.Account("acme-noted").Active()).To(BeFalse())
+		Expect(testenv.K8s.Delete(ctx, p)).To(Succeed())
+		Eventually(testenv.StateOf(ctx, p)).Should(And(HaveField("Ready", "True/Available"), HaveField("Second", "True/Deleting"),
+			HaveField("Message", ContainSubstring("others keep it: "+hold))))
 	})
 
 	It("does not make it look again and again, however long", func(ctx SpecContext) {

@@ -189,14 +189,15 @@ func (e *observer) observePrevious(ctx context.Context, s *scope, in *plan.Input
 	}
 }
 
-// isGone says whether there is no resource any more that has the name which a claim gives and declares the account.
+// isGone says whether there is no resource any more that has the name which a claim gives and declares the account, but for one that was
+// released and that only finalizers of others keep.
 func isGone(ctx context.Context, from client.Reader, s *scope, claim account.Claim) (bool, error) {
 	owner := blank(s.managed)
 	err := from.Get(ctx, client.ObjectKey{Namespace: claim.Namespace, Name: claim.Name}, owner.Object())
 	if apierrors.IsNotFound(err) {
 		return true, nil
 	}
-	return err == nil && owner.Declaration().AccountName != s.declared.AccountName, err
+	return err == nil && (isReleased(owner.Object()) || owner.Declaration().AccountName != s.declared.AccountName), err
 }
 
 // blank is an empty resource of the same kind, to read one into.
@@ -243,7 +244,7 @@ func (r *run) unbound(ctx context.Context) (bool, error) {
 		if client.IgnoreNotFound(err) != nil {
 			return false, err
 		}
-		if st := live.Status(); err == nil && st.Origin != "" && st.AccountID == r.view.Account.ID {
+		if st := live.Status(); err == nil && !isReleased(live.Object()) && st.Origin != "" && st.AccountID == r.view.Account.ID {
 			return false, nil
 		}
 	}

@@ -140,6 +140,23 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		expectHandedOver(ctx, w, is, id)
 	})
 
+	DescribeTable("keeps its account although a finalizer of others keeps the old one", func(ctx SpecContext, change func(*v1alpha1.ChildAccount)) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, readSeldom)
+		w.Start(ctx)
+		was := w.ApplyReady(ctx, "old", moved, change, func(c *v1alpha1.ChildAccount) { c.Finalizers = []string{"example.org/hold"} })
+		before, id := testenv.ConnectionOf(ctx, was), was.Status.AccountID
+		is := w.Apply(ctx, "new", moved, change)
+		Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		Expect(testenv.K8s.Delete(ctx, was)).To(Succeed())
+		expectHandedOver(ctx, w, is, id)
+		expectCredentials(ctx, w, is, before)
+		Eventually(testenv.StateOf(ctx, was)).Should(And(HaveField("Ready", "False/Deleting"), HaveField("Message", ContainSubstring("is active"))))
+	},
+		Entry("under Retain", func(*v1alpha1.ChildAccount) {}),
+		Entry("under Deactivate", testenv.Deactivating),
+	)
+
 	It("is switched off after a minute where no ParentAccount of the other one gets connected", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		w.ApplyParent(ctx, readSeldom)

@@ -142,7 +142,7 @@ func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) 
 // observeDeletion gathers what the plan for the deletion of a resource depends on, as far as that matters by now.
 func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.View) (plan.Input, error) {
 	in := plan.Input{Now: e.Clock.Now(), Resource: resourceOf(s), Deletion: &s.deletion, Secret: plan.Secret{Name: s.declared.ConnectionSecret.Name}}
-	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())
+	in.Attempts.NoAccount = hasNoAccount(e, s)
 	in.Subject = account.Subject{Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(), Policy: s.declared.Policy}
 	if s.deletion.Surroundings != plan.SurroundingsStay || s.deletion.Orphan {
 		return in, nil
@@ -156,6 +156,7 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 	in.Resource.Origin, in.Resource.ObservedID = plan.Origin(s.status.Origin), s.status.AccountID
 	in.Schema, in.Subject = s.schema, subjectOf(s)
 	e.observeAccount(s, view, &in)
+	in.Attempts.NoAccount = hasNoAccount(e, s)
 	in.View.Doubted = in.View.Doubted && e.absences.Held(s.parent.Guarded, s.uid())
 	if !in.View.Fresh {
 		return in, nil
@@ -169,6 +170,12 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 	}
 	_, err = e.readPassword(ctx, s) // without one the connection Secret may prove whose the account is
 	return in, err
+}
+
+// hasNoAccount says whether it is certain that a resource which is being deleted has no account: no attempt has made one, and no change of a
+// pre-existing one waits for an approval.
+func hasNoAccount(e *observer, s *scope) bool {
+	return e.attempts.Uncreated(s.uid()) && !e.changes.Remembers(s.uid())
 }
 
 func resourceOf(s *scope) plan.Resource {

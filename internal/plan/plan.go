@@ -170,7 +170,8 @@ func forDecision(in *Input, d account.Decision) Plan {
 	}
 	change := changeText(d.Changes)
 	if g := in.Guard; g != nil && guarded && g.Change == change {
-		return Plan{Steps: []Step{{Kind: Wait, Reason: g.Reason, Message: g.Message, Brief: g.Brief, Next: g.Next, RetryAfter: g.RetryAfter, Guarded: true, Change: g.Change}}}
+		wait := Step{Kind: Wait, Reason: g.Reason, Message: g.Message, Brief: g.Brief, Next: g.Next, RetryAfter: g.RetryAfter, Guarded: true, Change: g.Change}
+		return Plan{Steps: append(finalizerWhileWaiting(in, d.Account), wait)}
 	}
 	p.Steps = work(in, d)
 	if guarded {
@@ -332,6 +333,15 @@ func missingFinalizer(in *Input) []Step {
 		return nil
 	}
 	return []Step{{Kind: AddFinalizer, Reason: ReasonFinalizerMissing}}
+}
+
+// finalizerWhileWaiting adds the finalizer before the wait for an approval, where the account is the resource's, or was that of an owner whose
+// account it has from now on: if the resource is deleted meanwhile, its account is deactivated, or somebody is told that it is not.
+func finalizerWhileWaiting(in *Input, a *account.Account) []Step {
+	if a == nil || in.Resource.Origin == "" && !in.own(a) && !in.succeeds(a) {
+		return nil
+	}
+	return missingFinalizer(in)
 }
 
 // keepsFinalizer says whether the resource has the finalizer once missingFinalizer was carried out.
