@@ -272,7 +272,7 @@ type MassChange struct {
 	Minimum *int32 `json:"minimum,omitempty"`
 
 	// Window is for how long a change counts: a duration in hours (h), minutes (m), seconds (s) or milliseconds (ms), from 1s to 24h; 0
-	// is refused. Default 10m. Example: 1h30m.
+	// is refused. A restart of the operator forgets the changes so far. Default 10m. Example: 1h30m.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
