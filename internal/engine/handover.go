@@ -307,6 +307,7 @@ func withoutPassword(s *scope) string {
 // Gone tells of a resource that is gone without a finalizer, under Retain, while one of others, which declare its account too, is there
 // that the account is handed over to.
 func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
+	e.noteLeft(m, e.Clock.Now())
 	st, d := m.Status(), m.Declaration()
 	if st.Origin == "" || d.Deactivate {
 		return

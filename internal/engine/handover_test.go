@@ -376,6 +376,26 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", "to another ChildAccount"))
 	})
 
+	It("is left to the namespace of the old one for a while, whoever waits for it with the grant Adopt", func(ctx SpecContext) {
+		w, t, was := tenancy(ctx, adoptGranted)
+		id := was.Status.AccountID
+		thief := w.NewTenant(ctx, nil).Apply(ctx, "thief", moved, adoptingAlways)
+		waiting(ctx, thief)
+		testenv.Remove(ctx, w, was)
+		Eventually(testenv.StateOf(ctx, thief)).Should(testenv.BeStalledAs(v1alpha1.ReasonClaimedElsewhere))
+		Expect(testenv.StateOf(ctx, thief)(Default).Message).To(And(ContainSubstring("another namespace until a short while ago"), Not(ContainSubstring(t.NS))))
+		w.Stop()
+		w.Start(ctx)
+		w.AwaitSilence()
+		Expect(testenv.StateOf(ctx, thief)(Default)).To(testenv.BeStalledAs(v1alpha1.ReasonClaimedElsewhere))
+		again := t.Apply(ctx, "old", testenv.Deactivating, moved)
+		expectHandedOver(ctx, w, again, id)
+		testenv.Edit(ctx, thief, func(c *v1alpha1.ChildAccount) {
+			metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, "now")
+		})
+		Eventually(testenv.StateOf(ctx, thief)).Should(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+	})
+
 	It("under Retain hands over what it says before it is deleted", func(ctx SpecContext) {
 		w, t, was := tenancy(ctx, testenv.FromAll, func(c *v1alpha1.ChildAccount) {})
 		testenv.Edit(ctx, was, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = nil })

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/internal/account"
@@ -136,6 +138,9 @@ func TestNobodyTakesOverWhatIsAnothers(t *testing.T) {
 		if err := w.client.Create(t.Context(), second); err != nil {
 			t.Fatal(err)
 		}
+		w.reconcileIn("aa") // it is left to the previous owner's namespace for a while
+		w.clock.Step(11 * time.Minute)
+		w.list()
 		for range 3 {
 			if l := w.reconcileIn("aa"); l.Status.AccountID != "" {
 				t.Fatal("two have one account")
@@ -176,5 +181,51 @@ func TestHandsOverWhatTheCacheHasLost(t *testing.T) {
 	}
 	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(l), l); !apierrors.IsNotFound(err) {
 		t.Errorf("the resource is still there: %v", err)
+	}
+}
+
+// With the grant Adopt another tenant gets the account of a resource that is gone only after a while, in which the resource may come back.
+func TestAnAccountIsLeftToItsNamespaceForAWhile(t *testing.T) {
+	t.Parallel()
+	for what, back := range map[string]bool{"gone for good": false, "created anew": true} {
+		w := newWorld(t, fake.Options{})
+		w.parent.GrantsAdopt = true
+		owner := w.in("sales")
+		remove := func() {
+			w.remove("sales")
+			if err := w.engine.Forget(t.Context(), ctrl.Request{}, owner.UID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		remove()
+		expectNone := func() {
+			t.Helper()
+			if l := w.reconcileIn("tenant"); l.Status.AccountID != "" || l.Status.Conditions == nil || !strings.Contains(l.Status.Conditions[0].Message, "which may come back") {
+				t.Fatalf("%s: %+v", what, l.Status)
+			}
+		}
+		w.in("tenant")
+		expectNone()
+		if back {
+			w.clock.Step(9 * time.Minute)
+			if w.in("sales"); w.reconcileIn("sales").Status.AccountID != owner.Status.AccountID {
+				t.Fatalf("%s: its owner does not get it back", what)
+			}
+			remove()
+			w.clock.Step(2 * time.Minute) // the first deletion does not count any more
+			w.list()
+			expectNone()
+		}
+		w.clock.Step(9 * time.Minute)
+		w.list()
+		expectNone()
+		w.clock.Step(time.Minute)
+		w.list()
+		for range 3 {
+			w.reconcileIn("tenant")
+		}
+		if l := w.reconcileIn("tenant"); l.Status.AccountID != owner.Status.AccountID {
+			t.Errorf("%s: %+v", what, l.Status)
+		}
 	}
 }

@@ -68,6 +68,9 @@ func kept(ctx context.Context, e *Engine, s *scope) (ctrl.Result, error) {
 	if len(names) == 0 || s.orphan {
 		return ctrl.Result{}, nil
 	}
+	if !s.hadReason(v1alpha1.ConditionReady, v1alpha1.ReasonDeleting) {
+		e.noteLeft(s.managed, e.Clock.Now())
+	}
 	wakeNamesakes(ctx, e, s)
 	if pause = max(pause, untilStatus(e, s, true)); pause > 0 {
 		return ctrl.Result{RequeueAfter: pause}, nil

@@ -79,7 +79,9 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	}
 	if !s.declared.Policy.Observe {
 		in.OthersUnseen = !e.Kind.Complete()
-		in.Duplicate, err = e.duplicate(ctx, s)
+		if in.Duplicate, err = e.duplicate(ctx, s); in.Duplicate == nil {
+			in.Duplicate = leftToOthers(ctx, e, s, in.View.Account)
+		}
 	}
 	return in, err
 }

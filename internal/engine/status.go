@@ -47,6 +47,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	e.refusals.Forget(s.uid())
 	if s.boundID() != "" {
 		e.attempts.NoteBound(s.uid())
+		e.left.drop(leftKey{s.status.ParentAccountID, s.status.AccountID})
 	}
 	if changed {
 		e.wakeApplicants(s)

@@ -34,6 +34,8 @@ type stores struct {
 	told     *troubles[types.UID]
 	// values are those that resources apply for, and that one account at a time can have.
 	values *attempts.Values
+	// left are the accounts whose resources were deleted a short while ago.
+	left *leftAccounts
 	// ownWrites are what the cache may not have yet.
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
@@ -64,6 +66,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		troubles:       &troubles[types.NamespacedName]{},
 		told:           &troubles[types.UID]{},
 		values:         attempts.NewValues(),
+		left:           &leftAccounts{},
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
 		salts:          secrets.NewKnownPasswords(),
