@@ -38,7 +38,7 @@ func (o *own) admit(ctx context.Context, text string) (conditions.Outcome, bool)
 			return conditions.Undecided, false
 		case changeguard.StartHolds:
 			o.e.starts.Hold(o.parent.Guarded, ownAtStart(o.object), text, "")
-			rule, next := startRule(o.parent)
+			rule, next := startRule(o.parent, "ParentAccount", v.Later)
 			return conditions.Outcome{Reason: v1alpha1.ReasonAwaitingApproval, Message: text + rule, Next: next}, false
 		case changeguard.StartApproved:
 			o.startApproved = true
