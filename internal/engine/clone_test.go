@@ -429,6 +429,24 @@ func TestCloneIsActive(t *testing.T) {
 	}
 }
 
+// So it is where the answer was lost, and nothing else is to be changed.
+func TestCloneIsActiveAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.service.Set(w.withTemplate(), fake.PathEnabled, "false")
+	w.list()
+	w.service.Add(fake.LoseAnswer(fake.MethodClone))
+	l := w.toClone()
+	l.Spec = LineSpec{Contact: l.Spec.Contact, CloneFrom: template}
+	w.apply(l)
+	w.start()
+	w.settle(name)
+	w.expect(name, "True Available")
+	if got := w.cloneOf().State[fake.PathEnabled]; got != "true" {
+		t.Errorf("the clone is active: %s", got)
+	}
+}
+
 // An account that has the name already is none to be cloned: the policies decide, as ever, and cloneFrom changes nothing.
 func TestCloneOfWhatExists(t *testing.T) {
 	t.Parallel()
@@ -476,6 +494,23 @@ func TestTemplateIsGone(t *testing.T) {
 	w.edit(template, func(l *Line) { l.Spec.Policy.Recreate = true })
 	w.settle(template)
 	fake.SetParts(w.service, w.line(template).Status.AccountID, fake.Parts{Users: []string{"ada", "bob"}, Scenarios: []string{"ivr"}})
+	w.settle(name)
+	w.expectClone(true)
+}
+
+// A template that the provider did not know once is tried again later, by itself.
+func TestTemplateIsKnownLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.withTemplate()
+	w.service.Add(fake.Refuse(fake.MethodClone, account.NotFound))
+	w.apply(w.toClone())
+	w.expect(name, "False Rejected")
+	if pause := w.reconcile(name).RequeueAfter; pause < 9*time.Minute || pause > 12*time.Minute {
+		t.Errorf("tries again after %s", pause)
+	}
+	w.clock.Step(12 * time.Minute)
+	w.list()
 	w.settle(name)
 	w.expectClone(true)
 }

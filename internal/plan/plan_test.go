@@ -356,6 +356,9 @@ var situations = []struct {
 	{"plan declared, held at the start", held(planned(bound()))},
 	{"plan declared, only observed", planned(with(found(""), func(in *plan.Input) { in.Subject.Policy.Observe = true }))},
 	{"to be cloned, new", cloned(fresh())},
+	{"to be cloned, with what cloning does not set", with(cloned(fresh()), func(in *plan.Input) {
+		in.Subject.Desired["location"], in.Subject.Desired["minBalanceToNotify"], in.Subject.Desired["active"] = "Europe/Berlin", "5", "true"
+	})},
 	{"to be cloned, created before without an answer", cloned(with(fresh(), func(in *plan.Input) { in.Subject.Intent = true }))},
 	{"to be cloned, held at the start", held(cloned(fresh()))},
 	{"to be cloned, failed before", failedNow(cloned(fresh()))},
@@ -576,6 +579,16 @@ func TestPlanJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Check(t, "testdata/plans.json", string(raw)+"\n", again)
+}
+
+// What was refused of one template is tried again with another.
+func TestTheTemplateTellsAttempts(t *testing.T) {
+	in := cloned(fresh())
+	before := plan.For(*in).Attempt
+	in.Template.AccountID = "6"
+	if after := plan.For(*in).Attempt; before == "" || after == before {
+		t.Errorf("attempts %q and %q", before, after)
+	}
 }
 
 // A final refusal ends once the parent allows what it did not, and only for a resource that has no account yet.
