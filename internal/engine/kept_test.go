@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,19 @@ func (w *world) deleted(name string) {
 		if w.client.Get(w.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &Line{}) == nil {
 			w.reconcile(name)
 		}
+	}
+}
+
+// reconcileWoken reconciles the line that the engine wakes next.
+func (w *world) reconcileWoken() {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	defer cancel()
+	select {
+	case key := <-w.woken:
+		w.reconcile(key.Name)
+	case <-ctx.Done():
+		w.Fatal("nothing is woken")
 	}
 }
 
@@ -124,7 +138,7 @@ func TestWhatWaitsForAnApprovalHasItsFinalizer(t *testing.T) {
 		changesTongue(l)
 		l.Spec.Deactivate = true
 	})
-	w.reconcile((<-w.woken).Name)
+	w.reconcileWoken()
 	w.expect(child(1), "True AwaitingApproval")
 	if !w.waits(child(1)) || !slices.Contains(w.line(child(1)).Finalizers, v1alpha1.Finalizer) {
 		t.Errorf("finalizers: %v", w.line(child(1)).Finalizers)
@@ -149,7 +163,7 @@ func TestANewOwnerThatWaitsIsDeletedWithItsAccount(t *testing.T) {
 	heir := w.declared("heir")
 	heir.Spec.Deactivate = true
 	w.apply(heir)
-	w.reconcile((<-w.woken).Name)
+	w.reconcileWoken()
 	if said := w.said("heir"); !strings.HasSuffix(said, "AwaitingApproval") {
 		t.Fatal(said, w.message("heir"))
 	}

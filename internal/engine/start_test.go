@@ -200,14 +200,14 @@ func TestAnApprovedStartThatFailsCoversNothingElse(t *testing.T) {
 	w.service.Set(w.line(child(0)).Status.AccountID, fake.PathTongue, "it")
 	w.list()
 	w.reconcile(child(0))
-	w.reconcile((<-w.woken).Name)
+	w.reconcileWoken()
 	if a, _ := w.service.Account(w.line(child(0)).Status.AccountID); a.State[fake.PathTongue] != "it" || !strings.Contains(w.message(child(0)), "tongue=de") {
 		t.Errorf("the drift is corrected beyond the limit: %s, %s", a.State[fake.PathTongue], w.said(child(0)))
 	}
 }
 
-// An account that is known to match its spec has nothing pending, although its API key can't be found: what is requested after that is done
-// at once.
+// An account that is known to match its spec has nothing pending, although its API key can't be found: what changes after that is corrected,
+// and what is requested is done, at once.
 func TestAStartDoesNotHoldWhatIsRequestedLater(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fake.Options{})
@@ -221,6 +221,10 @@ func TestAStartDoesNotHoldWhatIsRequestedLater(t *testing.T) {
 	w.begin(name)
 	w.reconcile(name)
 	w.expect(name, "False APIKeyMissing")
+	w.service.Set(w.account().ID, fake.PathTongue, "fr")
+	w.list()
+	w.reconcile(name)
+	w.expectValues(values(w.line(name), nil))
 	l := w.line(name)
 	l.Annotations = map[string]string{v1alpha1.AnnotationRotatePassword: "now"}
 	if err := w.client.Update(t.Context(), l); err != nil {
