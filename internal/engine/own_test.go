@@ -490,6 +490,23 @@ func TestAStartHoldsAChangeOfTheAccount(t *testing.T) {
 	w.expectPass("a later edit", "UpdateOwn languageCode, status")
 }
 
+// What can't be written at a start is not at rest: once it can be, it is held all the same.
+func TestAStartHoldsWhatCouldNotBeWrittenAtFirst(t *testing.T) {
+	w := newOwnWorld(t)
+	w.edit(german)
+	w.setSalt(strings.Repeat("x", 40))
+	w.start = engine.StartPolicy{Holds: true}
+	w.restart()
+	w.expectPass("with a broken Secret", "status")
+	w.expectSaid(accountSynced, "False SecretInvalid")
+	w.setSalt(ownSalt)
+	w.expectPass("corrected", "status")
+	w.expectSaid(accountSynced, "False AwaitingApproval", "pending when the operator started")
+	if strings.Contains(w.said(), ownSalt) {
+		t.Error("the salt shows")
+	}
+}
+
 // What needs no write at a start is free from then on.
 func TestAStartLeavesAnAccountAtRestAlone(t *testing.T) {
 	w := newOwnWorld(t)
