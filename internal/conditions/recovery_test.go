@@ -69,10 +69,12 @@ func TestRecoveredAfterSeveral(t *testing.T) {
 		"three, before a restart":           {[]Outcome{well, missing, refused, role}, 0, over + ", after 29m0s: nothing to do"},
 		"an outage over it":                 {[]Outcome{well, role, down}, 0, over + ", after 29m0s: nothing to do"},
 		"a suspension":                      {[]Outcome{well, role, outcome(v1alpha1.ReasonSuspended)}, 0, over + ", after 29m0s: nothing to do"},
+		"a suspension before it":            {[]Outcome{well, outcome(v1alpha1.ReasonSuspended), missing}, 0, "what was reported as SecretMissing is over, after 28m0s: nothing to do"},
 		"well in between":                   {[]Outcome{refused, well, well, role}, 0, over + ", after 27m0s: nothing to do"},
 		"an outage before it":               {[]Outcome{well, down, role}, 2, over + ", after 28m0s: nothing to do"},
 		"an outage, past its grace":         {[]Outcome{well, down, {Reason: v1alpha1.ReasonAPIUnavailable, PastGrace: true}}, 0, "the provider answers again, after 29m0s: nothing to do"},
 		"rate-limited before an outage":     {[]Outcome{well, outcome(v1alpha1.ReasonRateLimited), down}, 2, "the provider answers again, after 28m0s (29m0s with the troubles just before): nothing to do"},
+		"a known time before the begin":     {[]Outcome{well, well, role}, 1, over + ", after 28m0s: nothing to do"},
 		"a known time that is not the last": {[]Outcome{well, role}, 1, over + ", after 29m0s: nothing to do"},
 	} {
 		since := time.Time{}
