@@ -34,7 +34,10 @@ const (
 	observe  = "internal/engine/observe.go"
 	counts   = "internal/engine/guard.go"
 	status   = "internal/engine/status.go"
+	plans    = "internal/engine/plans.go"
+	keys     = "internal/engine/servicekey.go"
 	store    = "internal/secrets/connection.go"
+	settled  = "internal/secrets/servicekeyplan.go"
 	intents  = "internal/secrets/intent.go"
 	absences = "internal/changeguard/absences.go"
 
@@ -60,7 +63,7 @@ var mutants = []mutant{
 		{decide, "func decideAbsent(s Subject, v View) Decision {\n	switch {\n",
 			"func decideAbsent(s Subject, v View) Decision {\n	switch {\n	case s.ID == \"\" && !s.Policy.Observe:\n		return Decision{Step: StepCreate}\n"},
 		{store, "case c.UID != \"\" && !known:", "case false:"},
-	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "created again without a look"},
+	}, crash, "TestEveryCrash/of/create$/once/after_AddAccount", "created again without a look"},
 	{"creates again after a lost answer without a look", []edit{
 		{decide, "case v.OutcomeUnknown && !v.Fresh:", "case false:"},
 		{decide, "case (s.Intent || s.Retried) && !v.Fresh:", "case false:"},
@@ -77,19 +80,28 @@ var mutants = []mutant{
 	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
 	{"believes that an account has not the password that was prepared for it", []edit{
 		{store, "		case is:\n			return password, nil, nil\n", ""},
-	}, crash, "TestEveryCrash/of/create_anew,_after_an_adoption$/after_AddAccount", "password"},
+	}, crash, "TestEveryCrash/of/create_anew,_after_an_adoption$/once/after_AddAccount", "password"},
 	{"believes a list that lacks too many accounts", []edit{
 		{absences, "len(fresh) > 0 && counted+len(fresh) > most {\n", "false {\n"},
 	}, crash, "TestEveryCrash/of/wrongly_empty_list$", "does not say that accounts are missing"},
+	{"requests a plan before that is stored", []edit{
+		{plans, "	if err := r.reporter.patchStatus(ctx, s); err != nil {\n		endPlan(s, p)\n", "	if err := error(nil); err != nil {\n		endPlan(s, p)\n"},
+	}, crash, "TestEveryCrash/of/buy_a_plan$", "no request of plan 11 is recorded"},
+	{"makes a service-account key before the attempt is stored", []edit{
+		{keys, "		if out := recordServiceKeys(ctx, r, keys, nil); out != nil || s.serviceKey.state != nil {\n			return out\n		}\n", ""},
+	}, crash, "TestEveryCrash/of/create,_with_a_plan_and_a_service-account_key$", "no attempt is recorded to make service-account key"},
+	{"leaves a service-account key whose private key was lost", []edit{
+		{settled, "known[l.ID], out.Delete = true, append(out.Delete, l)\n			}", "known[l.ID] = true\n			}"},
+	}, crash, "TestEveryCrash/of/create,_with_a_plan_and_a_service-account_key$/once/after_CreateKey", "service-account keys at the provider"},
 	{"does not look for a lost API key", []edit{
 		{steps, "if !in.NoKeys && (content == nil || !content.APIKey) {", "if false {"},
-	}, crash, "TestEveryCrash/of/create$/after_AddAccount", "apiKey"},
+	}, crash, "TestEveryCrash/of/create$/once/after_AddAccount", "apiKey"},
 	{"believes after a restart that the connection Secret is as it was", []edit{
 		{observe, "settled = c.ObservedGeneration == s.obj.GetGeneration() && e.secretIntact(ctx, s)", "settled = true"},
-	}, crash, "TestEveryCrash/of/connection_Secret_renamed$/before_create_Secret", "not found"},
+	}, crash, "TestEveryCrash/of/connection_Secret_renamed$/once/before_create_Secret", "not found"},
 	{"says nothing after a restart of what was done before", []edit{
 		{status, "	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n", "	if len(s.written) == 0 && s.was.AccountID != \"\" {\n		return true\n	}\n	if !equality.Semantic.DeepEqual(&s.was, s.status) {\n"},
-	}, crash, "TestEveryCrash/of/update$/before_patch_ChildAccount", "to equal"},
+	}, crash, "TestEveryCrash/of/update$/once/before_patch_ChildAccount", "to equal"},
 	{"switches off what is deleted under Retain", []edit{
 		{observe, "NeedsFinalizer: s.declared.Deactivate &&", "NeedsFinalizer: true ||"},
 		{deletion, "case !d.Deactivate, in.Subject", "case in.Subject"},
@@ -100,7 +112,7 @@ var mutants = []mutant{
 	}, chaos, "TestChaos$", "which nobody asked for"},
 	{"switches off what is off", []edit{
 		{deletion, " || in.Schema.Deactivated(a.State) {", " {"},
-	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/after_SetChild", "times that the account was switched off"},
+	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/once/after_SetChild", "times that the account was switched off"},
 	{"does not count what it switches off", []edit{
 		{counts, "	return e.changes.Note(ctx, c, e.Clock.Now(), s.parent.Storage)\n", "	_ = c\n	return nil\n"},
 	}, crash, "TestEveryCrash/of/deactivate$", "deactivations that count"},

@@ -39,6 +39,10 @@ type want struct {
 	unknown bool
 	// secret is the name of the connection Secret where it is declared.
 	secret string
+	// keys is how many service-account keys the account has.
+	keys int
+	// plan is the template of its plan for active users, 0 for the one that it begins with.
+	plan int64
 }
 
 // expect says how a resource and its account must be; it holds before the crash and after it.
@@ -62,6 +66,7 @@ func (w *world) expect(g Gomega, name string, want want) {
 	for field, value := range want.fields {
 		g.Expect(a.Fields).To(HaveKeyWithValue(field, value))
 	}
+	g.Expect(simulator.PlanOf(w.sim, a.ID, "MAU")).To(Equal(cmp.Or(want.plan, firstPlan)))
 	w.expectSecret(g, a, want)
 }
 
@@ -77,6 +82,13 @@ func (w *world) expectStatus(g Gomega, name string, want want) {
 	expected := []types.GomegaMatcher{condition(v1alpha1.ConditionReady, reason), condition(v1alpha1.ConditionSynced, reason), connection}
 	if c.Spec.Profile != nil {
 		expected = append(expected, condition(v1alpha1.ConditionProfileSynced, v1alpha1.ReasonAvailable))
+	}
+	if _, _, declared := c.ServiceAccountKey(); declared {
+		expected = append(expected, condition(v1alpha1.ConditionServiceAccountKeyReady, v1alpha1.ReasonAvailable))
+	}
+	if c.Spec.Plans != nil {
+		expected = append(expected, condition(v1alpha1.ConditionPlansSynced, v1alpha1.ReasonAvailable))
+		expectPlan(g, &c)
 	}
 	g.Expect(c.Status.Conditions).To(ConsistOf(expected))
 	g.Expect(c.Status.Conditions).To(HaveEach(HaveField("ObservedGeneration", c.Generation)))
@@ -117,9 +129,12 @@ func condition(kind, reason string) types.GomegaMatcher {
 func (w *world) expectSecret(g Gomega, a simulator.Account, want want) {
 	var secret corev1.Secret
 	g.Expect(k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: cmp.Or(want.secret, a.Name()+"-connection")}, &secret)).To(Succeed())
+	w.expectKeys(g, a, &secret, want.keys)
 	held := map[string]string{}
 	for k, v := range secret.Data {
-		held[k] = string(v)
+		if k != secrets.KeyCredentials {
+			held[k] = string(v)
+		}
 	}
 	password := want.password
 	if password == "" {
@@ -163,25 +178,46 @@ func (w *world) expectInvariants(accounts int) {
 	w.Expect(w.violated()).To(BeEmpty())
 }
 
-// violated says what was done that must never be: an account that was created unprepared, or after a lost answer without a
+// violated says what was done that must never be: a step that was wrong then, an account that was created after a lost answer without a
 // look, or anything to an account that is not ours. It is looked at throughout.
 func (w *world) violated() string {
-	if hasty := w.tap.hasty(); len(hasty) > 0 {
-		return fmt.Sprint("created unprepared: ", hasty)
+	if mistakes := w.tap.mistakes(); len(mistakes) > 0 {
+		return strings.Join(mistakes, "; ")
 	}
 	if names := unlooked(w.tap.taken()); len(names) > 0 {
 		return fmt.Sprint("created again without a look: ", names)
 	}
+	calls := w.sim.Calls()
 	for _, before := range w.foreign {
 		if after, _ := w.sim.AccountByID(before.ID); !reflect.DeepEqual(after, before) {
 			return fmt.Sprintf("account %d, which is not ours, was changed", before.ID)
 		}
-		for _, call := range w.sim.Calls() {
+		for _, call := range calls {
 			ids := strings.Split(call.Params["child_account_id"], ";")
 			if call.Account == before.ID || call.Method != "GetChildrenAccounts" && slices.Contains(ids, strconv.FormatInt(before.ID, 10)) {
 				return fmt.Sprintf("%s of account %d, which is not ours", call.Method, before.ID)
 			}
 		}
+	}
+	return ""
+}
+
+// wrongly says what is wrong with a step that is about to be carried out: what the next process would go by is not stored yet, or is still in
+// use.
+func (w *world) wrongly(s step) string {
+	missing := ""
+	switch s.method {
+	case "AddAccount":
+		missing = w.unprepared(s.account, s.password)
+	case "ChangeAccountPlan":
+		missing = w.planUnrecorded(s.params.Get("plan_subscription_template_id"))
+	case "CreateKey":
+		missing = w.keyUnrecorded(s.params.Get("key_name"))
+	case "DeleteKey":
+		missing = w.keyInUse(s.params.Get("key_id"))
+	}
+	if missing != "" {
+		return s.method + ": " + missing
 	}
 	return ""
 }
@@ -232,12 +268,12 @@ func (w *world) expectSwitchedOffOnce() {
 // expectSound says that no process has shown a secret, or has met a race or a panic.
 func (w *world) expectSound() {
 	var told strings.Builder
-	for _, name := range w.operator.logs {
+	for _, name := range w.group.operator.logFiles() {
 		log, err := os.ReadFile(name)
 		w.Expect(err).NotTo(HaveOccurred())
 		told.Write(log)
 	}
-	unwanted := []string{"DATA RACE", "panic", firstPassword, secondPassword, w.parent.APIKey}
+	unwanted := []string{"DATA RACE", "panic", "PRIVATE KEY", firstPassword, secondPassword, w.parent.APIKey}
 	for _, a := range w.sim.Accounts(w.parent.ID) {
 		unwanted = append(unwanted, a.APIKey())
 	}

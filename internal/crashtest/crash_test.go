@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -23,8 +24,12 @@ var (
 	key    *rsa.PrivateKey
 )
 
-// worlds is how many there are at one time. Mostly they wait.
-const worlds = "6"
+const (
+	// mostScenarios is how many are gone through at one time, mostWorlds how many worlds share an operator. Mostly they wait.
+	mostScenarios, mostWorlds = 3, 16
+	// unbounded is how many tests may run at one time: the worlds of a group wait for each other.
+	unbounded = "1000"
+)
 
 // beOperator in the environment makes the operator of this test's binary: so it is the present one, and has the race
 // detector where the test has it.
@@ -39,7 +44,7 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(os.Args[1:]))
 	}
 	flag.Parse()
-	if err := flag.Set("test.parallel", worlds); err != nil {
+	if err := flag.Set("test.parallel", unbounded); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
@@ -52,32 +57,64 @@ func TestEveryCrash(t *testing.T) {
 	setUp(t)
 	tellPairs(t)
 	m := &matrix{}
+	slots := make(chan struct{}, mostScenarios)
 	t.Run("of", func(t *testing.T) {
 		for _, s := range scenarios {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				steps := s.record(t)
-				boundaries := s.boundariesOf(steps)
-				m.plan(s, boundaries)
-				for _, b := range boundaries {
-					t.Run(b.String(), func(t *testing.T) {
-						t.Parallel()
-						recovery, killed := s.crash(t, b)
-						m.note(s, b, recovery, killed)
-						for _, again := range s.chosen(b, recovery) {
-							t.Run("and "+again.String(), func(t *testing.T) {
-								t.Parallel()
-								_, killed := s.crash(t, b, again)
-								m.noteAgain(killed)
-							})
-						}
-					})
-				}
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				s.killEverywhere(t, m)
 			})
 		}
 	})
 	m.compare(t)
 	m.expectAgain(t)
+}
+
+// killEverywhere records the scenario's boundaries and has the operator killed at each of them, and at some of the recovery from that.
+func (s scenario) killEverywhere(t *testing.T, m *matrix) {
+	boundaries := s.boundariesOf(s.record(t))
+	m.plan(s, boundaries)
+	var mu sync.Mutex
+	again := map[boundary][]boundary{}
+	for part := range slices.Chunk(boundaries, mostWorlds) {
+		t.Run("once", func(t *testing.T) {
+			g := newGroup(t, false)
+			for _, b := range part {
+				t.Run(b.String(), func(t *testing.T) {
+					w := newWorld(t, g)
+					defer w.leave()
+					t.Parallel() // once all worlds of the group are there
+					recovery, killed := s.crash(w, b)
+					m.note(s, b, recovery, killed)
+					mu.Lock()
+					defer mu.Unlock()
+					again[b] = s.chosen(b, recovery)
+				})
+			}
+		})
+	}
+	var twice [][2]boundary
+	for _, first := range boundaries {
+		for _, second := range again[first] {
+			twice = append(twice, [2]boundary{first, second})
+		}
+	}
+	for part := range slices.Chunk(twice, mostWorlds) {
+		t.Run("twice", func(t *testing.T) {
+			g := newGroup(t, false)
+			for _, pair := range part {
+				t.Run(pair[0].String()+" and "+pair[1].String(), func(t *testing.T) {
+					w := newWorld(t, g)
+					defer w.leave()
+					t.Parallel()
+					_, killed := s.crash(w, pair[:]...)
+					m.noteAgain(killed)
+				})
+			}
+		})
+	}
 }
 
 // setUp starts an API server that all worlds share.
@@ -92,10 +129,9 @@ func setUp(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 }
 
-// begin makes a world for the scenario and gives the operator its work, to be killed at the boundaries.
-func (s scenario) begin(t *testing.T, at ...boundary) *world {
-	w := newWorld(t)
-	w.start()
+// begin gives the operator its work, in which it is held at the boundaries.
+func (s scenario) begin(w *world, at ...boundary) {
+	w.meet(w.group.start)
 	if s.before != nil {
 		s.before(w)
 		w.eventually(func(g Gomega) {
@@ -106,12 +142,13 @@ func (s scenario) begin(t *testing.T, at ...boundary) *world {
 		})
 	}
 	w.tap.arm(at...)
-	if s.atOnce {
-		w.operator.freeze(func() { s.act(w) })
-	} else {
+	if !s.atOnce {
 		s.act(w)
+		return
 	}
-	return w
+	w.meet(w.group.operator.freeze)
+	s.act(w)
+	w.meet(w.group.operator.thaw)
 }
 
 // expect says how all of the scenario's resources must be.
@@ -138,7 +175,11 @@ func (s scenario) accounts() int {
 
 // record goes through the scenario without a crash and returns the operator's steps.
 func (s scenario) record(t *testing.T) []step {
-	w := s.begin(t)
+	g := newGroup(t, true)
+	defer func() { _ = g.operator.kill() }()
+	w := newWorld(t, g)
+	defer w.leave()
+	s.begin(w)
 	w.eventually(func(g Gomega) {
 		g.Expect(w.tap.taken()).NotTo(BeEmpty())
 		s.expectEnd(w, g)
@@ -151,25 +192,25 @@ func (s scenario) record(t *testing.T) []step {
 // crash goes through the scenario with the operator killed at each of the boundaries and started again, and returns what
 // it did in the end. How many resources share a step, or how often a recovery looks, depends on the moment: killed is false
 // where this run had no such boundary.
-func (s scenario) crash(t *testing.T, at ...boundary) (recovery []step, killed bool) {
-	w := s.begin(t, at...)
-	for i := range at {
-		if !s.comesTo(w, i+1) {
-			break
-		}
-		if s.meanwhile != nil {
+func (s scenario) crash(w *world, at ...boundary) (recovery []step, killed bool) {
+	s.begin(w, at...)
+	killed = true
+	for i := range at { // whoever does not come to a boundary is killed with the others, but at rest
+		killed = s.comesTo(w, i+1) && killed
+		w.meet(w.group.operator.kill)
+		if killed && s.meanwhile != nil {
 			s.meanwhile(w)
 		}
-		w.start()
+		w.meet(w.group.start)
 	}
 	w.eventually(func(g Gomega) { s.expectEnd(w, g) })
-	recovery, crashes := w.tap.recovery()
+	recovery, _ = w.tap.recovery()
 	w.tap.disarm()
 	s.expectInvariants(w)
-	return recovery, crashes == len(at)
+	return recovery, killed
 }
 
-// comesTo waits until the operator was killed for the nth time; false where it came to rest without.
+// comesTo waits until the operator is held for the nth time; false where it came to rest without.
 func (s scenario) comesTo(w *world, nth int) bool {
 	crashes := 0
 	w.eventually(func(g Gomega) {
@@ -187,8 +228,9 @@ func (s scenario) comesTo(w *world, nth int) bool {
 
 // expectEnd says that all is as it is to be in the end, and the operator at rest: one that has just started is not yet.
 func (s scenario) expectEnd(w *world, g Gomega) {
-	if recovery, crashes := w.tap.recovery(); crashes > 0 {
-		connected := slices.ContainsFunc(recovery, func(s step) bool { return s.what == "GetChildrenAccounts: all" })
+	g.Expect(w.tap.quiet()).To(BeNumerically(">", pause)) // before anything that costs a request
+	if steps, restarted := w.tap.ofProcess(); restarted {
+		connected := slices.ContainsFunc(steps, func(s step) bool { return s.what == "GetChildrenAccounts: all" })
 		g.Expect(connected).To(BeTrue(), "the new process has not read the list yet")
 	}
 	if s.over != nil {

@@ -26,11 +26,11 @@ type lifeKey struct{}
 func lifeOf(r *http.Request) int64 { return r.Context().Value(lifeKey{}).(int64) }
 
 // front serves a handler to the operator, and knows which process each connection is from.
-func front(t *tap, handler http.Handler) *httptest.Server {
+func front(lives *lives, handler http.Handler) *httptest.Server {
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // connections of the dead
 	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
-		return context.WithValue(ctx, lifeKey{}, t.life.Load())
+		return context.WithValue(ctx, lifeKey{}, lives.begun.Load())
 	}
 	server.Start()
 	return server
@@ -46,7 +46,7 @@ func providerFront(t *tap, provider http.Handler) http.Handler {
 
 // callOf is a call in words: its method, and what makes it another call than others of the method.
 func callOf(method string, params url.Values) step {
-	s := step{what: method, call: true}
+	s := step{what: method, method: method, params: params}
 	switch {
 	case method == "AddAccount":
 		s.account, s.password = params.Get("account_name"), params.Get("account_password")
@@ -74,9 +74,10 @@ func selection(params url.Values) string {
 	return "by id"
 }
 
-// apiServerFront is the API server as the operator sees it: each write is a step, but for events and dry runs, and of the resources
-// that it watches there are only those of one namespace. So many operators share one API server, each with its own world.
-func apiServerFront(t *tap, config *rest.Config, namespace string) (http.Handler, error) {
+// apiServerFront is the API server as the operator sees it: each write is a step in the world of its namespace, but for events and dry
+// runs. An operator for all namespaces sees those resources alone, of all that it watches, that lie in its world. So many operators share
+// one API server.
+func apiServerFront(config *rest.Config, g *group) (http.Handler, error) {
 	transport, err := rest.TransportFor(config)
 	if err != nil {
 		return nil, err
@@ -88,7 +89,9 @@ func apiServerFront(t *tap, config *rest.Config, namespace string) (http.Handler
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.URL.Path = everywhere.ReplaceAllString(r.In.URL.Path, "${1}namespaces/"+namespace+"/${2}")
+			if shown := g.shown.Load(); g.everywhere && shown != nil {
+				r.Out.URL.Path = everywhere.ReplaceAllString(r.In.URL.Path, "${1}namespaces/"+*shown+"/${2}")
+			}
 		},
 		Transport:     transport,
 		FlushInterval: -1,
@@ -100,12 +103,20 @@ func apiServerFront(t *tap, config *rest.Config, namespace string) (http.Handler
 			proxy.ServeHTTP(w, r)
 			return
 		}
+		t := g.tapOf(path.Base(inNamespace.FindString(r.URL.Path)))
+		if t == nil {
+			http.Error(w, "a write that is in no world", http.StatusForbidden)
+			return
+		}
 		t.serve(w, r, writeOf(r.Method, r.URL.Path, readBody(r)), proxy)
 	}), nil
 }
 
 // everywhere are the paths by which something is listed and watched in all namespaces.
 var everywhere = regexp.MustCompile(`^(/api/v1/|/apis/accounts\.cpaas\.dev/v1alpha1/)(secrets|childaccounts|parentaccounts)$`)
+
+// inNamespace is where a path has its namespace.
+var inNamespace = regexp.MustCompile(`/namespaces/[^/]+`)
 
 // writeOf is a write in words: the kind, and what of it is written. No value is in them, nor any name of a resource.
 func writeOf(method, url string, body []byte) step {

@@ -88,7 +88,7 @@ const nothing = "–"
 func callsOf(steps []step) string {
 	var calls []string
 	for _, s := range steps {
-		if s.call && s.what != "GetAccountInfo" && s.what != "GetChildrenAccounts: all" && !slices.Contains(calls, s.what) {
+		if s.method != "" && s.what != "GetAccountInfo" && s.what != "GetChildrenAccounts: all" && !slices.Contains(calls, s.what) {
 			calls = append(calls, s.what)
 		}
 	}

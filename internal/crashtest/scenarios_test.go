@@ -110,6 +110,36 @@ var scenarios = []scenario{
 		then: available.with(field("callback_salt", secondPassword)),
 	},
 	{
+		name: "create, with a plan and a service-account key", about: "A ChildAccount is applied with spec.plans and spec.connectionSecret.serviceAccountKey. After the crash a minute passes.", again: true,
+		before:    func(w *world) { w.createParent() },
+		act:       func(w *world) { w.createChild(name, planned, keyed) },
+		meanwhile: passMinute,
+		then:      available.with(bought).with(keys(1)),
+		also:      (*world).expectBoughtOnce,
+	},
+	{
+		name: "buy a plan", about: "spec.plans gets a plan. After the crash a minute passes.", again: true,
+		before: generated, was: available,
+		act:       func(w *world) { w.editChild(name, planned) },
+		meanwhile: passMinute,
+		then:      available.with(bought),
+		also:      (*world).expectBoughtOnce,
+	},
+	{
+		name: "rotate a service-account key", about: "The service-account key becomes as old as rotateAfter allows, and the overlap of the one before it ends.", again: true,
+		before: withTwoKeys, was: available.with(keys(2)),
+		act: ageKeys, over: (*world).expectKeysReplaced,
+		then: available.with(keys(2)),
+	},
+	{
+		name: "service-account key no longer declared", about: "spec.connectionSecret.serviceAccountKey is removed, while there is a key and one that it replaced.",
+		before: withTwoKeys, was: available.with(keys(2)),
+		act: func(w *world) {
+			w.editChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.ConnectionSecret = nil })
+		},
+		then: available,
+	},
+	{
 		name: "adopt", about: "A ChildAccount with adoptionPolicy Always is applied for an account that is there, with another location. The parent's own API key is known.",
 		before: func(w *world) { w.createParent(w.withAPIKey); w.sim.PutAccount(w.account(name)) },
 		act: func(w *world) {
@@ -525,10 +555,10 @@ func (w *world) withAPIKey(p *v1alpha1.ParentAccount) {
 
 // restoreCluster has the operator start with a ChildAccount that is older than its account.
 func restoreCluster(w *world) {
-	w.operator.kill()
+	w.meet(w.group.operator.kill)
 	edit(w, "acme", &v1alpha1.ParentAccount{}, func(p *v1alpha1.ParentAccount) { p.Spec.StartPolicy = ptr.To(v1alpha1.StartObserve) })
 	w.Expect(w.sim.SetField(w.taken().ID, "location", "Asia/Tokyo")).To(Succeed())
-	w.start()
+	w.meet(w.group.start)
 }
 
 // approveStart approves what the ParentAccount shows.

@@ -5,9 +5,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -15,8 +15,9 @@ import (
 type step struct {
 	// what says it in words that are the same in every run. Steps of the same words are told apart by their order.
 	what string
-	// call is set for a call to the provider.
-	call bool
+	// method and params are those of a call to the provider, "" and nil for a write.
+	method string
+	params url.Values
 	// account and password are those that AddAccount is to make, "" for all other steps.
 	account, password string
 	// looks is set where the step asks which accounts there are.
@@ -40,36 +41,35 @@ func (b boundary) String() string {
 	return fmt.Sprintf("%s %s (%d)", when, b.what, b.nth)
 }
 
-// tap lets the operator's steps through one at a time, and kills the operator at each of some boundaries, one after another.
+// tap lets the operator's steps in a world through one at a time, and holds the operator at each of some boundaries, one after another,
+// until it is killed.
 type tap struct {
-	// kill kills the operator and returns once it is dead.
-	kill func()
-	// life counts the processes. It is no part of what mu guards: whose a connection is, is asked while a step is taken.
-	life atomic.Int64
-	// unprepared says what is missing before an account is created, "" where nothing is.
-	unprepared func(account, password string) string
+	operator *operator
+	// wrongly says what is wrong with a step before it is carried out, "" where nothing is.
+	wrongly func(step) string
 
 	mu      sync.Mutex
-	dead    int64      // the last life that was ended
+	held    bool       // at a boundary: nothing passes until the process is dead
 	at      []boundary // those that are still to come
 	steps   []step
 	crashes int
-	crashed int            // how many steps there were when the operator was last killed at a boundary
-	done    map[string]int // since then, by their words
+	crashed int            // how many steps there were when the operator was last held at a boundary
+	begun   int            // how many there were when the process was started, -1 where that was before the tap was armed
+	done    map[string]int // since the last boundary, by their words
 	last    time.Time
-	wrong   []string // what was created unprepared
+	wrong   []string // what was wrong
 }
 
-// arm forgets the steps so far and has the operator killed at the boundaries, each but the first one of the recovery from
+// arm forgets the steps so far and has the operator held at the boundaries, each but the first one of the recovery from
 // the one before.
 func (t *tap) arm(at ...boundary) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.at, t.crashes, t.crashed = at, 0, 0
+	t.at, t.crashes, t.crashed, t.begun = at, 0, 0, -1
 	t.steps, t.done, t.last = nil, map[string]int{}, time.Now()
 }
 
-// disarm has the operator killed no more.
+// disarm has the operator held no more.
 func (t *tap) disarm() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,15 +83,32 @@ func (t *tap) taken() []step {
 	return slices.Clone(t.steps)
 }
 
-// recovery returns the steps since the operator was last killed at a boundary, and how often it was.
+// recovery returns the steps since the operator was last held at a boundary, and how often it was.
 func (t *tap) recovery() (steps []step, crashes int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.steps[t.crashed:]), t.crashes
 }
 
-// hasty are the accounts that were created before all was ready for that.
-func (t *tap) hasty() []string {
+// ofProcess returns the steps of the present process, if it was started after the tap was armed.
+func (t *tap) ofProcess() (steps []step, restarted bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.begun < 0 {
+		return nil, false
+	}
+	return slices.Clone(t.steps[t.begun:]), true
+}
+
+// count is how many steps there were since the tap was armed.
+func (t *tap) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.steps)
+}
+
+// mistakes are what was wrong with steps.
+func (t *tap) mistakes() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.wrong)
@@ -118,48 +135,52 @@ func (t *tap) serve(w http.ResponseWriter, r *http.Request, s step, carryOut htt
 // take takes the step and says whether its answer may be given. A refused step, for a conflict mostly, is no boundary:
 // it has changed nothing, and is not in every run.
 func (t *tap) take(r *http.Request, s step, carryOut func() (accepted bool)) (answered bool) {
+	answered, held := t.pass(r, s, carryOut)
+	if held {
+		<-t.operator.dead()
+	}
+	return answered
+}
+
+// pass carries the step out, unless it is at a boundary, or held is set since an earlier one was.
+func (t *tap) pass(r *http.Request, s step, carryOut func() (accepted bool)) (answered, held bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if lifeOf(r) <= t.dead {
-		return false
+	if !t.operator.lives.alive(r) || t.held {
+		return false, t.held
 	}
 	t.last = time.Now()
-	if s.account != "" && t.unprepared != nil {
-		if missing := t.unprepared(s.account, s.password); missing != "" {
-			t.wrong = append(t.wrong, missing)
-		}
+	if mistake := t.wrongly(s); mistake != "" {
+		t.wrong = append(t.wrong, mistake)
 	}
 	here := len(t.at) > 0 && t.at[0].what == s.what && t.at[0].nth == t.done[s.what]+1
 	if here && !t.at[0].after {
-		t.crash(s)
-		return false
+		t.hold(s)
+		return false, true
 	}
 	if !carryOut() {
-		return true
+		return true, false
 	}
 	t.done[s.what]++
 	if here {
-		t.crash(s)
-		return false
+		t.hold(s)
+		return false, true
 	}
 	s.answered = true
 	t.steps = append(t.steps, s)
-	return true
+	return true, false
 }
 
-// crash kills the operator, while nothing else passes.
-func (t *tap) crash(s step) {
-	t.kill()
+// hold lets nothing pass any more before the operator is killed.
+func (t *tap) hold(s step) {
 	t.steps = append(t.steps, s)
-	t.at, t.done, t.dead = t.at[1:], map[string]int{}, t.life.Load()
+	t.at, t.done, t.held = t.at[1:], map[string]int{}, true
 	t.crashes, t.crashed = t.crashes+1, len(t.steps)
 }
 
-// begin is told before a process is started: the connections from now on are its own.
+// begin is told before a process is started.
 func (t *tap) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.dead = t.life.Load()
-	t.life.Add(1)
-	t.last = time.Now()
+	t.held, t.begun, t.last = false, len(t.steps), time.Now()
 }

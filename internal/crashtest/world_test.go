@@ -3,7 +3,9 @@ package crashtest
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,15 +27,15 @@ const (
 	pause = time.Second
 )
 
-// world is what one run has for its own: a namespace, a provider, and the operator between the two.
+// world is what one run has for its own: a namespace, and a provider. It shares the operator between the two with others.
 type world struct {
 	Gomega
 	t        *testing.T
+	group    *group
 	ns       string
 	sim      *simulator.Simulator
 	parent   simulator.Parent
 	endpoint string
-	operator *operator
 	tap      *tap
 	// foreign are accounts that the operator must leave alone.
 	foreign []simulator.Account
@@ -43,39 +45,39 @@ type world struct {
 	passwordHandedOver string
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{Gomega: NewWithT(t), t: t, tap: &tap{}}
+// worlds counts the worlds. An operator takes accounts of one id for the same account, at whatever address: each world has idsOfWorld ids
+// of its own, from its parent's on. The simulator's own ids are less than firstID.
+var worlds atomic.Int64
+
+const firstID, idsOfWorld = 10_000_000_000, 1_000_000
+
+// newWorld makes a world and has the group wait for it, until it is left.
+func newWorld(t *testing.T, g *group) *world {
+	w := &world{Gomega: NewWithT(t), t: t, group: g, tap: &tap{operator: g.operator}}
 	w.tap.arm()
-	w.tap.unprepared = w.unprepared
+	w.tap.wrongly = w.wrongly
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "crash-"}}
 	w.Expect(k8s.Create(w.ctx(), ns)).To(Succeed())
 	w.ns = ns.Name
 	w.sim = simulator.New(simulator.Options{Key: key})
-	w.parent = w.sim.AddParent(simulator.Parent{Name: "acme-telephony", Email: "owner@acme.example"})
+	w.parent = w.sim.AddParent(simulator.Parent{ID: firstID + idsOfWorld*worlds.Add(1), Name: "acme-telephony", Email: "owner@acme.example"})
 	w.meetStrangers()
-
-	api, err := apiServerFront(w.tap, config, w.ns)
-	w.Expect(err).NotTo(HaveOccurred())
-	provider, apiServer := front(w.tap, providerFront(w.tap, w.sim.Handler())), front(w.tap, api)
-	t.Cleanup(func() {
-		provider.CloseClientConnections()
-		apiServer.CloseClientConnections()
-		provider.Close()
-		apiServer.Close()
-	})
-	w.endpoint = provider.URL
-	w.operator = newOperator(t, apiServer.URL, w.endpoint)
-	w.tap.kill = w.operator.kill
-	t.Cleanup(w.explain)
+	w.endpoint = g.serve(front(&g.operator.lives, providerFront(w.tap, w.sim.Handler())))
+	g.join(w)
 	return w
+}
+
+// leave is for the end of a world's run, however that ends.
+func (w *world) leave() {
+	w.explain()
+	w.group.leave()
 }
 
 func (w *world) ctx() context.Context { return w.t.Context() }
 
-// start starts the operator, anew if it ran before.
-func (w *world) start() {
-	w.tap.begin()
-	w.operator.start()
+// meet waits for the other worlds of the group and has something done for all of them.
+func (w *world) meet(then func() error) {
+	w.Expect(w.group.meet(then)).To(Succeed())
 }
 
 // explain says what the operator did, where that was wrong.
@@ -86,9 +88,10 @@ func (w *world) explain() {
 	for _, s := range w.tap.taken() {
 		w.t.Logf("step: %s (answered: %v)", s.what, s.answered)
 	}
-	for _, name := range w.operator.logs {
+	for _, name := range w.group.operator.logFiles() {
 		log, _ := os.ReadFile(name)
 		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		lines = slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(line, `"crash-`) && !strings.Contains(line, w.ns) }) // another world's
 		w.t.Logf("%s:\n%s", name, strings.Join(lines[max(0, len(lines)-20):], "\n"))
 	}
 }
@@ -186,12 +189,41 @@ var patience = func() time.Duration {
 	return time.Minute
 }()
 
+const (
+	// polling is how often it is asked whether anything has happened, settling how long nothing has to before all is looked at, and
+	// relooking how long after that at the latest it is looked at again. Each look is some requests, which cost more than all waiting.
+	polling, settling, relooking = 50 * time.Millisecond, 100 * time.Millisecond, time.Second
+)
+
 // eventually waits until all of it holds, unless something was done meanwhile that must never be.
 func (w *world) eventually(holds func(g Gomega)) {
-	w.Eventually(func(g Gomega) {
-		if violated := w.violated(); violated != "" {
-			StopTrying(violated).Now()
+	seen, looked, failed := -1, time.Now(), "nothing has come to rest"
+	w.Eventually(func() (string, error) {
+		steps := w.tap.count()
+		if (steps == seen || w.tap.quiet() < settling) && time.Since(looked) < relooking {
+			return failed, nil
 		}
-		holds(g)
-	}).WithTimeout(patience).WithPolling(120 * time.Millisecond).Should(Succeed())
+		seen, looked = steps, time.Now()
+		if violated := w.violated(); violated != "" {
+			return "", StopTrying(violated)
+		}
+		failed = failureOf(holds)
+		return failed, nil
+	}).WithTimeout(patience).WithPolling(polling).Should(BeEmpty())
+}
+
+// failureOf is what does not hold, "" where all does.
+func failureOf(holds func(g Gomega)) (failure string) {
+	type failed struct{}
+	defer func() {
+		p := recover()
+		if _, ok := p.(failed); p != nil && !ok {
+			panic(p)
+		}
+	}()
+	holds(NewGomega(func(message string, _ ...int) {
+		failure = message
+		panic(failed{})
+	}))
+	return ""
 }
