@@ -79,7 +79,7 @@ func (l *life) wrong(r *resource) string {
 	if differs := differences(r.child, a); differs != "" {
 		return differs
 	}
-	return l.wrongSecret(r, a)
+	return l.wrongSecret(r, c, a)
 }
 
 // status is the resource, and its Ready condition in short, if that speaks of the present spec.
@@ -124,8 +124,8 @@ func text(v any) string {
 	return strings.Trim(string(b), `"`)
 }
 
-// wrongSecret says what the connection Secret has wrong, and whether the password is the declared one.
-func (l *life) wrongSecret(r *resource, a simulator.Account) string {
+// wrongSecret says what the connection Secret has wrong, whether the password is the declared one, and what more is not as declared.
+func (l *life) wrongSecret(r *resource, c *v1alpha1.ChildAccount, a simulator.Account) string {
 	secret := &corev1.Secret{}
 	if err := l.k8s.Get(l.t.Context(), client.ObjectKey{Namespace: namespace, Name: r.name() + "-connection"}, secret); err != nil {
 		return err.Error()
@@ -145,5 +145,5 @@ func (l *life) wrongSecret(r *resource, a simulator.Account) string {
 	case !l.sim.CheckPassword(a.ID, password):
 		return l.wrongPassword(r, a, secret)
 	}
-	return ""
+	return l.wrongSpecial(r, c, a, secret)
 }

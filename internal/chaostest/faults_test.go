@@ -14,9 +14,10 @@ func someFault(r *rand.Rand) simulator.Fault {
 	f := simulator.Fault{
 		Kind: pick(r, simulator.FaultLoseAnswer, simulator.FaultLoseAnswer, simulator.FaultTruncate,
 			simulator.FaultReset, simulator.FaultHTTP, simulator.FaultSlow),
-		Method: pick(r, "", "AddAccount", "AddAccount", "SetChildAccountInfo", "GetChildrenAccounts", "GetAccountInfo"),
-		After:  r.IntN(4),
-		Times:  1 + r.IntN(3),
+		Method: pick(r, "", "AddAccount", "AddAccount", "SetChildAccountInfo", "GetChildrenAccounts", "GetAccountInfo",
+			"SetAccountInfo", "ChangeAccountPlan", "CreateKey"),
+		After: r.IntN(4),
+		Times: 1 + r.IntN(3),
 	}
 	f.Delay = between(r, 50*time.Millisecond, 3*time.Second)
 	f.AfterChange = r.IntN(2) == 0

@@ -32,7 +32,7 @@ func (w *world) check() {
 	w.mu.Lock()
 	foreign := slices.Clone(w.foreign)
 	w.mu.Unlock()
-	found := slices.Concat(unlooked(calls), touched(calls, foreign), altered(w.sim, foreign), switchedOff(calls, w.ids(w.keptOn)),
+	found := slices.Concat(unlooked(calls), rebought(calls), touched(calls, foreign), altered(w.sim, foreign), switchedOff(calls, w.ids(w.keptOn)),
 		overBudget(calls), twice(w.sim.Accounts(w.parent.ID), foreign))
 	for _, wrong := range found {
 		w.t.Error(wrong)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -31,6 +32,39 @@ func TestInvariantsAreNoticed(t *testing.T) {
 		if got := unlooked(c.calls); len(got) != c.wrong {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+
+	buy := simulator.Call{Seq: 1, Method: "ChangeAccountPlan", Account: 5, Params: simulator.Params{"plan_subscription_template_id": "11"}, Outcome: "ok"}
+	read := simulator.Call{Method: "GetAccountPlans", Account: 5, Outcome: "ok", Delivered: true}
+	bought, no, elsewhere, unread := buy, buy, read, read
+	bought.Changed, no.Outcome, no.Code, no.Delivered, elsewhere.Account, unread.Delivered = true, "127", 127, true, 7, false
+	dearer := bought
+	dearer.Params = simulator.Params{"plan_subscription_template_id": "12"}
+	for name, c := range map[string]struct {
+		calls []simulator.Call
+		wrong int
+	}{
+		"once":                                 {[]simulator.Call{read, bought}, 0},
+		"a dearer one later":                   {[]simulator.Call{bought, read, dearer}, 0},
+		"bought again, though it was read":     {[]simulator.Call{bought, read, buy}, 1},
+		"again after a refusal":                {[]simulator.Call{no, bought}, 0},
+		"again, not carried out, after a read": {[]simulator.Call{buy, read, bought}, 0},
+		"again without a read":                 {[]simulator.Call{buy, buy}, 1},
+		"again after a read in vain":           {[]simulator.Call{buy, unread, buy}, 1},
+		"again after another's read":           {[]simulator.Call{buy, elsewhere, buy}, 1},
+	} {
+		if got := rebought(c.calls); len(got) != c.wrong {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	kept := []simulator.ServiceKey{{ID: "a"}, {ID: "b"}}
+	record := secrets.ServiceKeys{Current: &secrets.RecordedKey{ID: "b"}}
+	if leftOver(kept, record) != "a" {
+		t.Error("a key that is left over was not noticed")
+	}
+	record.Retired = []secrets.RecordedKey{{ID: "a"}}
+	if id := leftOver(kept, record); id != "" {
+		t.Errorf("key %s is not left over", id)
 	}
 
 	write := simulator.Call{Method: "SetChildAccountInfo", Params: simulator.Params{"child_account_id": "5;7"}}

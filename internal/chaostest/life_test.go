@@ -30,6 +30,10 @@ type resource struct {
 	deleted bool
 	// passwords are the declared ones by the name of their Secret.
 	passwords map[string]string
+	// salt is that of its callbacks.
+	salt string
+	// special changes what this resource declares more than others; nil for most.
+	special func(*life, *resource)
 	// keptOn is set where nobody ever asks for the account to be switched off.
 	keptOn bool
 	// switchedOff is set once somebody switched the account off at the provider: a second time would pass for a value
@@ -61,10 +65,13 @@ func newLife(w *world, r *rand.Rand) *life {
 	for i := range population {
 		c := newChild(fmt.Sprintf("child-%03d", i))
 		c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) // so that a declared password is that of an account found again too
-		res := &resource{child: c, deleted: true, keptOn: i%5 == 0, passwords: map[string]string{}, todo: make(chan deed, 10_000)}
+		res := &resource{child: c, deleted: true, keptOn: i%5 == 0, special: special(i), passwords: map[string]string{}, todo: make(chan deed, 10_000)}
 		l.resources = append(l.resources, res)
 		if res.keptOn {
 			l.keptOn = append(l.keptOn, res.name())
+		}
+		if res.special != nil {
+			res.special(l, res)
 		}
 		l.doers.Go(func() { l.do(res) })
 	}
@@ -155,6 +162,11 @@ func (l *life) draw() func(*life, *resource) {
 // edit changes some of the spec, or applies anew what was deleted.
 func (l *life) edit(r *resource) {
 	s, d := &r.child.Spec, l.dice
+	if r.special != nil && d.IntN(3) == 0 {
+		r.special(l, r)
+		l.declare(r)
+		return
+	}
 	switch d.IntN(7) {
 	case 0:
 		s.Location = ptr.To(pick(d, "Europe/Berlin", "Asia/Tokyo", "America/Lima", "Etc/GMT+10"))
@@ -165,7 +177,7 @@ func (l *life) edit(r *resource) {
 	case 3:
 		s.Notifications = &v1alpha1.Notifications{Account: ptr.To(d.IntN(2) == 0), News: ptr.To(d.IntN(2) == 0)}
 	case 4:
-		s.Active = ptr.To(d.IntN(3) > 0 || r.keptOn)
+		s.Active = ptr.To(d.IntN(3) > 0 || r.keptOn || r.special != nil) // of an account that is off neither plan nor key is changed
 	case 5:
 		s.Email = fmt.Sprintf("%s-%d@acme.example", r.name(), l.drawn)
 	case 6:
