@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	// costAccounts is how many accounts the costs are measured with, and resyncsAtRest how many resyncs.
-	costAccounts  = 200
-	resyncsAtRest = 3
+	// costAccounts is how many accounts the costs are measured with, profiledAccounts how many more that have a profile, and resyncsAtRest
+	// how many resyncs.
+	costAccounts     = 200
+	profiledAccounts = 20
+	resyncsAtRest    = 3
 	// leastBatchDelay is longer than a busy machine stands still: no batch is sent before it is full, and new accounts are counted once. The
 	// delays that people have are tried in internal/directory, where time stands still.
 	leastBatchDelay = 30 * time.Second
@@ -57,15 +59,24 @@ var limits = []struct {
 
 	{restingAgain, testenv.APICalls, 0, resyncsAtRest},
 	{restingAgain, testenv.Requests, 0, 0},
+
+	{creatingProfiled, testenv.APICalls, 0, 2*profiledAccounts + 1}, // the profile is one call, acting as the account
+	{creatingProfiled, "SetAccountInfo", 0, profiledAccounts},
+	{creatingProfiled, testenv.WriteRequests, 0, 4*profiledAccounts + 1}, // the account's id is stored before custom data replaces the claim
+
+	{restingProfiled, testenv.APICalls, 0, resyncsAtRest},
+	{restingProfiled, testenv.Requests, 0, 0},
 }
 
 // The stages.
 const (
-	creating     = "creation, first resync included"
-	resting      = "at rest"
-	restarting   = "restart"
-	changing     = "the same change of all"
-	restingAgain = "at rest again"
+	creating         = "creation, first resync included"
+	resting          = "at rest"
+	restarting       = "restart"
+	changing         = "the same change of all"
+	restingAgain     = "at rest again"
+	creatingProfiled = "creation with a profile, resync included"
+	restingProfiled  = "at rest with profiles"
 )
 
 var _ = Describe("The operator's costs", func() {
@@ -104,6 +115,16 @@ var _ = Describe("The operator's costs", func() {
 				awaitAllReady(ctx, w, costAccounts)
 			}},
 			{restingAgain, func() { resync(ctx, w, parent, resyncsAtRest) }},
+			{creatingProfiled, func() {
+				before := cachedAvailable()
+				testenv.InParallel(profiledAccounts, func(i int) error {
+					return testenv.K8s.Create(ctx, w.Child(fmt.Sprintf("acme-profiled-%d", i), withProfileAlone))
+				})
+				awaitAllReady(ctx, w, costAccounts+profiledAccounts)
+				Eventually(cachedAvailable).Should(Equal(before + profiledAccounts))
+				resync(ctx, w, parent, 1)
+			}},
+			{restingProfiled, func() { resync(ctx, w, parent, resyncsAtRest) }},
 		}
 		spent := map[string]testenv.Costs{}
 		before := meter.AtRest(w)

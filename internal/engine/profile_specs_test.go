@@ -26,6 +26,12 @@ func withProfile(c *v1alpha1.ChildAccount) {
 	c.Spec.RecordStorage = &v1alpha1.RecordStorage{Name: "eu-records"}
 }
 
+// withProfileAlone declares every field of the profile.
+func withProfileAlone(c *v1alpha1.ChildAccount) {
+	withProfile(c)
+	c.Spec.Callback, c.Spec.RecordStorage = nil, nil
+}
+
 var _ = Describe("A profile", func() {
 	profileOf := func(c *v1alpha1.ChildAccount) metav1.Condition {
 		cond := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionProfileSynced)

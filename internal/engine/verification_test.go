@@ -40,7 +40,10 @@ var _ = Describe("What is read beside the list", func() {
 
 		var children []*v1alpha1.ChildAccount
 		for i := range ids {
-			children = append(children, w.ApplyReady(ctx, fmt.Sprintf("acme-%d", i), func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) }))
+			children = append(children, w.ApplyReady(ctx, fmt.Sprintf("acme-%d", i), func(c *v1alpha1.ChildAccount) {
+				c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways)
+				withProfileAlone(c)
+			}))
 		}
 		Expect(verificationOf(ctx, children[0])).To(Equal("DE REQUIRED 2126-01-02, A VERIFIED"))
 		Expect(verificationOf(ctx, children[1])).To(Equal("DE VERIFIED"))
