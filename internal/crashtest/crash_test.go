@@ -26,7 +26,7 @@ var (
 
 const (
 	// mostScenarios is how many are gone through at one time, mostWorlds how many worlds share an operator. Mostly they wait.
-	mostScenarios, mostWorlds = 3, 16
+	mostScenarios, mostWorlds = 8, 16
 	// unbounded is how many tests may run at one time: the worlds of a group wait for each other.
 	unbounded = "1000"
 )

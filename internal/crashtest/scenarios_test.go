@@ -141,7 +141,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "adopt", about: "A ChildAccount with adoptionPolicy Always is applied for an account that is there, with another location. The parent's own API key is known.",
-		before: func(w *world) { w.createParent(w.withAPIKey); w.sim.PutAccount(w.account(name)) },
+		before: func(w *world) { w.sim.PutAccount(w.account(name)); w.createParent(w.withAPIKey) }, // in that order: the first list shows the account
 		act: func(w *world) {
 			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
 		},
@@ -150,9 +150,9 @@ var scenarios = []scenario{
 	{
 		name: "claimed elsewhere", about: "A ChildAccount with adoptionPolicy Always is applied for an account that a resource of another installation holds.",
 		before: func(w *world) {
-			w.createParent()
 			theirs := account.Claim{Installation: "other", Namespace: w.ns, Name: name}
 			w.addForeign(w.sim.PutAccount(w.with(w.account(name), theirs)))
+			w.createParent()
 		},
 		act: func(w *world) {
 			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
@@ -162,9 +162,9 @@ var scenarios = []scenario{
 	{
 		name: "take over", about: "The same with the annotation accounts.cpaas.dev/takeover, which names that installation. The parent's own API key is known.",
 		before: func(w *world) {
-			w.createParent(w.withAPIKey)
 			theirs := account.Claim{Installation: "other", Namespace: w.ns, Name: name}
 			w.sim.PutAccount(w.with(w.account(name), theirs))
+			w.createParent(w.withAPIKey)
 		},
 		act: func(w *world) {
 			w.createChild(name, func(c *v1alpha1.ChildAccount) {
@@ -181,8 +181,8 @@ var scenarios = []scenario{
 	{
 		name: "name taken", about: "A ChildAccount with adoptionPolicy Always is applied for the account of a stranger, which the operator's parent can't see.",
 		before: func(w *world) {
-			w.createParent()
 			w.addForeign(w.sim.AddStranger(name, "taken@else.example"))
+			w.createParent()
 		},
 		act: func(w *world) {
 			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) })
