@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -270,7 +271,7 @@ func clonedStatus(t plan.StepTemplate, c provider.Cloned) *v1alpha1.ClonedFrom {
 
 // clonedParts counts things, and names the first of them.
 func clonedParts(names []string) *v1alpha1.ClonedParts {
-	p := &v1alpha1.ClonedParts{Count: int32(len(names))}
+	p := &v1alpha1.ClonedParts{Count: int32(min(len(names), math.MaxInt32))}
 	for _, name := range names {
 		if name = cut(name, longestClonedName); name != "" && len(p.Names) < mostClonedNames {
 			p.Names = append(p.Names, name)

@@ -50,18 +50,10 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 			return in, nil //nolint:nilerr // the plan says so, and nothing else matters
 		}
 	}
-	can := directory.CapabilitiesOf(s.dir.Directory)
-	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil
-	in.ServiceKey.Declared, in.ServiceKey.Unsupported = s.declared.ConnectionSecret.ServiceKey != nil, !can.ServiceKeys
-	in.Plans.Declared, in.NoPlans = s.declared.Plans, !can.Plans
-	in.Template.Unsupported = s.declared.CloneFrom != "" && !can.Clones
-	if (in.NoPasswords && in.Password.Declared || in.NoPlans && len(in.Plans.Declared) > 0 || in.Template.Unsupported) && !s.declared.Policy.Observe {
+	if unsupported(s, &in) && !s.declared.Policy.Observe {
 		return in, nil
 	}
-	if in.Password.Problem, err = e.readPassword(ctx, s); err != nil || in.Password.Problem != nil {
-		return in, err
-	}
-	if in.Salt.Problem, err = readSalt(ctx, e, s); err != nil || in.Salt.Problem != nil {
+	if read, err := e.readDeclaredSecrets(ctx, s, &in); err != nil || !read {
 		return in, err
 	}
 	e.observeAccount(s, view, &in)
@@ -84,6 +76,25 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 		}
 	}
 	return in, err
+}
+
+// unsupported notes which of what the spec may declare the provider does not have, and says whether the spec declares such a thing.
+func unsupported(s *scope, in *plan.Input) bool {
+	can := directory.CapabilitiesOf(s.dir.Directory)
+	in.NoPasswords, in.NoKeys, in.Password.Declared = !can.Passwords, !can.Keys, s.declared.PasswordSecret != nil
+	in.ServiceKey.Declared, in.ServiceKey.Unsupported = s.declared.ConnectionSecret.ServiceKey != nil, !can.ServiceKeys
+	in.Plans.Declared, in.NoPlans = s.declared.Plans, !can.Plans
+	in.Template.Unsupported = s.declared.CloneFrom != "" && !can.Clones
+	return in.NoPasswords && in.Password.Declared || in.NoPlans && len(in.Plans.Declared) > 0 || in.Template.Unsupported
+}
+
+// readDeclaredSecrets reads the declared password and salt; false where one can't be used, as the input then says.
+func (e *observer) readDeclaredSecrets(ctx context.Context, s *scope, in *plan.Input) (read bool, err error) {
+	if in.Password.Problem, err = e.readPassword(ctx, s); err != nil || in.Password.Problem != nil {
+		return false, err
+	}
+	in.Salt.Problem, err = readSalt(ctx, e, s)
+	return in.Salt.Problem == nil, err
 }
 
 // knownView is what is known of the account: view, or what the directory says where that is nil.

@@ -82,7 +82,7 @@ func (o *own) forgetFields() {
 	o.known.hidden, o.known.salt = nil, ""
 	if st := o.object.Status.Account; st != nil {
 		st.CallbackSaltDigest = ""
-		o.setApplied(func(path string) bool { return account.IsPlanPath(path) }, nil)
+		o.setApplied(account.IsPlanPath, nil)
 	}
 }
 

@@ -51,7 +51,7 @@ func TestAPlanOfTheParentAccountIsBoughtOnce(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	for range 3 {
-		w.clock.Step(ownHour)
+		w.clock.Step(ownPause)
 		w.expectPass("at rest", "")
 	}
 	w.restart()
@@ -155,7 +155,7 @@ func TestAPlanOfTheParentAccountThatIsNotShown(t *testing.T) {
 	w.edit(buys("11"))
 	w.pass()
 	for range 5 {
-		w.clock.Step(ownHour)
+		w.clock.Step(ownPause)
 		w.restart()
 		w.pass()
 	}
@@ -200,7 +200,7 @@ func TestAFrozenParentAccountKeepsItsPlans(t *testing.T) {
 	w.expectPass("frozen", "Plans, status")
 	w.expectSaid(plansCondition, "Unknown Updating", "frozen")
 	w.state["barred"] = "false"
-	w.clock.Step(ownHour)
+	w.clock.Step(ownPause)
 	if _, done := w.pass(); !strings.Contains(done, callBuy) {
 		t.Errorf("unfrozen: %s", done)
 	}

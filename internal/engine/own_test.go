@@ -22,7 +22,7 @@ import (
 
 const (
 	accountSynced = v1alpha1.ConditionAccountSynced
-	ownHour       = time.Hour
+	ownPause      = time.Hour
 )
 
 // german declares a field that is shown, one that is not, and a salt.
@@ -44,7 +44,7 @@ func TestAnAccountThatIsNotDeclaredCostsNothing(t *testing.T) {
 	w := newOwnWorld(t)
 	for range 3 {
 		w.expectPass("undeclared", "")
-		w.clock.Step(ownHour)
+		w.clock.Step(ownPause)
 	}
 	w.restart()
 	w.expectPass("after a restart", "")
@@ -74,12 +74,12 @@ func TestAnAccountIsWrittenOnce(t *testing.T) {
 		t.Errorf("%s, %v", status, err)
 	}
 	pause, done := w.pass()
-	if done != "" || pause <= 0 || pause > ownHour {
+	if done != "" || pause <= 0 || pause > ownPause {
 		t.Errorf("at rest: %q, again in %s", done, pause)
 	}
 	w.restart()
 	w.expectPass("after a restart", "")
-	w.clock.Step(ownHour)
+	w.clock.Step(ownPause)
 	w.expectPass("an hour later", "Own")
 	w.expectPass("and then", "")
 	w.edit(func(p *v1alpha1.ParentAccount) { p.Spec.Suspend = ptr.To(false) })
@@ -95,18 +95,18 @@ func TestAnAccountThatIsChangedElsewhere(t *testing.T) {
 	w.edit(speaks("de"))
 	w.expectPass("declared", "UpdateOwn languageCode, status")
 	w.state["languageCode"] = "fr"
-	w.clock.Step(ownHour)
+	w.clock.Step(ownPause)
 	w.expectPass("drift", "Own, UpdateOwn languageCode")
-	w.clock.Step(ownHour)
+	w.clock.Step(ownPause)
 	w.expectPass("seen to be kept", "Own")
 	w.forgetful = true
 	w.state["languageCode"] = "fr"
-	w.clock.Step(ownHour)
+	w.clock.Step(ownPause)
 	w.expectPass("drift again", "Own, UpdateOwn languageCode")
-	w.clock.Step(ownHour)
+	w.clock.Step(ownPause)
 	w.expectPass("not kept once", "Own, UpdateOwn languageCode")
 	for range 3 {
-		w.clock.Step(ownHour)
+		w.clock.Step(ownPause)
 		_, done := w.pass()
 		if strings.Contains(done, callUpdate) {
 			t.Errorf("not kept twice: %s", done)
@@ -316,7 +316,7 @@ func TestAnAccountAmidAnOutage(t *testing.T) {
 	w := newOwnWorld(t)
 	w.edit(speaks("de"))
 	w.pass()
-	w.clock.Step(ownHour)
+	w.clock.Step(ownPause)
 	w.fails[callRead] = []account.Error{{Class: account.Unavailable, Message: "no route"}}
 	pause, done := w.pass()
 	if done != "Own" || pause <= 0 || pause > time.Minute {
@@ -470,7 +470,7 @@ func TestAStartHoldsAChangeOfTheAccount(t *testing.T) {
 	w.start = engine.StartPolicy{Holds: true}
 	w.restart()
 	w.expectPass("pending at the start", "status")
-	w.expectSaid(accountSynced, "False AwaitingApproval", "account.languageCode=de waits: this change was pending when the operator started")
+	w.expectSaid(accountSynced, "False AwaitingApproval", "account.languageCode=de waits: this change was pending when the operator, after its start, first read the accounts of ParentAccount acme")
 	w.clock.Step(time.Minute)
 	w.expectPass("held", "")
 	w.restart()
@@ -501,7 +501,7 @@ func TestAStartHoldsWhatCouldNotBeWrittenAtFirst(t *testing.T) {
 	w.expectSaid(accountSynced, "False SecretInvalid")
 	w.setSalt(ownSalt)
 	w.expectPass("corrected", "status")
-	w.expectSaid(accountSynced, "False AwaitingApproval", "pending when the operator started")
+	w.expectSaid(accountSynced, "False AwaitingApproval", "pending when the operator, after its start, first read the accounts of ParentAccount acme")
 	if strings.Contains(w.said(), ownSalt) {
 		t.Error("the salt shows")
 	}
