@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
@@ -86,7 +87,7 @@ func (w *world) ours(t *testing.T) *voximplant.Remote {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(w.server.CA)
-	transport := voximplant.NewTransport(roots)
+	transport := apihttp.NewTransport(roots)
 	t.Cleanup(transport.CloseIdleConnections)
 	remote, err := voximplant.New(voximplant.Config{
 		Endpoint: w.server.URL, Credentials: credentials, ParentAPIKey: parentKey, Transport: transport,

@@ -82,7 +82,7 @@ type ManagerOptions struct {
 	Clock clock.Clock
 	// SkipNameValidation lets tests start several managers in one process.
 	SkipNameValidation bool
-	// HTTP2 are the settings of HTTP/2 connections to the provider; nil: those of voximplant.NewTransport. Tests shorten the
+	// HTTP2 are the settings of HTTP/2 connections to the provider; nil: those of apihttp.NewTransport. Tests shorten the
 	// time-outs of pings.
 	HTTP2 *http.HTTP2Config
 	// ChildConcurrency is how many ChildAccounts are reconciled at one time; 0 is childConcurrency. Tests have few.

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
@@ -101,7 +102,7 @@ func (s *simulation) remote(t *testing.T, transport http.RoundTripper) *voximpla
 }
 
 func newTransport(t *testing.T) *http.Transport {
-	transport := voximplant.NewTransport(nil)
+	transport := apihttp.NewTransport(nil)
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }

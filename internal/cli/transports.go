@@ -7,8 +7,8 @@ import (
 	"sync"
 	"weak"
 
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/trust"
-	"cpaas.dev/child-account-operator/internal/voximplant"
 )
 
 // bundleSum tells one bundle of certificate authorities from another.
@@ -17,7 +17,7 @@ type bundleSum [sha256.Size]byte
 // transports shares one transport between all connections that trust the same authorities. It only knows those in use: one
 // that no connection has any more closes what is idle after a while, as transports do, and is collected as garbage.
 type transports struct {
-	// http2 stands in for the HTTP/2 settings of voximplant.NewTransport, unless it is nil.
+	// http2 stands in for the HTTP/2 settings of apihttp.NewTransport, unless it is nil.
 	http2 *http.HTTP2Config
 
 	mu    sync.Mutex
@@ -39,7 +39,7 @@ func (t *transports) trusting(bundle []byte) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := voximplant.NewTransport(roots)
+	made := apihttp.NewTransport(roots)
 	if t.http2 != nil {
 		made.HTTP2 = t.http2
 	}

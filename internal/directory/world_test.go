@@ -18,6 +18,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
@@ -61,7 +62,7 @@ func newWorld(t *testing.T, settings simulator.Settings) *world {
 	w := makeWorld(settings)
 	server := httptest.NewServer(w.handler())
 	t.Cleanup(server.Close)
-	transport := voximplant.NewTransport(nil)
+	transport := apihttp.NewTransport(nil)
 	t.Cleanup(transport.CloseIdleConnections)
 	w.url = server.URL
 	w.Directory = directory.New(w.remote(t, transport), w.clock)

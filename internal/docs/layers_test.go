@@ -28,8 +28,8 @@ var layers = []layer{
 		"internal/changeguard", "internal/conditions", "internal/debounce", "internal/directory", "internal/fairqueue", "internal/metrics", "internal/namespacecache",
 		"internal/plan", "internal/readings", "internal/readyourwrites", "internal/secrets", "internal/trust", "internal/voximplant",
 	}},
-	{"the seam", []string{"internal/pacing", "internal/provider"}},
-	{"the core", []string{"internal/account", "internal/charset", "internal/netstep", "internal/refusal", "api/v1alpha1"}},
+	{"the seam", []string{"internal/apihttp", "internal/pacing", "internal/provider"}},
+	{"the core", []string{"internal/account", "internal/charset", "internal/mailaddress", "internal/netstep", "internal/refusal", "api/v1alpha1"}},
 	{"the provider's side", []string{"internal/simulator"}},
 }
 

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
 	"cpaas.dev/child-account-operator/internal/voximplant"
@@ -48,7 +49,7 @@ func signsIn(ctx context.Context, w *testenv.World, document string) (accountID 
 	GinkgoHelper()
 	credentials, err := voximplant.ParseCredentials([]byte(document))
 	Expect(err).NotTo(HaveOccurred())
-	transport := voximplant.NewTransport(nil)
+	transport := apihttp.NewTransport(nil)
 	defer transport.CloseIdleConnections()
 	remote, err := voximplant.New(voximplant.Config{
 		Endpoint: testenv.ProviderServer.URL, Credentials: credentials, Transport: transport, Clock: func() time.Time { return w.Clock.Now() },

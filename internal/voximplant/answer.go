@@ -1,7 +1,6 @@
 package voximplant
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 )
 
 // maxIDLength is the number of digits of the largest int64.
@@ -92,7 +92,7 @@ func decodeAnswer(body io.Reader, list bool) (*answer, error) {
 
 // decodePart is decodeAnswer, which returns along with an error what was read before it; nil where that is no object.
 func decodePart(body io.Reader, list bool) (*answer, error) {
-	d := json.NewDecoder(withoutMark(body))
+	d := json.NewDecoder(apihttp.WithoutMark(body))
 	open, err := d.Token()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -140,16 +140,6 @@ func (a *answer) read(d *json.Decoder, list bool) error {
 		return errNotAnswer
 	}
 	return nil
-}
-
-// withoutMark skips a byte order mark.
-func withoutMark(body io.Reader) io.Reader {
-	r := bufio.NewReader(body)
-	const mark = "\xef\xbb\xbf"
-	if start, err := r.Peek(len(mark)); err == nil && string(start) == mark {
-		_, _ = r.Discard(len(mark))
-	}
-	return r
 }
 
 // failure is the (first) error in the answer, nil if there is none.

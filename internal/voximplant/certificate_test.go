@@ -2,14 +2,12 @@ package voximplant
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/trust"
 )
@@ -26,7 +24,7 @@ func (w *world) serveTLS(t *testing.T) (server *simulator.Server, trusting *http
 	if err != nil {
 		t.Fatal(err)
 	}
-	trusting = NewTransport(roots)
+	trusting = apihttp.NewTransport(roots)
 	t.Cleanup(func() {
 		trusting.CloseIdleConnections()
 		stop()
@@ -51,24 +49,5 @@ func TestCertificateNotTrusted(t *testing.T) {
 	}
 	if _, err := w.remote(t, func(c *Config) { c.Endpoint, c.Transport = server.URL, trusting }).Self(context.Background()); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestCertificateProblems(t *testing.T) {
-	canary := &x509.Certificate{DNSNames: []string{"canary.example"}, Raw: []byte("canary")}
-	for _, test := range []struct {
-		err  error
-		says string
-	}{
-		{x509.UnknownAuthorityError{Cert: canary}, "caBundle"},
-		{x509.HostnameError{Certificate: canary, Host: "api.example"}, "endpoint"},
-		{x509.CertificateInvalidError{Cert: canary, Reason: x509.Expired, Detail: "canary"}, "clock"},
-		{x509.CertificateInvalidError{Cert: canary, Reason: x509.IncompatibleUsage, Detail: "canary"}, "not valid"},
-		{x509.ConstraintViolationError{}, "not valid"},
-	} {
-		got := transportProblem(&url.Error{Op: "Post", URL: "https://api.example", Err: &tls.CertificateVerificationError{Err: test.err}})
-		if !strings.Contains(got, test.says) || strings.Contains(got, "canary") {
-			t.Errorf("%T: %q; want %q in it, and nothing of the certificate", test.err, got, test.says)
-		}
 	}
 }

@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/netstep"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 )
 
 // Client has the methods of the Management API, and a caller that calls them. Every error is an *account.Error. It is safe for
@@ -48,11 +46,7 @@ func NewClient(config Config) (*Client, error) {
 	client := &Client{caller: caller{
 		config: config,
 		base:   base,
-		http: &http.Client{
-			Transport: config.Transport,
-			// A redirect would carry the body, and so a password, to a place that nobody has allowed.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		http:   apihttp.NewClient(config.Transport),
 		tokens: &tokenSource{
 			keyID: config.Credentials.KeyID,
 			key:   config.Credentials.privateKey,
@@ -107,11 +101,11 @@ func (c *caller) do(ctx context.Context, call call) (*answer, *account.Error) {
 func (c *caller) try(ctx context.Context, call call) (*answer, *account.Error) {
 	release, err := c.config.Gate(ctx)
 	if err != nil {
-		return nil, notSent(call.method, newRedactor(call.secrets...), err)
+		return nil, apihttp.NotSent(call.method, apihttp.NewRedactor(call.secrets...), err)
 	}
 	defer release()
 	if err := ctx.Err(); err != nil { // a write that has left is waited for, so this is the last moment to give it up
-		return nil, notSent(call.method, newRedactor(call.secrets...), err)
+		return nil, apihttp.NotSent(call.method, apihttp.NewRedactor(call.secrets...), err)
 	}
 	var token account.Secret
 	if call.issuer != "" {
@@ -119,7 +113,7 @@ func (c *caller) try(ctx context.Context, call call) (*answer, *account.Error) {
 			return nil, &account.Error{Class: account.Unauthorized, Method: call.method, Message: err.Error()}
 		}
 	}
-	redact := newRedactor(append(call.secrets, token, c.config.ParentAPIKey)...)
+	redact := apihttp.NewRedactor(append(call.secrets, token, c.config.ParentAPIKey)...)
 	start := time.Now()
 	a, failed := c.send(ctx, call, token, redact)
 	c.learn(call, token, failed)
@@ -151,63 +145,34 @@ func (c *caller) learn(call call, token account.Secret, failed *account.Error) {
 	}
 }
 
-// notSent is the error where no request was made; an *account.Error of the gate's own stays what it is.
-func notSent(method string, redact redactor, err error) *account.Error {
-	if own, ok := errors.AsType[*account.Error](err); ok {
-		named := *own
-		named.Method = cmp.Or(own.Method, method)
-		return &named
-	}
-	return &account.Error{Class: account.Unavailable, Method: method, Message: redact.clean(err.Error())}
-}
-
 // send makes one HTTP request and reads its answer.
-func (c *caller) send(ctx context.Context, call call, token account.Secret, redact redactor) (*answer, *account.Error) {
-	timeout := call.timeout
-	if timeout == 0 {
-		timeout = c.config.Timeout
-	}
-	if call.write {
-		// Who hangs up on a write never learns what became of it, or the key that only its answer has.
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	ctx, trace := netstep.Follow(ctx)
-	answered := false
-	broken := func(message string) *account.Error {
-		// A request can have left only where there was a connection for it. A transport that isn't net/http's has no trace; an answer is
-		// proof enough.
-		left := answered || trace.Left()
-		return &account.Error{
-			Class: account.Unavailable, Method: call.method,
-			Message: redact.clean(message), OutcomeUnknown: call.write && left,
-		}
-	}
+func (c *caller) send(ctx context.Context, call call, token account.Secret, redact apihttp.Redactor) (*answer, *account.Error) {
+	x := apihttp.Exchange{HTTP: c.http, Method: call.method, Write: call.write, Timeout: cmp.Or(call.timeout, c.config.Timeout), Redact: redact}
+	ctx, end := x.Begin(ctx)
+	defer end()
 	base := cmp.Or(call.base, c.followed.or(c.base))
 	req, err := c.request(ctx, base, call, token)
 	if err != nil {
-		return nil, broken(err.Error())
+		return nil, x.Broken(err.Error())
 	}
 	sent := c.config.Clock()
-	resp, err := c.http.Do(req)
-	c.followed.ended(base, err == nil)
-	if err != nil {
-		return nil, broken(noAnswer(err, trace, netstep.RouteOf(req, proxyOf(c.config.Transport))))
+	resp, failed := x.Do(req)
+	c.followed.ended(base, failed == nil)
+	if failed != nil {
+		return nil, failed
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answered = true
-	return c.receive(call, resp, sent, redact, broken)
+	return c.receive(call, resp, sent, redact, x.Broken)
 }
 
 // receive reads the answer of a request that was sent at a time. Of a list that is too large it returns the part that was read, too.
-func (c *caller) receive(call call, resp *http.Response, sent time.Time, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
+func (c *caller) receive(call call, resp *http.Response, sent time.Time, redact apihttp.Redactor, broken func(string) *account.Error) (*answer, *account.Error) {
 	most := cmp.Or(call.most, c.config.MaxAnswer)
-	tooLarge := fmt.Sprintf("the answer is larger than %d bytes", most)
+	tooLarge := apihttp.TooLarge(most)
 	if resp.ContentLength > most && !call.list {
 		return nil, broken(tooLarge)
 	}
-	body := &bounded{Reader: resp.Body, left: most}
+	body := &apihttp.Bounded{Reader: resp.Body, Left: most}
 	if call.whole != nil {
 		call.whole.Reset() // of the try before
 		body.Reader = io.TeeReader(resp.Body, call.whole)
@@ -215,49 +180,25 @@ func (c *caller) receive(call call, resp *http.Response, sent time.Time, redact 
 	part, err := decodePart(body, call.list)
 	_, _ = io.Copy(io.Discard, body) // the connection can be used again
 	switch {
-	case errors.Is(body.err, errTooLarge):
+	case errors.Is(body.Err, apihttp.ErrTooLarge):
 		e := broken(tooLarge)
 		if resp.StatusCode < 300 && part.isList() && !errors.As(err, new(*account.Error)) {
 			e.Answered = true
 			return part, e
 		}
 		return nil, e
-	case body.err != nil:
-		return nil, broken("the answer broke off: " + brokenOff(body.err))
+	case body.Err != nil:
+		return nil, broken(apihttp.BrokenOff(body.Err))
 	case err != nil:
 		part = nil
 	default:
-		part.size = most - body.left
+		part.size = most - body.Left
 	}
 	a, failed := c.read(call, resp, part, err, redact, broken)
 	if failed != nil && call.issuer != "" {
 		failed = withClock(failed, resp.Header.Get("Date"), sent, c.config.Clock())
 	}
 	return a, failed
-}
-
-var errTooLarge = errors.New("too large")
-
-// bounded reads only so much, and remembers why it ended early.
-type bounded struct {
-	io.Reader
-	left int64
-	err  error
-}
-
-// Read implements io.Reader.
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	n, err := b.Reader.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		err = errTooLarge
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		b.err = err
-	}
-	return n, err
 }
 
 func (c *caller) request(ctx context.Context, base string, call call, token account.Secret) (*http.Request, error) {
@@ -275,10 +216,10 @@ func (c *caller) request(ctx context.Context, base string, call call, token acco
 }
 
 // read makes an answer or an error of a response that came whole: a is what it says, err why that is no answer.
-func (c *caller) read(call call, resp *http.Response, a *answer, err error, redact redactor, broken func(string) *account.Error) (*answer, *account.Error) {
+func (c *caller) read(call call, resp *http.Response, a *answer, err error, redact apihttp.Redactor, broken func(string) *account.Error) (*answer, *account.Error) {
 	status := resp.StatusCode
-	if status >= 300 && status < 400 {
-		return nil, broken(redirectProblem(resp))
+	if apihttp.IsRedirect(status) {
+		return nil, broken(apihttp.RedirectProblem(resp))
 	}
 	own, contradicts := errors.AsType[*account.Error](err)
 	switch {
@@ -287,7 +228,7 @@ func (c *caller) read(call call, resp *http.Response, a *answer, err error, reda
 	case err == nil && a.failure() != nil:
 		f := a.failure()
 		code, _ := f.Code.integer()
-		e := refusal(call.method, call.write, code, redact.clean(f.Msg))
+		e := refusal(call.method, call.write, code, redact.Clean(f.Msg))
 		e.OutcomeUnknown = e.OutcomeUnknown || call.write && status >= 500
 		return nil, e
 	case err == nil && status < 300:
@@ -295,72 +236,25 @@ func (c *caller) read(call call, resp *http.Response, a *answer, err error, reda
 	case contradicts && status < 300:
 		return nil, own
 	}
-	e := broken(foreignAnswer(resp, err))
+	e := broken(apihttp.ForeignAnswer(resp, "the Management API", err))
 	if status == http.StatusUnauthorized {
 		e.Class = account.Unauthorized
 	}
-	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), c.config.Clock())
+	e.RetryAfter = apihttp.RetryAfter(resp.Header.Get("Retry-After"), c.config.Clock())
 	return nil, e
 }
 
 // tooMany is HTTP 429: refused before anything was done, whatever the body says.
-func (c *caller) tooMany(call call, resp *http.Response, a *answer, redact redactor) *account.Error {
-	e := &account.Error{Class: account.Throttled, Method: call.method, Message: "HTTP " + statusText(resp.StatusCode)}
+func (c *caller) tooMany(call call, resp *http.Response, a *answer, redact apihttp.Redactor) *account.Error {
+	e := &account.Error{Class: account.Throttled, Method: call.method, Message: "HTTP " + apihttp.StatusText(resp.StatusCode)}
 	if a != nil && a.failure() != nil {
 		e.Code, _ = a.failure().Code.integer()
 		e.Answered = true
-		e.Message = redact.clean(a.failure().Msg)
+		e.Message = redact.Clean(a.failure().Msg)
 		e.RetryAfter = waitInText(e.Message)
 	}
-	if wait := retryAfter(resp.Header.Get("Retry-After"), c.config.Clock()); wait > 0 {
+	if wait := apihttp.RetryAfter(resp.Header.Get("Retry-After"), c.config.Clock()); wait > 0 {
 		e.RetryAfter = wait
 	}
 	return e
-}
-
-// retryAfter reads the header's seconds or date; 0 where it has neither.
-func retryAfter(header string, now time.Time) time.Duration {
-	wait := time.Duration(0)
-	if seconds, err := strconv.ParseUint(strings.TrimSpace(header), 10, 31); err == nil {
-		wait = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(header); err == nil {
-		wait = at.Sub(now)
-	}
-	return min(max(wait, 0), longestWait)
-}
-
-func statusText(status int) string {
-	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
-}
-
-// contentType is the bare media type for a message, "" where there is none.
-func contentType(resp *http.Response) string {
-	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil {
-		return ""
-	}
-	return " (" + media + ")"
-}
-
-// foreignAnswer says what came instead of an answer of the API; why is what is wrong with the body, nil if nothing is.
-func foreignAnswer(resp *http.Response, why error) string {
-	text := "HTTP " + statusText(resp.StatusCode) + contentType(resp) + ", no answer of the Management API"
-	switch {
-	case resp.StatusCode < 300:
-		return why.Error() + contentType(resp)
-	case resp.StatusCode == http.StatusProxyAuthRequired:
-		return text + "; check the user and the password of the proxy, in HTTP_PROXY"
-	case resp.StatusCode < 500:
-		return text + "; is the endpoint right?"
-	}
-	return text
-}
-
-// redirectProblem names the other host but not the rest of the address, which may repeat parameters.
-func redirectProblem(resp *http.Response) string {
-	to := "another address"
-	if u, err := resp.Location(); err == nil && u.Host != "" {
-		to = u.Scheme + "://" + u.Host
-	}
-	return fmt.Sprintf("HTTP %s: redirects to %s, which is not followed; is the endpoint right?", statusText(resp.StatusCode), to)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
@@ -143,11 +144,11 @@ func TestRetryAfterHeader(t *testing.T) {
 		"-7":                             0,
 		"soon":                           0,
 		"":                               0,
-		"999999999":                      longestWait,
+		"999999999":                      apihttp.LongestWait,
 		"99999999999999999999":           0,
 		"Fri, 01 May 2026 12:01:30 GMT":  90 * time.Second,
 		"Fri, 01 May 2026 11:00:00 GMT":  0,
-		"Fri, 01 May 2099 11:00:00 GMT":  longestWait,
+		"Fri, 01 May 2099 11:00:00 GMT":  apihttp.LongestWait,
 		"Friday, 01-May-26 12:00:05 GMT": 5 * time.Second,
 	} {
 		r := stub(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -397,7 +398,7 @@ func TestEndpoints(t *testing.T) {
 }
 
 func TestTransport(t *testing.T) {
-	transport := NewTransport(nil)
+	transport := apihttp.NewTransport(nil)
 	if transport.TLSClientConfig.MinVersion < 0x0303 || transport.TLSClientConfig.InsecureSkipVerify || transport.Proxy == nil {
 		t.Error("not as promised")
 	}

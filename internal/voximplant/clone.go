@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 )
 
 // CloneAccountParams are the parameters of CloneAccount. The parent's API key is sent where there is one.
@@ -151,7 +152,7 @@ func clonedParts(raw json.RawMessage, kind string) []ClonedPart {
 			case strings.TrimPrefix(kind, "acd_") + "_id":
 				out[i].ID = string(value)
 			case strings.TrimPrefix(kind, "acd_") + "_name":
-				out[i].Name = newRedactor().clean(string(value))
+				out[i].Name = apihttp.NewRedactor().Clean(string(value))
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 )
 
 // The defaults of a Config.
@@ -33,7 +34,7 @@ type Config struct {
 	// ParentAPIKey is sent to AddAccount as parent_account_api_key, and proves who asks where a child's API key is to be
 	// recovered; "" sends none.
 	ParentAPIKey account.Secret
-	// Transport does the HTTP; default one made by NewTransport. It must not follow redirects nor repeat requests by itself.
+	// Transport does the HTTP; default one made by apihttp.NewTransport. It must not follow redirects nor repeat requests by itself.
 	Transport http.RoundTripper
 	// Clock tells the time for tokens; default time.Now.
 	Clock func() time.Time
@@ -66,7 +67,7 @@ func (c Config) withDefaults() Config {
 	c.MaxAnswer = cmp.Or(c.MaxAnswer, DefaultMaxAnswer)
 	c.MaxList = cmp.Or(c.MaxList, DefaultMaxList)
 	if c.Transport == nil {
-		c.Transport = NewTransport(nil)
+		c.Transport = apihttp.NewTransport(nil)
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

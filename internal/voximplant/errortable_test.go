@@ -11,6 +11,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
@@ -71,8 +72,8 @@ func TestRefusal(t *testing.T) {
 		{code: 340, class: account.Throttled},
 		{code: 416, msg: "Repeat after 17 seconds", class: account.Throttled, wait: 17 * time.Second},
 		{code: 416, msg: "Repeat after N seconds", class: account.Throttled},
-		{code: 416, msg: "Repeat after 999999999 seconds", class: account.Throttled, wait: longestWait},
-		{code: 416, msg: "Repeat after 99999999999999999999 seconds", class: account.Throttled, wait: longestWait},
+		{code: 416, msg: "Repeat after 999999999 seconds", class: account.Throttled, wait: apihttp.LongestWait},
+		{code: 416, msg: "Repeat after 99999999999999999999 seconds", class: account.Throttled, wait: apihttp.LongestWait},
 		{code: 484, class: account.Throttled, outcomeUnknown: true},
 		{code: 514, class: account.Throttled, outcomeUnknown: true},
 		{code: 397, class: account.BlockedDailyLimit},

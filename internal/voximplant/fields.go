@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/mailaddress"
 )
 
 // Spec paths that other tables name too.
@@ -36,7 +37,7 @@ var fields = []row{
 	{path: fieldAccountName, identity: true, create: wireAccountName, read: wireAccountName, check: checkName},
 	{
 		path: fieldEmail, mark: account.MarkEmail, create: "account_email", method: methodSetChildAccountInfo, update: "new_child_account_email", read: "account_email",
-		canonical: account.CanonicalEmail, check: checkEmail,
+		canonical: account.CanonicalEmail, check: mailaddress.Check,
 	},
 	marked(account.MarkActive, boolean("active", wireActive, "true")), // the service would make it inactive
 	{

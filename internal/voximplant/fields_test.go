@@ -68,6 +68,12 @@ func TestFieldTable(t *testing.T) {
 	}
 }
 
+// longHost is a domain of so many characters.
+func longHost(n int) string {
+	host := strings.Repeat(strings.Repeat("b", 62)+".", n/63+1)[:n]
+	return strings.TrimSuffix(host, ".") + strings.Repeat("b", n-len(strings.TrimSuffix(host, ".")))
+}
+
 func TestChecks(t *testing.T) {
 	for path, values := range map[string]map[string]bool{
 		"email": {"a@b": true, "a.b+c@example.com": true, "": false, "a": false, "@b": false, "a@": false, "a@b;c@d": false, "a b@c": false, "a@b\n": false, "a@b\v": false, "a\u00a0@b": false, "a@b@c": false,

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
@@ -165,4 +166,4 @@ func portOf(u *url.URL) string {
 }
 
 // shortHost is a host as a message shows it.
-func shortHost(host string) string { return newRedactor().clean(host) }
+func shortHost(host string) string { return apihttp.NewRedactor().Clean(host) }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
@@ -183,7 +184,7 @@ func sensible(t *testing.T, status int, write bool, err error, good bool) {
 		return
 	}
 	var e *account.Error
-	if !errors.As(err, &e) || e.Class == "" || e.RetryAfter < 0 || e.RetryAfter > longestWait {
+	if !errors.As(err, &e) || e.Class == "" || e.RetryAfter < 0 || e.RetryAfter > apihttp.LongestWait {
 		t.Fatalf("%#v", err)
 	}
 	if write && e.Code == 0 && status != http.StatusTooManyRequests && !e.OutcomeUnknown {
@@ -196,8 +197,8 @@ func FuzzRefusalText(f *testing.F) {
 	f.Add(416, "Repeat after 5 seconds")
 	f.Add(493, "The 'account_name' is not unique.")
 	f.Fuzz(func(t *testing.T, code int, msg string) {
-		e := refusal("M", true, code, newRedactor("CANARY").clean(msg))
-		if e.Class == "" || e.RetryAfter < 0 || e.RetryAfter > longestWait || strings.Contains(e.Message, "CANARY") {
+		e := refusal("M", true, code, apihttp.NewRedactor("CANARY").Clean(msg))
+		if e.Class == "" || e.RetryAfter < 0 || e.RetryAfter > apihttp.LongestWait || strings.Contains(e.Message, "CANARY") {
 			t.Errorf("%#v", e)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/trust"
@@ -125,7 +126,7 @@ func inBubble(t *testing.T, test func(*testing.T, *simulator.Simulator, *simulat
 		server := &http.Server{Handler: sim.Handler()}
 		stopped := make(chan error)
 		go func() { stopped <- server.Serve(tls.NewListener(freezer, simulator.TLSConfig(certificate))) }()
-		transport := NewTransport(roots)
+		transport := apihttp.NewTransport(roots)
 		transport.Proxy, transport.DialContext = nil, pipes.dial
 		r, err := New(Config{Endpoint: "https://127.0.0.1", Credentials: credentials(t, sim.Credentials(parent.ID)), Transport: transport})
 		if err != nil {
@@ -251,7 +252,7 @@ func TestHTTP2Problems(t *testing.T) {
 		"reset":            {served, simulator.FaultReset, ended},
 		"no answer":        {served, simulator.FaultLoseAnswer, ended},
 		"half an answer":   {served, simulator.FaultTruncate, "the answer broke off: " + ended},
-		"server goes away": {stub(t, nil, func(c *Config) { c.Endpoint, c.Transport = url, NewTransport(roots) }), "", "the connection was closed"},
+		"server goes away": {stub(t, nil, func(c *Config) { c.Endpoint, c.Transport = url, apihttp.NewTransport(roots) }), "", "the connection was closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.fault != "" {
@@ -267,13 +268,5 @@ func TestHTTP2Problems(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestHTTP2Codes(t *testing.T) {
-	for code, want := range map[uint32]string{0: "NO_ERROR", 7: "REFUSED_STREAM", 13: "HTTP_1_1_REQUIRED", 14: "14", 1 << 31: "2147483648"} {
-		if got := http2Code(code); got != want {
-			t.Errorf("%d is %q; want %q", code, got, want)
-		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 )
 
 // AccountPlan is a subscription plan, of an account or on offer (PlanType, AccountPlanType).
@@ -254,9 +255,9 @@ func (p planner) ChangePlan(ctx context.Context, id string, to account.Plan) err
 
 // neutralPlans are plans without what only the provider knows of, by type and id. Their texts are fit for messages.
 func neutralPlans(plans []AccountPlan) []account.Plan {
-	out, text := make([]account.Plan, len(plans)), newRedactor()
+	out, text := make([]account.Plan, len(plans)), apihttp.NewRedactor()
 	for i, p := range plans {
-		out[i] = account.Plan{Type: p.Type, ID: p.TemplateID, Name: text.clean(p.Name), Charge: text.clean(p.PeriodicCharge)}
+		out[i] = account.Plan{Type: p.Type, ID: p.TemplateID, Name: text.Clean(p.Name), Charge: text.Clean(p.PeriodicCharge)}
 	}
 	slices.SortStableFunc(out, func(a, b account.Plan) int {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/provider"
 )
 
@@ -160,7 +161,7 @@ func (r reader) describe(ctx context.Context, params GetChildrenAccountsParams) 
 	switch {
 	case err == nil && len(page.Accounts) > 0:
 		name, _ := page.Accounts[0].Value("account_name")
-		return "account " + page.Accounts[0].ID + " (" + newRedactor().clean(name) + ")"
+		return "account " + page.Accounts[0].ID + " (" + apihttp.NewRedactor().Clean(name) + ")"
 	case len(params.IDs) == 1:
 		return "account " + params.IDs[0]
 	}

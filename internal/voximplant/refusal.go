@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 )
-
-// longestWait caps what an answer may ask us to wait.
-const longestWait = 24 * time.Hour
 
 var (
 	quotedName = regexp.MustCompile(`['"]([a-z][a-z_]+)['"]`)
@@ -103,5 +101,5 @@ func waitInText(msg string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return min(time.Duration(n)*time.Second, longestWait)
+	return min(time.Duration(n)*time.Second, apihttp.LongestWait)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
@@ -66,7 +67,7 @@ func (w *world) remote(t testing.TB, change ...func(*Config)) *Remote {
 }
 
 func newTestTransport(t testing.TB) *http.Transport {
-	transport := NewTransport(nil)
+	transport := apihttp.NewTransport(nil)
 	t.Cleanup(transport.CloseIdleConnections)
 	return transport
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/apihttp"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
@@ -220,7 +221,7 @@ func TestSimulatorKnowsTheParameters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := voximplant.NewTransport(nil)
+	transport := apihttp.NewTransport(nil)
 	t.Cleanup(transport.CloseIdleConnections)
 	c, err := voximplant.NewClient(voximplant.Config{Endpoint: server.URL, Credentials: credentials, Transport: transport})
 	if err != nil {

@@ -1,4 +1,5 @@
-package voximplant
+// Package mailaddress says which e-mail addresses can be declared, whatever the provider.
+package mailaddress
 
 import (
 	"errors"
@@ -9,28 +10,28 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// The longest e-mail address, and the longest parts of one. The API documents no lengths: these are those of SMTP (RFC 5321), less
+// The longest e-mail address, and the longest parts of one. The providers' APIs document no lengths: these are those of SMTP (RFC 5321), less
 // what would make the whole too long.
 const (
-	maxEmail     = 254
-	maxEmailUser = 64
-	maxEmailHost = 190
+	maxAddress   = 254
+	maxUser      = 64
+	maxHost      = 190
 	maxHostLabel = 63
 )
 
 // mailSigns are what the part before the @ may have beside letters and digits: the "valid e-mail address" of the WHATWG's HTML standard.
 const mailSigns = ".!#$%&'*+/=?^_`{|}~-"
 
-// checkEmail accepts what HTML's <input type=email> accepts, within the lengths. The CRD has the same rule, with the same words.
-func checkEmail(v string) error {
-	if problem := emailProblem(v); problem != "" {
+// Check accepts what HTML's <input type=email> accepts, within the lengths. The CRD has the same rule, with the same words.
+func Check(v string) error {
+	if problem := problemOf(v); problem != "" {
 		return errors.New("must be one e-mail address, such as support@acme.example: " + problem)
 	}
 	return nil
 }
 
-// emailProblem says what is wrong with an e-mail address and what to do, "" where nothing is.
-func emailProblem(v string) string {
+// problemOf says what is wrong with an e-mail address and what to do, "" where nothing is.
+func problemOf(v string) string {
 	user, host, found := strings.Cut(v, "@")
 	switch {
 	case strings.ContainsAny(v, " \t\n\f\r"):
@@ -49,8 +50,8 @@ func emailProblem(v string) string {
 		return "its domain has characters other than ASCII. Declare the ASCII form of the domain, which begins with xn--" + punycode(user, host)
 	case strings.HasSuffix(host, "."):
 		return "it ends with a dot. Remove the dot"
-	case len(v) > maxEmail || len(user) > maxEmailUser || len(host) > maxEmailHost:
-		return fmt.Sprintf("it is too long. Choose one of at most %d characters, of which at most %d are before the @ and at most %d after it", maxEmail, maxEmailUser, maxEmailHost)
+	case len(v) > maxAddress || len(user) > maxUser || len(host) > maxHost:
+		return fmt.Sprintf("it is too long. Choose one of at most %d characters, of which at most %d are before the @ and at most %d after it", maxAddress, maxUser, maxHost)
 	case strings.ContainsFunc(user, func(r rune) bool { return !letterOrDigit(r) && !strings.ContainsRune(mailSigns, r) }):
 		return "before the @ only letters, digits and " + mailSigns + " are possible. Choose another address"
 	case !validHost(host):
@@ -65,7 +66,7 @@ func punycode(user, host string) string {
 	if err != nil {
 		return ""
 	}
-	if address := user + "@" + to; emailProblem(address) == "" {
+	if address := user + "@" + to; problemOf(address) == "" {
 		return ": " + address
 	}
 	return ""

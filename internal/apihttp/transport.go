@@ -1,4 +1,4 @@
-package voximplant
+package apihttp
 
 import (
 	"crypto/tls"
@@ -9,8 +9,8 @@ import (
 )
 
 // The time-outs of pings: an HTTP/2 connection on which nothing has come for DefaultSendPingTimeout is pinged, and closed if
-// no answer comes within DefaultPingTimeout. Together they must stay below DefaultTimeout, so that a call fails by them, and
-// not by its own time-out, which leaves the connection in use.
+// no answer comes within DefaultPingTimeout. Together they must stay below a client's time-out for a call, so that the call fails by them,
+// and not by that time-out, which leaves the connection in use.
 const (
 	DefaultSendPingTimeout = 15 * time.Second
 	DefaultPingTimeout     = 10 * time.Second

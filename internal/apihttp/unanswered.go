@@ -1,4 +1,4 @@
-package voximplant
+package apihttp
 
 import (
 	"context"
@@ -46,6 +46,9 @@ func adviceFor(f netstep.Failure, route netstep.Route) string {
 
 // proxyOf is a transport's way to find the proxy of a request; nil where it has none.
 func proxyOf(transport http.RoundTripper) func(*http.Request) (*url.URL, error) {
+	if around, ok := transport.(interface{ Unwrap() http.RoundTripper }); ok {
+		transport = around.Unwrap()
+	}
 	if t, ok := transport.(*http.Transport); ok {
 		return t.Proxy
 	}

@@ -1,4 +1,4 @@
-package voximplant
+package apihttp
 
 import (
 	"crypto/tls"
