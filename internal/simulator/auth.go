@@ -21,6 +21,7 @@ const (
 	AuthJWT      AuthKind = "jwt"
 	AuthAPIKey   AuthKind = "api_key"
 	AuthPassword AuthKind = "password"
+	AuthBearer   AuthKind = "bearer" // a token of the 2sms admin API
 )
 
 // maxTokenLifetime is the longest time between a token's iat and exp, in seconds.

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Call is one call of the Management API, in the log.
+// Call is one call of an API, in the log.
 type Call struct {
 	// Seq counts the calls since the start or the last reset, from 1, in the order in which they came.
 	Seq int `json:"seq"`
 	// Time is when the call came, by the simulator's clock.
 	Time time.Time `json:"time"`
-	// HTTPMethod is GET or POST.
+	// HTTPMethod is GET or POST; of the 2sms admin API PUT too.
 	HTTPMethod string `json:"httpMethod"`
-	// Method is the API's method as it was asked for, AddAccount for example.
+	// Method is the API's method as it was asked for, AddAccount for example; of the 2sms admin API one of the TwoSMS constants.
 	Method string `json:"method"`
 	// Params are the parameters, secrets included; masked when printed or exported.
 	Params Params `json:"params"`
@@ -151,8 +151,9 @@ func (l *callLog) undelivered(call *Call) {
 }
 
 // Calls returns the newest calls (Options.MaxCalls of them), oldest first.
-func (s *Simulator) Calls() []Call {
-	l := s.calls
+func (s *Simulator) Calls() []Call { return s.calls.newest() }
+
+func (l *callLog) newest() []Call {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	newest := l.calls[max(0, len(l.calls)-l.max):]
@@ -167,8 +168,9 @@ func (s *Simulator) Calls() []Call {
 func (s *Simulator) Counts() map[string]int { return s.Counters().Methods }
 
 // Counters returns all the counters.
-func (s *Simulator) Counters() Counters {
-	l := s.calls
+func (s *Simulator) Counters() Counters { return s.calls.count() }
+
+func (l *callLog) count() Counters {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	counters := l.counters

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 )
 
 // maxControlBody is how many bytes a control call may send.
@@ -23,7 +24,7 @@ type controlCall struct {
 
 // controlCalls are all, in the order of the index and of docs/simulator.md.
 func controlCalls(s *Simulator) []controlCall {
-	return []controlCall{
+	all := []controlCall{
 		{"GET", "healthz", "says that the simulator runs", func(*http.Request) (any, error) { return map[string]any{"status": "ok"}, nil }},
 		{"GET", "accounts", "lists all accounts, with ?parent=ID the children of that account", s.controlAccounts},
 		{"POST", "accounts", "adds an account as if it had always been there: id, parentID, fields", s.controlPutAccount},
@@ -34,16 +35,61 @@ func controlCalls(s *Simulator) []controlCall {
 		{"GET", "parents/{id}/credentials", "returns the credentials.json of a service account, with ?role=Owner (repeatable) the one with these roles", s.controlCredentials},
 		{"DELETE", "keys/{id}", "revokes the key with this key_id", s.controlRevokeKey},
 		{"POST", "callbacks", "sends a callback, and returns the HTTP status of the receiver's answer: accountID, type, and if you like url (default: the account's callback_url), salt (default: its callback_salt), callbackID", controlSendCallback(s)},
-		{"GET", "calls", "lists the newest calls of the API, the oldest first, without secrets", func(*http.Request) (any, error) { return s.Calls(), nil }},
-		{"DELETE", "calls", "forgets all calls and counts", func(*http.Request) (any, error) { s.ResetCalls(); return nil, nil }},
-		{"GET", "counts", "counts the calls by method, and by method and outcome", func(*http.Request) (any, error) { return s.Counters(), nil }},
-		{"GET", "faults", "lists the faults, with how many calls each has seen and how often it happened", s.controlFaults},
-		{"POST", "faults", "adds a fault and returns its id", s.controlAddFault},
-		{"DELETE", "faults", "removes all faults", func(*http.Request) (any, error) { s.ClearFaults(); return nil, nil }},
-		{"DELETE", "faults/{id}", "removes a fault", s.controlRemoveFault},
-		{"GET", "settings", "returns the settings", func(*http.Request) (any, error) { return s.Settings(), nil }},
-		{"PUT", "settings", "replaces the settings: what is left out has its default", func(r *http.Request) (any, error) { return s.controlSettings(r, Settings{}) }},
-		{"PATCH", "settings", "changes settings: what is left out stays", func(r *http.Request) (any, error) { return s.controlSettings(r, s.Settings()) }},
+	}
+	all = append(all, logControls("", s.calls)...)
+	all = append(all, faultControls("", &s.mu, &s.faults)...)
+	all = append(all,
+		controlCall{"GET", "settings", "returns the settings", func(*http.Request) (any, error) { return s.Settings(), nil }},
+		controlCall{"PUT", "settings", "replaces the settings: what is left out has its default", func(r *http.Request) (any, error) { return s.controlSettings(r, Settings{}) }},
+		controlCall{"PATCH", "settings", "changes settings: what is left out stays", func(r *http.Request) (any, error) { return s.controlSettings(r, s.Settings()) }},
+	)
+	return append(all, twoSMSControls(s.TwoSMS)...)
+}
+
+// logControls are those of a log of calls, below a prefix.
+func logControls(prefix string, log *callLog) []controlCall {
+	return []controlCall{
+		{"GET", prefix + "calls", "lists the newest calls of the API, the oldest first, without secrets", func(*http.Request) (any, error) { return log.newest(), nil }},
+		{"DELETE", prefix + "calls", "forgets all calls and counts", func(*http.Request) (any, error) { log.reset(); return nil, nil }},
+		{"GET", prefix + "counts", "counts the calls by method, and by method and outcome", func(*http.Request) (any, error) { return log.count(), nil }},
+	}
+}
+
+// faultControls are those of an API's faults, below a prefix. The lock guards the list.
+func faultControls(prefix string, lock *sync.Mutex, list *faultList) []controlCall {
+	locked := func(do func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+		return func(r *http.Request) (any, error) {
+			lock.Lock()
+			defer lock.Unlock()
+			return do(r)
+		}
+	}
+	return []controlCall{
+		{"GET", prefix + "faults", "lists the faults, with how many calls each has seen and how often it happened", locked(func(*http.Request) (any, error) {
+			faults := make([]map[string]any, len(list.armed))
+			for i, f := range list.armed {
+				faults[i] = map[string]any{"id": f.ID, "fault": f.Fault, "seen": f.seen, "fired": f.fired}
+			}
+			return faults, nil
+		})},
+		{"POST", prefix + "faults", "adds a fault and returns its id", func(r *http.Request) (any, error) {
+			var f Fault
+			if err := readJSON(r, &f); err != nil {
+				return nil, err
+			}
+			lock.Lock()
+			defer lock.Unlock()
+			id, err := list.add(f)
+			return map[string]any{"id": id}, err
+		}},
+		{"DELETE", prefix + "faults", "removes all faults", locked(func(*http.Request) (any, error) { list.armed = nil; return nil, nil })},
+		{"DELETE", prefix + "faults/{id}", "removes a fault", locked(func(r *http.Request) (any, error) {
+			id, err := pathID(r)
+			if err == nil && !list.remove(int(id)) {
+				err = notFound("fault")
+			}
+			return nil, err
+		})},
 	}
 }
 
@@ -203,33 +249,6 @@ func (s *Simulator) controlRevokeKey(r *http.Request) (any, error) {
 		return nil, notFound("key")
 	}
 	return nil, nil
-}
-
-func (s *Simulator) controlFaults(*http.Request) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]map[string]any, len(s.faults))
-	for i, f := range s.faults {
-		list[i] = map[string]any{"id": f.ID, "fault": f.Fault, "seen": f.seen, "fired": f.fired}
-	}
-	return list, nil
-}
-
-func (s *Simulator) controlAddFault(r *http.Request) (any, error) {
-	var f Fault
-	if err := readJSON(r, &f); err != nil {
-		return nil, err
-	}
-	id, err := s.addFault(f)
-	return map[string]any{"id": id}, err
-}
-
-func (s *Simulator) controlRemoveFault(r *http.Request) (any, error) {
-	id, err := pathID(r)
-	if err == nil && !s.RemoveFault(int(id)) {
-		err = notFound("fault")
-	}
-	return nil, err
 }
 
 func (s *Simulator) controlSettings(r *http.Request, settings Settings) (any, error) {

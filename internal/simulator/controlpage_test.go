@@ -39,6 +39,9 @@ var examples = []example{
 	{"List no accounts, as if all were deleted", "POST", "/faults", `{"kind": "empty-list"}`, http.StatusOK},
 	{"End all faults", "DELETE", "/faults", "", http.StatusNoContent},
 	{"Let a parent create two accounts a day", "PATCH", "/settings", `{"childrenPerDay": 2}`, http.StatusOK},
+	{"Add a master account at 2sms; its id is in the answer, and its credentials are at masters/ID/credentials", "POST", "/2sms/masters", `{"companyName": "Acme", "email": "owner@acme.example"}`, http.StatusOK},
+	{"Lose the answer of the next creation of a 2sms sub-account", "POST", "/2sms/faults", `{"kind": "lose-answer", "method": "POST accounts", "times": 1}`, http.StatusOK},
+	{"Revoke the tokens of the 2sms admin API", "DELETE", "/2sms/tokens", "", http.StatusOK},
 	{"Set all settings back", "PUT", "/settings", `{}`, http.StatusOK},
 	{"Delete an account, which the API can't", "DELETE", "/accounts/ID", "", http.StatusNoContent},
 }
@@ -99,8 +102,8 @@ func TestSimulatorDoc(t *testing.T) {
 
 For whoever tries the operator, or tests against it: how to look into the simulated provider, and how to have it fail. ` + "`make run` and\n`bin/child-account-operator simulate`" + ` run the simulator. This page is made from its code.
 
-The simulator serves the Management API under /platform_api, and a control API under ` + controlPath + `, as JSON over HTTP. **Whoever reaches the
-control API may change everything and gets the credentials:** let nobody else reach it.
+The simulator serves the Voximplant Management API under /platform_api, the 2sms admin API under ` + TwoSMSPath + `, and a control API under ` + controlPath + `, as JSON over
+HTTP. **Whoever reaches the control API may change everything and gets the credentials:** let nobody else reach it.
 
 ## Calls
 | call | what it does |
@@ -126,6 +129,9 @@ control API may change everything and gets the credentials:** let nobody else re
 	writeFields(&b, fields, names)
 	b.WriteString("\n## Settings\nAll are off, or have no limit, unless set.\n\n| setting | what it does |\n|---|---|\n")
 	writeFields(&b, fieldsOf(t, "settings.go", "Settings", reflect.TypeFor[Settings]()), names)
+	fmt.Fprintf(&b, "\n## The 2sms admin API\nIts calls, faults and settings are below `%s/2sms/`, apart from those of the Management API. It has no account until a master account is\nadded. The methods of faults and counts are `%s`, `%s`, `%s` and `%s`.\n\n| setting | what it does |\n|---|---|\n",
+		controlPath, TwoSMSToken, TwoSMSList, TwoSMSCreate, TwoSMSUpdate)
+	writeFields(&b, fieldsOf(t, "twosms_settings.go", "TwoSMSSettings", reflect.TypeFor[TwoSMSSettings]()), names)
 	golden.Check(t, "../../docs/simulator.md", b.String(), "UPDATE_DOCS=1 go test ./internal/simulator -run SimulatorDoc")
 }
 

@@ -25,7 +25,8 @@ const (
 	FaultTruncate FaultKind = "truncate"
 	// FaultReset resets the connection before anything is done.
 	FaultReset FaultKind = "reset"
-	// FaultError answers the business error Code, with Message if given, as a list with List.
+	// FaultError answers the business error Code, with Message if given, as a list with List. The 2sms admin API answers it with the HTTP
+	// Status, default 400.
 	FaultError FaultKind = "error"
 	// FaultHTTP answers the HTTP Status (default 502) with Header and Body (default a page of HTML).
 	FaultHTTP FaultKind = "http"
@@ -47,7 +48,8 @@ const (
 	FaultAddAccounts FaultKind = "add-accounts"
 	// FaultRemoveAccounts removes so many Accounts, the first ones of the caller's, before each further page of GetChildrenAccounts.
 	FaultRemoveAccounts FaultKind = "remove-accounts"
-	// FaultEmptyList answers GetChildrenAccounts as if there were no accounts: a list that is complete, and wrong.
+	// FaultEmptyList answers GetChildrenAccounts, or the list of the 2sms admin API, as if there were no accounts: a list that is complete,
+	// and wrong.
 	FaultEmptyList FaultKind = "empty-list"
 )
 
@@ -60,7 +62,7 @@ type Fault struct {
 	Method string `json:"method,omitempty"`
 	// Match are parameters the call must have, each with this value or with it in its list.
 	Match map[string]string `json:"match,omitempty"`
-	// Account is the account that the call must run as. Default: any.
+	// Account is the account that the call must run as, of the Management API alone. Default: any.
 	Account int64 `json:"account,omitempty"`
 	// After is how many matching calls to let pass first.
 	After int `json:"after,omitempty"`
@@ -75,7 +77,7 @@ type Fault struct {
 	Message string `json:"message,omitempty"`
 	// List makes FaultError answer {"errors": [...]}.
 	List bool `json:"list,omitempty"`
-	// Status is the HTTP status of FaultHTTP, FaultRedirect and FaultDown.
+	// Status is the HTTP status of FaultHTTP, FaultRedirect and FaultDown, and of FaultError at the 2sms admin API.
 	Status int `json:"status,omitempty"`
 	// Header are headers of FaultHTTP and FaultDown, Retry-After for example.
 	Header map[string]string `json:"header,omitempty"`
@@ -236,10 +238,16 @@ func (p *faultPlan) add(f Fault) {
 	}
 }
 
-// planFaults asks all the faults what they do to a call.
-func (s *Simulator) planFaults(method string, account int64, params Params) faultPlan {
+// faultList are the faults of one API. Whoever uses it holds the Simulator's lock.
+type faultList struct {
+	armed []*armedFault
+	last  int
+}
+
+// plan asks all the faults what they do to a call.
+func (l *faultList) plan(method string, account int64, params Params) faultPlan {
 	plan := faultPlan{stores: map[string]string{}}
-	for _, f := range s.faults {
+	for _, f := range l.armed {
 		if !f.matches(method, account, params) {
 			continue
 		}
@@ -253,39 +261,48 @@ func (s *Simulator) planFaults(method string, account int64, params Params) faul
 	return plan
 }
 
+func (l *faultList) add(f Fault) (int, error) {
+	if err := f.check(); err != nil {
+		return 0, err
+	}
+	l.last++
+	l.armed = append(l.armed, &armedFault{Fault: f, ID: l.last})
+	return l.last, nil
+}
+
+func (l *faultList) remove(id int) bool {
+	before := len(l.armed)
+	l.armed = slices.DeleteFunc(l.armed, func(f *armedFault) bool { return f.ID == id })
+	return len(l.armed) < before
+}
+
 // AddFault makes something go wrong from now on, and returns the id to remove it by.
 // It panics if the fault lacks what its kind needs.
 func (s *Simulator) AddFault(f Fault) int {
-	id, err := s.addFault(f)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return mustAdd(&s.faults, f)
+}
+
+// mustAdd adds a fault, or panics. The caller holds the lock.
+func mustAdd(l *faultList, f Fault) int {
+	id, err := l.add(f)
 	if err != nil {
 		panic(err)
 	}
 	return id
 }
 
-func (s *Simulator) addFault(f Fault) (int, error) {
-	if err := f.check(); err != nil {
-		return 0, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faultID++
-	s.faults = append(s.faults, &armedFault{Fault: f, ID: s.faultID})
-	return s.faultID, nil
-}
-
 // RemoveFault removes a fault, and tells whether there was one with this id.
 func (s *Simulator) RemoveFault(id int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := len(s.faults)
-	s.faults = slices.DeleteFunc(s.faults, func(f *armedFault) bool { return f.ID == id })
-	return len(s.faults) < before
+	return s.faults.remove(id)
 }
 
 // ClearFaults removes all faults.
 func (s *Simulator) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = nil
+	s.faults.armed = nil
 }

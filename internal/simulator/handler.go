@@ -15,11 +15,12 @@ import (
 	"time"
 )
 
-// Handler serves the Management API under /platform_api and the control API under /_simulator.
+// Handler serves the Management API under /platform_api, the 2sms admin API under TwoSMSPath, and the control API under /_simulator.
 func (s *Simulator) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/platform_api", s.serveAPI)
 	mux.HandleFunc("/platform_api/{method...}", s.serveAPI)
+	mux.HandleFunc(TwoSMSPath+"/{path...}", s.TwoSMS.serve)
 	s.handleControl(mux)
 	return mux
 }
@@ -97,7 +98,7 @@ func (s *Simulator) execute(name string, params Params, r *http.Request) result 
 	if err == nil {
 		done.who, err = s.admit(m, r, params)
 	}
-	done.plan = s.planFaults(name, done.who.id(), params)
+	done.plan = s.faults.plan(name, done.who.id(), params)
 	if done.plan.decide != nil && done.plan.decide.prevents() {
 		return done
 	}
@@ -167,7 +168,11 @@ func (d result) answer(errorsList bool) answer {
 	case FaultError:
 		return errorAnswer(&apiError{Code: f.Code, Msg: cmp.Or(f.Message, errorMessages[f.Code])}, f.List || errorsList)
 	}
-	ans := d.natural(errorsList)
+	return f.spoil(d.natural(errorsList))
+}
+
+// spoil is an answer of the API as it arrives.
+func (f Fault) spoil(ans answer) answer {
 	switch f.Kind {
 	case FaultLoseAnswer:
 		ans.ending = lost

@@ -1,8 +1,8 @@
-// Package simulator is a stateful simulator of the Voximplant Management API: the account methods with their rules,
-// error codes and authentication, and faults on demand. It is strict where the vendor's documents are definite,
-// so that a client's mistake shows, and has a setting where they leave a question open.
+// Package simulator is a stateful simulator of two providers' APIs, the Voximplant Management API (Simulator) and the 2sms admin API
+// (TwoSMS): the methods for accounts with their rules, errors and authentication, and faults on demand. It is strict where the vendors'
+// documents are definite, so that a client's mistake shows, and has a setting where they leave a question open.
 //
-// It serves the API under /platform_api and a control API under /_simulator; the control API hands out credentials,
+// It serves the APIs under /platform_api and /2sms, and a control API under /_simulator; the control API hands out credentials,
 // so a simulator must never be reachable by anybody but its user.
 package simulator
 
@@ -34,6 +34,9 @@ type Options struct {
 
 // Simulator is one simulated service. All its methods may be called at any time from any goroutine.
 type Simulator struct {
+	// TwoSMS is the other provider's service. It is empty until a master account is added.
+	TwoSMS *TwoSMS
+
 	clock     func() time.Time
 	stateFile string
 	keepWire  bool
@@ -54,8 +57,7 @@ type Simulator struct {
 	parts    map[int64]Parts
 	created  map[int64]dayCount
 	buckets  map[int64]*bucket
-	faults   []*armedFault
-	faultID  int
+	faults   faultList
 }
 
 // dayCount is how many children AddAccount made for a parent on a day (UTC).
@@ -112,6 +114,7 @@ func Open(options Options) (*Simulator, error) {
 		options.MaxCalls = defaultMaxCalls
 	}
 	s.calls = newCallLog(options.MaxCalls)
+	s.TwoSMS = newTwoSMS(s, options.MaxCalls)
 	if s.stateFile == "" {
 		return s, nil
 	}

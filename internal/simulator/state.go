@@ -19,6 +19,7 @@ type state struct {
 	Plans    []statePlan        `json:"plans,omitempty"`
 	Parts    map[int64]Parts    `json:"parts,omitempty"`
 	Created  map[int64]dayCount `json:"created"`
+	TwoSMS   *twoSMSState       `json:"twoSMS,omitempty"`
 }
 
 // stateAccount is an Account whose fields are written as they are.
@@ -39,7 +40,7 @@ func (s *Simulator) save() {
 }
 
 func (s *Simulator) writeState() error {
-	file := state{NextID: s.nextID, Created: s.created, Plans: s.plans.saved(), Parts: s.parts}
+	file := state{NextID: s.nextID, Created: s.created, Plans: s.plans.saved(), Parts: s.parts, TwoSMS: savedTwoSMS(s.TwoSMS)}
 	for _, id := range slices.Sorted(maps.Keys(s.accounts)) {
 		a := s.accounts[id]
 		file.Accounts = append(file.Accounts, stateAccount{a.ID, a.ParentID, a.Fields})
@@ -115,5 +116,6 @@ func (s *Simulator) restore(file state) error {
 	maps.Copy(s.created, file.Created)
 	s.plans.restore(file.Plans)
 	maps.Copy(s.parts, file.Parts)
+	restoreTwoSMS(s.TwoSMS, file.TwoSMS)
 	return nil
 }
