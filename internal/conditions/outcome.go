@@ -92,6 +92,7 @@ var classes = map[account.Class]string{
 	account.BlockedNotEnabled:   v1alpha1.ReasonBlockedNotEnabled,
 	account.BlockedDailyLimit:   v1alpha1.ReasonBlockedDailyLimit,
 	account.InProgress:          v1alpha1.ReasonUpdating,
+	account.Outdated:            v1alpha1.ReasonUpdating, // looked at anew, too
 	account.PasswordRejected:    v1alpha1.ReasonPasswordRejected,
 	account.PasswordReused:      v1alpha1.ReasonPasswordRejected,
 	account.PasswordBlocked:     v1alpha1.ReasonPasswordBlocked,

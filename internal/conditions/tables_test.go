@@ -82,7 +82,7 @@ func TestFailed(t *testing.T) {
 	// Failures of writing a child; a list or a look at the parent itself never ends with them.
 	onlyOfChildren := []account.Class{
 		account.NotFound, account.NameTaken, account.EmailTaken, account.BlockedDailyLimit, account.PasswordRejected, account.PasswordReused, account.PasswordBlocked,
-		account.InProgress,
+		account.InProgress, account.Outdated,
 	}
 	for _, class := range allClasses(t) {
 		err := &account.Error{Class: class, Method: "AddAccount", Code: 7, Message: "no", RetryAfter: time.Minute}

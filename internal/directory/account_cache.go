@@ -213,9 +213,15 @@ func (c *accountCache) updated(id string, changes []account.Change, err error) {
 			c.creations.returned(c.snapshot.canonical(name))
 		}
 		c.attempts.recordAttempt(c.snapshot.schema, id, written)
-	case account.AsError(err).OutcomeUnknown, account.ClassOf(err) == account.NotFound:
+	case account.AsError(err).OutcomeUnknown, isStale(err):
 		c.snapshot.setOutcomeUnknown(r, answered)
 	}
+}
+
+// isStale says whether a refusal tells that the account is otherwise than it is known here.
+func isStale(err error) bool {
+	class := account.ClassOf(err)
+	return class == account.NotFound || class == account.Outdated
 }
 
 // customDataWritten records how a write of an account's custom data was answered.

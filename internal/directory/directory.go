@@ -206,8 +206,8 @@ func (d *Directory) Claim(ctx context.Context, id, customData string) error {
 	return learn(d, err)
 }
 
-// SetPassword gives an account a new password. Where the provider does not know the account, the account has to be read before
-// anything else. Whether the password was set after an error with OutcomeUnknown is for the caller to find out, by CheckPassword.
+// SetPassword gives an account a new password. Where the provider does not know the account, or the account was changed since it was read, it
+// has to be read before anything else. Whether the password was set after an error with OutcomeUnknown is for the caller to find out, by CheckPassword.
 // Class Invalid: the provider's passwords can't be set.
 func (d *Directory) SetPassword(ctx context.Context, t provider.Target, password account.Secret) error {
 	remote, err := d.connection.passwordSetter()
@@ -216,7 +216,7 @@ func (d *Directory) SetPassword(ctx context.Context, t provider.Target, password
 	}
 	t.Observed = d.cache.observed(t.ID)
 	err = remote.SetPassword(ctx, t, password)
-	if account.ClassOf(err) == account.NotFound {
+	if isStale(err) {
 		d.cache.outcomeUnknown(t.ID)
 		d.shared.wroteTo(d, t.ID)
 	}

@@ -28,12 +28,14 @@ type Remote interface {
 	List(ctx context.Context, known Known, yield func(Page)) error
 
 	// Get reads the selected accounts anew. Those that don't exist are left out; that is no error. Names are matched as a
-	// whole, in the canonical spelling of the Identity field, whatever the provider's own filter does.
+	// whole, in the canonical spelling of the Identity field, whatever the provider's own filter does. All accounts that have a name are
+	// returned, where a provider lets several have it.
 	Get(ctx context.Context, sel Selector) ([]account.Account, error)
 
 	// Create makes one account. It is never sent twice by itself: an error with OutcomeUnknown says that the account may exist. Success
 	// without an id says that the account exists and has to be found by its name.
-	// Class NameTaken: another account has the value of the Identity field.
+	// Class NameTaken: another account has the value of the Identity field. A provider may instead make a second account with the value, or
+	// refuse it as it refuses any value (Invalid).
 	Create(ctx context.Context, n NewAccount) (Created, error)
 
 	// Update writes the changes to all targets, in one call. It may be repeated. Fields that are not among the changes keep
@@ -41,7 +43,8 @@ type Remote interface {
 	// Class NotFound: there is no such account any more. Class Invalid, before any call: the changes can't be written to
 	// several accounts, or at all, or a value is needed for the call and not known; the message says which. Changes of Delegated fields
 	// are made acting as the account itself, in a call for one account. Their class RoleMissing says that this is not granted, or that
-	// there is no such account; nothing follows for other changes or the credentials.
+	// there is no such account; nothing follows for other changes or the credentials. A Remote whose API replaces the whole account reads the
+	// account first. Class Outdated: the account is no longer as Target.Observed has it, so nothing was written.
 	Update(ctx context.Context, u Update) error
 }
 

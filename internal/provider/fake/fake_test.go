@@ -24,6 +24,7 @@ var variations = map[string]fake.Options{
 	"no claim":              {NoClaims: true},
 	"no password":           {NoPasswords: true},
 	"nothing but the least": {FullReplace: true, NoID: true, FoundByEmail: true, NoClaims: true, NoPasswords: true, PageSize: 1},
+	"names that repeat":     {NoID: true, FoundByEmail: true, NoClaims: true, NamesRepeat: true},
 	"as a service that replaces and keeps passwords": {FullReplace: true, NoID: true, FoundByEmail: true, NoClaims: true},
 }
 
@@ -63,7 +64,7 @@ func harness(o fake.Options) func(*testing.T) *providertest.Harness {
 			Remote: s.Remote(), SelfID: "parent", UnknownID: "4711", NextPassword: nextPassword, KeyRole: "any",
 			NewAccount: func(n int) provider.NewAccount { return newAccount(o, n) },
 			Values:     values,
-			Spelling:   spelling,
+			Spelling:   spelling, NamesRepeat: o.NamesRepeat,
 			Stored: func(t *testing.T, id string) account.State {
 				a, ok := s.Account(id)
 				if !ok {

@@ -118,7 +118,9 @@ func (r *remote) Get(ctx context.Context, sel provider.Selector) (out []account.
 			add(r.service.accounts[id])
 		}
 		for _, name := range sel.Names {
-			add(r.service.byName(name))
+			for _, a := range r.service.byName(name) {
+				add(a)
+			}
 		}
 		return nil
 	})
@@ -142,7 +144,7 @@ func (r *remote) Create(ctx context.Context, n provider.NewAccount) (out provide
 		}
 	}
 	err = r.call(ctx, Call{Method: MethodCreate, Names: []string{n.Name}}, true, func() *account.Error {
-		if s.byName(n.Name) != nil {
+		if len(s.byName(n.Name)) > 0 && !s.options.NamesRepeat {
 			return &account.Error{Class: account.NameTaken, Message: "another account has the name", Answered: true}
 		}
 		data := n.CustomData

@@ -29,6 +29,8 @@ type Options struct {
 	NoPlans, ForgetfulPlans bool
 	// PageSize is how many accounts a page of the list has; 0: 3.
 	PageSize int
+	// NamesRepeat makes a second account with the value of the Identity field.
+	NamesRepeat bool
 	// Hidden is how many reads don't show an account that was just created.
 	Hidden int
 }
@@ -262,15 +264,15 @@ func number(id string) int {
 
 func (s *Service) nameOf(a *stored) string { return a.State[s.schema.Identity().Path] }
 
-// byName is the account of a name, nil where there is none.
-func (s *Service) byName(name string) *stored {
+// byName are the accounts of a name, by id.
+func (s *Service) byName(name string) (found []*stored) {
 	f := s.schema.Identity()
-	for _, a := range s.accounts {
-		if f.Normal(s.nameOf(a)) == f.Normal(name) {
-			return a
+	for _, id := range s.ids() {
+		if a := s.accounts[id]; f.Normal(s.nameOf(a)) == f.Normal(name) {
+			found = append(found, a)
 		}
 	}
-	return nil
+	return found
 }
 
 // show is an account as reads show it; false where they don't yet.

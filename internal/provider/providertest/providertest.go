@@ -35,6 +35,12 @@ type Harness struct {
 	Calls func() int
 	// LoseAnswer has the next call carried out and its answer lost.
 	LoseAnswer func()
+	// LoseWrite is LoseAnswer for the next call that changes something, as some writes read first. Nil: LoseAnswer is for that, too.
+	LoseWrite func()
+	// ReadsBeforeUpdate is set where Update and SetPassword read the account first, in a call of their own.
+	ReadsBeforeUpdate bool
+	// NamesRepeat is set where the service makes a second account with a name, or refuses it as it refuses any value.
+	NamesRepeat bool
 	// Outage has the next call answered with nothing of use, and not carried out. Throttle has it refused as one too many,
 	// for at least a second.
 	Outage, Throttle func()
@@ -68,6 +74,7 @@ func Run(t *testing.T, start func(t *testing.T) *Harness) {
 		"Update refuses without a call":      testUpdateRefuses,
 		"Update with unknown outcome":        testUpdateWithUnknownOutcome,
 		"Update of what is gone":             testUpdateGone,
+		"Update of what was changed":         testUpdateOutdated,
 		"Errors have their class":            testClasses,
 		"Claimer":                            testClaims,
 		"PasswordSetter and PasswordChecker": testPasswords,
@@ -389,8 +396,43 @@ func testCreate(t *testing.T, h *Harness) {
 			t.Errorf("%s: shown %q (%v), want %q", f.Path, v, shown, want)
 		}
 	}
-	_, err = h.Remote.Create(background, n)
-	wantError(t, h, err, false, account.NameTaken)
+	h.createAgain(t, n)
+}
+
+// createAgain checks what comes of a second account with a name that an account has.
+func (h *Harness) createAgain(t *testing.T, n provider.NewAccount) {
+	t.Helper()
+	_, err := h.Remote.Create(background, n)
+	accounts := 1
+	switch {
+	case !h.NamesRepeat:
+		wantError(t, h, err, false, account.NameTaken)
+	case err != nil:
+		wantError(t, h, err, false, account.Invalid)
+	default:
+		accounts = 2
+	}
+	found, err := h.Remote.Get(background, provider.Selector{Names: []string{n.Name}})
+	if err != nil || len(found) != accounts {
+		t.Errorf("%d accounts with the name, and read were %v, %v", accounts, found, err)
+	}
+}
+
+// loseWrite has the next call that changes something carried out and its answer lost.
+func (h *Harness) loseWrite() {
+	if h.LoseWrite == nil {
+		h.LoseAnswer()
+		return
+	}
+	h.LoseWrite()
+}
+
+// callsOfUpdate is how many calls an update makes.
+func (h *Harness) callsOfUpdate() int {
+	if h.ReadsBeforeUpdate {
+		return 2
+	}
+	return 1
 }
 
 func testCreateRefuses(t *testing.T, h *Harness) {
@@ -411,7 +453,7 @@ func testCreateRefuses(t *testing.T, h *Harness) {
 // After a lost answer the account may be there, nothing is sent again, and a look says which.
 func testCreateWithUnknownOutcome(t *testing.T, h *Harness) {
 	n := h.NewAccount(1)
-	h.LoseAnswer()
+	h.loseWrite()
 	before := h.Calls()
 	_, err := h.Remote.Create(background, n)
 	wantError(t, h, err, true, account.Unavailable)
@@ -469,7 +511,7 @@ func testUpdate(t *testing.T, h *Harness) {
 			if err := h.update(target, f.Path, to); err != nil {
 				t.Fatalf("%s=%q: %v", f.Path, to, err)
 			}
-			if n := h.Calls() - calls; n != 1 {
+			if n := h.Calls() - calls; n != h.callsOfUpdate() {
 				t.Errorf("%s: %d calls", f.Path, n)
 			}
 			before[f.Path] = to
@@ -544,7 +586,7 @@ func testUpdateWithUnknownOutcome(t *testing.T, h *Harness) {
 	a := h.create(t, 1)
 	f := h.changeable(t)
 	to := h.Values(f.Path, 1)[1]
-	h.LoseAnswer()
+	h.loseWrite()
 	wantError(t, h, h.update(h.target(t, a, 1), f.Path, to), true, account.Unavailable)
 	if v := h.read(t, a.ID)[f.Path]; v != f.Normal(to) {
 		t.Errorf("%s is %q after a lost answer", f.Path, v)
@@ -573,6 +615,36 @@ func testUpdateGone(t *testing.T, h *Harness) {
 	wantError(t, h, h.update(h.target(t, a, 1), f.Path, h.Values(f.Path, 1)[1]), false, account.NotFound)
 	if found, err := h.Remote.Get(background, provider.Selector{IDs: []string{a.ID}, Names: []string{a.Name}}); err != nil || len(found) != 0 {
 		t.Errorf("%v, %v", found, err)
+	}
+}
+
+// An account that somebody has changed since it was read is not overwritten by an update that replaces all of it.
+func testUpdateOutdated(t *testing.T, h *Harness) {
+	if !h.ReadsBeforeUpdate {
+		t.Skip("reads nothing before an update")
+	}
+	a := h.create(t, 1)
+	f := h.changeable(t)
+	var other account.Field
+	for _, o := range h.Remote.Fields() {
+		if o.Updatable && o.Readable && o.Path != f.Path {
+			other = o
+		}
+	}
+	if err := h.update(h.target(t, a, 1), f.Path, h.Values(f.Path, 1)[1]); err != nil {
+		t.Fatal(err)
+	}
+	stored := h.Stored(t, a.ID)
+	wantError(t, h, h.update(h.target(t, a, 1), other.Path, h.Values(other.Path, 1)[1]), false, account.Outdated)
+	h.same(t, "an update that is outdated", a.ID, stored)
+	if setter, ok := h.Remote.(provider.PasswordSetter); ok {
+		wantError(t, h, setter.SetPassword(background, h.target(t, a, 1), h.NextPassword), false, account.Outdated)
+		h.same(t, "a password that is outdated", a.ID, stored)
+	}
+	fresh := h.target(t, a, 1)
+	fresh.Observed = h.read(t, a.ID)
+	if err := h.update(fresh, other.Path, h.Values(other.Path, 1)[1]); err != nil {
+		t.Errorf("after a read: %v", err)
 	}
 }
 
@@ -670,7 +742,7 @@ func testPasswords(t *testing.T, h *Harness) {
 	wantError(t, h, setter.SetPassword(background, h.target(t, a, 1), ""), false, account.PasswordRejected)
 
 	b := h.create(t, 2)
-	h.LoseAnswer()
+	h.loseWrite()
 	wantError(t, h, setter.SetPassword(background, h.target(t, b, 2), h.NextPassword), true, account.Unavailable)
 	h.has(t, b.ID, h.NextPassword, true)
 }
