@@ -26,7 +26,7 @@ var layers = []layer{
 	{"what people call by name", []string{"internal/voximplant/methods"}},
 	{"the concerns", []string{
 		"internal/changeguard", "internal/conditions", "internal/debounce", "internal/directory", "internal/fairqueue", "internal/metrics", "internal/namespacecache",
-		"internal/plan", "internal/readings", "internal/readyourwrites", "internal/secrets", "internal/trust", "internal/voximplant",
+		"internal/plan", "internal/readings", "internal/readyourwrites", "internal/secrets", "internal/trust", "internal/twosms", "internal/voximplant",
 	}},
 	{"the seam", []string{"internal/apihttp", "internal/pacing", "internal/provider"}},
 	{"the core", []string{"internal/account", "internal/charset", "internal/mailaddress", "internal/netstep", "internal/refusal", "api/v1alpha1"}},

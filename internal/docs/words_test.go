@@ -12,8 +12,9 @@ import (
 
 // speaking are the packages whose texts end in conditions and events.
 var speaking = []string{
-	"internal/account", "internal/attempts", "internal/callback", "internal/changeguard", "internal/charset", "internal/conditions", "internal/directory", "internal/engine",
-	"internal/netstep", "internal/pacing", "internal/plan", "internal/provider", "internal/readings", "internal/secrets", "internal/trust", "internal/voximplant", "controllers",
+	"internal/account", "internal/apihttp", "internal/attempts", "internal/callback", "internal/changeguard", "internal/charset", "internal/conditions", "internal/directory", "internal/engine",
+	"internal/mailaddress", "internal/netstep", "internal/pacing", "internal/plan", "internal/provider", "internal/readings", "internal/secrets", "internal/trust", "internal/twosms", "internal/voximplant",
+	"controllers",
 }
 
 // avoided are words that a text for people must not have, with what to write instead. One word has one meaning in all of them.
