@@ -58,9 +58,14 @@ func take(ctx context.Context, w *testenv.World, kind client.Object) {
 			testenv.ExpectGone(ctx, p)
 		}
 	case *corev1.Secret:
-		if p := w.ParentAccount(); testenv.K8s.Get(ctx, testenv.KeyOf(p), p) == nil {
-			Eventually(testenv.StateOf(ctx, p)).Should(HaveField("Message", ContainSubstring("does not exist")))
-		}
+		Eventually(func(g Gomega) {
+			p := w.ParentAccount()
+			err := testenv.K8s.Get(ctx, testenv.KeyOf(p), p)
+			g.Expect(client.IgnoreNotFound(err)).To(Succeed())
+			if err == nil { // the last of its children may have let it go only just now
+				g.Expect(testenv.Summarize(g, p).Message).To(ContainSubstring("does not exist"))
+			}
+		}).Should(Succeed())
 	}
 }
 

@@ -53,7 +53,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	if unsupported(s, &in) && !s.declared.Policy.Observe {
 		return in, nil
 	}
-	if read, err := e.readDeclaredSecrets(ctx, s, &in); err != nil || !read {
+	if read, err := readDeclaredSecrets(ctx, e, s, &in); err != nil || !read {
 		return in, err
 	}
 	e.observeAccount(s, view, &in)
@@ -89,7 +89,7 @@ func unsupported(s *scope, in *plan.Input) bool {
 }
 
 // readDeclaredSecrets reads the declared password and salt; false where one can't be used, as the input then says.
-func (e *observer) readDeclaredSecrets(ctx context.Context, s *scope, in *plan.Input) (read bool, err error) {
+func readDeclaredSecrets(ctx context.Context, e *observer, s *scope, in *plan.Input) (read bool, err error) {
 	if in.Password.Problem, err = e.readPassword(ctx, s); err != nil || in.Password.Problem != nil {
 		return false, err
 	}
