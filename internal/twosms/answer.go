@@ -96,7 +96,10 @@ func decodeAnswer(body io.Reader, list bool) (*answer, error) {
 
 // readError reads the member Error. Whether it is null or has empty texts after success is not known.
 func (a *answer) readError(d *json.Decoder) error {
-	var failure struct{ ErrorCode, ErrorReason text }
+	var failure struct {
+		ErrorCode   text `json:"ErrorCode"`
+		ErrorReason text `json:"ErrorReason"`
+	}
 	if err := d.Decode(&failure); err != nil {
 		return err
 	}

@@ -26,7 +26,11 @@ type Credentials struct {
 // it: a file that was made with an editor ends with a line break. The errors name the key and what to do, and never repeat anything of the
 // content.
 func ParseCredentials(data []byte) (Credentials, error) {
-	var document struct{ AccountID, ClientID, ClientSecret string }
+	var document struct {
+		AccountID    string `json:"accountID"`
+		ClientID     string `json:"clientID"`
+		ClientSecret string `json:"clientSecret"`
+	}
 	if wide := charset.Wide(data); wide != "" {
 		return Credentials{}, fmt.Errorf("the credentials are text in %s: save them as UTF-8", wide)
 	}
