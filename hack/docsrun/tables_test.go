@@ -20,6 +20,7 @@ const (
 	noCommand   = "not for a shell"
 	warning     = "what one must not do"
 	cliTest     = "internal/cli makes this call in a test of its own"
+	renames     = "internal/engine/handover_test.go renames and moves resources"
 	ownFlags    = "is run with the kustomization that follows"
 )
 
@@ -94,6 +95,9 @@ var notRun = []exception{
 	{"docs/guide.md", "kubectl get parentaccount", mention},
 	{"docs/guide.md", "kubectl get parentaccount -o wide", mention},
 	{"docs/guide.md", "make uninstall", mention},
+	{"docs/guide.md", "kubectl annotate childaccount OLD *", renames},
+	{"docs/guide.md", "kubectl delete childaccount OLD *", renames},
+	{"docs/guide.md", "kubectl wait childaccount NEW *", renames},
 	{"docs/conditions.md", "kubectl get", mention},
 	{"docs/design.md", "kubectl get", mention},
 
@@ -231,7 +235,7 @@ var asides = []aside{
 			kubectl get configmap argocd-cm -n argocd -o jsonpath='{.data.url}' | grep -x https://argocd.example`},
 	{page: "docs/gitops.md", words: "sync-wave", before: startOver + firstAccount},
 
-	// Take over accounts that are there already.
+	// Adopt pre-existing accounts.
 	{page: "docs/guide.md", words: "managementPolicy: Observe", before: startOver + firstAccount,
 		provider: []call{{"POST", "accounts", `{"id": 900001, "parentID": 900000, "fields":
 			{"account_name": "acme-sales", "account_email": "sales@acme.example", "location": "Europe/London", "active": true}}`, ""}},
@@ -247,17 +251,13 @@ var asides = []aside{
 	// Delete a namespace.
 	{page: "docs/guide.md", words: "kubectl delete childaccounts", after: "if kubectl get namespace telephony; then exit 1; fi"},
 	{page: "docs/guide.md", words: "name: acme-hotline", before: lostKeys + firstAccount},
-	// Stop everything, look now.
+	// Suspend, or reconcile at once.
 	{page: "docs/guide.md", words: "reconcile-requested-at", before: lostKeys + firstAccount + child("acme-sales"),
 		after: "kubectl get childaccount acme-sales -n telephony -o jsonpath='{.status.lastHandledReconcileAt}' | grep ."},
-	// Use a password of your own.
-	{page: "docs/guide.md", words: "name: acme-branch", before: `
-		kubectl create secret generic acme-branch-password -n telephony --from-literal=password=Correct-horse-9-battery
-		kubectl label secret acme-branch-password -n telephony accounts.cpaas.dev/input=true`},
 	// Have a new password generated.
 	{page: "docs/guide.md", words: "2026-11",
 		after: "kubectl get secret acme-sales-connection -n telephony -o jsonpath='{.data.password}' | grep ."},
-	// Mark the connection Secret for those who use it.
+	// Name and label the connection Secret.
 	{page: "docs/guide.md", words: "name: acme-shop",
 		after: "kubectl get secrets -n telephony -l team=shop -o name | grep shop-telephony"},
 	// Let other namespaces have accounts.
