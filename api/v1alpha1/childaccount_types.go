@@ -63,7 +63,7 @@ type ChildAccountSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="location must have no control characters, such as a line break"
 	Location *string `json:"location,omitempty"`
 
-	// Notifications says which e-mails the provider sends to the account's e-mail address. Each field is managed by itself. Unset: none
+	// Notifications says which e-mails the provider sends to the account's e-mail address. Each field is managed independently. Unset: none
 	// of them is managed; a new account gets none. Example: {account: true, news: false}.
 	// +optional
 	Notifications *Notifications `json:"notifications,omitempty"`
@@ -76,7 +76,7 @@ type ChildAccountSpec struct {
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 0 && int(self) <= 999999999 : string(self).matches('^[0-9]{1,9}([.][0-9]{1,4})?$')",message="minBalanceToNotify must be a decimal of at most nine digits and four decimal places, without a sign: \"5.00\""
 	MinBalanceToNotify *intstr.IntOrString `json:"minBalanceToNotify,omitempty"`
 
-	// Payments says how the account may pay the provider. Each field is managed by itself, and set right after the account is created.
+	// Payments says how the account may pay the provider. Each field is managed independently, and set right after the account is created.
 	// Unset: none of them is managed; the provider's defaults apply to a new account. Example: {bankCard: true, invoice: false}.
 	// +optional
 	Payments *Payments `json:"payments,omitempty"`
@@ -102,13 +102,13 @@ type ChildAccountSpec struct {
 
 	// Profile says whom the account is for, and what the provider keeps of that. The operator writes it acting as the account itself: the
 	// key of the parent account must be granted that, otherwise the condition ProfileSynced is False (reason RoleMissing), and the rest of
-	// the account is kept all the same. Each field is managed by itself. Unset: none of them is managed. Example: {firstName: Ada, lastName:
+	// the account is kept all the same. Each field is managed independently. Unset: none of them is managed. Example: {firstName: Ada, lastName:
 	// Lovelace}.
 	// +optional
 	Profile *Profile `json:"profile,omitempty"`
 
 	// Callback says where the provider sends what happens to the account, and how the receiver can tell that it is the provider. Each field
-	// is managed by itself, and set right after the account is created. Unset: not managed; a URL that was set stays. Example: {url:
+	// is managed independently, and set right after the account is created. Unset: not managed; a URL that was set stays. Example: {url:
 	// https://hooks.acme.example/voice, saltSecretRef: {name: acme-salt}}.
 	// +optional
 	Callback *Callback `json:"callback,omitempty"`
@@ -348,7 +348,7 @@ type Profile struct {
 	BillingAddress *BillingAddress `json:"billingAddress,omitempty"`
 }
 
-// BillingAddress is the address that the provider bills to. Each field is managed by itself, and can be changed but not removed.
+// BillingAddress is the address that the provider bills to. Each field is managed independently, and can be changed but not removed.
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.name) || has(self.name)",message="billingAddress.name can't be removed: the provider only changes it. Declare the name that is to be in its place"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.countryCode) || has(self.countryCode)",message="billingAddress.countryCode can't be removed: the provider only changes it. Declare the code that is to be in its place"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.address) || has(self.address)",message="billingAddress.address can't be removed: the provider only changes it. Declare the address that is to be in its place"

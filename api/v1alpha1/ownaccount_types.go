@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// OwnAccount declares the parent account itself. Each field is managed by itself: one that is not set is never written. The account's
+// OwnAccount declares the parent account itself. Each field is managed independently: one that is not set is never written. The account's
 // e-mail and password can't be declared: the provider refuses another e-mail under a service account's key, and nobody is to be locked
 // out by an edit.
 //
@@ -26,7 +26,7 @@ type OwnAccount struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="location must have no control characters, such as a line break"
 	Location *string `json:"location,omitempty"`
 
-	// Notifications says which e-mails the provider sends to the account's e-mail address. Each field is managed by itself. Unset: none
+	// Notifications says which e-mails the provider sends to the account's e-mail address. Each field is managed independently. Unset: none
 	// of them is managed. Example: {account: true, news: false}.
 	// +optional
 	Notifications *OwnNotifications `json:"notifications,omitempty"`
@@ -41,12 +41,12 @@ type OwnAccount struct {
 
 	// Callback says where the provider sends what happens to the account, and how the receiver can tell that it is the provider. Its salt
 	// also verifies callbacks that the operator receives (--callback-address), in place of the key callback-salt in apiKeySecretRef's
-	// Secret: those of the account, and of child accounts without a salt of their own. Each field is managed by itself. Unset: not
+	// Secret: those of the account, and of child accounts without a salt of their own. Each field is managed independently. Unset: not
 	// managed; a URL that was set stays. Example: {url: https://hooks.acme.example/voice, saltSecretRef: {name: acme-salt}}.
 	// +optional
 	Callback *Callback `json:"callback,omitempty"`
 
-	// Profile says whom the account is for, and what the provider keeps of that. Each field is managed by itself. Unset: none of them is
+	// Profile says whom the account is for, and what the provider keeps of that. Each field is managed independently. Unset: none of them is
 	// managed. Example: {firstName: Ada, lastName: Lovelace}.
 	// +optional
 	Profile *OwnProfile `json:"profile,omitempty"`
