@@ -12,6 +12,8 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/engine"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
 
@@ -172,5 +174,26 @@ func TestANewOwnerThatWaitsIsDeletedWithItsAccount(t *testing.T) {
 	w.expectGone("heir")
 	if a, _ := w.service.Account(id); a.State[fake.PathEnabled] != "false" {
 		t.Errorf("its account stays %v", a.State)
+	}
+}
+
+// After a restart resources wait for a parent that others keep while it is being deleted, and say nothing: it serves them as before.
+func TestAParentThatOthersKeepIsAwaited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.apply(w.declared(name))
+	w.settle(name)
+	w.start()
+	now := w.clock.Now()
+	parent := &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{"example.org/a"}, DeletionTimestamp: &metav1.Time{Time: now.Add(-time.Minute)}}}
+	available := conditions.Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account can be worked with"}
+	w.parent.Conditions = nil
+	conditions.Parents.Write(&w.parent.Conditions, 1, available, now)
+	conditions.Parents.Write(&w.parent.Conditions, 1, engine.ParentKept(parent, available, now), now)
+	w.parents.Put(w.parent.Key, nil)
+	w.written = nil
+	w.reconcile(name)
+	if len(w.written) > 0 {
+		t.Errorf("writes: %v; %s: %s", w.written, w.said(name), w.message(name))
 	}
 }

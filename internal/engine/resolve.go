@@ -159,8 +159,9 @@ func sameResource(a, b string) bool { return path.Dir(a) == path.Dir(b) }
 
 // withoutParent is why a resource can't go on while its parent can't be worked with.
 func (r *resolver) withoutParent(s *scope) *plan.Stop {
-	ready := meta.FindStatusCondition(s.parent.Conditions, v1alpha1.ConditionReady)
-	if meta.IsStatusConditionTrue(s.parent.Conditions, v1alpha1.ConditionStalled) && ready != nil {
+	ready, stalled := meta.FindStatusCondition(s.parent.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(s.parent.Conditions, v1alpha1.ConditionStalled)
+	// One that is kept by others while it is being deleted can be worked with.
+	if ready != nil && stalled != nil && stalled.Status == metav1.ConditionTrue && stalled.Reason != v1alpha1.ReasonDeleting {
 		return parentNotReady(s, ready.Reason, ready.Message)
 	}
 	if out := r.outage(s); out != nil {
