@@ -128,6 +128,7 @@ func declaringTemplate(ctx context.Context, e *observer, s *scope, name string, 
 		st, d, namespace := m.Status(), m.Declaration(), m.Object().GetNamespace()
 		ours := st.ParentAccountID == s.dir.AccountID
 		switch {
+		case isReleased(m.Object()): // another one may have the account by now
 		case st.Origin != "" && ours:
 			found.bound = m
 		case st.Origin != "":

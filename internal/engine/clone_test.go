@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -625,6 +626,23 @@ func TestTenantsClone(t *testing.T) {
 			w.reconcile2(namespace, template)
 		}
 	}
+	// kept has a deleted resource of a namespace, which finalizers of others keep, once have had the template that one of another namespace has.
+	kept := func(namespace, owner string) func(w *world) {
+		return func(w *world) {
+			has, l := &Line{}, w.declared(template)
+			l.Namespace, l.UID, l.Finalizers = namespace, "uid-kept", []string{"example.org/a"}
+			if err := w.client.Create(w.Context(), l); err != nil {
+				w.Fatal(err)
+			}
+			if err := w.client.Get(w.Context(), client.ObjectKey{Namespace: owner, Name: template}, has); err != nil || has.Status.AccountID == "" {
+				w.Fatal(has.Status, err)
+			}
+			l.Status = has.Status
+			if err := errors.Join(w.client.Status().Update(w.Context(), l), w.client.Delete(w.Context(), l)); err != nil {
+				w.Fatal(err)
+			}
+		}
+	}
 	observed := func(l *Line) { l.Spec.Policy.Observe = true }
 	put := func(customData string) func(w *world) {
 		return func(w *world) {
@@ -643,13 +661,14 @@ func TestTenantsClone(t *testing.T) {
 		"nobody's":                           {[]func(*world){put("")}, false},
 		"nobody's, observed by the parent's": {[]func(*world){put(""), lined(namespace, observed)}, true},
 		"nobody's, observed by itself":       {[]func(*world){put(""), lined(tenant, observed)}, false},
-		"another tenant's, observed by the parent":  {[]func(*world){lined(another, nil), lined(namespace, observed)}, false},
-		"a deleted one's, observed by the parent":   {[]func(*world){put(claimOf(another)), lined(namespace, observed)}, false},
-		"with its own claim, forged":                {[]func(*world){put(claimOf(tenant))}, false},
-		"another installation's, observed":          {[]func(*world){put(account.Claim{Installation: "other", Namespace: namespace, Name: template}.CustomData()), lined(namespace, observed)}, false},
-		"its own former one's, observed":            {[]func(*world){put(claimOf(tenant)), lined(namespace, observed)}, true},
-		"another tenant's, and its own wants it":    {[]func(*world){lined(another, nil), lined(tenant, nil)}, false},
-		"another tenant's, and its own observes it": {[]func(*world){lined(another, nil), lined(tenant, observed)}, false},
+		"another tenant's, observed by the parent":         {[]func(*world){lined(another, nil), lined(namespace, observed)}, false},
+		"a deleted one's, observed by the parent":          {[]func(*world){put(claimOf(another)), lined(namespace, observed)}, false},
+		"with its own claim, forged":                       {[]func(*world){put(claimOf(tenant))}, false},
+		"another installation's, observed":                 {[]func(*world){put(account.Claim{Installation: "other", Namespace: namespace, Name: template}.CustomData()), lined(namespace, observed)}, false},
+		"its own former one's, observed":                   {[]func(*world){put(claimOf(tenant)), lined(namespace, observed)}, true},
+		"another tenant's, and its own wants it":           {[]func(*world){lined(another, nil), lined(tenant, nil)}, false},
+		"another tenant's, and its own observes it":        {[]func(*world){lined(another, nil), lined(tenant, observed)}, false},
+		"another tenant's, and its own former one is kept": {[]func(*world){lined(another, nil), kept(tenant, another)}, false},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/plan"
 )
@@ -75,21 +76,22 @@ func kept(ctx context.Context, e *Engine, s *scope) (ctrl.Result, error) {
 	if pause = max(pause, untilStatus(e, s, true)); pause > 0 {
 		return ctrl.Result{RequeueAfter: pause}, nil
 	}
-	account, known, err := accountOfReleased(ctx, e, s)
+	fate, known, err := accountOfReleased(ctx, e, s)
 	if !known || err != nil {
 		return ctrl.Result{}, err
 	}
 	out := conditions.Outcome{
 		Reason: v1alpha1.ReasonDeleting, Ended: true, Stuck: true, Next: nextIfKept(s.declared.Kind),
-		Message: fmt.Sprintf("the operator has nothing left to do for this %s, and finalizers of others keep it: %s; %s", s.declared.Kind, listedFinalizers(names), account),
+		Message: fmt.Sprintf("the operator has nothing left to do for this %s, and finalizers of others keep it: %s; %s", s.declared.Kind, listedFinalizers(names), fate),
 	}
 	e.Table.Write(&s.status.Conditions, s.obj.GetGeneration(), out, e.Clock.Now())
 	s.status.ObservedGeneration = s.obj.GetGeneration()
 	if equality.Semantic.DeepEqual(s.was, *s.status) { // what else the account is like by now is worth no write
 		return ctrl.Result{}, nil
 	}
-	if s.dir != nil {
-		if a := s.dir.Observe(s.key()).Account; a != nil && s.boundID() != "" {
+	if s.dir != nil && s.boundID() != "" {
+		a := s.dir.Observe(s.key()).Account
+		if another, err := isAnothers(ctx, e, s, a); a != nil && !another && err == nil {
 			s.observe(*a)
 		}
 	}
@@ -117,13 +119,34 @@ func accountOfReleased(ctx context.Context, e *Engine, s *scope) (text string, k
 		return name + " stays as it is", stop.Reason != "", nil
 	}
 	view := s.dir.Observe(s.key())
+	another, err := isAnothers(ctx, e, s, view.Account)
 	switch {
+	case err != nil: // the next list wakes the resource
+		return "", false, nil //nolint:nilerr // what can't be read is not known
+	case another:
+		return name + " is another owner's by now", true, nil
 	case view.Account != nil && s.schema.Deactivated(view.Account.State):
 		return name + " is deactivated", true, nil
 	case view.Account != nil:
 		return name + " is active", true, nil
 	}
 	return name + " stays as it is", view.Listed, nil
+}
+
+// isAnothers says whether another resource has the account of a released one by now, or may have it: what becomes of the account is that one's
+// business alone.
+func isAnothers(ctx context.Context, e *Engine, s *scope, a *account.Account) (bool, error) {
+	if a == nil {
+		return false, nil
+	}
+	if claim, claimed := a.Claim(); claimed && claim != s.claim {
+		return true, nil
+	}
+	others, err := e.Kind.Named(ctx, s.declared.AccountName)
+	return slices.ContainsFunc(others, func(m Managed) bool {
+		st := m.Status()
+		return m.Object().GetUID() != s.uid() && !isReleased(m.Object()) && st.Origin != "" && st.AccountID == a.ID
+	}), err
 }
 
 // wakeNamesakes wakes the resources that declare the account of one that is being deleted, and have none.

@@ -14,6 +14,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/engine"
+	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
 
@@ -195,5 +196,31 @@ func TestAParentThatOthersKeepIsAwaited(t *testing.T) {
 	w.reconcile(name)
 	if len(w.written) > 0 {
 		t.Errorf("writes: %v; %s: %s", w.written, w.said(name), w.message(name))
+	}
+}
+
+// Who keeps a deleted resource hears nothing more of its account once another one has it.
+func TestWhatOthersKeepSaysNothingOfAnothersAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	l := w.declared(name)
+	l.Finalizers = []string{"example.org/a"}
+	w.apply(l)
+	w.settle(name)
+	w.deleted(name)
+	id := w.account().ID
+	claim := account.Claim{Installation: "prod", Namespace: "another", Name: "heir"}
+	if err := w.remote().(provider.Claimer).SetCustomData(t.Context(), id, claim.CustomData()); err != nil {
+		t.Fatal(err)
+	}
+	w.service.Set(id, fake.PathTongue, "it")
+	w.service.Set(id, fake.PathEnabled, "false")
+	w.list()
+	w.reconcile(name)
+	if said := w.message(name); !strings.Contains(said, "is another owner's by now") || strings.Contains(said, "another/heir") {
+		t.Error(said)
+	}
+	if seen := w.line(name).Status.Seen; seen["tongue"] != "de" || seen["enabled"] != true {
+		t.Errorf("the status has %v", seen)
 	}
 }

@@ -60,11 +60,11 @@ func (q *readRequests) forget(uid types.UID) {
 }
 
 // OwnerOf is the resource of a parent that the account with a name and an id belongs to, as the cache has it; nil where there is none, or where
-// the resource only observes the account or may not use the parent. It must not be changed.
+// the resource only observes the account, is released or may not use the parent. It must not be changed.
 func OwnerOf(ctx context.Context, e *Engine, parent types.NamespacedName, accountName, accountID string) (Managed, error) {
 	named, err := e.Kind.Named(ctx, accountName)
 	for _, m := range named {
-		if st := m.Status(); m.Declaration().Parent == parent && st.AccountID == accountID && st.Origin != "" && e.Parents.Usable(ctx, m) {
+		if st := m.Status(); m.Declaration().Parent == parent && st.AccountID == accountID && st.Origin != "" && !isReleased(m.Object()) && e.Parents.Usable(ctx, m) {
 			return m, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/engine"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
@@ -146,5 +147,17 @@ func TestOwnerOf(t *testing.T) {
 	}
 	if got := owner(acme, name, a.ID); got != "" {
 		t.Errorf("who only observes it owns it: %q", got)
+	}
+
+	l.Status.Origin = v1alpha1.OriginCreated
+	if err := w.client.Status().Update(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	w.finalizers(name, "example.org/a")
+	if err := w.client.Delete(t.Context(), w.line(name)); err != nil {
+		t.Fatal(err)
+	}
+	if got := owner(acme, name, a.ID); got != "" {
+		t.Errorf("who was released owns it: %q", got)
 	}
 }

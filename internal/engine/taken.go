@@ -288,7 +288,7 @@ func resourcesOfAccount(ctx context.Context, e *Engine, name, id, parentAccountI
 		return nil
 	}
 	for _, m := range all {
-		if st := m.Status(); st.AccountID == id && st.ParentAccountID == parentAccountID {
+		if st := m.Status(); st.AccountID == id && st.ParentAccountID == parentAccountID && !isReleased(m.Object()) {
 			of = append(of, m)
 		}
 	}
