@@ -104,9 +104,9 @@ func (e *changeGuard) holdStart(s *scope, in plan.Input, p plan.Plan) {
 }
 
 // noteSettled has the start hold nothing more of a resource whose account is known to match its spec, once none of the steps that are left writes
-// to the provider: whatever becomes of those, an API key that can't be found for instance, nothing was pending.
+// to the provider, or leads to a write: whatever becomes of those, an API key that can't be found for instance, nothing was pending.
 func noteSettled(r *run, left []plan.Step) {
-	if r.confirmed && r.s.parent != nil && r.s.parent.Start.Holds && !slices.ContainsFunc(left, func(s plan.Step) bool { return s.Kind.Writes() }) {
+	if r.confirmed && r.s.parent != nil && r.s.parent.Start.Holds && !slices.ContainsFunc(left, func(s plan.Step) bool { return s.Kind.MayLeadToWrites() }) {
 		r.starts.Forget(r.s.uid())
 	}
 }

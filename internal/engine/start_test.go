@@ -259,3 +259,27 @@ func TestAStartSaysThatALaterRequestWaits(t *testing.T) {
 	w.settle(name)
 	w.expectValues(values(w.line(name), nil))
 }
+
+// A plan that a read finds to be another one costs money: the read itself ends nothing that the start holds.
+func TestAStartHoldsAPlanThatAReadFindsChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.apply(w.withPlan("2"))
+	w.settle(name)
+	fake.SetPlan(w.service, w.account().ID, 1)
+	l := w.line(name)
+	l.Annotations = map[string]string{v1alpha1.AnnotationReconcileRequestedAt: "now"}
+	if err := w.client.Update(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	w.restart()
+	w.begin(name)
+	w.reconcile(name)
+	w.expect(name, "True AwaitingApproval")
+	if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+		t.Errorf("%d changes of the plan", n)
+	}
+	w.approve()
+	w.settle(name)
+	expectPlans(t, w, "True Available", "2")
+}

@@ -167,6 +167,11 @@ func (k Kind) Creates() bool { return k == Create || k == Clone }
 // Writes says whether a step of the kind writes to the provider, or decides which account is written to.
 func (k Kind) Writes() bool { return kinds[k].writes }
 
+// MayLeadToWrites says whether a step of the kind writes, or whether what it finds out, or waits for, decides about a write.
+func (k Kind) MayLeadToWrites() bool {
+	return k.Writes() || k == VerifyServiceKey || k == ReadPlans || k == AwaitPlans
+}
+
 // Kinds are all kinds of steps.
 func Kinds() []Kind {
 	out := make([]Kind, 0, len(kinds))
