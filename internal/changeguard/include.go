@@ -13,3 +13,17 @@ func Include(s *Starts, p Parent, r Resource) {
 		s.open(p, one, r)
 	}
 }
+
+// Reopen ends the approval of a resource that needs a write which was not approved: Hold has it wait.
+func Reopen(s *Starts, p Parent, r Resource) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.starts[p]
+	if one == nil {
+		return
+	}
+	if _, approved := one.approved[r.UID]; approved {
+		delete(one.approved, r.UID)
+		s.open(p, one, r).kept = true
+	}
+}

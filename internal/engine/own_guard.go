@@ -10,6 +10,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/plan"
 )
 
 // ownAtStart is the parent's resource as its start knows it.
@@ -33,7 +34,12 @@ func (o *own) start() {
 func (o *own) admit(ctx context.Context, text string) (conditions.Outcome, bool) {
 	now := o.e.Clock.Now()
 	if o.parent.Start.Holds {
-		switch v := o.e.starts.Judge(o.parent.Guarded, ownAtStart(o.object), o.parent.Start.Approvals, now); v.State {
+		v := o.e.starts.Judge(o.parent.Guarded, ownAtStart(o.object), o.parent.Start.Approvals, now)
+		if v.State == changeguard.StartApproved && !plan.OwnWithin(text, v.Approved) { // it was not known yet what else would be needed
+			changeguard.Reopen(o.e.starts, o.parent.Guarded, ownAtStart(o.object))
+			v.State = changeguard.StartHolds
+		}
+		switch v.State {
 		case changeguard.StartAwaited:
 			return conditions.Undecided, false
 		case changeguard.StartHolds:

@@ -520,3 +520,34 @@ func TestAStartLeavesAnAccountAtRestAlone(t *testing.T) {
 		t.Errorf("%v", w.calls)
 	}
 }
+
+// An approval of a start lets pass what it was shown: plans that could not be read by then wait for another one.
+func TestAnApprovedStartBuysNoPlanThatItDidNotShow(t *testing.T) {
+	w := newOwnWorld(t)
+	w.edit(func(p *v1alpha1.ParentAccount) { speaks("de")(p); buys("11")(p) })
+	w.start = engine.StartPolicy{Holds: true}
+	w.fails[callPlans] = []account.Error{{Class: account.Unavailable}}
+	w.restart()
+	approve := func(list string) {
+		t.Helper()
+		group := w.engine.Starts.Group(w.parent(w.object()))
+		if group.List != list {
+			t.Fatalf("%+v waits, want %s", group, list)
+		}
+		p := w.object()
+		p.Annotations = map[string]string{v1alpha1.AnnotationApproveStart: group.Hash}
+		if err := w.client.Update(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.expectPass("the plans can't be read", "Plans, status")
+	approve("acme (account.languageCode=de)")
+	w.expectPass("approved", "UpdateOwn languageCode, status")
+	w.clock.Step(10 * time.Minute)
+	w.expectPass("the plans were read", "Plans, status")
+	w.expectSaid(plansCondition, "False AwaitingApproval", "plans.MAU=11 waits: ")
+	w.expectPass("held", "")
+	approve("acme (plans.MAU=11)")
+	w.pass()
+	w.expectSaid(plansCondition, "True Available")
+}

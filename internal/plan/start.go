@@ -103,5 +103,18 @@ func (s *Step) Within(held string) bool {
 	if len(parts) == 0 {
 		parts = []string{s.Change}
 	}
-	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(", "+held+", ", ", "+part+", ") })
+	return among(parts, held)
+}
+
+// OwnWithin says whether all changes of the parent account itself in a text are among those that a start held, whose text is held.
+func OwnWithin(text, held string) bool { return among(strings.Split(text, separator), held) }
+
+// separator is between the changes in a text.
+const separator = ", "
+
+// among says whether each part of a text stands in another one.
+func among(parts []string, text string) bool {
+	return !slices.ContainsFunc(parts, func(part string) bool {
+		return !strings.Contains(separator+text+separator, separator+part+separator)
+	})
 }
