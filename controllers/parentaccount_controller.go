@@ -197,7 +197,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)
-	pause = conditions.Parents.Requeue(out, pause)
+	pause = untilReleased(s.parent, conditions.Parents.Requeue(out, pause), now)
 	pause = engine.ReadBesideList(ctx, r.Children.engine, s.key(), s.requested(), pause, func() { r.Children.resynced(ctx, s.key()) })
 	pause = engine.KeepOwnAccount(ctx, r.Children.engine, r.Children.parents.parentOf(s.parent), s.parent, pause)
 	return ctrl.Result{RequeueAfter: pause}, nil

@@ -93,3 +93,15 @@ var holdsParent = predicate.Funcs{
 	},
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
+
+// untilReleased is a pause that ends with the time for which a ParentAccount that is being deleted is kept at most.
+func untilReleased(p *v1alpha1.ParentAccount, pause time.Duration, now time.Time) time.Duration {
+	if p.DeletionTimestamp.IsZero() || !holds(p) {
+		return pause
+	}
+	left := max(p.DeletionTimestamp.Add(engine.MaxDeletion).Sub(now), conditions.SoonAtLeast)
+	if pause <= 0 {
+		return left
+	}
+	return min(pause, left)
+}

@@ -60,3 +60,24 @@ func TestTroubledSinceOfANewProcess(t *testing.T) {
 		}
 	}
 }
+
+// A ParentAccount that is being deleted is looked at again when its hour is over, however long its trouble has lasted.
+func TestADeletedParentIsKeptForAnHourAtMost(t *testing.T) {
+	p := &v1alpha1.ParentAccount{}
+	if got := untilReleased(p, 3*time.Hour, noon); got != 3*time.Hour {
+		t.Errorf("not deleted: %s", got)
+	}
+	p.DeletionTimestamp = &metav1.Time{Time: noon.Add(-20 * time.Minute)}
+	if got := untilReleased(p, 3*time.Hour, noon); got != 3*time.Hour {
+		t.Errorf("kept by others: %s", got)
+	}
+	p.Finalizers = []string{v1alpha1.ParentFinalizer}
+	for pause, want := range map[time.Duration]time.Duration{0: 40 * time.Minute, time.Minute: time.Minute, 3 * time.Hour: 40 * time.Minute} {
+		if got := untilReleased(p, pause, noon); got != want {
+			t.Errorf("instead of %s: %s, want %s", pause, got, want)
+		}
+	}
+	if got := untilReleased(p, 3*time.Hour, noon.Add(time.Hour)); got != conditions.SoonAtLeast {
+		t.Errorf("its time is over: %s", got)
+	}
+}

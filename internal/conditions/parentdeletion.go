@@ -46,7 +46,11 @@ func (d ParentDeletion) Of(out Outcome, now time.Time) Outcome {
 		out.Message += "; " + d.message()
 		out.Next = Advise(cmp.Or(out.Next, Parents.NextStep(out.Reason)), d.next())
 	}
-	out.Retry, out.After = retry, max(min(out.After, d.Until.Sub(now)), SoonAtLeast)
+	left := max(d.Until.Sub(now), SoonAtLeast)
+	if out.Retry = retry; out.After == 0 && Parents.retryOf(out) == none { // nothing but the end of the hour brings it back
+		out.After = left
+	}
+	out.After = max(min(out.After, left), SoonAtLeast)
 	return out
 }
 

@@ -59,6 +59,10 @@ func TestParentDeletionPauses(t *testing.T) {
 			t.Errorf("after %s: %s, want %s", after, got, want)
 		}
 	}
+	suspended := d.Of(outcome(v1alpha1.ReasonSuspended), noon)
+	if got := Parents.Pause(suspended, noon, noon); got != time.Minute {
+		t.Errorf("suspended: %s", got)
+	}
 	silent := d.Of(Outcome{After: 20 * time.Second, Retry: Every(20 * time.Second)}, noon)
 	if got := Parents.Pause(silent, noon, noon); got != 20*time.Second {
 		t.Errorf("nothing is said yet: %s", got)
