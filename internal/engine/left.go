@@ -26,11 +26,16 @@ const leftFor = 10 * time.Minute
 // which whoever waits for the account asks.
 const leftRememberedFor = 40 * time.Hour
 
+// pruneLeftEvery is how often those are dropped.
+const pruneLeftEvery = time.Hour
+
 // leftAccounts are the accounts whose resources were deleted, and which no resource has had since. All methods may be called by several workers at
 // once.
 type leftAccounts struct {
 	mu sync.Mutex
 	by map[leftKey]leftAccount
+	// pruned is when those that nobody wants were last dropped.
+	pruned time.Time
 }
 
 // leftKey is an account by the ids of its parent account and of its own.
@@ -42,15 +47,21 @@ type leftAccount struct {
 	at, asked time.Time
 }
 
-// note notes that the resource of an account is deleted.
+// note notes that the resource of an account is deleted. Of one that finalizers of others keep the first note counts.
 func (l *leftAccounts) note(key leftKey, owner types.NamespacedName, now time.Time) leftAccount {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	maps.DeleteFunc(l.by, func(_ leftKey, one leftAccount) bool { return now.Sub(one.asked) > leftRememberedFor })
+	if now.Sub(l.pruned) > pruneLeftEvery { // not each time, as thousands may be deleted at once
+		l.pruned = now
+		maps.DeleteFunc(l.by, func(_ leftKey, one leftAccount) bool { return now.Sub(one.asked) > leftRememberedFor })
+	}
 	if l.by == nil {
 		l.by = map[leftKey]leftAccount{}
 	}
 	one := leftAccount{owner, now, now}
+	if before, known := l.by[key]; known && before.owner == owner {
+		one.at = before.at
+	}
 	l.by[key] = one
 	return one
 }

@@ -25,6 +25,9 @@ func TestLeftAccounts(t *testing.T) {
 	if l.drop(had); len(l.by) != 2 {
 		t.Errorf("%d are remembered", len(l.by))
 	}
+	if one := l.note(asked, owner, noon.Add(time.Minute)); one.at != noon {
+		t.Errorf("noted again it was left at %s", one.at)
+	}
 	l.note(had, owner, noon.Add(leftRememberedFor+1))
 	if _, known := l.of(asked, noon); !known || len(l.by) != 2 {
 		t.Errorf("%v are remembered", l.by)
