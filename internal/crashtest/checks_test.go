@@ -184,6 +184,9 @@ func (w *world) violated() string {
 	if mistakes := w.tap.mistakes(); len(mistakes) > 0 {
 		return strings.Join(mistakes, "; ")
 	}
+	if astray := w.group.strayed(); len(astray) > 0 {
+		return fmt.Sprint("written in no world: ", astray)
+	}
 	if names := unlooked(w.tap.taken()); len(names) > 0 {
 		return fmt.Sprint("created again without a look: ", names)
 	}

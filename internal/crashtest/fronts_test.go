@@ -105,6 +105,7 @@ func apiServerFront(config *rest.Config, g *group) (http.Handler, error) {
 		}
 		t := g.tapOf(path.Base(inNamespace.FindString(r.URL.Path)))
 		if t == nil {
+			g.goAstray(r.Method + " " + r.URL.Path)
 			http.Error(w, "a write that is in no world", http.StatusForbidden)
 			return
 		}

@@ -28,6 +28,8 @@ type group struct {
 	here    int               // those that wait for the others
 	then    func() error
 	meeting *meeting
+	// astray are the writes that were in no world.
+	astray []string
 }
 
 // meeting is what the worlds of a group wait for.
@@ -116,4 +118,18 @@ func (g *group) tapOf(namespace string) *tap {
 		return w.tap
 	}
 	return nil
+}
+
+// goAstray notes a write that is in no world, which must never be.
+func (g *group) goAstray(write string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.astray = append(g.astray, write)
+}
+
+// strayed are the writes that were in no world.
+func (g *group) strayed() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.astray)
 }
