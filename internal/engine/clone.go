@@ -130,7 +130,9 @@ func declaringTemplate(ctx context.Context, e *observer, s *scope, name string, 
 		switch {
 		case isReleased(m.Object()): // another one may have the account by now
 		case st.Origin != "" && ours:
-			found.bound = m
+			if found.bound == nil || !isReleased(m.Object()) { // another one may have the account of one that the operator has released
+				found.bound = m
+			}
 		case st.Origin != "":
 		case d.Policy.Observe && ours && namespace == s.parent.Key.Namespace:
 			found.observed = st.AccountID

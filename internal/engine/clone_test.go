@@ -650,6 +650,28 @@ func TestTenantsClone(t *testing.T) {
 			w.list()
 		}
 	}
+	// released has the template be that of a resource which others keep after its deletion, and by now of a resource of another namespace.
+	released := func(former, present string) func(w *world) {
+		return func(w *world) {
+			lined(former, func(l *Line) { l.Finalizers = []string{"example.com/keeps"} })(w)
+			was := &Line{}
+			if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: former, Name: template}, was); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.client.Delete(t.Context(), was); err != nil {
+				t.Fatal(err)
+			}
+			l := w.declared(template)
+			l.Namespace, l.UID = present, types.UID("uid-"+present)
+			if err := w.client.Create(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+			l.Status = was.Status
+			if err := w.client.Status().Update(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for what, c := range map[string]struct {
 		world []func(w *world)
 		want  bool
@@ -669,6 +691,8 @@ func TestTenantsClone(t *testing.T) {
 		"another tenant's, and its own wants it":           {[]func(*world){lined(another, nil), lined(tenant, nil)}, false},
 		"another tenant's, and its own observes it":        {[]func(*world){lined(another, nil), lined(tenant, observed)}, false},
 		"another tenant's, and its own former one is kept": {[]func(*world){lined(another, nil), kept(tenant, another)}, false},
+		"another tenant's, its own once":                     {[]func(*world){released(tenant, another)}, false},
+		"its own, another tenant's once":                     {[]func(*world){released("z-"+another, tenant)}, true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
