@@ -15,6 +15,8 @@ const (
 	retries = "The operator retries automatically."
 	// retriesSlowly is what follows the step where somebody has to act outside of the cluster, of which no watch tells.
 	retriesSlowly = " The operator retries automatically, after 10 minutes at first."
+	// nextIfUnknown is the step where nobody knows whether a refusal passes by itself.
+	nextIfUnknown = "If the message is about a value of the spec, correct it; the provider's support knows more." + retriesSlowly
 )
 
 // nextOfChildren is what to do next for each reason on a ChildAccount. It ends each condition message and each event, unless the outcome

@@ -117,7 +117,7 @@ func (t Table) Failed(err error) Outcome {
 	}
 	if e.Class == account.Unknown {
 		out.Retry = &slow // nobody knows whether it passes by itself
-		out.Next = "If the message is about a value of the spec, correct it; the provider's support knows more." + retriesSlowly
+		out.Next = nextIfUnknown
 	}
 	return out
 }

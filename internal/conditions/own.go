@@ -26,6 +26,7 @@ var OwnAccounts = withOwn(map[string]Row{
 	v1alpha1.ReasonSecretMissing:     {no, "The Secret with the salt of the account's callbacks does not exist. Nothing of spec.account is written meanwhile."},
 	v1alpha1.ReasonSecretNotLabelled: {no, "The Secret with the salt of the account's callbacks lacks the label that lets the operator read it. The message has the command. Nothing of spec.account is written meanwhile."},
 	v1alpha1.ReasonSecretInvalid:     {no, "The Secret with the salt of the account's callbacks can't be used. The message says why. Nothing of spec.account is written meanwhile."},
+	v1alpha1.ReasonBalanceTooLow:     {no, "The account's balance is too low for the change. Top it up. The operator retries after 10 minutes to 6 hours."},
 })
 
 // OwnPlans are the reasons of PlansSynced on ParentAccounts.
@@ -45,7 +46,7 @@ func withOwn(rows map[string]Row) map[string]Row {
 		v1alpha1.ReasonRoleMissing:         {no, "The service account lacks the role for this. The message names the roles where they are documented. The operator retries after 10 minutes to 6 hours."},
 		v1alpha1.ReasonBlockedVerification: {no, "The account must be verified or activated at the provider first. The operator retries after 10 minutes to 6 hours."},
 		v1alpha1.ReasonBlockedNotEnabled:   {no, "The provider does not allow this for the account. Ask its support. The operator retries after 10 minutes to 6 hours."},
-		v1alpha1.ReasonUnauthorized:        {no, "The provider refuses the credentials, as Ready will say, too."},
+		v1alpha1.ReasonUnauthorized:        {no, "The provider refuses the credentials, as Ready will say, too. The operator retries after 10 minutes to 6 hours; where the clock of its node is off, after a minute to 6 hours."},
 		v1alpha1.ReasonRateLimited:         {unknown, "The provider rate-limits the calls. The operator retries automatically."},
 		v1alpha1.ReasonAPIUnavailable:      {unknown, "The provider does not answer, or not consistently. The operator retries automatically."},
 	} {
@@ -63,21 +64,25 @@ var nextOfOwn = map[string]string{
 	v1alpha1.ReasonBalanceTooLow:       "Top up the account at the provider." + retriesSlowly,
 	v1alpha1.ReasonBlockedVerification: "Have the account verified or activated at the provider." + retriesSlowly,
 	v1alpha1.ReasonBlockedNotEnabled:   "Ask the provider's support to enable this for the account." + retriesSlowly,
-	v1alpha1.ReasonUnauthorized:        "Read the condition Ready.",
+	v1alpha1.ReasonUnauthorized:        "Read the condition Ready." + retriesSlowly,
 	v1alpha1.ReasonRateLimited:         retries,
 	v1alpha1.ReasonAPIUnavailable:      retries,
 	v1alpha1.ReasonUpdating:            retries,
 }
 
-// FailedOwn is the Outcome of a call for the parent account itself that the provider did not carry out. Its retries are those of Children.
+// FailedOwn is the Outcome of a call for the parent account itself that the provider did not carry out. Its retries are those of Children, but
+// for what is only refused for as long as the credentials are.
 func FailedOwn(err error) Outcome {
 	e := account.AsError(err)
 	out := Children.Failed(err)
 	switch _, known := OwnPlans[out.Reason]; {
-	case e.Class == account.NotFound: // the account acts as itself
-		out.Reason, out.Retry = v1alpha1.ReasonRejected, &slow
-	case !known:
-		out.Reason = v1alpha1.ReasonRejected
+	case e.Class == account.Unauthorized: // the credentials are this resource's own, and may be good again without having changed
+		out.Reason, out.Retry = v1alpha1.ReasonUnauthorized, &slow
+		if e.MayPass {
+			out.Retry = &sooner
+		}
+	case e.Class == account.NotFound, !known: // the account acts as itself
+		out.Reason, out.Retry, out.Next = v1alpha1.ReasonRejected, &slow, cmp.Or(out.Next, nextIfUnknown)
 	}
 	out.Next = cmp.Or(out.Next, nextOfOwn[out.Reason])
 	return out

@@ -130,9 +130,7 @@ func declaringTemplate(ctx context.Context, e *observer, s *scope, name string, 
 		switch {
 		case isReleased(m.Object()): // another one may have the account by now
 		case st.Origin != "" && ours:
-			if found.bound == nil || !isReleased(m.Object()) { // another one may have the account of one that the operator has released
-				found.bound = m
-			}
+			found.bound = m
 		case st.Origin != "":
 		case d.Policy.Observe && ours && namespace == s.parent.Key.Namespace:
 			found.observed = st.AccountID

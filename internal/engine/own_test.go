@@ -551,3 +551,34 @@ func TestAnApprovedStartBuysNoPlanThatItDidNotShow(t *testing.T) {
 	w.pass()
 	w.expectSaid(plansCondition, "True Available")
 }
+
+// Credentials that are refused for a moment, while a clock is off for example, are used again later, though they are the same.
+func TestCredentialsThatAreRefusedForAMoment(t *testing.T) {
+	w := newOwnWorld(t)
+	w.edit(func(p *v1alpha1.ParentAccount) { speaks("de")(p); buys("11")(p) })
+	w.pass()
+	w.clock.Step(ownPause)
+	refused := account.Error{Class: account.Unauthorized, Message: "the token is expired", MayPass: true}
+	w.fails[callRead] = []account.Error{refused}
+	w.expectPass("refused", "Own, status")
+	w.expectSaid(accountSynced, "False Unauthorized", "the token is expired", "Read the condition Ready")
+	w.clock.Step(2 * time.Minute)
+	w.expectPass("later", "Own, status")
+	w.expectSaid(accountSynced, "True Available")
+	w.edit(buys("12"))
+	w.fails[callPlans] = []account.Error{refused}
+	w.pass()
+	w.expectSaid(plansCondition, "False Unauthorized")
+	w.clock.Step(2 * time.Minute)
+	w.pass()
+	w.expectSaid(plansCondition, "True Available")
+}
+
+// A balance that is too low for a change of the account's fields is a state of theirs, too.
+func TestABalanceThatIsTooLowForFields(t *testing.T) {
+	w := newOwnWorld(t)
+	w.edit(speaks("de"))
+	w.fails[callUpdate] = []account.Error{{Class: account.BalanceTooLow, Message: "no", Answered: true}}
+	w.expectPass("refused", "UpdateOwn languageCode, status")
+	w.expectSaid(accountSynced, "False BalanceTooLow", "Top up")
+}
