@@ -142,6 +142,10 @@ func (w *ownWrite) saltDiffers() bool {
 // compare finds out what the account lacks, and notes what it has. What is not declared any more is forgotten.
 func (w *ownWrite) compare() {
 	o, st := w.o, w.o.status()
+	maps.DeleteFunc(o.known.hidden, func(path, _ string) bool { _, declared := w.desired[path]; return !declared })
+	if w.salt == "" {
+		o.known.salt = ""
+	}
 	if w.salt == "" || w.mark == o.known.salt {
 		st.CallbackSaltDigest = w.mark
 	}

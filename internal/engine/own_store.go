@@ -126,7 +126,7 @@ func (k *ownKnown) writing(changes []account.Change, salt bool) {
 
 // wrote takes up what was written.
 func (k *ownKnown) wrote(changes []account.Change) {
-	k.state = k.state.With(account.Applied(changes))
+	k.state = k.state.With(account.Applied(changes)).WithoutHidden(changes)
 	if k.written == nil {
 		k.written = map[string]ownWritten{}
 	}

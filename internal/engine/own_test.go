@@ -311,6 +311,21 @@ func TestAnAccountThatIsNotDeclaredAnyMore(t *testing.T) {
 	w.expectPass("and then", "")
 }
 
+// What nobody shows may have been changed while it was not declared: declared again it is written again.
+func TestAnAccountThatIsDeclaredAgain(t *testing.T) {
+	w := newOwnWorld(t)
+	w.edit(german)
+	w.pass()
+	w.edit(speaks("de"))
+	w.expectPass("less", "status")
+	w.state["profile.storeInboundSMS"], w.salt = "false", "another"
+	w.edit(german)
+	w.expectPass("declared again", "UpdateOwn profile.storeInboundSMS salt, status")
+	if w.state["profile.storeInboundSMS"] != "true" || w.salt != ownSalt {
+		t.Errorf("%v, salt %q", w.state, w.salt.Reveal())
+	}
+}
+
 // Amid an outage nothing is called and nothing is said anew.
 func TestAnAccountAmidAnOutage(t *testing.T) {
 	w := newOwnWorld(t)
