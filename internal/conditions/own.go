@@ -40,7 +40,7 @@ var OwnPlans = withOwn(map[string]Row{
 func withOwn(rows map[string]Row) map[string]Row {
 	for reason, row := range map[string]Row{
 		v1alpha1.ReasonUpdating:            {unknown, "What is declared was not compared with the account yet, or it is not known yet whether a change was made. The operator continues automatically; while the account is frozen or deactivated its plans stay as they are."},
-		v1alpha1.ReasonDuplicateResource:   {no, "An older ParentAccount of the same account declares this, too, and is not False in Ready; the message names it. Remove the field from one of the two."},
+		v1alpha1.ReasonDuplicateResource:   {no, "An older ParentAccount of the same account declares this, too, and is not False in Ready; or a younger one does, while this one is False in Ready. The message names it. Remove the field from one of the two."},
 		v1alpha1.ReasonAwaitingApproval:    {no, "The change waits for an approval (limits.massChange, or startPolicy Observe). The message has the command."},
 		v1alpha1.ReasonRejected:            {no, "The provider, or the operator before any call, refuses a value. The message names the field where the provider names one, and of a plan those that are offered. The operator retries once the spec changes; a refusal that it does not know after 10 minutes to 6 hours."},
 		v1alpha1.ReasonRoleMissing:         {no, "The service account lacks the role for this. The message names the roles where they are documented. The operator retries after 10 minutes to 6 hours."},

@@ -691,8 +691,8 @@ func TestTenantsClone(t *testing.T) {
 		"another tenant's, and its own wants it":           {[]func(*world){lined(another, nil), lined(tenant, nil)}, false},
 		"another tenant's, and its own observes it":        {[]func(*world){lined(another, nil), lined(tenant, observed)}, false},
 		"another tenant's, and its own former one is kept": {[]func(*world){lined(another, nil), kept(tenant, another)}, false},
-		"another tenant's, its own once":                     {[]func(*world){released(tenant, another)}, false},
-		"its own, another tenant's once":                     {[]func(*world){released("z-"+another, tenant)}, true},
+		"another tenant's, its own once":                   {[]func(*world){released(tenant, another)}, false},
+		"its own, another tenant's once":                   {[]func(*world){released("z-"+another, tenant)}, true},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

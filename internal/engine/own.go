@@ -41,6 +41,8 @@ type own struct {
 	schema account.Schema
 	// pause is when to come back at the latest, 0 for when something changes.
 	pause time.Duration
+	// unready is set where the resource is False in Ready: another one may apply in its place.
+	unready bool
 	// failed is set where a write of the status failed: nothing more is done in this pass.
 	failed error
 	// startApproved is set where what is to be written was approved as pending since the operator's start, approved where it was approved otherwise.
@@ -62,6 +64,8 @@ type ownPart struct {
 // resources are woken, as they wait for none of these calls. It returns when it is to be called again, at most pause.
 func KeepOwnAccount(ctx context.Context, e *Engine, parent *Parent, object *v1alpha1.ParentAccount, pause time.Duration) time.Duration {
 	o := &own{e: e, parent: parent, object: object, stored: object.DeepCopy(), was: slices.Clone(object.Status.Conditions), dir: e.Connected.Get(parent.Key), known: e.owns.of(parent.Key, object.UID), pause: pause}
+	o.unready = meta.IsStatusConditionFalse(object.Status.Conditions, v1alpha1.ConditionReady)
+	o.known.ready(!o.unready)
 	switch {
 	case !object.DeletionTimestamp.IsZero(), parent.Suspended, !usableNow(o.dir, parent.State):
 		return pause
@@ -254,15 +258,16 @@ func (o *own) handled() {
 	o.status().LastHandledReconcileAt = requested
 }
 
-// elder is the oldest other ParentAccount of the same account that declares the same part, and is not known to be of no use; nil where this one is
-// the oldest. The account is the same where the provider, the endpoint and the authorities are, as nobody else's word counts for it. shared is set
-// where there is any other that declares the part, of use or not: it may have written to the account.
+// elder is the other ParentAccount of the same account that applies the same part: of those that declare it and are not known to be of no use the
+// oldest; nil where this one is that, or there is none. A younger one applies while this one is False in Ready, as it takes the place then: this
+// one may go on with former credentials. The account is the same where the provider, the endpoint and the authorities are, as nobody else's word
+// counts for it. shared is set where there is any other that declares the part, of use or not: it may have written to the account.
 func (o *own) elder(ctx context.Context, declares func(*v1alpha1.ParentAccount) bool) (elder *v1alpha1.ParentAccount, shared bool, err error) {
 	var all v1alpha1.ParentAccountList
 	if err := o.e.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, false, err
 	}
-	oldest := o.object
+	oldest, unready := o.object, o.unready
 	for i := range all.Items {
 		p := &all.Items[i]
 		if p.UID == o.object.UID || !declares(p) || !sameAccount(o, p) {
@@ -270,8 +275,8 @@ func (o *own) elder(ctx context.Context, declares func(*v1alpha1.ParentAccount) 
 		}
 		shared = true
 		ready := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
-		if p.DeletionTimestamp.IsZero() && ready != nil && ready.Status != metav1.ConditionFalse && isOlder(p, oldest) {
-			oldest = p
+		if p.DeletionTimestamp.IsZero() && ready != nil && ready.Status != metav1.ConditionFalse && (unready || isOlder(p, oldest)) {
+			oldest, unready = p, false
 		}
 	}
 	if oldest == o.object {
@@ -308,12 +313,17 @@ func (o *own) leaveTo(ctx context.Context, p *ownPart, field string, declares fu
 	if elder == nil {
 		return false
 	}
-	name := client.ObjectKeyFromObject(elder).String()
-	o.say(p.kind, conditions.Outcome{
+	name := "ParentAccount " + client.ObjectKeyFromObject(elder).String()
+	out := conditions.Outcome{
 		Reason:  v1alpha1.ReasonDuplicateResource,
-		Message: "ParentAccount " + name + " is of the same account, is older, and declares spec." + field + ", too: this resource's is not applied",
+		Message: name + " is of the same account, is older, and declares spec." + field + ", too: this resource's is not applied",
 		Next:    "Remove spec." + field + " from one of the two.",
-	})
+	}
+	if isOlder(o.object, elder) {
+		out.Message = name + " is of the same account and declares spec." + field + ", too: this resource's is not applied while its condition Ready is False"
+		out.Next = "Do what the condition Ready says, or remove spec." + field + " from one of the two."
+	}
+	o.say(p.kind, out)
 	return true
 }
 

@@ -210,8 +210,9 @@ func (w *ownPlanning) forget() {
 	}
 }
 
-// forgetApplied drops which plans the account had. What was requested stays.
+// forgetApplied drops which plans the account had, which are read again before anything is to be changed. What was requested stays.
 func (w *ownPlanning) forgetApplied() {
+	w.o.known.plansReadAs = ""
 	w.o.setApplied(func(path string) bool { return !account.IsPlanPath(path) }, nil)
 	w.o.status().Plans = nil
 }

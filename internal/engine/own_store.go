@@ -47,6 +47,8 @@ type ownKnown struct {
 	salt   string
 	// alone are the parts, by their conditions, that no other resource has had applied since the connection was made.
 	alone map[string]bool
+	// unready is set where the resource was False in Ready when it was last looked at.
+	unready bool
 	// written are the values that a later read has not confirmed.
 	written map[string]ownWritten
 	// started is set once the start of the parent knows of the account.
@@ -104,6 +106,15 @@ func (k *ownKnown) note(kind string, alone bool) {
 		k.alone = map[string]bool{}
 	}
 	k.alone[kind] = alone
+}
+
+// ready notes whether the resource is False in Ready. Once it is not any more, another one may have written to the account meanwhile, although the
+// connection is the same.
+func (k *ownKnown) ready(is bool) {
+	if is && k.unready {
+		k.alone, k.state = nil, nil
+	}
+	k.unready = !is
 }
 
 // read takes up what a read has shown.

@@ -597,3 +597,59 @@ func TestABalanceThatIsTooLowForFields(t *testing.T) {
 	w.expectPass("refused", "UpdateOwn languageCode, status")
 	w.expectSaid(accountSynced, "False BalanceTooLow", "Top up")
 }
+
+// setReady sets the condition Ready of the ParentAccount.
+func (w *ownWorld) setReady(status metav1.ConditionStatus) {
+	w.Helper()
+	p := w.object()
+	meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady).Status = status
+	if err := w.client.Status().Update(w.Context(), p); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// While a ParentAccount is False in Ready another one takes its place, and it writes nothing, even if its former credentials go on. Once it is Ready
+// again, by the same connection too, what it has applied before counts no longer.
+func TestAParentAccountThatIsReadyAgain(t *testing.T) {
+	for what, usable := range map[string]bool{"its former credentials went on": true, "it could do nothing": false} {
+		t.Run(what, func(t *testing.T) {
+			w := newOwnWorld(t)
+			w.edit(func(p *v1alpha1.ParentAccount) { german(p); buys("11")(p) })
+			w.pass()
+			w.clock.Step(time.Second)
+			w.declare("younger", func(p *v1alpha1.ParentAccount) {
+				german(p)
+				buys("12")(p)
+				p.Spec.Account.LanguageCode, p.Spec.Account.Profile.StoreInboundSMS = ptr.To("nl"), ptr.To(false)
+			})
+			w.setReady(metav1.ConditionFalse)
+			if !usable {
+				w.parents.Former(client.ObjectKey{Namespace: namespace, Name: w.name}).Verified = ""
+			}
+			w.name = "younger"
+			w.connect()
+			w.pass()
+			w.expectSaid(accountSynced, "True Available")
+			w.name = "acme"
+			w.pass()
+			if usable {
+				for _, kind := range []string{accountSynced, plansCondition} {
+					w.expectSaid(kind, "False DuplicateResource", "ParentAccount "+namespace+"/younger is of the same account and declares spec.", "while its condition Ready is False")
+				}
+			}
+			w.expectPass("and then", "")
+			if w.state["languageCode"] != "nl" || w.state["profile.storeInboundSMS"] != "false" || w.plans[0].ID != "12" {
+				t.Errorf("both write: %v %v", w.state, w.plans)
+			}
+			w.setReady(metav1.ConditionTrue)
+			w.connect()
+			w.pass()
+			if w.state["languageCode"] != "de" || w.state["profile.storeInboundSMS"] != "true" {
+				t.Errorf("%v", w.state)
+			}
+			w.expectSaid(accountSynced, "True Available")
+			w.expectSaid(plansCondition, "False Rejected", "does not cost more than the present plan")
+			w.expectPass("at rest", "")
+		})
+	}
+}
