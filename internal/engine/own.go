@@ -67,7 +67,11 @@ func KeepOwnAccount(ctx context.Context, e *Engine, parent *Parent, object *v1al
 	o.unready = meta.IsStatusConditionFalse(object.Status.Conditions, v1alpha1.ConditionReady)
 	o.known.ready(!o.unready)
 	switch {
-	case !object.DeletionTimestamp.IsZero(), parent.Suspended, !usableNow(o.dir, parent.State):
+	case !object.DeletionTimestamp.IsZero(), parent.Suspended: // nothing of it waits for an approval
+		e.changes.Withdraw(object.UID)
+		e.starts.Withdraw(object.UID)
+		return pause
+	case !usableNow(o.dir, parent.State):
 		return pause
 	}
 	o.schema = directory.OwnSchema(o.dir.Directory)
@@ -219,7 +223,7 @@ func (o *own) comeBack(after time.Duration) {
 
 // requested is the reconcile that somebody requests and that was not acted on; "" for none.
 func (o *own) requested() string {
-	requested, handled := o.object.Annotations[v1alpha1.AnnotationReconcileRequestedAt], ""
+	requested, handled := cut(o.object.Annotations[v1alpha1.AnnotationReconcileRequestedAt], longestObserved), ""
 	if o.object.Status.Account != nil {
 		handled = o.object.Status.Account.LastHandledReconcileAt
 	}

@@ -653,3 +653,40 @@ func TestAParentAccountThatIsReadyAgain(t *testing.T) {
 		})
 	}
 }
+
+// What a request says is kept in the status only as far as there is room.
+func TestARequestThatIsTooLong(t *testing.T) {
+	w := newOwnWorld(t)
+	w.edit(speaks("de"))
+	w.request(strings.Repeat("please ", 1000))
+	w.pass()
+	if n := len(w.object().Status.Account.LastHandledReconcileAt); n != 1024 {
+		t.Errorf("%d bytes", n)
+	}
+	w.expectPass("and then", "")
+}
+
+// A ParentAccount that is being deleted has nothing of its own wait for an approval.
+func TestNothingWaitsOfAParentAccountThatIsDeleted(t *testing.T) {
+	w := newOwnWorld(t)
+	w.limits = changeguard.Limits{Window: time.Minute}
+	w.edit(speaks("de"))
+	w.pass()
+	p := w.object()
+	waits := func() int {
+		n := 0
+		for _, group := range w.engine.Held(w.parent(p).Guarded).Changes {
+			n += group.Count
+		}
+		return n
+	}
+	<-w.settled
+	if n := waits(); n != 1 {
+		t.Fatalf("%d wait", n)
+	}
+	p.DeletionTimestamp = &metav1.Time{Time: w.clock.Now()}
+	engine.KeepOwnAccount(t.Context(), w.engine, w.parent(p), p, 0)
+	if n := waits(); n != 0 {
+		t.Errorf("%d wait", n)
+	}
+}
