@@ -114,7 +114,7 @@ func TestPlanTouchesNothingUnmanaged(t *testing.T) {
 }
 
 // An account that belongs to another owner, and one that may not be adopted, is never written to. No plan creates an account
-// where one is known, nor a second one before a read could tell.
+// where one is known, nor a second one before a read could tell, unless it gives up one that is missing.
 func TestPlanKeepsTheProtocol(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawWorld(t).observe()
@@ -123,7 +123,9 @@ func TestPlanKeepsTheProtocol(t *testing.T) {
 			return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Kind == k })
 		}
 		a := in.View.Account
-		if (has(plan.Create) || has(plan.Clone)) && (a != nil || in.Subject.ID != "" || in.View.OutcomeUnknown || in.Subject.Intent && !in.View.Fresh || in.Subject.Policy.Observe) {
+		missing := in.Subject.Policy.Recreate && !in.View.Doubted && in.View.Absences >= account.AbsencesUntilMissing
+		bound := in.Subject.ID != "" && !(missing && p.Begins(plan.Recreate))
+		if (has(plan.Create) || has(plan.Clone)) && (a != nil || bound || in.View.OutcomeUnknown || in.Subject.Intent && !in.View.Fresh || in.Subject.Policy.Observe) {
 			t.Fatalf("creates a second account: %s", p)
 		}
 		if a == nil {
