@@ -344,23 +344,9 @@ func jsonOf(v any) map[string]any {
 	return out
 }
 
-// logOwn logs a write to the parent account itself that was carried out, or may have been.
+// logOwn logs a write to the parent account itself.
 func (o *own) logOwn(ctx context.Context, write, why string, err error, more ...any) {
-	message := "account written"
-	switch e := account.AsError(err); {
-	case err == nil:
-	case e.OutcomeUnknown:
-		message = "account may have been written"
-		more = append(more, "class", string(e.Class))
-	default:
-		return
-	}
-	values := []any{"write", write, "why", why}
-	if o.approved || o.startApproved {
-		values = []any{"write", write, "why", whyApproval, "approved", why}
-	}
-	values = append(values, "accountName", o.dir.AccountName, "accountID", o.dir.AccountID)
-	log.FromContext(ctx).Info(message, append(values, more...)...)
+	logWrite(ctx, write, why, o.approved || o.startApproved, o.dir.AccountName, o.dir.AccountID, err, more...)
 }
 
 // ownSubject is the parent's resource as Kind.Fleet asks for it: the account counts with those of its namespace.

@@ -7,7 +7,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -103,16 +102,7 @@ func (w *ownPlanning) lacking() []account.PlanChange {
 
 // known is what the status has of the plans.
 func (w *ownPlanning) known() plan.Plans {
-	k, st := plan.Plans{Declared: w.declared}, w.o.status()
-	for _, seen := range st.Plans {
-		k.Seen = append(k.Seen, account.Plan{Type: seen.Type, ID: seen.TemplateID, Name: ptr.Deref(seen.Name, ""), Charge: ptr.Deref(seen.PeriodicCharge, "")})
-	}
-	for _, c := range st.PlanChanges {
-		if accepted(c) {
-			k.NotShown = append(k.NotShown, account.Plan{Type: c.Type, ID: c.TemplateID})
-		}
-	}
-	return k
+	return knownPlans(w.declared, w.o.status().Plans, w.o.status().PlanChanges)
 }
 
 func plansOfChanges(changes []account.PlanChange) []account.Plan {
@@ -182,10 +172,7 @@ func (w *ownPlanning) setApplied(p account.Plan, applied bool) {
 // end forgets a change of a plan of a type.
 func (w *ownPlanning) end(p account.Plan) {
 	st := w.o.status()
-	st.PlanChanges = slices.DeleteFunc(slices.Clone(st.PlanChanges), func(c v1alpha1.PlanChange) bool { return c.Type == p.Type })
-	if len(st.PlanChanges) == 0 {
-		st.PlanChanges = nil
-	}
+	st.PlanChanges = withoutPlan(st.PlanChanges, p)
 }
 
 // prune drops changes of plans that nobody waits for any more, and what was applied of plans that are not declared any more.
@@ -240,19 +227,16 @@ func (w *ownPlanning) failed(err error) {
 // write gives the account the declared plans that it lacks.
 func (w *ownPlanning) write(ctx context.Context) {
 	o := w.o
-	if wait := plansSettleIn(o.status().PlanChanges, plansOfChanges(w.lacking()), o.e.Clock.Now()); wait > 0 {
+	lacking := plansOfChanges(w.lacking())
+	if wait := untilPlansSettle(o.status().PlanChanges, lacking, o.e.Clock.Now()); wait > 0 {
 		o.comeBack(wait)
-		o.say(w.part.kind, conditions.Outcome{
-			Reason:  v1alpha1.ReasonUpdating,
-			Message: "the operator does not know yet whether a change of the plan was made that it has requested: " + planNames(plansOfChanges(w.lacking())),
-			Next:    "The operator reads the plans again, and requests the change once more only if the account does not have the plan.",
-		})
+		o.say(w.part.kind, unsettledPlans(lacking))
 		return
 	}
 	if w.have == nil && !w.read(ctx) {
 		return
 	}
-	lacking := account.LackedPlans(plansOfChanges(w.lacking()), w.have)
+	lacking = account.LackedPlans(plansOfChanges(w.lacking()), w.have)
 	if len(lacking) == 0 {
 		o.e.changes.Done(o.object.UID, true)
 		w.settled()
@@ -323,11 +307,6 @@ func (w *ownPlanning) confirm(ctx context.Context, changes []planRequest) {
 		}
 		return
 	}
-	st := o.status()
-	for i := range st.PlanChanges {
-		if slices.ContainsFunc(changes, func(c planRequest) bool { return c.to.Type == st.PlanChanges[i].Type }) {
-			st.PlanChanges[i].Accepted = ptr.To(true)
-		}
-	}
+	acceptPlans(o.status().PlanChanges, changes)
 	w.see(have)
 }

@@ -57,13 +57,20 @@ func observePlans(e *observer, s *scope, in *plan.Input) {
 
 // plansOf are the plans as the spec declares them, and as the status has them.
 func plansOf(s *scope) plan.Plans {
-	p := plan.Plans{Declared: s.declared.Plans}
+	var observed []v1alpha1.ObservedPlan
 	if o, ok := s.managed.(PlanObserver); ok {
-		for _, seen := range o.ObservedPlans() {
-			p.Seen = append(p.Seen, account.Plan{Type: seen.Type, ID: seen.TemplateID, Name: ptr.Deref(seen.Name, ""), Charge: ptr.Deref(seen.PeriodicCharge, "")})
-		}
+		observed = o.ObservedPlans()
 	}
-	for _, c := range s.status.PlanChanges {
+	return knownPlans(s.declared.Plans, observed, s.status.PlanChanges)
+}
+
+// knownPlans is what a status has of the plans that are declared.
+func knownPlans(declared []account.Plan, observed []v1alpha1.ObservedPlan, changes []v1alpha1.PlanChange) plan.Plans {
+	p := plan.Plans{Declared: declared}
+	for _, seen := range observed {
+		p.Seen = append(p.Seen, account.Plan{Type: seen.Type, ID: seen.TemplateID, Name: ptr.Deref(seen.Name, ""), Charge: ptr.Deref(seen.PeriodicCharge, "")})
+	}
+	for _, c := range changes {
 		if accepted(c) {
 			p.NotShown = append(p.NotShown, account.Plan{Type: c.Type, ID: c.TemplateID})
 		}
@@ -111,12 +118,10 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 		r.changes.Done(s.uid(), true)
 		return nil
 	}
-	if wait := untilPlansSettle(s, lacking, r.Clock.Now()); wait > 0 {
-		return plansWait(r, step, &conditions.Outcome{
-			Reason:  v1alpha1.ReasonUpdating,
-			Message: "the operator does not know yet whether a change of the plan was made that it has requested: " + planNames(lacking), After: wait,
-			Next: "The operator reads the plans again, and requests the change once more only if the account does not have the plan.",
-		})
+	if wait := untilPlansSettle(s.status.PlanChanges, lacking, r.Clock.Now()); wait > 0 {
+		out := unsettledPlans(lacking)
+		out.After = wait
+		return plansWait(r, step, &out)
 	}
 	offered, err := directory.PlanOffers(ctx, s.dir.Directory, step.AccountID)
 	if err != nil {
@@ -133,6 +138,15 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 	}
 	confirmPlans(ctx, r, step, changes)
 	return nil
+}
+
+// unsettledPlans is the outcome while changes that were requested may still be made.
+func unsettledPlans(lacking []account.Plan) conditions.Outcome {
+	return conditions.Outcome{
+		Reason:  v1alpha1.ReasonUpdating,
+		Message: "the operator does not know yet whether a change of the plan was made that it has requested: " + planNames(lacking),
+		Next:    "The operator reads the plans again, and requests the change once more only if the account does not have the plan.",
+	}
 }
 
 // plansIn are the declared plans that a step is to change.
@@ -206,9 +220,24 @@ func recordPlan(ctx context.Context, r *run, step plan.Step, p account.Plan) *co
 
 // endPlan forgets a change of a plan of a type.
 func endPlan(s *scope, p account.Plan) {
-	s.status.PlanChanges = slices.DeleteFunc(slices.Clone(s.status.PlanChanges), func(c v1alpha1.PlanChange) bool { return c.Type == p.Type })
-	if len(s.status.PlanChanges) == 0 {
-		s.status.PlanChanges = nil
+	s.status.PlanChanges = withoutPlan(s.status.PlanChanges, p)
+}
+
+// withoutPlan are changes of plans without those of a plan's type, nil for none.
+func withoutPlan(changes []v1alpha1.PlanChange, p account.Plan) []v1alpha1.PlanChange {
+	changes = slices.DeleteFunc(slices.Clone(changes), func(c v1alpha1.PlanChange) bool { return c.Type == p.Type })
+	if len(changes) == 0 {
+		return nil
+	}
+	return changes
+}
+
+// acceptPlans notes in the changes of a status that the provider has accepted these.
+func acceptPlans(changes []v1alpha1.PlanChange, made []planRequest) {
+	for i := range changes {
+		if slices.ContainsFunc(made, func(c planRequest) bool { return c.to.Type == changes[i].Type }) {
+			changes[i].Accepted = ptr.To(true)
+		}
 	}
 }
 
@@ -261,13 +290,7 @@ func confirmPlans(ctx context.Context, r *run, step plan.Step, changes []planReq
 		}
 		return
 	}
-	for _, c := range changes {
-		for i := range s.status.PlanChanges {
-			if s.status.PlanChanges[i].Type == c.to.Type {
-				s.status.PlanChanges[i].Accepted = ptr.To(true)
-			}
-		}
-	}
+	acceptPlans(s.status.PlanChanges, changes)
 	seePlans(r, have)
 	r.again = len(s.status.PlanChanges) > 0
 }
@@ -342,12 +365,7 @@ func cutOrNone(text string, most int) *string {
 }
 
 // untilPlansSettle is for how long no change of the plans may be requested, as an earlier one may still be made.
-func untilPlansSettle(s *scope, lacking []account.Plan, now time.Time) time.Duration {
-	return plansSettleIn(s.status.PlanChanges, lacking, now)
-}
-
-// plansSettleIn is untilPlansSettle for the changes that a status has.
-func plansSettleIn(changes []v1alpha1.PlanChange, lacking []account.Plan, now time.Time) time.Duration {
+func untilPlansSettle(changes []v1alpha1.PlanChange, lacking []account.Plan, now time.Time) time.Duration {
 	wait := time.Duration(0)
 	for _, c := range changes {
 		if slices.ContainsFunc(lacking, func(p account.Plan) bool { return p.Type == c.Type }) {

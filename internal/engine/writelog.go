@@ -46,8 +46,13 @@ const (
 	whyUnstored = "not stored"
 )
 
-// logWritten logs a write to the provider. One whose outcome is unknown may have been carried out, and is logged as such.
+// logWritten logs a write to the provider for a resource.
 func logWritten(ctx context.Context, s *scope, write, why, accountID string, err error, more ...any) {
+	logWrite(ctx, write, why, s.approved || s.startApproved, s.declared.AccountName, accountID, err, more...)
+}
+
+// logWrite logs a write to the provider, which was approved or not. One whose outcome is unknown may have been carried out, and is logged as such.
+func logWrite(ctx context.Context, write, why string, approved bool, accountName, accountID string, err error, more ...any) {
 	message := "account written"
 	switch e := account.AsError(err); {
 	case err == nil:
@@ -58,10 +63,10 @@ func logWritten(ctx context.Context, s *scope, write, why, accountID string, err
 		return
 	}
 	values := []any{"write", write, "why", why}
-	if s.approved || s.startApproved {
+	if approved {
 		values = []any{"write", write, "why", whyApproval, "approved", why}
 	}
-	values = append(values, "accountName", s.declared.AccountName, "accountID", accountID)
+	values = append(values, "accountName", accountName, "accountID", accountID)
 	log.FromContext(ctx).Info(message, append(values, more...)...)
 }
 
