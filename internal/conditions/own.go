@@ -2,7 +2,6 @@ package conditions
 
 import (
 	"cmp"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -12,12 +11,6 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 )
-
-// OwnState is a condition of a ParentAccount about the parent account itself: AccountSynced or PlansSynced.
-type OwnState struct {
-	Status          metav1.ConditionStatus
-	Reason, Message string
-}
 
 // OwnAccounts are the reasons of AccountSynced on ParentAccounts.
 var OwnAccounts = withOwn(map[string]Row{
@@ -89,8 +82,8 @@ func FailedOwn(err error) Outcome {
 }
 
 // Own is the condition that says an outcome, for AccountSynced or PlansSynced.
-func Own(kind string, out Outcome) OwnState {
-	return OwnState{Status: OwnRows(kind)[out.Reason].Status, Reason: out.Reason, Message: Children.Text(out, longestMessage)}
+func Own(kind string, out Outcome) State {
+	return State{Status: OwnRows(kind)[out.Reason].Status, Reason: out.Reason, Message: Children.Text(out, longestMessage)}
 }
 
 // OwnRows are the reasons of a condition about the parent account itself.
@@ -99,20 +92,6 @@ func OwnRows(kind string) map[string]Row {
 		return OwnPlans
 	}
 	return OwnAccounts
-}
-
-// WriteOwn sets the condition; nil removes it.
-func WriteOwn(conditions *[]metav1.Condition, kind string, generation int64, state *OwnState, now time.Time) {
-	if state == nil {
-		if meta.FindStatusCondition(*conditions, kind) != nil {
-			meta.RemoveStatusCondition(conditions, kind)
-		}
-		return
-	}
-	meta.SetStatusCondition(conditions, metav1.Condition{
-		Type: kind, Status: state.Status, Reason: state.Reason, Message: Bounded(state.Message),
-		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
-	})
 }
 
 // EmitOwn tells in an event, once, of what keeps the parent account itself from being as declared.

@@ -1,19 +1,6 @@
 package conditions
 
-import (
-	"time"
-
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"cpaas.dev/child-account-operator/api/v1alpha1"
-)
-
-// ProfileState is the condition ProfileSynced.
-type ProfileState struct {
-	Status          metav1.ConditionStatus
-	Reason, Message string
-}
+import "cpaas.dev/child-account-operator/api/v1alpha1"
 
 // Profiles are the reasons of ProfileSynced, but for those of calls that failed otherwise: these are in Children, and Ready says the same.
 var Profiles = map[string]Row{
@@ -23,16 +10,4 @@ var Profiles = map[string]Row{
 	v1alpha1.ReasonBlockedVerification: {no, "The account is not active, or not verified, so that nothing can be done as it; else as RoleMissing."},
 	v1alpha1.ReasonDriftDetected:       {no, "The profile was changed at the provider and driftPolicy is Report. status.drift has the differing fields."},
 	v1alpha1.ReasonValueNotKept:        {no, "The provider accepts a value of the profile and does not keep it. Synced names the field and both values."},
-}
-
-// WriteProfile sets ProfileSynced; nil removes it.
-func WriteProfile(conditions *[]metav1.Condition, generation int64, state *ProfileState, now time.Time) {
-	if state == nil {
-		meta.RemoveStatusCondition(conditions, v1alpha1.ConditionProfileSynced)
-		return
-	}
-	meta.SetStatusCondition(conditions, metav1.Condition{
-		Type: v1alpha1.ConditionProfileSynced, Status: state.Status, Reason: state.Reason, Message: Bounded(state.Message),
-		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
-	})
 }

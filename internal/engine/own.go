@@ -187,7 +187,7 @@ func (o *own) status() *v1alpha1.OwnAccountStatus {
 // say writes a condition.
 func (o *own) say(kind string, out conditions.Outcome) {
 	state := conditions.Own(kind, out)
-	conditions.WriteOwn(&o.object.Status.Conditions, kind, o.object.Generation, &state, o.e.Clock.Now())
+	conditions.WriteState(&o.object.Status.Conditions, kind, o.object.Generation, &state, o.e.Clock.Now())
 }
 
 // fail says that an attempt failed, and has it not be repeated before its time. What passes by itself is not said where the condition is that of

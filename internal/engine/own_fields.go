@@ -41,7 +41,7 @@ func ownFields(ctx context.Context, o *own) *ownPart {
 	switch {
 	case !declaresAccount(o.object):
 		p.done = true
-		conditions.WriteOwn(&o.object.Status.Conditions, p.kind, 0, nil, o.e.Clock.Now())
+		conditions.WriteState(&o.object.Status.Conditions, p.kind, 0, nil, o.e.Clock.Now())
 		o.forgetFields()
 		return p
 	case o.leaveTo(ctx, p, "account", declaresAccount, o.forgetFields):

@@ -35,7 +35,7 @@ func ownPlans(ctx context.Context, o *own) *ownPart {
 		return p
 	case !declaresPlans(o.object):
 		p.done = true
-		conditions.WriteOwn(&o.object.Status.Conditions, p.kind, 0, nil, o.e.Clock.Now())
+		conditions.WriteState(&o.object.Status.Conditions, p.kind, 0, nil, o.e.Clock.Now())
 		w.forget()
 		return p
 	case o.leaveTo(ctx, p, "plans", declaresPlans, w.forgetApplied):

@@ -120,7 +120,7 @@ func updateDelegated(ctx context.Context, r *run, step plan.Step, changes []acco
 		s.status.LastApplied = account.State(s.status.LastApplied).WithoutHidden(changes)
 	}
 	if !notGranted(err) {
-		s.profile = &conditions.ProfileState{Status: metav1.ConditionFalse, Reason: out.Reason, Message: r.Table.Text(*out, longestProfile)}
+		s.profile = &conditions.State{Status: metav1.ConditionFalse, Reason: out.Reason, Message: r.Table.Text(*out, longestProfile)}
 		return out
 	}
 	log.FromContext(ctx).Info("the profile could not be written", "accountID", step.AccountID, "fields", account.FieldNames(changes), "cause", err.Error())
@@ -153,12 +153,12 @@ const longestProfile = 2048
 
 // profileState is what there is to say of the profile of an account that matches the spec but for what the step has; nil where none is
 // declared.
-func profileState(r *run, step plan.Step) *conditions.ProfileState {
+func profileState(r *run, step plan.Step) *conditions.State {
 	s := r.s
 	if !declaresProfile(s) {
 		return nil
 	}
-	state := &conditions.ProfileState{Status: metav1.ConditionFalse}
+	state := &conditions.State{Status: metav1.ConditionFalse}
 	last, _ := r.delegations.Last(s.uid())
 	switch {
 	case len(step.NotGranted) > 0:
@@ -208,9 +208,9 @@ func writeProfileState(s *scope, now time.Time) {
 	switch {
 	case s.dir == nil: // what is declared is not known
 	case s.declared.Policy.Observe, !declaresProfile(s):
-		conditions.WriteProfile(&s.status.Conditions, s.obj.GetGeneration(), nil, now)
+		conditions.WriteState(&s.status.Conditions, v1alpha1.ConditionProfileSynced, s.obj.GetGeneration(), nil, now)
 	case s.profile != nil:
-		conditions.WriteProfile(&s.status.Conditions, s.obj.GetGeneration(), s.profile, now)
+		conditions.WriteState(&s.status.Conditions, v1alpha1.ConditionProfileSynced, s.obj.GetGeneration(), s.profile, now)
 	}
 }
 

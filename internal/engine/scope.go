@@ -55,7 +55,7 @@ type scope struct {
 	storedBinding string
 	// profile is what there is to say of the account's profile; nil leaves that as it is. retryProfile is when to try again to write what
 	// was not granted, 0 where all was.
-	profile      *conditions.ProfileState
+	profile      *conditions.State
 	retryProfile time.Duration
 	// rotation is the value of the annotation that asks for a new generated password, "" where none is to be generated.
 	rotation string
