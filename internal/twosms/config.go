@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
@@ -70,16 +68,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// base is the base URL without a slash at its end. Its errors don't repeat one that may hold a password.
+// base is the base URL without a slash at its end.
 func (c Config) base() (string, error) {
-	u, err := url.Parse(c.BaseURL)
+	base, err := apihttp.Base(c.BaseURL, "the base URL", "scheme and host, and a path if there is one, as in https://api.2sms.example/v2")
 	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Opaque != "":
-		return "", errors.New("the base URL must be scheme and host, and a path if there is one, as in https://api.2sms.example/v2")
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", errors.New("the base URL must not have a user, query or fragment")
+	case err != nil:
+		return "", err
 	case !c.Credentials.valid():
 		return "", errors.New("credentials are required")
 	}
-	return u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/"), nil
+	return base, nil
 }

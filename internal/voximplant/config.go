@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
@@ -81,16 +78,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// methodsURL is where the methods stand. Its errors don't repeat an endpoint that may hold a password.
+// methodsURL is where the methods stand.
 func (c Config) methodsURL() (string, error) {
-	u, err := url.Parse(c.Endpoint)
+	base, err := apihttp.Base(c.Endpoint, "the endpoint", "scheme and host, as in "+DefaultEndpoint)
 	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return "", errors.New("the endpoint must be scheme and host, as in " + DefaultEndpoint)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return "", errors.New("the endpoint must not have a user, query or fragment")
+	case err != nil:
+		return "", err
 	case c.Credentials.privateKey == nil:
 		return "", errors.New("credentials are required")
 	}
-	return fmt.Sprintf("%s://%s%s/platform_api/", u.Scheme, u.Host, strings.TrimRight(u.EscapedPath(), "/")), nil
+	return base + "/platform_api/", nil
 }
