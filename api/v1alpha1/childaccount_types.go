@@ -150,6 +150,7 @@ type ChildAccountSpec struct {
 	// Never (default): the account stays unchanged (reason AdoptionRefused). IfIdentical: only if all declared fields that can be read
 	// match. Always: the account is adopted, and the spec is applied to it, its password included where passwordSecretRef is set. Under
 	// another namespace's ParentAccount IfIdentical and Always need the grant Adopt.
+	// Both also accept the account of a deleted ChildAccount of another namespace, whose users know its password and API key.
 	// +optional
 	AdoptionPolicy *AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 

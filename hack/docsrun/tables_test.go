@@ -96,6 +96,7 @@ var notRun = []exception{
 	{"docs/guide.md", "kubectl get parentaccount -o wide", mention},
 	{"docs/guide.md", "make uninstall", mention},
 	{"docs/guide.md", "kubectl annotate childaccount OLD *", renames},
+	{"docs/guide.md", "kubectl annotate childaccount NEW *", renames},
 	{"docs/guide.md", "kubectl delete childaccount OLD *", renames},
 	{"docs/guide.md", "kubectl wait childaccount NEW *", renames},
 	{"docs/conditions.md", "kubectl get", mention},

@@ -16,7 +16,7 @@ import (
 
 // duplicate stops a resource whose account is another resource's of this cluster: of two for one account the one that
 // is bound to it wins, then the one that the account's claim names, then one that may
-// have what the claim's owner had, then the older, then the one with the lesser namespace and
+// have what the claim's owner had, and accepts it, then the older, then the one with the lesser namespace and
 // name. A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody, and neither does one that is being
 // deleted and that the operator has released.
 func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) {
@@ -31,7 +31,8 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 	for _, other := range others {
 		d, o := other.Declaration(), other.Object()
 		rival := claimant(other)
-		idle := !rival.Bound && (d.Policy.Observe || d.Suspended && !rival.Claimed) // who once had it, has it
+		idle := !rival.Bound && (d.Policy.Observe || d.Suspended && !rival.Claimed)       // who once had it, has it
+		idle = idle || s.unaccepted && !rival.Bound && !rival.Claimed && !rival.Permitted // what it has to accept is told first
 		if o.GetUID() == s.uid() || idle || isReleased(o) || !rival.Precedes(self) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
@@ -42,6 +43,7 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		if s.canSee(o.GetNamespace()) {
 			stop = ownedBy(s, other)
 		}
+		ownedElsewhere(e, s, other, stop)
 		return stop, nil
 	}
 	return nil, nil
@@ -61,7 +63,8 @@ func claimants(ctx context.Context, e *observer, s *scope) func(Managed) account
 		o := m.Object()
 		permitted := false
 		if owner.Installation == e.Installation {
-			permitted, _ = e.mayHave(ctx, m, owner.Namespace)
+			c, _ := candidateFor(ctx, e, m, owner.Namespace)
+			permitted = c != nil && c.accepts
 		}
 		return account.Claimant{
 			Bound: m.Status().Origin != "", Created: o.GetCreationTimestamp().Time, Namespace: o.GetNamespace(), Name: o.GetName(),

@@ -23,7 +23,7 @@ import (
 
 // An account whose resource is deleted is handed over to another resource that declares it and may have it: it is not deactivated, and the
 // other resource binds to it once the previous owner is gone. Who may have it is decided in one place, mayHave, for both of the two:
-// whatever anybody else declares counts for nothing.
+// whatever anybody else declares counts for nothing. Whether a resource accepts the account is decided in consent.go.
 
 // mayHave says whether a resource of a namespace, under a parent that it may use, may have the account of a resource of the namespace owner
 // once that one is gone: in the same namespace, in the parent's own, or with the grant Adopt.
@@ -44,15 +44,25 @@ func adoptStep(s *scope, policy string) string {
 	return plan.AskForGrant(s.parent.Key.Name) + ", and then set " + policy
 }
 
-// mayHave says whether a resource wants the account of one of the namespace owner, and may have it. It may not where that can't be
-// known, which is an error.
-func (e *observer) mayHave(ctx context.Context, m Managed, owner string) (bool, error) {
+// candidate is a resource that wants the account of another one, and may have it; accepts is set where it accepts the account, too.
+type candidate struct {
+	managed Managed
+	parent  *Parent
+	accepts bool
+}
+
+// candidateFor is a resource where it wants the account of one of the namespace owner, and may have it; nil where it does not, or where that
+// can't be known, which is an error.
+func candidateFor(ctx context.Context, e *observer, m Managed, owner string) (*candidate, error) {
 	d, o := m.Declaration(), m.Object()
 	if d.Suspended || d.Policy.Observe || !o.GetDeletionTimestamp().IsZero() {
-		return false, nil
+		return nil, nil
 	}
 	parent, stop, err := e.Parents.Find(ctx, m, d.Parent)
-	return err == nil && stop == nil && !parent.Suspended && mayHave(o.GetNamespace(), parent, owner), err
+	if err != nil || stop != nil || parent.Suspended || !mayHave(o.GetNamespace(), parent, owner) {
+		return nil, err
+	}
+	return &candidate{managed: m, parent: parent, accepts: accepts(m, parent, owner, e.Installation)}, nil
 }
 
 // unknownFor is how long a deletion waits for what may stand in its way and is not known yet: after the deletion, or after the operator's
@@ -70,7 +80,9 @@ func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) err
 			others = adopters(others)
 		}
 	}
-	in.Recipient = e.recipient(ctx, s.managed, others, s.dir.AccountID)
+	if to := e.recipient(ctx, s.managed, others, s.dir.AccountID); to != nil {
+		in.Recipient = asRecipient(to)
+	}
 	since := s.obj.GetDeletionTimestamp().Time
 	if e.began.After(since) {
 		since = e.began
@@ -105,35 +117,44 @@ func mayTurnOut(ctx context.Context, e *observer, m Managed, owner string) bool 
 	if m.Status().Origin != "" {
 		return false
 	}
-	may, err := e.mayHave(ctx, m, owner)
-	return err != nil || may && e.Connected.Get(m.Declaration().Parent) == nil
+	c, err := candidateFor(ctx, e, m, owner)
+	return err != nil || c != nil && e.Connected.Get(m.Declaration().Parent) == nil
 }
 
 // recipient is the resource that gets the account of one that is being deleted, or is gone: of those that declare the account and may have
-// it, the one that the owner names (hand-over-to), else the oldest, else the one with the lesser namespace and name. Nil where there is none.
-func (e *observer) recipient(ctx context.Context, m Managed, others []Managed, parentAccountID string) *plan.Recipient {
+// it, those that accept it come first, and of those the one that the owner names (hand-over-to), else the oldest, else the one with the lesser
+// namespace and name, as among those that wait for it (claimants). Nil where there is none.
+func (e *observer) recipient(ctx context.Context, m Managed, others []Managed, parentAccountID string) (first *candidate) {
 	o, to := m.Object(), e.handedOverTo(ctx, m)
-	var first account.Claimant
+	var firstClaimant account.Claimant
 	for _, other := range others {
 		rival := other.Object()
 		if rival.GetUID() == o.GetUID() {
 			continue
 		}
-		if may, _ := e.mayHave(ctx, other, o.GetNamespace()); !may || e.parentAccountOf(ctx, other) != parentAccountID {
+		c, _ := candidateFor(ctx, e, other, o.GetNamespace())
+		if c == nil || e.parentAccountOf(ctx, other) != parentAccountID {
 			continue
 		}
-		c := account.Claimant{
+		claimant := account.Claimant{
 			Created: rival.GetCreationTimestamp().Time, Namespace: rival.GetNamespace(), Name: rival.GetName(),
-			Named: to == client.ObjectKeyFromObject(rival).String(),
+			Named: c.accepts && to == client.ObjectKeyFromObject(rival).String(), Permitted: c.accepts,
 		}
-		if first.Name == "" || c.Precedes(first) {
-			first = c
+		if first == nil || claimant.Precedes(firstClaimant) {
+			first, firstClaimant = c, claimant
 		}
 	}
-	if first.Name == "" {
-		return nil
+	return first
+}
+
+// asRecipient is the resource that the account goes to, with what keeps it from getting the account.
+func asRecipient(to *candidate) *plan.Recipient {
+	o := to.managed.Object()
+	r := &plan.Recipient{Namespace: o.GetNamespace(), Name: o.GetName()}
+	if !to.accepts {
+		r.Lacks, r.Next = notAcceptedText, "To have the account, have that resource accept it: "+acceptStep+" there."
 	}
-	return &plan.Recipient{Namespace: first.Namespace, Name: first.Name}
+	return r
 }
 
 // handedOverTo is whom a resource, or its connection Secret, names as the one that the account is handed over to; "" for nobody.
@@ -179,6 +200,10 @@ func (e *observer) previousOwner(ctx context.Context, s *scope, a *account.Accou
 // again.
 func (e *observer) observePrevious(ctx context.Context, s *scope, in *plan.Input) {
 	s.previous = e.previousOwner(ctx, s, in.View.Account)
+	if s.unaccepted = s.previous != nil && s.boundID() == "" && !accepts(s.managed, s.parent, s.previous.Namespace, e.Installation); s.unaccepted {
+		in.NotAccepted = notAccepted(s, *in.View.Account)
+		s.previous = nil
+	}
 	in.Subject.PreviousOwner = s.previous
 	if s.previous == nil {
 		return
@@ -283,7 +308,9 @@ func handOver(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 			return refusedWrite(r, v1alpha1.ReasonDeleting, "the connection Secret", err)
 		}
 	}
-	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "HandedOver", "Delete", "%s", step.Message)
+	if step.Reason == plan.ReasonHandedOver {
+		r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "HandedOver", "Delete", "%s", step.Message)
+	}
 	return nil
 }
 
@@ -294,6 +321,10 @@ func (r *run) tellTakenOver(a account.Account) {
 		from = fmt.Sprintf("%s %s/%s", r.s.declared.Kind, r.s.previous.Namespace, r.s.previous.Name)
 	}
 	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "TakenOver", "Adopt", "took over account %s (id %s) from %s, which is deleted", a.Name, a.ID, from)
+	if known := knownElsewhere(r.s); known != "" {
+		text := r.Table.ForEvent(conditions.Outcome{Message: fmt.Sprintf("account %s (id %s): %s", a.Name, a.ID, known), Next: "To end that, " + replaceCredentials(r.s)})
+		r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeWarning, "CredentialsKnownElsewhere", "Adopt", "%s", text)
+	}
 }
 
 // withoutPassword is what the connection Secret's condition says beside, where the previous owner's password did not come along.
@@ -316,12 +347,12 @@ func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
 		others = adopters(others)
 	}
 	to := e.observer.recipient(ctx, m, others, st.ParentAccountID)
-	if to == nil {
+	if to == nil || !to.accepts {
 		return
 	}
-	name := "another " + d.Kind
-	if o := m.Object(); to.Namespace == o.GetNamespace() || o.GetNamespace() == d.Parent.Namespace {
-		name = fmt.Sprintf("%s %s/%s", d.Kind, to.Namespace, to.Name)
+	name, recipient := "another "+d.Kind, client.ObjectKeyFromObject(to.managed.Object())
+	if o := m.Object(); recipient.Namespace == o.GetNamespace() || o.GetNamespace() == d.Parent.Namespace {
+		name = fmt.Sprintf("%s %s", d.Kind, recipient)
 	}
 	e.Recorder.Eventf(m.Object(), nil, corev1.EventTypeNormal, "HandedOver", "Delete",
 		"account %s (id %s) is handed over to %s, which declares it", d.AccountName, st.AccountID, name)

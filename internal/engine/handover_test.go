@@ -299,6 +299,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 	// tenancy is an account of a tenant, which is switched off with its resource.
 	tenancy := func(ctx context.Context, allowed v1alpha1.AllowedNamespaces, change ...func(*v1alpha1.ChildAccount)) (*testenv.World, *testenv.Tenant, *v1alpha1.ChildAccount) {
 		w := testenv.NewWorld(ctx)
+		w.Options.InstallationID = thisInstallation
 		w.ApplyParent(ctx, readSeldom, testenv.Sharing(allowed))
 		t := w.NewTenant(ctx, nil)
 		w.Start(ctx)
@@ -312,20 +313,46 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 	}
 
 	It("keeps its account, with password and API key, where the old one hands it over to the ParentAccount's namespace", func(ctx SpecContext) {
-		w, _, was := tenancy(ctx, testenv.FromAll)
+		w, t, was := tenancy(ctx, testenv.FromAll)
 		before := testenv.ConnectionOf(ctx, was)
-		is := w.Apply(ctx, "new", moved)
+		is := w.Apply(ctx, "new", moved, adoptingIfIdentical)
 		waiting(ctx, is)
 		testenv.Edit(ctx, was, handingOverTo(is))
 		testenv.Remove(ctx, w, was)
 		expectHandedOver(ctx, w, is, was.Status.AccountID)
 		expectCredentials(ctx, w, is, before)
+		Eventually(testenv.EventsOf(ctx, is)).Should(beEvent("CredentialsKnownElsewhere", "users of namespace "+t.NS, "password and API key", "ask the provider to replace the API key", v1alpha1.AnnotationRotatePassword))
+		Expect(secretMessage(is)).To(ContainSubstring("users of namespace %s, the account's former one, know its password and API key", t.NS))
+	})
+
+	It("is not planted on the ParentAccount's namespace: its resource has to accept it", func(ctx SpecContext) {
+		w, t, was := tenancy(ctx, testenv.FromAll, func(*v1alpha1.ChildAccount) {})
+		testenv.Edit(ctx, was, func(c *v1alpha1.ChildAccount) {
+			c.Spec.DeletionPolicy = nil
+			handingOverTo(w.Child("new"))(c)
+		})
+		is := w.Apply(ctx, "new", moved)
+		waiting(ctx, is)
+		Expect(testenv.StateOf(ctx, is)(Default).Message).To(And(ContainSubstring(t.NS+"/old; the users of that namespace know"),
+			ContainSubstring("before the owner is deleted, set spec.adoptionPolicy: IfIdentical"), Not(ContainSubstring("Delete this resource, or the owner"))))
+		testenv.Remove(ctx, w, was)
+		Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
+		Expect(testenv.StateOf(ctx, is)(Default).Message).To(And(ContainSubstring(t.NS+"/old, which is deleted"), ContainSubstring("still know the account's password and API key"),
+			ContainSubstring("To accept the account, set spec.adoptionPolicy: IfIdentical (or Always), or the annotation %s: %q", v1alpha1.AnnotationTakeover, thisInstallation),
+			HaveSuffix(`%s="$(date +%%s)"`, v1alpha1.AnnotationRotatePassword)))
+		Expect(w.Writes()).To(Equal(1), "the AddAccount of the previous owner")
+		Expect(w.Account("acme-moved").Text("account_custom_data")).To(ContainSubstring(t.NS))
+
+		By("accepting it")
+		testenv.Edit(ctx, is, adoptingIfIdentical)
+		expectHandedOver(ctx, w, is, was.Status.AccountID)
+		Eventually(testenv.EventsOf(ctx, is)).Should(beEvent("CredentialsKnownElsewhere", t.NS))
 	})
 
 	It("keeps its account without them where the old one says nothing, and its connection Secret can say so later", func(ctx SpecContext) {
 		w, t, was := tenancy(ctx, testenv.FromAll)
 		before := testenv.ConnectionOf(ctx, was)
-		is := w.Apply(ctx, "new", moved)
+		is := w.Apply(ctx, "new", moved, takingOverHere)
 		waiting(ctx, is)
 		testenv.Remove(ctx, w, was)
 		Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
@@ -366,7 +393,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		w, _, was := tenancy(ctx, adoptGranted)
 		before := testenv.ConnectionOf(ctx, was)
 		other := w.NewTenant(ctx, nil)
-		is := other.Apply(ctx, "new", moved)
+		is := other.Apply(ctx, "new", moved, takingOverHere)
 		waiting(ctx, is)
 		testenv.Edit(ctx, was, handingOverTo(is))
 		testenv.Remove(ctx, w, was)
@@ -399,7 +426,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 	It("under Retain hands over what it says before it is deleted", func(ctx SpecContext) {
 		w, t, was := tenancy(ctx, testenv.FromAll, func(c *v1alpha1.ChildAccount) {})
 		testenv.Edit(ctx, was, func(c *v1alpha1.ChildAccount) { c.Spec.DeletionPolicy = nil })
-		is := w.Apply(ctx, "new", moved)
+		is := w.Apply(ctx, "new", moved, adoptingIfIdentical)
 		waiting(ctx, is)
 		testenv.Edit(ctx, was, handingOverTo(is))
 		Eventually(func(g Gomega) map[string]string {
@@ -462,9 +489,9 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 
 	It("goes to the one that it names of several, before an older one", func(ctx SpecContext) {
 		w, _, was := tenancy(ctx, testenv.FromAll)
-		older := w.Apply(ctx, "aa-older", moved)
+		older := w.Apply(ctx, "aa-older", moved, takingOverHere)
 		testenv.AwaitNextSecond(older)
-		is := w.Apply(ctx, "new", moved)
+		is := w.Apply(ctx, "new", moved, takingOverHere)
 		waiting(ctx, older)
 		waiting(ctx, is)
 		testenv.Edit(ctx, was, handingOverTo(is))
@@ -510,6 +537,18 @@ func installationOf(w *testenv.World, c *v1alpha1.ChildAccount) string {
 	claim, ok := account.ParseClaim(w.Account(c.AccountName()).Text("account_custom_data"))
 	Expect(ok).To(BeTrue())
 	return claim.Installation
+}
+
+// thisInstallation is the id of the installation where accounts are moved between namespaces.
+const thisInstallation = "mine"
+
+// adoptingIfIdentical and takingOverHere have a resource accept the account of another namespace.
+func adoptingIfIdentical(c *v1alpha1.ChildAccount) {
+	c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptIfIdentical)
+}
+
+func takingOverHere(c *v1alpha1.ChildAccount) {
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, v1alpha1.AnnotationTakeover, thisInstallation)
 }
 
 func adoptingAlways(c *v1alpha1.ChildAccount) { c.Spec.AdoptionPolicy = ptr.To(v1alpha1.AdoptAlways) }

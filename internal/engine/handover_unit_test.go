@@ -14,6 +14,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
@@ -51,13 +52,21 @@ func (c *staleCache) List(ctx context.Context, o client.ObjectList, opts ...clie
 }
 
 // in has a line of another namespace, which is one of the parent's too.
-func (w *world) in(ns string) *Line {
+func (w *world) in(ns string, change ...func(*Line)) *Line {
 	l := w.declared(name)
 	l.Namespace, l.UID = ns, types.UID("uid-"+ns)
+	for _, c := range change {
+		c(l)
+	}
 	if err := w.client.Create(w.Context(), l); err != nil {
 		w.Fatal(err)
 	}
 	return w.reconcileIn(ns)
+}
+
+// acceptingLine has a line accept the account of another namespace.
+func acceptingLine(l *Line) {
+	metav1.SetMetaDataAnnotation(&l.ObjectMeta, v1alpha1.AnnotationTakeover, "prod")
 }
 
 func (w *world) reconcileIn(ns string) *Line {
@@ -94,7 +103,7 @@ func TestNobodyTakesOverWhatIsAnothers(t *testing.T) {
 		if owner.Status.AccountID == "" {
 			t.Fatal("the owner has no account")
 		}
-		w.in(namespace)
+		w.in(namespace, acceptingLine)
 		for range 3 {
 			if l := w.reconcileIn(namespace); l.Status.AccountID != "" {
 				t.Fatal("it has taken the account of another one")
@@ -121,7 +130,7 @@ func TestNobodyTakesOverWhatIsAnothers(t *testing.T) {
 		w.cache, w.lines.Reader = cache, cache
 		w.start()
 		w.service.Add(fake.Refuse(fake.MethodSetCustomData, account.RoleMissing)) // so that the claim is still the previous owner's
-		if first := w.in(namespace); w.reconcileIn(namespace).Status.AccountID != owner.Status.AccountID {
+		if first := w.in(namespace, acceptingLine); w.reconcileIn(namespace).Status.AccountID != owner.Status.AccountID {
 			t.Fatalf("nobody has taken the account over: %s", w.message(first.Name))
 		}
 		w.service.Heal()
@@ -134,6 +143,7 @@ func TestNobodyTakesOverWhatIsAnothers(t *testing.T) {
 		w.start()
 		w.parent.GrantsAdopt = true
 		second := w.declared(name)
+		acceptingLine(second)
 		second.Namespace, second.UID = "aa", "uid-aa" // the lesser name, if of one age
 		if err := w.client.Create(t.Context(), second); err != nil {
 			t.Fatal(err)
@@ -163,7 +173,7 @@ func TestHandsOverWhatTheCacheHasLost(t *testing.T) {
 	if len(l.Finalizers) == 0 || l.Status.AccountID == "" {
 		t.Fatalf("it is %+v", l.Status)
 	}
-	w.in(namespace)
+	w.in(namespace, acceptingLine)
 	w.remove("sales")
 	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(l), l); err != nil {
 		t.Fatal(err)
@@ -204,7 +214,7 @@ func TestAnAccountIsLeftToItsNamespaceForAWhile(t *testing.T) {
 				t.Fatalf("%s: %+v", what, l.Status)
 			}
 		}
-		w.in("tenant")
+		w.in("tenant", acceptingLine)
 		expectNone()
 		if back {
 			w.clock.Step(9 * time.Minute)
@@ -228,4 +238,95 @@ func TestAnAccountIsLeftToItsNamespaceForAWhile(t *testing.T) {
 			t.Errorf("%s: %+v", what, l.Status)
 		}
 	}
+}
+
+// Whoever has had an account knows its password and API key for good: a resource gets the account of another namespace only if it accepts that.
+// The ParentAccount's own namespace gives without a word.
+func TestAnAccountOfAnotherNamespaceHasToBeAccepted(t *testing.T) {
+	t.Parallel()
+	adopting := func(policy account.Adoption) func(*Line) {
+		return func(l *Line) { l.Spec.Policy.Adopt = policy }
+	}
+	for what, c := range map[string]struct {
+		from, to      string
+		accept        func(*Line)
+		taken, warned bool
+	}{
+		"no word":                         {from: "sales", to: namespace, accept: adopting("")},
+		"another word":                    {from: "sales", to: namespace, accept: adopting(account.AdoptNever)},
+		"a takeover from elsewhere":       {from: "sales", to: namespace, accept: func(l *Line) { l.Annotations = map[string]string{v1alpha1.AnnotationTakeover: "other"} }},
+		"a policy":                        {from: "sales", to: namespace, accept: adopting(account.AdoptIfIdentical), taken: true, warned: true},
+		"any policy":                      {from: "sales", to: namespace, accept: adopting(account.AdoptAlways), taken: true, warned: true},
+		"a takeover":                      {from: "sales", to: namespace, accept: acceptingLine, taken: true, warned: true},
+		"from the parent's own namespace": {from: namespace, to: "sales", accept: adopting(""), taken: true},
+	} {
+		for _, deactivate := range []bool{false, true} {
+			w := newWorld(t, fake.Options{})
+			w.parent.GrantsAdopt = true
+			var left []v1alpha1.NotDeactivatedAccount
+			w.parent.NoteNotDeactivated = func(_ context.Context, a v1alpha1.NotDeactivatedAccount) error {
+				left = append(left, a)
+				return nil
+			}
+			w.in(c.from, func(l *Line) { l.Spec.Deactivate = deactivate })
+			owner := w.reconcileIn(c.from)
+			w.parents.Put(types.NamespacedName{Namespace: "sales", Name: "acme"}, w.dir)
+			w.in(c.to, c.accept)
+			w.remove(c.from)
+			w.endDeletionIn(c.from)
+			if err := w.engine.Forget(t.Context(), ctrl.Request{}, owner.UID); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				w.clock.Step(11 * time.Minute) // it is left to the former namespace for a while
+				w.list()
+				w.reconcileIn(c.to)
+			}
+			l := w.reconcileIn(c.to)
+			if taken := l.Status.AccountID == owner.Status.AccountID; taken != c.taken || !taken && !strings.Contains(l.Status.Conditions[0].Message, "To accept the account, set spec.adoptionPolicy") {
+				t.Errorf("%s, deactivate %v: %+v", what, deactivate, l.Status)
+			}
+			if w.account().State[fake.PathEnabled] != "true" {
+				t.Errorf("%s: the account is switched off", what)
+			}
+			if said := deactivate && !c.taken; (len(left) == 1) != said {
+				t.Errorf("%s, deactivate %v: the parent is told of %+v", what, deactivate, left)
+			}
+			emitted := strings.Join(w.emitted(), "\n")
+			if strings.Contains(emitted, "Warning CredentialsKnownElsewhere") != c.warned || strings.Contains(emitted, "Warning NotDeactivated") != (deactivate && !c.taken) ||
+				strings.Contains(emitted, "HandedOver") != (deactivate && c.taken) {
+				t.Errorf("%s, deactivate %v: %s", what, deactivate, emitted)
+			}
+		}
+	}
+}
+
+// emitted are the events since it was last asked.
+func (w *world) emitted() (all []string) {
+	for {
+		select {
+		case e := <-w.events.Events:
+			all = append(all, e)
+		default:
+			return all
+		}
+	}
+}
+
+// endDeletionIn reconciles a line that is being deleted until it is gone.
+func (w *world) endDeletionIn(ns string) {
+	w.Helper()
+	l := &Line{}
+	for range 5 {
+		switch err := w.client.Get(w.Context(), client.ObjectKey{Namespace: ns, Name: name}, l); {
+		case apierrors.IsNotFound(err):
+			return
+		case err != nil:
+			w.Fatal(err)
+		}
+		if _, err := w.engine.Reconcile(w.Context(), managedLine{copied(l)}); err != nil {
+			w.Logf("reconcile %s: %v", ns, err)
+		}
+	}
+	w.Fatalf("it is still there: %+v", l.Status)
 }

@@ -269,6 +269,9 @@ func deletions() map[string]*plan.Deletion {
 	}
 }
 
+// foreignChild declares the account, and does not accept it.
+var foreignChild = &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: foreign, Name: "new"}}
+
 // Whatever state a resource is in, what its conditions and events say has a next step, names nothing of other tenants, and is the same as
 // long as the state is. internal/engine/testdata/messages.txt has all that is said.
 func TestMessagesOfAllStates(t *testing.T) {
@@ -276,7 +279,7 @@ func TestMessagesOfAllStates(t *testing.T) {
 	states(func(in plan.Input) { all.note(t, in) })
 	for _, stop := range stops() {
 		for _, deletion := range deletions() {
-			for _, recipient := range []*plan.Recipient{nil, {Namespace: foreign, Name: "new"}} {
+			for _, recipient := range []*plan.Recipient{nil, {Namespace: foreign, Name: "new"}, asRecipient(&candidate{managed: ownedChild{foreignChild}})} {
 				every(4, func(is []bool) {
 					in := state("matches", ownClaim.CustomData(), account.AdoptNever, "", []bool{is[0], false, false, false, false, is[1], false})
 					in.Recipient, in.View.Doubted = recipient, is[2]

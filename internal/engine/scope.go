@@ -113,6 +113,8 @@ type scope struct {
 	recorded func() bool
 	// previous is the owner, gone by now, that the account's claim names and whose account the resource may have; nil for none.
 	previous *account.Claim
+	// unaccepted is set where there is such an owner, of another namespace, and the resource does not accept its account.
+	unaccepted bool
 	// previousSecrets are that one's connection Secrets whose content goes along, once previousRead is set.
 	previousSecrets []corev1.Secret
 	previousRead    bool

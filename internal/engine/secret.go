@@ -121,7 +121,11 @@ func unsettled(out *conditions.Outcome) *conditions.Outcome {
 func ignored(s *scope) string {
 	text := withoutPassword(s)
 	if s.connected.Status == metav1.ConditionTrue { // else the last that is said is a command
-		text = formerSecrets(s) + text
+		known := knownElsewhere(s)
+		if known != "" { // the event has what to do about it
+			known = "; " + known
+		}
+		text = formerSecrets(s) + known + text
 	}
 	if s.password != "" && !s.givesPassword() {
 		text += "; spec.passwordSecretRef is ignored: the account is pre-existing, and keeps its own password unless spec.adoptionPolicy is Always"

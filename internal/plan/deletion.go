@@ -200,6 +200,8 @@ func keepActive(in *Input, a *account.Account) *Plan {
 		return &Plan{}
 	case !bound && in.Duplicate != nil:
 		return &Plan{Steps: []Step{leaveActive(in, "the account stays as it is: "+in.Duplicate.Message)}}
+	case in.Recipient != nil && in.Recipient.Lacks != "":
+		return &Plan{Steps: notHandedOver(in, a)}
 	case in.Recipient != nil:
 		return &Plan{Steps: []Step{handOver(in, a)}}
 	case in.RecipientUnknown:

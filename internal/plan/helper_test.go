@@ -338,6 +338,9 @@ func drawWorld(t *rapid.T) *world {
 	}
 	if flag("recipient") {
 		w.in.Recipient = &plan.Recipient{Namespace: "telephony", Name: "acme-support-2"}
+		if flag("recipient lacks something") {
+			w.in.Recipient.Lacks, w.in.Recipient.Next = "it does not accept it", "Have it accept it."
+		}
 	}
 	w.in.Secret.LacksPassword = flag("lacks password")
 	w.in.Secret.Verify = w.in.Subject.ID != "" && (!w.in.NoPasswords || !w.in.NoKeys) && flag("verify")

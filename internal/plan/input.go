@@ -28,6 +28,9 @@ type Input struct {
 	Stale  bool
 	// Duplicate says that another resource has the better right to the account; nil where none has.
 	Duplicate *Stop
+	// NotAccepted is why the resource does not get the account of a previous owner that is gone, although it may have the account: it has to
+	// accept that; nil where nothing is to be accepted.
+	NotAccepted *Stop
 	// OthersUnseen is set while there may be resources that can't be seen: one of them may have an account that was there before.
 	OthersUnseen bool
 	// NoPasswords is set where the provider's accounts have no passwords, NoKeys where they have no API keys.

@@ -29,7 +29,8 @@ const (
 	ReasonClaimMatches        = "ClaimMatches"
 	ReasonAdoptionAllowed     = "AdoptionAllowed"
 	ReasonTakeover            = "Takeover"
-	ReasonHandedOver          = "HandedOver" // the account is another resource's from now on, or was before
+	ReasonHandedOver          = "HandedOver"    // the account is another resource's from now on, or was before
+	ReasonNotHandedOver       = "NotHandedOver" // another resource declares the account, and does not get it as things are
 	ReasonNoCustomData        = "NoCustomData"
 	ReasonNoAccountMade       = "NoAccountMade"
 	ReasonNotOurs             = "NotOurs" // an account has the name, and is not the resource's

@@ -497,6 +497,17 @@ var situations = []struct {
 	{"deleted, handed over to one that must not be named", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh, in.SeesAll, in.Recipient = true, false, &plan.Recipient{Namespace: "sales", Name: "acme-renamed"}
 	})},
+	{"deleted, declared by one that does not get it", with(deleted(bound()), func(in *plan.Input) {
+		in.View.Fresh, in.Recipient = true, &plan.Recipient{
+			Namespace: "sales", Name: "acme-renamed", Lacks: "it does not accept an account of another namespace", Next: "Set spec.adoptionPolicy: IfIdentical there.",
+		}
+	})},
+	{"start held, deleted, declared by one that does not get it", held(with(deleted(bound()), func(in *plan.Input) {
+		in.View.Fresh, in.Recipient = true, &plan.Recipient{Namespace: "telephony", Name: "acme-renamed", Lacks: "it can't", Next: "Let it."}
+	}))},
+	{"found, its previous owner gone and not accepted", with(found(another.CustomData()), func(in *plan.Input) {
+		in.NotAccepted = &plan.Stop{Message: "account acme-support (id 7) belonged to another namespace", Next: "Accept it."}
+	})},
 	{"deleted, never the owner of what another one declares", with(deleted(found(another.CustomData())), func(in *plan.Input) {
 		in.View.Fresh, in.Recipient = true, &plan.Recipient{Namespace: "telephony", Name: "acme-renamed"}
 	})},

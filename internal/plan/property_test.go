@@ -161,6 +161,12 @@ func TestPlanHandsOver(t *testing.T) {
 		if in.Recipient == nil && at(plan.HandOver) >= 0 {
 			t.Fatalf("hands over to nobody: %s", p)
 		}
+		if i := at(plan.HandOver); i >= 0 && (in.Recipient.Lacks == "") != (p.Steps[i].Reason == plan.ReasonHandedOver) {
+			t.Fatalf("says that it is handed over to one that does not get it, or the other way round: %s", p)
+		}
+		if i := at(plan.HandOver); i >= 0 && in.Recipient.Lacks != "" && p.Last().Reason != plan.ReasonNotDeactivated {
+			t.Fatalf("leaves the account active and says nothing of it: %s", p)
+		}
 		adopt := at(plan.Adopt)
 		if adopt < 0 || p.Steps[adopt].Reason != plan.ReasonHandedOver {
 			return
