@@ -82,6 +82,9 @@ func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) err
 	}
 	if to := e.recipient(ctx, s.managed, others, s.dir.AccountID); to != nil {
 		in.Recipient = asRecipient(to)
+		if err := noteUnprovable(ctx, e, s, to, in.Recipient); err != nil {
+			return err
+		}
 	}
 	since := s.obj.GetDeletionTimestamp().Time
 	if e.began.After(since) {

@@ -62,6 +62,17 @@ func expectCredentials(ctx context.Context, w *testenv.World, c *v1alpha1.ChildA
 	Expect(w.Sim.CheckPassword(w.Account(c.AccountName()).ID, held[secrets.KeyPassword])).To(BeTrue())
 }
 
+// expectLeftActive says that an event and the ParentAccount tell of the account of a deleted resource, which nobody has, and what to do.
+func expectLeftActive(ctx context.Context, w *testenv.World, c *v1alpha1.ChildAccount, next string) {
+	GinkgoHelper()
+	Eventually(testenv.EventsOf(ctx, c)).Should(beEvent("NotDeactivated", "(id "+c.Status.AccountID+") stays active", next))
+	Expect(testenv.EventsOf(ctx, c)(Default)).NotTo(beEvent("HandedOver"))
+	p := w.ParentAccount()
+	Expect(testenv.K8s.Get(ctx, client.ObjectKeyFromObject(p), p)).To(Succeed())
+	Expect(p.Status.NotDeactivated).NotTo(BeNil())
+	Expect(p.Status.NotDeactivated.Accounts).To(ConsistOf(And(HaveField("Name", c.Name), HaveField("AccountID", HaveValue(Equal(c.Status.AccountID))))))
+}
+
 func beEvent(reason string, parts ...string) types.GomegaMatcher {
 	all := []types.GomegaMatcher{HavePrefix(reason + ": ")}
 	for _, part := range parts {
@@ -359,6 +370,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		Expect(testenv.StateOf(ctx, is)(Default).Message).To(And(ContainSubstring("is shared"), ContainSubstring("%s: %s/new", v1alpha1.AnnotationHandOverTo, w.NS)))
 		Expect(w.Account("acme-moved").Active()).To(BeTrue())
 		Expect(w.Writes()).To(Equal(1), "the AddAccount of the previous owner")
+		expectLeftActive(ctx, w, was, v1alpha1.AnnotationHandOverTo)
 
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.NS, Name: "old-connection"}}
 		testenv.Edit(ctx, secret, func(s *corev1.Secret) {
@@ -366,6 +378,17 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		})
 		expectHandedOver(ctx, w, is, was.Status.AccountID)
 		expectCredentials(ctx, w, is, before)
+	})
+
+	It("says that its account stays active where nothing proves to the new one that the account is to be had", func(ctx SpecContext) {
+		w, t, was := tenancy(ctx, testenv.FromAll)
+		is := t.Apply(ctx, "new", moved)
+		waiting(ctx, is)
+		Expect(testenv.K8s.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.NS, Name: "old-connection"}})).To(Succeed())
+		testenv.Remove(ctx, w, was)
+		Eventually(testenv.StateOf(ctx, is)).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
+		Expect(w.Account("acme-moved").Active()).To(BeTrue())
+		expectLeftActive(ctx, w, was, "restore the connection Secret")
 	})
 
 	It("is had without password by whoever adopts it, who is told how to get a new one", func(ctx SpecContext) {

@@ -263,11 +263,7 @@ func TestAnAccountOfAnotherNamespaceHasToBeAccepted(t *testing.T) {
 		for _, deactivate := range []bool{false, true} {
 			w := newWorld(t, fake.Options{})
 			w.parent.GrantsAdopt = true
-			var left []v1alpha1.NotDeactivatedAccount
-			w.parent.NoteNotDeactivated = func(_ context.Context, a v1alpha1.NotDeactivatedAccount) error {
-				left = append(left, a)
-				return nil
-			}
+			left := w.noteLeftActive()
 			w.in(c.from, func(l *Line) { l.Spec.Deactivate = deactivate })
 			owner := w.reconcileIn(c.from)
 			w.parents.Put(types.NamespacedName{Namespace: "sales", Name: "acme"}, w.dir)
@@ -289,14 +285,88 @@ func TestAnAccountOfAnotherNamespaceHasToBeAccepted(t *testing.T) {
 			if w.account().State[fake.PathEnabled] != "true" {
 				t.Errorf("%s: the account is switched off", what)
 			}
-			if said := deactivate && !c.taken; (len(left) == 1) != said {
-				t.Errorf("%s, deactivate %v: the parent is told of %+v", what, deactivate, left)
+			if said := deactivate && !c.taken; (len(*left) == 1) != said {
+				t.Errorf("%s, deactivate %v: the parent is told of %+v", what, deactivate, *left)
 			}
 			emitted := strings.Join(w.emitted(), "\n")
 			if strings.Contains(emitted, "Warning CredentialsKnownElsewhere") != c.warned || strings.Contains(emitted, "Warning NotDeactivated") != (deactivate && !c.taken) ||
 				strings.Contains(emitted, "HandedOver") != (deactivate && c.taken) {
 				t.Errorf("%s, deactivate %v: %s", what, deactivate, emitted)
 			}
+		}
+	}
+}
+
+// noteLeftActive has the parent keep the accounts that were not deactivated.
+func (w *world) noteLeftActive() *[]v1alpha1.NotDeactivatedAccount {
+	left := &[]v1alpha1.NotDeactivatedAccount{}
+	w.parent.NoteNotDeactivated = func(_ context.Context, a v1alpha1.NotDeactivatedAccount) error {
+		*left = append(*left, a)
+		return nil
+	}
+	return left
+}
+
+// Under a shared parent an account counts as handed over only to a resource that can prove that it is to have the account: else nobody has it,
+// it stays active, and that is said.
+func TestAnAccountIsHandedOverOnlyToOneThatCanProveIt(t *testing.T) {
+	t.Parallel()
+	named := func(l *Line) {
+		metav1.SetMetaDataAnnotation(&l.ObjectMeta, v1alpha1.AnnotationHandOverTo, "sales/"+name)
+	}
+	declaring := func(l *Line) { l.Spec.Password = "declared" }
+	none := func(*Line) {}
+	for what, c := range map[string]struct {
+		from, to  func(*Line)
+		noSecret  bool
+		private   bool
+		password  string
+		handsOver bool
+	}{
+		"unnamed":                          {from: none, to: none},
+		"named":                            {from: named, to: none, handsOver: true},
+		"named, without a Secret":          {from: named, to: none, noSecret: true},
+		"without a Secret, to be adopted":  {from: none, to: func(l *Line) { l.Spec.Policy.Adopt = account.AdoptIfIdentical }, noSecret: true, handsOver: true},
+		"without a Secret, not shared":     {from: none, to: none, noSecret: true, private: true, handsOver: true},
+		"both declare the password":        {from: declaring, to: declaring, password: "of both-1", handsOver: true},
+		"they declare different passwords": {from: declaring, to: declaring, password: "another-1"},
+	} {
+		w := newWorld(t, fake.Options{})
+		w.parent.GrantsAdopt, w.parent.Shared = true, !c.private
+		left := w.noteLeftActive()
+		w.password("of both-1")
+		theirs := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sales", Name: "declared", Labels: map[string]string{v1alpha1.LabelInput: "true"}}}
+		theirs.Data = map[string][]byte{"password": []byte(c.password)}
+		if err := w.client.Create(t.Context(), theirs); err != nil {
+			t.Fatal(err)
+		}
+		w.in(namespace, c.from, func(l *Line) { l.Spec.Deactivate = true })
+		w.settle(name)
+		owner := w.line(name)
+		w.parents.Put(types.NamespacedName{Namespace: "sales", Name: "acme"}, w.dir)
+		w.in("sales", c.to)
+		if c.noSecret {
+			if err := w.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-connection"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.emitted()
+		w.remove(namespace)
+		w.endDeletionIn(namespace)
+		emitted := strings.Join(w.emitted(), "\n")
+		if handedOver := strings.Contains(emitted, "HandedOver"); handedOver != c.handsOver || strings.Contains(emitted, "Warning NotDeactivated") == handedOver || (len(*left) == 0) != handedOver {
+			t.Errorf("%s: %s, and the parent is told of %+v", what, emitted, *left)
+		}
+		if w.account().State[fake.PathEnabled] != "true" {
+			t.Errorf("%s: the account is switched off", what)
+		}
+		for range 3 {
+			w.clock.Step(11 * time.Minute) // it is left to the former namespace for a while
+			w.list()
+			w.reconcileIn("sales")
+		}
+		if l := w.reconcileIn("sales"); (l.Status.AccountID == owner.Status.AccountID) != c.handsOver {
+			t.Errorf("%s: what was said is not what became of it: %+v", what, l.Status)
 		}
 	}
 }
@@ -329,4 +399,44 @@ func (w *world) endDeletionIn(ns string) {
 		}
 	}
 	w.Fatalf("it is still there: %+v", l.Status)
+}
+
+// A resource that is being deleted is not told to accept another parent account; and whoever does it all the same is told that the account
+// stays active.
+func TestADeletionIsNotServedByAnotherParentAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	left := w.noteLeftActive()
+	w.in(namespace, func(l *Line) { l.Spec.Deactivate = true })
+	w.settle(name)
+	w.dir.AccountID = "another"
+	w.reconcile(name)
+	w.expect(name, "False ParentChanged")
+	if !strings.Contains(w.message(name), v1alpha1.AnnotationAcceptParent) {
+		t.Errorf("before: %s", w.message(name))
+	}
+	w.remove(namespace)
+	w.reconcile(name)
+	if said := w.message(name); strings.Contains(said, v1alpha1.AnnotationAcceptParent) || !strings.Contains(said, "Name a ParentAccount of account parent in spec.parentRef") || !strings.Contains(said, "its account stays active") {
+		t.Errorf("while it is being deleted: %s", said)
+	}
+	if len(*left) > 0 {
+		t.Errorf("before: %+v", *left)
+	}
+	w.emitted()
+	l := w.line(name)
+	metav1.SetMetaDataAnnotation(&l.ObjectMeta, v1alpha1.AnnotationAcceptParent, "another")
+	if err := w.client.Update(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	w.endDeletionIn(namespace)
+	if emitted := strings.Join(w.emitted(), "\n"); !strings.Contains(emitted, "Warning NotDeactivated") || !strings.Contains(emitted, l.Status.AccountID) {
+		t.Errorf("events: %s", emitted)
+	}
+	if len(*left) != 1 || (*left)[0].AccountID == nil || *(*left)[0].AccountID != l.Status.AccountID {
+		t.Errorf("the parent is told of %+v", *left)
+	}
+	if w.account().State[fake.PathEnabled] != "true" {
+		t.Error("another parent account switched it off")
+	}
 }

@@ -194,6 +194,9 @@ func stops() map[string]func(in *plan.Input) {
 		"denied": func(in *plan.Input) {
 			in.Stop = &plan.Stop{Reason: v1alpha1.ReasonNotPermitted, Message: "adoptionPolicy Always needs the grant Adopt", Denied: true}
 		},
+		"given up": func(in *plan.Input) {
+			in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentChanged, Message: "the account belongs to parent account 1, and the annotation gives it up", Left: true}
+		},
 		"unread":      func(in *plan.Input) { in.Stop = &plan.Stop{Unread: true} },
 		"unconnected": func(in *plan.Input) { in.Stop = &plan.Stop{} },
 		"outage": func(in *plan.Input) {

@@ -210,20 +210,32 @@ func (r *resolver) outage(s *scope) *plan.Stop {
 }
 
 // pinned stops a resource whose account belongs to another parent account than the credentials do now,
-// unless the change was accepted: then the account is looked for anew.
+// unless the change was accepted: then the account is looked for anew. One that is being deleted looks for none: whoever accepts the change
+// then gives up the account that it has, which stays as it is.
 func pinned(s *scope) *plan.Stop {
 	st := s.status
 	if st.ParentAccountID == "" || st.ParentAccountID == s.dir.AccountID {
 		return nil
 	}
-	if s.obj.GetAnnotations()[v1alpha1.AnnotationAcceptParent] == s.dir.AccountID {
+	accepted := s.obj.GetAnnotations()[v1alpha1.AnnotationAcceptParent] == s.dir.AccountID
+	deleted := !s.obj.GetDeletionTimestamp().IsZero() && s.boundID() != ""
+	if accepted && !deleted {
 		s.unbind()
 		return nil
 	}
-	return &plan.Stop{
+	stop := &plan.Stop{
 		Reason:  v1alpha1.ReasonParentChanged,
 		Message: fmt.Sprintf("the account belongs to parent account %s, but ParentAccount %s is account %s now", st.ParentAccountID, s.parent.Key.Name, s.dir.AccountID),
 		Next: fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, restore this one's credentials, or give this %s the annotation %s: %q to find an account there.",
 			st.ParentAccountID, s.declared.Kind, v1alpha1.AnnotationAcceptParent, s.dir.AccountID),
 	}
+	switch {
+	case accepted:
+		stop.Message += ", which the annotation " + v1alpha1.AnnotationAcceptParent + " accepts"
+		stop.Left = true
+	case deleted:
+		stop.Next = fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, or apply one, or restore this one's credentials. Otherwise this %s is deleted after an hour, and its account stays active.",
+			st.ParentAccountID, s.declared.Kind)
+	}
+	return stop
 }

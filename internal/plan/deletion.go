@@ -59,6 +59,14 @@ func release(in *Input, why string) []Step {
 	return append(steps, s)
 }
 
+// leave is the release of a resource whose account stays as it is although the deletion policy says otherwise, and why.
+func leave(in *Input, message, next string) []Step {
+	steps := release(in, "")
+	end := &steps[len(steps)-1]
+	end.Reason, end.Message, end.Next = ReasonNotDeactivated, message, next
+	return steps
+}
+
 // NextIfActive is what to do next where an account is not deactivated although the deletion policy says so.
 const NextIfActive = "If the account is to be inactive, deactivate it at the provider, or ask the owner of the ParentAccount to."
 
@@ -112,6 +120,8 @@ func stopped(in *Input) []Step {
 	switch stop := in.Stop; {
 	case stop.Denied:
 		return []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: %s", in.shownID(), stop.Message))}
+	case stop.Left:
+		return leave(in, fmt.Sprintf("account %s (id %s) stays as it is: %s", in.Subject.Name, in.shownID(), stop.Message), NextIfActive)
 	case stop.ParentSuspended:
 		return nil
 	case stop.Unread:

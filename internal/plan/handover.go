@@ -36,10 +36,6 @@ func handOver(in *Input, a *account.Account) Step {
 func notHandedOver(in *Input, a *account.Account) []Step {
 	note := step(HandOver, in, a)
 	note.Reason = ReasonNotHandedOver
-	steps := append([]Step{note}, release(in, "")...)
-	end := &steps[len(steps)-1]
-	end.Reason = ReasonNotDeactivated
-	end.Message = fmt.Sprintf("account %s (id %s) stays active: %s declares it, and does not get it as things are: %s", in.Subject.Name, a.ID, in.recipientText(), in.Recipient.Lacks)
-	end.Next = in.Recipient.Next + " " + NextIfActive
-	return steps
+	message := fmt.Sprintf("account %s (id %s) stays active: %s declares it, and does not get it as things are: %s", in.Subject.Name, a.ID, in.recipientText(), in.Recipient.Lacks)
+	return append([]Step{note}, leave(in, message, in.Recipient.Next+" "+NextIfActive)...)
 }

@@ -119,6 +119,8 @@ type Stop struct {
 	Denied bool
 	// ParentSuspended is set where the parent account's resource is suspended.
 	ParentSuspended bool
+	// Left is set where somebody has given up the account of a resource that is being deleted: the account stays as it is.
+	Left bool
 	// Unread is set where the Kubernetes API could not be read.
 	Unread bool
 }

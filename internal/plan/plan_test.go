@@ -548,6 +548,9 @@ var situations = []struct {
 	{"deleted, parent denied", with(deleted(bound()), func(in *plan.Input) {
 		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonNotPermitted, Message: "needs the grant Adopt", Denied: true}
 	})},
+	{"deleted, account given up for one of another parent account", with(deleted(bound()), func(in *plan.Input) {
+		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentChanged, Message: "the account belongs to parent account 1, and the annotation gives it up", Left: true}
+	})},
 	{"deleted, parent not ready", with(deleted(bound()), func(in *plan.Input) {
 		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready"}
 	})},
