@@ -15,7 +15,7 @@ type Recipient struct {
 }
 
 // recipientText names the recipient, where the resource may be told of it.
-func (in *Input) recipientText() string {
+func recipientText(in *Input) string {
 	if !in.canSee(in.Recipient.Namespace) {
 		return "another " + in.Resource.Kind
 	}
@@ -26,7 +26,7 @@ func (in *Input) recipientText() string {
 func handOver(in *Input, a *account.Account) Step {
 	s := step(HandOver, in, a)
 	s.Reason = ReasonHandedOver
-	s.Message = fmt.Sprintf("account %s (id %s) is handed over to %s, which declares it, and is not deactivated", in.Subject.Name, a.ID, in.recipientText())
+	s.Message = fmt.Sprintf("account %s (id %s) is handed over to %s, which declares it, and is not deactivated", in.Subject.Name, a.ID, recipientText(in))
 	return s
 }
 
@@ -36,6 +36,6 @@ func handOver(in *Input, a *account.Account) Step {
 func notHandedOver(in *Input, a *account.Account) []Step {
 	note := step(HandOver, in, a)
 	note.Reason = ReasonNotHandedOver
-	message := fmt.Sprintf("account %s (id %s) stays active: %s declares it, and does not get it as things are: %s", in.Subject.Name, a.ID, in.recipientText(), in.Recipient.Lacks)
+	message := fmt.Sprintf("account %s (id %s) stays active: %s declares it, and does not get it as things are: %s", in.Subject.Name, a.ID, recipientText(in), in.Recipient.Lacks)
 	return append([]Step{note}, leave(in, message, in.Recipient.Next+" "+NextIfActive)...)
 }
