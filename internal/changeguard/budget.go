@@ -49,9 +49,10 @@ type Storage interface {
 // resource, and those of each namespace for themselves.
 type budget struct {
 	entries map[types.NamespacedName]entry
-	// resourceVersion is the parent's, as of which all that was stored is among the entries, once that was loaded.
+	// resourceVersion is the parent's, as of which all that was stored is among the entries, once that was loaded: of the object with the UID of.
 	resourceVersion string
 	loaded          bool
+	of              types.UID
 	// noted counts the notes, written those of them that are stored.
 	noted, written int
 	// writing is closed when the write that is under way ends; nil where none is.
@@ -189,10 +190,15 @@ func (b *budget) stored(now time.Time) Stored {
 
 // budget is that of the parent. The caller holds the lock.
 func (g *Guard) budget(p Parent) *budget {
-	if g.budgets[p] == nil {
-		g.budgets[p] = &budget{entries: map[types.NamespacedName]entry{}}
+	b := g.budgets[p.Key]
+	if b == nil {
+		b = &budget{entries: map[types.NamespacedName]entry{}, of: p.UID}
+		g.budgets[p.Key] = b
 	}
-	return g.budgets[p]
+	if b.of != p.UID { // recreated: nothing of what counts is stored in it
+		b.of, b.loaded, b.resourceVersion = p.UID, false, ""
+	}
+	return b
 }
 
 // Load takes over the deactivations that a parent's status holds, where that is newer than what is known. It is to be called

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // off is the deactivation of an account, of which two are allowed an hour.
@@ -158,7 +156,7 @@ func TestNotesShareAWrite(t *testing.T) {
 	}
 	for noted := 0; noted < 10; {
 		g.mu.Lock()
-		noted = g.budgets[off(0).Parent].noted
+		noted = g.budgets[off(0).Parent.Key].noted
 		g.mu.Unlock()
 	}
 	close(goOn)
@@ -335,20 +333,30 @@ func TestANamespaceThatIsNotKnown(t *testing.T) {
 	}
 }
 
-// A recreated parent starts anew, though nobody forgot the former one.
-func TestARecreatedParentHasItsOwnBudget(t *testing.T) {
+// A recreated parent has no status that tells of deactivations: those of the hour count for its name, and are stored with the next one.
+func TestARecreatedParentInheritsTheBudget(t *testing.T) {
 	g, _, _ := guarded()
+	former := &parent{version: 1}
+	former.load(g)
 	for i := range 2 {
 		g.Admit(off(i), noon)
+		if err := g.Note(t.Context(), off(i), noon, former); err != nil {
+			t.Fatal(err)
+		}
 	}
+	g.ForgetParent(off(0).Parent.Key)
 	c := off(2)
 	c.Parent.UID = "recreated"
-	if !g.Check(c, noon).Allowed {
-		t.Error("it inherits the former one's deactivations")
+	g.Load(c.Parent, "100", func() []Deactivation { return nil })
+	if g.Check(c, noon).Allowed {
+		t.Error("a recreated parent makes room")
 	}
-	g.ForgetParent(types.NamespacedName{Namespace: "telephony", Name: "acme"})
-	if !g.Check(off(2), noon).Allowed {
-		t.Error("a forgotten one is remembered")
+	p := &parent{version: 100}
+	if err := g.Note(t.Context(), c, noon, p); err != nil || len(p.stored) != 3 {
+		t.Errorf("%v, stored %v", err, p.stored)
+	}
+	if !g.Check(c, noon.Add(time.Hour)).Allowed {
+		t.Error("a deactivation counts for longer than an hour")
 	}
 }
 

@@ -18,6 +18,8 @@ const shownChanges = 5
 
 // group is what is known of the resources that are counted together.
 type group struct {
+	// parent is the one of the last change.
+	parent Parent
 	// changed are those that were changed within the window, or are just being changed.
 	changed map[types.UID]changed
 	// stopped are the changes that wait for approval, approved what was approved of them.

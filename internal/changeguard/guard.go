@@ -64,7 +64,7 @@ type Change struct {
 	Waited bool
 }
 
-func (c Change) scope() scope { return scope{c.Parent, c.Namespace.Name, c.Namespace.UID} }
+func (c Change) scope() scope { return scope{c.Parent.Key, c.Namespace.Name, c.Namespace.UID} }
 
 func (c Change) intent() intent {
 	return intent{types.NamespacedName{Namespace: c.Namespace.Name, Name: c.Name}, c.UID, c.Generation, c.Text}
@@ -75,9 +75,10 @@ func (c Change) most() int {
 	return max(c.Limits.Minimum, (c.Total*c.Limits.Percent+99)/100)
 }
 
-// scope is whose changes are counted together.
+// scope is whose changes are counted together. A parent is known by its name: one that is deleted and applied again leads to the same accounts,
+// and makes no room for more changes of them.
 type scope struct {
-	parent       Parent
+	parent       types.NamespacedName
 	namespace    string
 	namespaceUID types.UID
 }
@@ -103,10 +104,11 @@ type Guard struct {
 	settled   func(Parent, []types.NamespacedName)
 	afterFunc func(time.Duration, func()) (stop func() bool)
 
-	mu      sync.Mutex
-	fleets  map[fleetKey]counted
-	groups  map[scope]*group
-	budgets map[Parent]*budget
+	mu     sync.Mutex
+	fleets map[fleetKey]counted
+	groups map[scope]*group
+	// budgets are by the parent's name, as the groups are.
+	budgets map[types.NamespacedName]*budget
 	// where is the group that remembers something of a resource.
 	where map[types.UID]scope
 	swept time.Time
@@ -121,7 +123,7 @@ func New(settled func(Parent, []types.NamespacedName), afterFunc func(time.Durat
 	}
 	return &Guard{
 		settled: settled, afterFunc: afterFunc,
-		fleets: map[fleetKey]counted{}, groups: map[scope]*group{}, budgets: map[Parent]*budget{}, where: map[types.UID]scope{},
+		fleets: map[fleetKey]counted{}, groups: map[scope]*group{}, budgets: map[types.NamespacedName]*budget{}, where: map[types.UID]scope{},
 	}
 }
 
@@ -133,7 +135,7 @@ func (g *Guard) Check(c Change, now time.Time) Verdict {
 	if one == nil {
 		one = newGroup()
 	}
-	v, _ := one.judge(c, g.budgets[c.Parent].wait(c, now), now)
+	v, _ := one.judge(c, g.budgets[c.Parent.Key].wait(c, now), now)
 	if !v.Allowed && one.stopped[c.UID] != c.intent() {
 		v.Settled = false // it would be the latest to be stopped
 	}
@@ -150,7 +152,7 @@ func (g *Guard) Admit(c Change, now time.Time) Verdict {
 	one.slide(now)
 	one.most, one.total = c.most(), c.Total
 	defer g.cleared(c.scope())
-	v, approved := one.judge(c, g.budgets[c.Parent].wait(c, now), now)
+	v, approved := one.judge(c, g.budgets[c.Parent.Key].wait(c, now), now)
 	switch {
 	case approved: // beside those that count
 		one.withdraw(c.UID)
@@ -233,13 +235,21 @@ func (g *Guard) ForgetNamespace(name string) {
 	g.drop(func(s scope) bool { return s.namespace == name })
 }
 
-// ForgetParent drops all that is remembered of a parent that is deleted.
+// ForgetParent drops what was approved of a parent that is deleted. What was changed counts for as long as it would have, and what waits still
+// waits, for one of the same name: neither is the deleted object's.
 func (g *Guard) ForgetParent(key types.NamespacedName) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	maps.DeleteFunc(g.fleets, func(k fleetKey, _ counted) bool { return k.parent.Key == key })
-	maps.DeleteFunc(g.budgets, func(p Parent, _ *budget) bool { return p.Key == key })
-	g.drop(func(s scope) bool { return s.parent.Key == key })
+	for in, one := range g.groups {
+		if in.parent == key {
+			one.approved = nil
+		}
+	}
+	if b := g.budgets[key]; b != nil && b.idle() {
+		delete(g.budgets, key)
+	}
+	g.drop(func(s scope) bool { return s.parent == key && g.groups[s].idle() })
 }
 
 // group is that of the change, which is noted to be where something is remembered of the resource. The caller holds the lock.
@@ -256,7 +266,7 @@ func (g *Guard) group(c Change) *group {
 	if g.groups[in] == nil {
 		g.groups[in] = newGroup()
 	}
-	g.groups[in].window = c.Limits.Window
+	g.groups[in].window, g.groups[in].parent = c.Limits.Window, c.Parent
 	return g.groups[in]
 }
 
@@ -272,14 +282,16 @@ func (g *Guard) cleared(in scope) {
 func (g *Guard) settle(in scope) {
 	g.mu.Lock()
 	var keys []types.NamespacedName
+	parent := Parent{Key: in.parent}
 	if one := g.groups[in]; one != nil {
+		parent = one.parent
 		one.settled, one.shown = true, one.waits()
 		for _, i := range one.stopped {
 			keys = append(keys, i.key)
 		}
 	}
 	g.mu.Unlock()
-	g.settled(in.parent, keys)
+	g.settled(parent, keys)
 }
 
 // sweep drops what is too old to count. The caller holds the lock.

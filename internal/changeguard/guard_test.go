@@ -207,7 +207,8 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
-// Each namespace and each parent is counted for itself, and a recreated one anew, though nobody forgot the former one.
+// Each namespace and each parent is counted for itself, and a recreated namespace anew, though nobody forgot the former one. A recreated parent is
+// not: it leads to the same accounts.
 func TestScopes(t *testing.T) {
 	for name, change := range map[string]func(*Change){
 		"another namespace":   func(c *Change) { c.Namespace.Name = "sales" },
@@ -220,9 +221,47 @@ func TestScopes(t *testing.T) {
 		admit(g, noon, 0, 5)
 		c := edit(5)
 		change(&c)
-		if v := g.Admit(c, noon); v.Allowed != (c.scope() != edit(5).scope()) {
+		if v := g.Admit(c, noon); v.Allowed != (name != "a recreated parent" && name != "nothing of the kind") {
 			t.Errorf("%s: %+v", name, v)
 		}
+	}
+}
+
+// A parent that is deleted and applied again makes no room for more changes within the window; what waits still waits, and what was approved of the
+// former one is to be approved again.
+func TestAParentThatIsAppliedAgain(t *testing.T) {
+	g, timers, _ := guarded()
+	admit(g, noon, 0, 12)
+	timers.run()
+	g.ForgetParent(edit(0).Parent.Key)
+	again := func(i int) Change {
+		c := edit(i)
+		c.Parent.UID = "applied again"
+		return c
+	}
+	if used, ok := g.Used(again(0).Parent, noon); !ok || used.Used != 5 {
+		t.Errorf("used: %+v, %t", used, ok)
+	}
+	late := noon.Add(11 * time.Minute)
+	for _, now := range []time.Time{noon.Add(time.Minute), late} { // seven wait, which five a window never let pass
+		for i := 5; i < 12; i++ {
+			if g.Admit(again(i), now).Allowed {
+				t.Errorf("%d is changed at %s", i, now)
+			}
+		}
+	}
+	if waiting, _ := g.Waiting(again(0).Parent); len(waiting) != 1 || waiting[0].Count != 7 {
+		t.Errorf("waiting: %+v", waiting)
+	}
+	approved := again(5)
+	approved.Approvals = []string{g.Check(again(5), late).Hash}
+	if !g.Check(approved, late).Allowed {
+		t.Fatal("nothing is approved")
+	}
+	g.Admit(approved, late)
+	g.ForgetParent(edit(0).Parent.Key)
+	if g.Admit(again(6), late).Allowed {
+		t.Error("an approval outlasts its parent")
 	}
 }
 
@@ -255,7 +294,13 @@ func TestNothingIsKept(t *testing.T) {
 			g.ForgetNamespace("telephony")
 			g.sweep(noon.Add(time.Minute)) // of the parent there is nothing left to remember
 		},
-		"the parent": func(g *Guard) { g.ForgetParent(edit(0).Parent.Key) },
+		"the parent and each resource, and time passes": func(g *Guard) {
+			g.ForgetParent(edit(0).Parent.Key)
+			for i := range 8 {
+				g.Forget(edit(i).UID)
+			}
+			g.sweep(noon.Add(11 * time.Minute))
+		},
 		"each resource, and time passes": func(g *Guard) {
 			for i := range 8 {
 				g.Forget(edit(i).UID)

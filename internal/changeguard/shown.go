@@ -22,7 +22,7 @@ func (g *Guard) Waiting(p Parent) (all []Waiting, settled bool) {
 	defer g.mu.Unlock()
 	settled = true
 	for in, one := range g.groups {
-		if in.parent != p || !one.waits() {
+		if in.parent != p.Key || !one.waits() {
 			continue
 		}
 		settled = settled && one.settled
@@ -50,7 +50,7 @@ func (g *Guard) Used(p Parent, now time.Time) (most Used, ok bool) {
 		return cmp.Or(cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.namespaceUID, b.namespaceUID))
 	}
 	for _, in := range slices.SortedFunc(maps.Keys(g.groups), inOrder) {
-		if group := g.groups[in]; in.parent != p || group.most >= group.total {
+		if group := g.groups[in]; in.parent != p.Key || group.most >= group.total {
 			continue
 		}
 		one := g.groups[in].used(now)
