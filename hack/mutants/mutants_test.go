@@ -85,7 +85,7 @@ var mutants = []mutant{
 		{absences, "len(fresh) > 0 && counted+len(fresh) > most {\n", "false {\n"},
 	}, crash, "TestEveryCrash/of/wrongly_empty_list$", "does not say that accounts are missing"},
 	{"requests a plan before that is stored", []edit{
-		{plans, "	if err := r.reporter.patchStatus(ctx, s); err != nil {\n		endPlan(s, p)\n", "	if err := error(nil); err != nil {\n		endPlan(s, p)\n"},
+		{plans, "	if err := r.reporter.patchStatus(ctx, s); err != nil {\n		endPlan(r, p)\n", "	if err := error(nil); err != nil {\n		endPlan(r, p)\n"},
 	}, crash, "TestEveryCrash/of/buy_a_plan$", "no request of plan 11 is recorded"},
 	{"makes a service-account key before the attempt is stored", []edit{
 		{keys, "		if out := recordServiceKeys(ctx, r, keys, nil); out != nil || s.serviceKey.state != nil {\n			return out\n		}\n", ""},

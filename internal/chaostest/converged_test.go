@@ -61,6 +61,9 @@ func (l *life) wrong(r *resource) string {
 	if err != nil {
 		return err.Error()
 	}
+	if anew := l.declarePlanAnew(r, c); anew != "" {
+		return anew
+	}
 	a, ok := l.sim.Account(r.name())
 	reason := v1alpha1.ReasonAvailable
 	if !*r.child.Spec.Active {

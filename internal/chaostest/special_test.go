@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/plan"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/voximplant"
@@ -45,6 +48,26 @@ func (l *life) editPlan(r *resource) {
 		id = "12"
 	}
 	r.child.Spec.Plans = []v1alpha1.DeclaredPlan{{Type: "MAU", TemplateID: id}}
+}
+
+// declarePlanAnew does as the message says where the operator does not know, after a restart, what was bought for a resource that is deleted: it takes
+// the plan out of the spec, and declares it again. It returns what is not done of that yet.
+func (l *life) declarePlanAnew(r *resource, c *v1alpha1.ChildAccount) string {
+	declared := r.child.Spec.Plans
+	if declared == nil {
+		return ""
+	}
+	synced := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionPlansSynced)
+	switch {
+	case c.Spec.Plans == nil && c.Status.ObservedGeneration == c.Generation:
+		c.Spec.Plans = declared
+	case c.Spec.Plans == nil: // the operator has not seen that yet
+	case synced == nil || synced.Reason != v1alpha1.ReasonValueNotKept || !strings.Contains(synced.Message, plan.UnsurePlan(account.Plan{Type: string(declared[0].Type), ID: declared[0].TemplateID})):
+		return ""
+	default:
+		c.Spec.Plans = nil
+	}
+	return fmt.Sprintf("the plan is declared anew: %v", l.k8s.Update(l.t.Context(), c))
 }
 
 // editProfile changes the profile and the callback.

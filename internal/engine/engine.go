@@ -149,6 +149,7 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 	if pause := untilStatus(e, s, false); pause > 0 {
 		return ctrl.Result{RequeueAfter: pause}, nil
 	}
+	syncPlans(e, s)
 	p, view, out := e.plan(ctx, s, nil, e.guard.admit)
 	if s.waitsFor != nil { // for an approval, perhaps, which it does not need any more
 		e.Wake(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(s.waitsFor)}, true)

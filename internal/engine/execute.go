@@ -353,11 +353,13 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if !own && step.Reason == plan.ReasonHandedOver {
 		r.tellTakenOver(a)
 		s.bind(a, false)
+		takeUpPlans(r.Engine, s, a, false)
 		return nil
 	}
 	if !own {
 		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
 		s.bind(a, false)
+		takeUpPlans(r.Engine, s, a, false)
 		s.unverified = r.unverified.Mark(s.uid(), false)
 		return nil
 	}
@@ -368,6 +370,7 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	}
 	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)
+	takeUpPlans(r.Engine, s, a, made)
 	// One that may be adopted may carry the claim since an adoption that was interrupted: nobody here ever knew its password.
 	// So may one that is taken over from another installation.
 	adoptable := s.declared.Policy.Adopt == account.AdoptIfIdentical || s.declared.Policy.Adopt == account.AdoptAlways || s.annotation(v1alpha1.AnnotationTakeover) != ""

@@ -24,6 +24,8 @@ type ownPlanning struct {
 	declared []account.Plan
 	// have are the plans that this pass has read; nil before, and after a change was requested.
 	have []account.Plan
+	// restored is set where the status lacked what was requested for the account; the plans are read once more then.
+	restored bool
 }
 
 // ownPlans finds out which of the declared plans the parent account lacks.
@@ -48,6 +50,7 @@ func ownPlans(ctx context.Context, o *own) *ownPart {
 		w.declared = append(w.declared, account.Plan{Type: string(d.Type), ID: d.TemplateID})
 	}
 	w.prune()
+	w.sync()
 	return w.compare(ctx)
 }
 
@@ -56,7 +59,7 @@ func (w *ownPlanning) compare(ctx context.Context) *ownPart {
 	o, p := w.o, w.part
 	changes, requested := w.lacking(), o.requested()
 	p.attempt = w.attempt(changes)
-	due := len(changes) > 0 && o.known.plansReadAs != p.attempt || requested != "" && o.known.plansReadFor != requested
+	due := w.restored || len(changes) > 0 && o.known.plansReadAs != p.attempt || requested != "" && o.known.plansReadFor != requested
 	switch p.waits = (due || len(changes) > 0) && o.inBackoff(o.e.owns.plans, p.attempt); {
 	case p.waits:
 		return p
@@ -149,15 +152,16 @@ func (w *ownPlanning) see(have []account.Plan) {
 		}
 	}
 	for _, c := range o.status().PlanChanges {
-		p := account.Plan{Type: c.Type, ID: c.TemplateID}
+		p := planOf(c)
 		if !account.HasPlan(have, p) {
 			continue
 		}
-		if w.end(p); !accepted(c) {
-			o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeNormal, "PlanChanged", "Update",
-				"the parent account %s (id %s) has plan %s of type %s: the change was made whose answer was lost", o.dir.AccountName, o.dir.AccountID, p.ID, p.Type)
-		}
+		w.end(p)
+		o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeNormal, "PlanChanged", "Update",
+			"the parent account %s (id %s) has plan %s of type %s: %s", o.dir.AccountName, o.dir.AccountID, p.ID, p.Type, shownPlan(c))
 	}
+	o.e.bought.shown(w.key(), have)
+	w.sync()
 }
 
 // setApplied notes that a declared plan is applied, or is not.
@@ -172,14 +176,24 @@ func (w *ownPlanning) setApplied(p account.Plan, applied bool) {
 // end forgets a change of a plan of a type.
 func (w *ownPlanning) end(p account.Plan) {
 	st := w.o.status()
-	st.PlanChanges = withoutPlan(st.PlanChanges, p)
+	w.o.e.bought.drop(w.key(), p.Type)
+	st.PlanChanges = withoutPlan(st.PlanChanges, p.Type)
+}
+
+// key is the parent account among those whose plans are remembered.
+func (w *ownPlanning) key() leftKey { return leftKey{w.o.dir.AccountID, w.o.dir.AccountID} }
+
+// sync has the status record what was requested for the account, which another object of the same name may have done.
+func (w *ownPlanning) sync() {
+	all, restored := w.o.e.bought.sync(w.key(), w.o.status().PlanChanges, w.declared, w.known().Seen, w.o.e.Clock.Now())
+	w.o.status().PlanChanges, w.restored = all, restored
 }
 
 // prune drops changes of plans that nobody waits for any more, and what was applied of plans that are not declared any more.
 func (w *ownPlanning) prune() {
 	st, now := w.o.status(), w.o.e.Clock.Now()
 	for _, c := range slices.Clone(st.PlanChanges) {
-		p := account.Plan{Type: c.Type, ID: c.TemplateID}
+		p := planOf(c)
 		if !account.HasPlan(w.declared, p) && (accepted(c) || now.After(c.RequestedAt.Add(planSettles))) {
 			w.end(p)
 		}
@@ -266,11 +280,13 @@ func (w *ownPlanning) write(ctx context.Context) {
 func (w *ownPlanning) request(ctx context.Context, c planRequest) bool {
 	o, st := w.o, w.o.status()
 	w.end(c.to)
-	st.PlanChanges = append(st.PlanChanges, v1alpha1.PlanChange{Type: c.to.Type, TemplateID: c.to.ID, RequestedAt: metav1.NewTime(o.e.Clock.Now()).Rfc3339Copy()})
+	requested := v1alpha1.PlanChange{Type: c.to.Type, TemplateID: c.to.ID, RequestedAt: metav1.NewTime(o.e.Clock.Now()).Rfc3339Copy()}
+	st.PlanChanges = append(st.PlanChanges, requested)
 	if o.patch(ctx); o.failed != nil {
 		return false
 	}
-	what := fmt.Sprintf("plan %s of the parent account %s (id %s) from %s to %s", c.to.Type, o.dir.AccountName, o.dir.AccountID, planOrNone(c.from), c.to)
+	o.e.bought.note(w.key(), requested)
+	what := w.text(c)
 	o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeNormal, "PlanChanging", "Update", "changing %s, which costs money", what)
 	w.have = nil // what was read is out of date, whatever comes of it
 	err := directory.ChangePlan(ctx, o.dir.Directory, o.dir.AccountID, c.to)
@@ -281,7 +297,9 @@ func (w *ownPlanning) request(ctx context.Context, c planRequest) bool {
 		w.setApplied(c.to, true)
 		seen := slices.DeleteFunc(w.known().Seen, func(p account.Plan) bool { return p.Type == c.to.Type })
 		o.status().Plans = observedPlans(w.declared, append(seen, c.to))
-		o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeNormal, "PlanChanged", "Update", "changed %s", what)
+		if taken, ok := acceptPlan(o.status().PlanChanges, c.to.Type); ok {
+			o.e.bought.note(w.key(), taken)
+		}
 		return true
 	case e.OutcomeUnknown:
 		o.known.plansReadAs = "" // they are read before anything is requested again
@@ -295,6 +313,12 @@ func (w *ownPlanning) request(ctx context.Context, c planRequest) bool {
 	return false
 }
 
+// text names a change of a plan for people.
+func (w *ownPlanning) text(c planRequest) string {
+	o := w.o
+	return fmt.Sprintf("plan %s of the parent account %s (id %s) from %s to %s", c.to.Type, o.dir.AccountName, o.dir.AccountID, planOrNone(c.from), c.to)
+}
+
 // confirm reads the plans after changes that the provider has accepted. Where that fails its answer stands. A change that is not shown is
 // never requested again by itself.
 func (w *ownPlanning) confirm(ctx context.Context, changes []planRequest) {
@@ -303,10 +327,16 @@ func (w *ownPlanning) confirm(ctx context.Context, changes []planRequest) {
 	if err != nil {
 		log.FromContext(ctx).Info("the plans could not be read after their change: the answer to the change counts", "accountID", o.dir.AccountID, "cause", err.Error())
 		for _, c := range changes {
-			w.end(c.to)
+			o.status().PlanChanges = withoutPlan(o.status().PlanChanges, c.to.Type) // and is remembered, should a later read not show it
+			o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeWarning, "PlanChangeUnconfirmed", "Update", unreadPlan, w.text(c), err)
 		}
 		return
 	}
-	acceptPlans(o.status().PlanChanges, changes)
+	for _, c := range changes {
+		if account.HasPlan(have, c.to) {
+			w.end(c.to)
+			o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeNormal, "PlanChanged", "Update", "changed %s", w.text(c))
+		}
+	}
 	w.see(have)
 }

@@ -7,6 +7,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -162,6 +163,44 @@ func TestAPlanOfTheParentAccountThatIsNotShown(t *testing.T) {
 	w.expectSaid(plansCondition, "False ValueNotKept", "does not show it")
 	if w.bought() != 1 {
 		t.Errorf("requested %d times", w.bought())
+	}
+}
+
+// A ParentAccount that is deleted and applied again does not buy what the former one has bought, which nobody shows, over a restart either; once a
+// read shows the plan, an event says so.
+func TestAPlanOfAParentAccountThatIsAppliedAgain(t *testing.T) {
+	w := newOwnWorld(t)
+	w.forgetful = true
+	w.edit(buys("11"))
+	w.pass()
+	if got := w.emitted(); !strings.HasPrefix(got, "PlanChanging") || strings.Contains(got, "PlanChanged") {
+		t.Errorf("events of a plan that is not shown: %s", got)
+	}
+	p := w.object()
+	if err := w.client.Delete(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	w.engine.ForgetParent(client.ObjectKeyFromObject(p))
+	w.declare(w.name, func(p *v1alpha1.ParentAccount) { p.UID = "applied-again"; buys("11")(p) })
+	w.connect()
+	w.engine.Starts.Begin(t.Context(), w.parent(w.object()), nil, nil)
+	for range 3 {
+		w.clock.Step(ownPause)
+		w.pass()
+	}
+	w.expectSaid(plansCondition, "False ValueNotKept", "does not show it", "plans.MAU is 10")
+	w.restart()
+	w.pass()
+	if w.bought() != 1 {
+		t.Fatalf("requested %d times", w.bought())
+	}
+	w.plans = []account.Plan{{Type: "MAU", ID: "11", Charge: "50"}}
+	w.emitted()
+	w.request("please")
+	w.pass()
+	w.expectSaid(plansCondition, "True Available")
+	if got := w.emitted(); !strings.Contains(got, "PlanChanged") {
+		t.Errorf("events: %s", got)
 	}
 }
 

@@ -39,6 +39,10 @@ type scopePlans struct {
 	have []account.Plan
 	// state is what there is to say of them; nil has that follow from the status.
 	state *conditions.PlansState
+	// restored is set where the status lacked what was requested for the account; the plans are read once more then.
+	restored bool
+	// unsure is set where the account had an earlier resource, and nobody knows what that one has requested.
+	unsure bool
 	// pause is for how long nothing more is tried that is not granted, 0 for no such thing.
 	pause time.Duration
 }
@@ -49,7 +53,7 @@ func observePlans(e *observer, s *scope, in *plan.Input) {
 		return
 	}
 	in.Plans = plansOf(s)
-	in.Plans.ReadRequested = readRequested(s) && s.plans.have == nil && s.plans.state == nil
+	in.Plans.ReadRequested = (readRequested(s) || s.plans.restored) && s.plans.have == nil && s.plans.state == nil
 	if last, ok := e.grants.Last(s.uid()); ok {
 		in.Plans.NotGranted = &plan.NotGranted{Attempt: last.Fingerprint, Until: last.Until}
 	}
@@ -61,7 +65,14 @@ func plansOf(s *scope) plan.Plans {
 	if o, ok := s.managed.(PlanObserver); ok {
 		observed = o.ObservedPlans()
 	}
-	return knownPlans(s.declared.Plans, observed, s.status.PlanChanges)
+	p := knownPlans(s.declared.Plans, observed, s.status.PlanChanges)
+	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionPlansSynced)
+	for _, d := range p.Declared { // before a read nobody knows either whether it matters
+		if s.plans.unsure && s.plans.have != nil || was != nil && was.Reason == v1alpha1.ReasonValueNotKept && strings.Contains(was.Message, plan.UnsurePlan(d)) {
+			p.Unsure = append(p.Unsure, d)
+		}
+	}
+	return p
 }
 
 // knownPlans is what a status has of the plans that are declared.
@@ -72,7 +83,7 @@ func knownPlans(declared []account.Plan, observed []v1alpha1.ObservedPlan, chang
 	}
 	for _, c := range changes {
 		if accepted(c) {
-			p.NotShown = append(p.NotShown, account.Plan{Type: c.Type, ID: c.TemplateID})
+			p.NotShown = append(p.NotShown, planOf(c))
 		}
 	}
 	return p
@@ -116,6 +127,11 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 	lacking := account.LackedPlans(plansIn(s, step), s.plans.have)
 	if len(lacking) == 0 {
 		r.changes.Done(s.uid(), true)
+		return nil
+	}
+	if s.plans.unsure { // the next plan has what there is to say
+		r.changes.Done(s.uid(), true)
+		r.again = true
 		return nil
 	}
 	if wait := untilPlansSettle(s.status.PlanChanges, lacking, r.Clock.Now()); wait > 0 {
@@ -182,7 +198,7 @@ func requestPlan(ctx context.Context, r *run, step plan.Step, c planRequest) (ok
 	if out := recordPlan(ctx, r, step, c.to); out != nil {
 		return false, out
 	}
-	what := fmt.Sprintf("plan %s of account %s (id %s) from %s to %s", c.to.Type, s.declared.AccountName, step.AccountID, planOrNone(c.from), c.to)
+	what := planText(s, step, c)
 	r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "PlanChanging", "Update", "changing %s, which costs money", what)
 	s.plans.have = nil // what was read is out of date, whatever comes of it
 	err := directory.ChangePlan(ctx, s.dir.Directory, step.AccountID, c.to)
@@ -192,13 +208,15 @@ func requestPlan(ctx context.Context, r *run, step plan.Step, c planRequest) (ok
 	case err == nil:
 		r.grants.Forget(s.uid())
 		applyPlan(s, c.to)
-		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "PlanChanged", "Update", "changed %s", what)
+		if taken, ok := acceptPlan(s.status.PlanChanges, c.to.Type); ok {
+			r.bought.note(accountKey(s), taken)
+		}
 		return true, nil
 	case e.OutcomeUnknown:
 		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeWarning, "PlanChangeUnconfirmed", "Update",
 			"it is not known whether the provider changed %s: %s. The operator reads the plans before it requests anything again", what, e)
 	default:
-		endPlan(s, c.to)
+		endPlan(r, c.to)
 		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeWarning, "PlanNotChanged", "Update", "the provider did not change %s: %s", what, e)
 	}
 	return false, plansFailed(r, step, err)
@@ -208,37 +226,22 @@ func requestPlan(ctx context.Context, r *run, step plan.Step, c planRequest) (ok
 // the resource since. So neither another process nor this one after a crash requests it again without a read and a pause.
 func recordPlan(ctx context.Context, r *run, step plan.Step, p account.Plan) *conditions.Outcome {
 	s := r.s
-	endPlan(s, p)
-	s.status.PlanChanges = append(s.status.PlanChanges, v1alpha1.PlanChange{Type: p.Type, TemplateID: p.ID, RequestedAt: metav1.NewTime(r.Clock.Now()).Rfc3339Copy()})
+	endPlan(r, p)
+	c := v1alpha1.PlanChange{Type: p.Type, TemplateID: p.ID, RequestedAt: metav1.NewTime(r.Clock.Now()).Rfc3339Copy()}
+	s.status.PlanChanges = append(s.status.PlanChanges, c)
 	if err := r.reporter.patchStatus(ctx, s); err != nil {
-		endPlan(s, p)
+		endPlan(r, p)
 		return plansWait(r, step, refusedWrite(r, v1alpha1.ReasonUpdating, theResource(s), err))
 	}
+	r.bought.note(accountKey(s), c)
 	s.was, s.wasObserved = *s.status.DeepCopy(), s.managed.Observed()
 	return nil
 }
 
 // endPlan forgets a change of a plan of a type.
-func endPlan(s *scope, p account.Plan) {
-	s.status.PlanChanges = withoutPlan(s.status.PlanChanges, p)
-}
-
-// withoutPlan are changes of plans without those of a plan's type, nil for none.
-func withoutPlan(changes []v1alpha1.PlanChange, p account.Plan) []v1alpha1.PlanChange {
-	changes = slices.DeleteFunc(slices.Clone(changes), func(c v1alpha1.PlanChange) bool { return c.Type == p.Type })
-	if len(changes) == 0 {
-		return nil
-	}
-	return changes
-}
-
-// acceptPlans notes in the changes of a status that the provider has accepted these.
-func acceptPlans(changes []v1alpha1.PlanChange, made []planRequest) {
-	for i := range changes {
-		if slices.ContainsFunc(made, func(c planRequest) bool { return c.to.Type == changes[i].Type }) {
-			changes[i].Accepted = ptr.To(true)
-		}
-	}
+func endPlan(r *run, p account.Plan) {
+	r.bought.drop(accountKey(r.s), p.Type)
+	r.s.status.PlanChanges = withoutPlan(r.s.status.PlanChanges, p.Type)
 }
 
 // applyPlan notes that the account has a plan: an answer of success counts as a read.
@@ -286,13 +289,36 @@ func confirmPlans(ctx context.Context, r *run, step plan.Step, changes []planReq
 	if err != nil {
 		log.FromContext(ctx).Info("the plans could not be read after their change: the answer to the change counts", "accountID", step.AccountID, "cause", err.Error())
 		for _, c := range changes {
-			endPlan(s, c.to)
+			s.status.PlanChanges = withoutPlan(s.status.PlanChanges, c.to.Type) // and is remembered, should a later read not show it
+			r.Recorder.Eventf(s.obj, nil, corev1.EventTypeWarning, "PlanChangeUnconfirmed", "Update", unreadPlan, planText(s, step, c), err)
 		}
 		return
 	}
-	acceptPlans(s.status.PlanChanges, changes)
+	for _, c := range changes {
+		if account.HasPlan(have, c.to) {
+			endPlan(r, c.to)
+			r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "PlanChanged", "Update", "changed %s", planText(s, step, c))
+		}
+	}
 	seePlans(r, have)
 	r.again = len(s.status.PlanChanges) > 0
+}
+
+// unreadPlan is what an event says of a change that was accepted where the plans can't be read after it.
+const unreadPlan = "the provider has accepted the change of %s, and the plans could not be read after it: %v. The answer counts. To have the plans read, give the annotation " +
+	v1alpha1.AnnotationReconcileRequestedAt + " a new value"
+
+// planText names a change of a plan for people.
+func planText(s *scope, step plan.Step, c planRequest) string {
+	return fmt.Sprintf("plan %s of account %s (id %s) from %s to %s", c.to.Type, s.declared.AccountName, step.AccountID, planOrNone(c.from), c.to)
+}
+
+// shownPlan says how a change came to be shown that was not at once.
+func shownPlan(c v1alpha1.PlanChange) string {
+	if accepted(c) {
+		return "the change is shown that the provider had accepted"
+	}
+	return "the change was made whose answer was lost"
 }
 
 // seePlans notes the plans that the account has.
@@ -314,15 +340,16 @@ func seePlans(r *run, have []account.Plan) {
 		}
 	}
 	for _, c := range s.status.PlanChanges {
-		p := account.Plan{Type: c.Type, ID: c.TemplateID}
+		p := planOf(c)
 		if !account.HasPlan(have, p) {
 			continue
 		}
-		if endPlan(s, p); !accepted(c) {
-			r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "PlanChanged", "Update",
-				"account %s (id %s) has plan %s of type %s: the change was made whose answer was lost", s.declared.AccountName, s.status.AccountID, p.ID, p.Type)
-		}
+		endPlan(r, p)
+		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "PlanChanged", "Update",
+			"account %s (id %s) has plan %s of type %s: %s", s.declared.AccountName, s.status.AccountID, p.ID, p.Type, shownPlan(c))
 	}
+	r.bought.shown(accountKey(s), have)
+	syncPlans(r.Engine, s)
 }
 
 // What a status has of the account's plans at most.

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
@@ -339,6 +341,176 @@ func crashAt(w *world, at int) (crashed bool) {
 	}
 	w.reconcile(name)
 	return false
+}
+
+// again deletes a line and applies it again, with a plan; meanwhile is called in between.
+func (w *world) again(id string, meanwhile func()) {
+	w.Helper()
+	w.remove(namespace)
+	meanwhile()
+	l := w.withPlan(id)
+	l.UID += "-again"
+	w.apply(l)
+	w.settle(name)
+}
+
+// planAgain removes the plan from the spec, and declares it once more.
+func planAgain(w *world, id string) {
+	w.Helper()
+	w.edit(name, func(l *Line) { l.Spec.Plan = "" })
+	w.settle(name)
+	w.edit(name, func(l *Line) { l.Spec.Plan = id })
+	w.settle(name)
+}
+
+// A line that is deleted and applied again does not buy what nobody shows, over a restart either, until somebody declares it anew.
+func TestPlanOfALineThatIsAppliedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{ForgetfulPlans: true})
+	w.apply(w.withPlan("2"))
+	w.settle(name)
+	if got := planEvents(w); !slices.Equal(got, []string{"PlanChanging"}) {
+		t.Errorf("events of a plan that is not shown: %v", got)
+	}
+	w.again("2", func() {
+		if err := w.engine.Forget(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}, w.declared(name).UID); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.expect(name, "True ValueNotKept")
+	expectPlans(t, w, "False ValueNotKept", "1")
+	if c := w.line(name).Status.PlanChanges; len(c) != 1 || !ptr.Deref(c[0].Accepted, false) || !strings.Contains(w.message(name), "plans.VOICE is 1") {
+		t.Errorf("the status has %+v: %s", c, w.message(name))
+	}
+	w.expectRest(name)
+	w.start()
+	w.settle(name)
+	w.expectRest(name)
+	if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+		t.Fatalf("%d changes", n)
+	}
+	fake.SetPlan(w.service, w.account().ID, 2)
+	w.edit(name, requested("now"))
+	w.settle(name)
+	expectPlans(t, w, "True Available", "2")
+	if got := planEvents(w); !slices.Equal(got, []string{"PlanChanged"}) {
+		t.Errorf("events once it is shown: %v", got)
+	}
+}
+
+// What is removed from the spec and declared again is requested again, by the line that is applied again too.
+func TestPlanThatIsDeclaredAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{ForgetfulPlans: true})
+	w.apply(w.withPlan("2"))
+	w.settle(name)
+	w.again("2", func() {})
+	planAgain(w, "2")
+	if n := w.service.Count(fake.MethodChangePlan); n != 2 {
+		t.Errorf("%d changes", n)
+	}
+}
+
+// After a restart nobody knows what was bought for a line that is gone: the one in its place waits, says so, and costs nothing meanwhile. Where the
+// account has the plan there is nothing to wait for.
+func TestPlanOfAnEarlierLine(t *testing.T) {
+	t.Parallel()
+	for _, forgetful := range []bool{true, false} {
+		w := newWorld(t, fake.Options{ForgetfulPlans: forgetful})
+		w.apply(w.withPlan("2"))
+		w.settle(name)
+		w.again("2", w.start)
+		if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+			t.Fatalf("%d changes", n)
+		}
+		if !forgetful {
+			expectPlans(t, w, "True Available", "2")
+			continue
+		}
+		w.expect(name, "True ValueNotKept")
+		expectPlans(t, w, "False ValueNotKept", "1")
+		if m := w.message(name); !strings.Contains(m, `plans.VOICE="2" may have been`) || !strings.Contains(m, "kubectl patch") {
+			t.Errorf("message: %s", m)
+		}
+		w.expectRest(name)
+		w.start()
+		w.settle(name)
+		w.edit(name, func(l *Line) { l.Spec.Contact = "other@acme.example" })
+		w.settle(name)
+		w.expectRest(name)
+		if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+			t.Fatalf("%d changes at rest", n)
+		}
+		planAgain(w, "2")
+		if n := w.service.Count(fake.MethodChangePlan); n != 2 {
+			t.Errorf("%d changes once it is declared anew", n)
+		}
+	}
+}
+
+// Where the plans can't be read at once it is still not known what was bought.
+func TestPlanOfAnEarlierLineThatCantBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{ForgetfulPlans: true})
+	w.apply(w.withPlan("2"))
+	w.settle(name)
+	w.again("2", func() {
+		w.start()
+		w.service.Add(fake.Refuse(fake.MethodPlans, account.RoleMissing))
+	})
+	w.clock.Step(11 * time.Minute)
+	w.settle(name)
+	expectPlans(t, w, "False ValueNotKept", "1")
+	if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+		t.Errorf("%d changes", n)
+	}
+}
+
+// The process ends once it is stored which account the line has, and before its plans were read: the next one does not know either.
+func TestPlanOfAnEarlierLineAfterACrash(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{ForgetfulPlans: true})
+	w.apply(w.withPlan("2"))
+	w.settle(name)
+	w.remove(namespace)
+	l := w.withPlan("2")
+	l.UID += "-again"
+	if err := w.client.Create(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	l.Status.AccountID, l.Status.ParentAccountID, l.Status.Origin = w.account().ID, "parent", v1alpha1.OriginAdopted
+	if err := w.client.Status().Update(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.settle(name)
+	expectPlans(t, w, "False ValueNotKept", "1")
+	if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+		t.Errorf("%d changes", n)
+	}
+}
+
+// A change that was accepted, and whose plans could not be read after it, is not requested again where a later read does not show it.
+func TestPlanThatALaterReadDoesNotShow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{ForgetfulPlans: true})
+	w.apply(w.declared(name))
+	w.settle(name)
+	unread := fake.Refuse(fake.MethodPlans, account.RoleMissing)
+	unread.After = 1
+	w.service.Add(unread)
+	w.edit(name, func(l *Line) { l.Spec.Plan = "2" })
+	w.settle(name)
+	if got := planEvents(w); !slices.Contains(got, "PlanChangeUnconfirmed") || slices.Contains(got, "PlanChanged") {
+		t.Errorf("events: %v", got)
+	}
+	w.service.Heal()
+	w.edit(name, requested("now"))
+	w.settle(name)
+	w.expect(name, "True ValueNotKept")
+	if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+		t.Errorf("%d changes", n)
+	}
 }
 
 // A provider that accepts a change and does not show it is not asked for it again, neither at rest nor on request.

@@ -36,6 +36,8 @@ type stores struct {
 	values *attempts.Values
 	// left are the accounts whose resources were deleted a short while ago.
 	left *leftAccounts
+	// bought are the changes of plans that were requested, by account.
+	bought *boughtPlans
 	// ownWrites are what the cache may not have yet.
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
@@ -67,6 +69,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		told:           &troubles[types.UID]{},
 		values:         attempts.NewValues(),
 		left:           &leftAccounts{},
+		bought:         newBoughtPlans(),
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
 		salts:          secrets.NewKnownPasswords(),

@@ -19,6 +19,8 @@ type Plans struct {
 	Seen []account.Plan
 	// NotShown are changes that the provider has accepted, though it showed another plan after that. They are not made again.
 	NotShown []account.Plan
+	// Unsure are declared plans that may have been requested for the account by an earlier resource: nobody knows. They are not changed.
+	Unsure []account.Plan
 	// ReadRequested is set where somebody asks for a read that was not done yet.
 	ReadRequested bool
 	// NotGranted is an attempt that was refused because this capability is not granted, and is not repeated before its time; nil where
@@ -50,16 +52,16 @@ func (p Plans) State(applied account.State, reportDrift bool) (reason, message, 
 		return "", "the plans were not compared with the spec yet", "The operator does that once nothing else is left to do, and the account is neither frozen nor deactivated."
 	}
 	end := Step{Reason: v1alpha1.ReasonAvailable, Message: "the account has the declared plans"}
-	plansDiffer(&end, reported, notShown)
+	plansDiffer(&end, p, reported, notShown)
 	return end.Reason, end.Message, end.Next
 }
 
 // planDiff are the plans that are to be changed, and those that differ and are left alone: because driftPolicy is Report, or because the
-// provider does not show a change that it has accepted.
+// provider does not show a change that it has accepted, or may have.
 func planDiff(in *Input) (changes, reported, notShown []account.PlanChange) {
 	for _, c := range account.DiffPlans(in.Plans.Declared, in.Plans.Seen, in.Subject.LastApplied) {
 		switch {
-		case account.HasPlan(in.Plans.NotShown, c.To):
+		case account.HasPlan(in.Plans.NotShown, c.To), account.HasPlan(in.Plans.Unsure, c.To):
 			notShown = append(notShown, c)
 		case c.Origin == account.FromRemote && in.Subject.Policy.ReportDrift:
 			reported = append(reported, c)
@@ -111,7 +113,7 @@ func conclude(in *Input, d account.Decision) []Step {
 	}
 	changes, differing, notShown := planDiff(in)
 	if end.Reason == v1alpha1.ReasonAvailable {
-		plansDiffer(&end, differing, notShown)
+		plansDiffer(&end, in.Plans, differing, notShown)
 	}
 	if in.Outage != nil || in.Schema.Frozen(d.Account.State) || in.Schema.Deactivated(d.Account.State) { // no money for an account that can't be used
 		return []Step{end}
@@ -155,18 +157,43 @@ func changePlans(in *Input, d account.Decision, changes []account.PlanChange, tr
 }
 
 // plansDiffer is the end for an account that matches the spec but for its plans.
-func plansDiffer(end *Step, reported, notShown []account.PlanChange) {
+func plansDiffer(end *Step, p Plans, reported, notShown []account.PlanChange) {
 	switch {
 	case len(notShown) > 0:
-		end.Reason, end.Message = v1alpha1.ReasonValueNotKept, "the provider accepted a change of the plan, and does not show it: "+planDifferences(notShown)
-		end.Next = "Ask the provider's support; the operator does not change the plan again, as that may cost money twice. To have the plans read again, give the annotation " +
-			v1alpha1.AnnotationReconcileRequestedAt + " a new value."
+		plansNotShown(end, p, notShown)
 	case len(reported) > 0:
 		end.Reason = v1alpha1.ReasonDriftDetected
 		end.Message = "changed at the provider, and not corrected as spec.driftPolicy is Report: " + planDifferences(reported)
 		end.Next = "Change spec.plans, or set spec.driftPolicy: Correct to have the spec applied, which costs money."
 	}
 }
+
+// plansNotShown is the end for plans that were requested and are not shown, or may have been requested.
+func plansNotShown(end *Step, p Plans, notShown []account.PlanChange) {
+	var accepted, unsure []account.PlanChange
+	var names, says, next []string
+	for _, c := range notShown {
+		if account.HasPlan(p.NotShown, c.To) {
+			accepted = append(accepted, c)
+			continue
+		}
+		unsure, names = append(unsure, c), append(names, UnsurePlan(c.To))
+	}
+	if len(accepted) > 0 {
+		says = append(says, "the provider accepted a change of the plan, and does not show it: "+planDifferences(accepted))
+		next = append(next, "Ask the provider's support; the operator does not change the plan again, as that may cost money twice.")
+	}
+	if len(unsure) > 0 {
+		says = append(says, "the account had a resource before, and the operator does not know which plan was bought for that one: "+strings.Join(names, ", ")+" ("+planDifferences(unsure)+")")
+		next = append(next, "Find out from the provider whether the plan was bought. If it was not, remove it from spec.plans with kubectl patch --type=json -p "+
+			`'[{"op":"remove","path":"/spec/plans"}]'`+" and declare it again: then the operator buys it.")
+	}
+	next = append(next, "To have the plans read again, give the annotation "+v1alpha1.AnnotationReconcileRequestedAt+" a new value.")
+	end.Reason, end.Message, end.Next = v1alpha1.ReasonValueNotKept, strings.Join(says, "; "), strings.Join(next, " ")
+}
+
+// UnsurePlan is how the message names a plan of which nobody knows whether it was requested: the status keeps that so.
+func UnsurePlan(p account.Plan) string { return fmt.Sprintf("%s=%q may have been", p.Path(), p.ID) }
 
 // planDifferences says of each plan which one the account has and which one the spec.
 func planDifferences(changes []account.PlanChange) string {
