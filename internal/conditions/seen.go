@@ -19,7 +19,7 @@ func (s Seen) correct(t Table, ready *metav1.Condition, now time.Time) {
 	status := yes
 	var reason, message string
 	switch {
-	case s.Frozen && !saysFrozen && ready.Status == yes:
+	case s.Frozen && !saysFrozen && (ready.Status == yes || ready.Reason == v1alpha1.ReasonAwaitingApproval):
 		status, reason, message = no, v1alpha1.ReasonFrozen, "the provider has blocked the account"
 	case !s.Frozen && s.Deactivated && !saysOff && (saysFrozen || ready.Status == yes):
 		reason, message = v1alpha1.ReasonDeactivated, "the account is deactivated"
@@ -32,4 +32,30 @@ func (s Seen) correct(t Table, ready *metav1.Condition, now time.Time) {
 		ready.Status, ready.LastTransitionTime = status, metav1.NewTime(now)
 	}
 	ready.Reason, ready.Message = reason, Advise(message, t.NextStep(reason))
+}
+
+// waiting is a Ready that stays as before, but for what is seen of the account, and for a cause that is over.
+func waiting(t Table, all []metav1.Condition, ready *metav1.Condition, o Outcome, now time.Time) {
+	if superseded(all, ready, o) {
+		ready.Reason = v1alpha1.ReasonAwaitingApproval
+		ready.Message = Advise("a change of the account waits for an approval: see the condition "+t.second, t.NextStep(ready.Reason))
+	}
+	if o.Seen != nil {
+		o.Seen.correct(t, ready, now)
+	}
+}
+
+// superseded says whether the cause of a Ready that is False is over, since a change waits for an approval: whatever keeps the change itself from being
+// made is found before that. What is said of the account, or of its connection Secret, does not, and may be as it was.
+func superseded(all []metav1.Condition, ready *metav1.Condition, o Outcome) bool {
+	if o.Reason != v1alpha1.ReasonAwaitingApproval || ready.Status != no {
+		return false
+	}
+	switch ready.Reason {
+	case v1alpha1.ReasonAwaitingApproval, v1alpha1.ReasonAPIKeyMissing, v1alpha1.ReasonFrozen, v1alpha1.ReasonDeactivatedEarlier:
+		return false
+	case v1alpha1.ReasonAccountMissing: // its recreation may be what waits
+		return o.Seen != nil
+	}
+	return !HadReason(all, v1alpha1.ConditionConnectionSecretReady, ready.Reason)
 }

@@ -103,7 +103,7 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is missing at the provider, or has another name now; the message says which. Under Observe: there is none with this name."},
 	v1alpha1.ReasonAPIKeyMissing:  {ready: no, second: yes, stalled: true, retry: slow, help: "The account matches the spec, but its API key was lost after the account was created, and can't be recovered."},
 
-	v1alpha1.ReasonAwaitingApproval: {ready: asBefore, second: no, stalled: true, retry: none, help: "Too many accounts would change, or be deactivated, in too short a time (limits.massChange, limits.maxDeactivationsPerHour of the ParentAccount): by edits, deletions or corrections of drift. Ready stays as before, unless the account is seen to be otherwise. The message names them, and the command that approves exactly these. Deletions (deletionPolicy Deactivate) wait too: without an approval within an hour these resources are deleted with their accounts active. Reverting the edits ends the wait too, and so does time, once all that waits fits within the window: the message says where it does not. Or the write was pending when the operator started and startPolicy is Observe: only an approval, or a spec that needs no write, ends that wait."},
+	v1alpha1.ReasonAwaitingApproval: {ready: asBefore, second: no, stalled: true, retry: none, help: "Too many accounts would change, or be deactivated, in too short a time (limits.massChange, limits.maxDeactivationsPerHour of the ParentAccount): by edits, deletions or corrections of drift. Ready stays as before, unless the account is seen to be otherwise; a Ready that was False for another reason says AwaitingApproval once that one is over. The message names them, and the command that approves exactly these. Deletions (deletionPolicy Deactivate) wait too: without an approval within an hour these resources are deleted with their accounts active. Reverting the edits ends the wait too, and so does time, once all that waits fits within the window: the message says where it does not. Or the write was pending when the operator started and startPolicy is Observe: only an approval, or a spec that needs no write, ends that wait."},
 
 	v1alpha1.ReasonWriteRefused: {ready: no, second: no, stalled: true, retry: refusedWrite, help: "The Kubernetes API refuses what the operator has to write to the ChildAccount, or to the status of its ParentAccount: a webhook, a policy or a missing right. The message has its words."},
 
@@ -205,9 +205,9 @@ func (t Table) Write(conditions *[]metav1.Condition, generation int64, o Outcome
 		set(v1alpha1.ConditionReady, no)
 	case ready == nil, o.PastGrace:
 		set(v1alpha1.ConditionReady, unknown)
-	case o.Seen != nil:
-		o.Seen.correct(t, ready, now)
-	} // else as before, its observedGeneration too: it speaks of the spec that was applied then
+	default:
+		waiting(t, *conditions, ready, o, now)
+	} // as before, its observedGeneration is, too: it speaks of the spec that was applied then
 	set(t.second, v.second)
 	setOrRemove(v1alpha1.ConditionReconciling, v.reconciling && !o.Stuck)
 	setOrRemove(v1alpha1.ConditionStalled, v.stalled || o.Stuck)

@@ -1,6 +1,8 @@
 package conditions
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +78,9 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// lasting are causes of a Ready that is False which may be there still while a change waits for an approval.
+var lasting = []string{v1alpha1.ReasonAPIKeyMissing, v1alpha1.ReasonFrozen, v1alpha1.ReasonDeactivatedEarlier, v1alpha1.ReasonAccountMissing}
+
 func checkWritten(t *testing.T, name string, table Table, v Verdict, pastGrace bool, before, after []metav1.Condition) {
 	t.Helper()
 	wantReady := v.ready
@@ -106,12 +111,19 @@ func checkWritten(t *testing.T, name string, table Table, v Verdict, pastGrace b
 			t.Errorf("%s: %s did not change, but when did", name, c.Type)
 		}
 		kept := c.Type == v1alpha1.ConditionReady && v.ready == asBefore && was != nil && !pastGrace
+		over := kept && was.Status == no && table.rows[v1alpha1.ReasonAwaitingApproval] == v && !slices.Contains(lasting, was.Reason)
 		of := int64(generation + 5)
 		if kept { // it speaks of the spec that it spoke of before
 			of = was.ObservedGeneration
 		}
 		if c.ObservedGeneration != of {
 			t.Errorf("%s: %s is of generation %d, want %d", name, c.Type, c.ObservedGeneration, of)
+		}
+		if over {
+			if c.Reason != v1alpha1.ReasonAwaitingApproval || !strings.Contains(c.Message, "waits for an approval") {
+				t.Errorf("%s: %s says %s: %s", name, c.Type, c.Reason, c.Message)
+			}
+			continue
 		}
 		if kept && (c.Reason != was.Reason || c.Message != was.Message) || !kept && c.Message != Advise("now", table.NextStep(c.Reason)) {
 			t.Errorf("%s: %s says %s: %s", name, c.Type, c.Reason, c.Message)
