@@ -10,10 +10,12 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/attempts"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/plan"
@@ -36,6 +38,9 @@ const (
 	templateRetryAtMost  = 10 * time.Minute
 )
 
+// templateSecondLook is after how long a resource looks once more that was woken as its template's resource has changed.
+const templateSecondLook = 2 * time.Second
+
 // templateRefused is after how long a template is tried again that the provider does not know, although it was listed.
 const templateRefused = 10 * time.Minute
 
@@ -54,6 +59,7 @@ func LackedGrant(m Managed, granted func(v1alpha1.Grant) bool) (what string, gra
 
 // observeTemplate has what is known, without a call, of the account that the resource's account is cloned from. At rest nothing depends on it.
 func observeTemplate(ctx context.Context, e *observer, s *scope, in *plan.Input) error {
+	s.template = ""
 	if s.declared.CloneFrom == "" || s.declared.Policy.Observe {
 		return nil
 	}
@@ -69,7 +75,38 @@ func observeTemplate(ctx context.Context, e *observer, s *scope, in *plan.Input)
 	found.Grace, found.Retry = age < templateGrace, min(max(age, templateRetryAtLeast), templateRetryAtMost)
 	found.AccountName, found.Recreates = s.declared.CloneFrom, s.former != nil
 	in.Template = found
+	if found.AccountID == "" {
+		s.template = s.declared.CloneFrom
+	}
 	return nil
+}
+
+// awaitTemplate has the resource woken once the status of a resource changes that has the template, or is to have it. pause is when it comes back by
+// itself; sooner where it was woken: the cache may not have yet what that was for.
+func awaitTemplate(e *reporter, s *scope, pause time.Duration) time.Duration {
+	if s.template == "" || s.dir == nil {
+		e.clones.Forget(s.uid())
+		return pause
+	}
+	awaited := attempts.Awaited{ParentAccountID: s.dir.AccountID, AccountName: s.template}
+	if !e.clones.Wait(s.uid(), client.ObjectKeyFromObject(s.obj), awaited) {
+		return pause
+	}
+	return soonest(pause, templateSecondLook)
+}
+
+// wakeClones wakes the resources that wait for the account that the resource declares.
+func wakeClones(e *reporter, s *scope) {
+	dir := s.dir
+	if dir == nil {
+		dir = e.Connected.Get(s.declared.Parent)
+	}
+	if dir == nil {
+		return
+	}
+	for _, key := range e.clones.Wake(attempts.Awaited{ParentAccountID: dir.AccountID, AccountName: s.declared.AccountName}) {
+		e.Wake(ctrl.Request{NamespacedName: key}, false)
+	}
 }
 
 // findTemplate is the template, or says why the resource can't have its account cloned from it now.
@@ -89,7 +126,7 @@ func findTemplate(ctx context.Context, e *observer, s *scope) (plan.Template, er
 	case has.coming != nil:
 		return awaitedTemplate(s, has.coming), nil
 	case a == nil, !ownsParent(s) && (has.observed != a.ID || !e.Kind.Complete() || !unclaimedByOthers(e, s, *a)):
-		return plan.Template{State: plan.TemplateUnknown}, nil
+		return undeclaredTemplate(s, has.idle), nil
 	}
 	return plan.Template{AccountID: a.ID}, nil
 }
@@ -115,6 +152,8 @@ type declaring struct {
 	// resource in the ParentAccount's namespace observes, "" for none.
 	bound, coming Managed
 	observed      string
+	// idle declares the account and creates none: it is suspended, only observes the account, or is being deleted. The resource may be told of it.
+	idle Managed
 }
 
 // declaringTemplate are the resources that declare the account of a name, of the resource's parent account; a is that account as lists have
@@ -132,14 +171,44 @@ func declaringTemplate(ctx context.Context, e *observer, s *scope, name string, 
 		case st.Origin != "" && ours:
 			found.bound = m
 		case st.Origin != "":
-		case d.Policy.Observe && ours && namespace == s.parent.Key.Namespace:
-			found.observed = st.AccountID
-		case d.Policy.Observe, d.Suspended, !m.Object().GetDeletionTimestamp().IsZero(), !mayClone(s, namespace), !getsAccount(e, s, m, a):
-		case e.parentAccountOf(ctx, m) == s.dir.AccountID && (found.coming == nil || before(m, found.coming)):
-			found.coming = m
+		case isIdle(m):
+			if d.Policy.Observe && ours && namespace == s.parent.Key.Namespace {
+				found.observed = st.AccountID
+			}
+			if s.canSee(namespace) && (ours || e.parentAccountOf(ctx, m) == s.dir.AccountID) {
+				found.idle = firstOf(found.idle, m)
+			}
+		case !mayClone(s, namespace), !getsAccount(e, s, m, a):
+		case e.parentAccountOf(ctx, m) == s.dir.AccountID:
+			found.coming = firstOf(found.coming, m)
 		}
 	}
 	return found, nil
+}
+
+// isIdle says whether a resource without an account creates none, whatever there is.
+func isIdle(m Managed) bool {
+	d := m.Declaration()
+	return d.Policy.Observe || d.Suspended || !m.Object().GetDeletionTimestamp().IsZero()
+}
+
+// undeclaredTemplate is a template that there is not, as far as the resource may know. It names a resource that declares the account and creates none,
+// and why: of one that only observes the account that is what Ready says, which an outage does not change at once.
+func undeclaredTemplate(s *scope, idle Managed) plan.Template {
+	t := plan.Template{State: plan.TemplateUnknown}
+	if idle == nil {
+		return t
+	}
+	t.Resource = shownTemplate(s, idle)
+	switch ready := meta.FindStatusCondition(idle.Status().Conditions, v1alpha1.ConditionReady); {
+	case !idle.Object().GetDeletionTimestamp().IsZero():
+		t.Trouble = v1alpha1.ReasonDeleting
+	case idle.Declaration().Suspended:
+		t.Trouble = v1alpha1.ReasonSuspended
+	case ready != nil:
+		t.Trouble = ready.Reason
+	}
+	return t
 }
 
 // getsAccount says whether a resource without an account may still get the one of its name: there is none yet, or it has just created that, or
@@ -156,9 +225,12 @@ func getsAccount(e *observer, s *scope, m Managed, a *account.Account) bool {
 		adopts && trusted && !meta.IsStatusConditionTrue(m.Status().Conditions, v1alpha1.ConditionStalled)
 }
 
-// before puts resources into an order.
-func before(m, other Managed) bool {
-	return client.ObjectKeyFromObject(m.Object()).String() < client.ObjectKeyFromObject(other.Object()).String()
+// firstOf is the one of two resources whose namespace and name come first; first may be nil.
+func firstOf(first, m Managed) Managed {
+	if first == nil || client.ObjectKeyFromObject(m.Object()).String() < client.ObjectKeyFromObject(first.Object()).String() {
+		return m
+	}
+	return first
 }
 
 // boundTemplate is the account of a resource, once that one has set it up.

@@ -210,6 +210,88 @@ func TestNoTemplate(t *testing.T) {
 	w.expectClone(true)
 }
 
+// A resource that declares the template and creates no account is named, with its reason.
+func TestTemplateThatIsDeclaredAndNotCreated(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		change func(*Line)
+		reason string
+	}{
+		"suspended":             {func(l *Line) { l.Spec.Suspend = true }, v1alpha1.ReasonSuspended},
+		"observes what is gone": {func(l *Line) { l.Spec.Policy.Observe = true }, v1alpha1.ReasonAccountMissing},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fake.Options{})
+			l := w.declared(template)
+			c.change(l)
+			w.apply(l)
+			w.list()
+			w.reconcile(template)
+			w.apply(w.toClone())
+			w.clock.Step(2 * time.Minute)
+			w.reconcile(name)
+			w.expect(name, "False Rejected")
+			want := "account template-1 of the parent account, and Line " + namespace + "/" + template + ", which declares it, creates none (" + c.reason + "). "
+			if m := w.message(name); !strings.Contains(m, want) {
+				t.Errorf("%q lacks %q", m, want)
+			}
+		})
+	}
+}
+
+// A resource whose template could not be cloned hears of it at once, whatever its own time to look again is, and looks a second time as the cache may be
+// behind. Once it has its account it hears of nothing more.
+func TestCloneIsWokenByItsTemplate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	l := w.declared(template)
+	l.Spec.Suspend = true
+	w.apply(l)
+	w.apply(w.toClone())
+	w.clock.Step(5 * time.Minute)
+	w.reconcile(name)
+	w.expect(name, "False Rejected")
+	woken := func() (n int) {
+		for {
+			select {
+			case key := <-w.woken:
+				if key.Name == name {
+					n++
+				}
+			default:
+				return n
+			}
+		}
+	}
+	woken()
+	if pause := w.reconcile(name).RequeueAfter; pause < time.Minute {
+		t.Errorf("looks again after %s", pause)
+	}
+	w.edit(template, func(l *Line) { l.Spec.Contact = "edited@acme.example" })
+	if n := woken(); n == 0 {
+		t.Error("not woken")
+	}
+	if pause := w.reconcile(name).RequeueAfter; pause <= 0 || pause > 3*time.Second {
+		t.Errorf("looks a second time after %s", pause)
+	}
+	if pause := w.reconcile(name).RequeueAfter; pause < time.Minute {
+		t.Errorf("looks a third time after %s", pause)
+	}
+	w.edit(template, func(l *Line) { l.Spec.Suspend = false })
+	w.settle(template)
+	if n := woken(); n == 0 {
+		t.Error("not woken once the template is there")
+	}
+	w.settle(name)
+	w.expect(name, "True Available")
+	w.edit(template, func(l *Line) { l.Spec.Contact = "other@acme.example" })
+	w.settle(template)
+	if n := woken(); n != 0 {
+		t.Errorf("woken %d times with its account", n)
+	}
+}
+
 // An account that nobody declares can be cloned in the ParentAccount's namespace.
 func TestCloneOfAnUndeclaredAccount(t *testing.T) {
 	t.Parallel()

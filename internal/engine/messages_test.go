@@ -236,6 +236,9 @@ func stops() map[string]func(in *plan.Input) {
 		"no template": func(in *plan.Input) {
 			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateUnknown, Retry: time.Minute}
 		},
+		"template suspended": func(in *plan.Input) {
+			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateUnknown, Retry: time.Minute, Resource: "ChildAccount telephony/template", Trouble: v1alpha1.ReasonSuspended}
+		},
 		"template missing": func(in *plan.Input) {
 			in.Template = plan.Template{AccountName: "acme-template", State: plan.TemplateMissing}
 		},

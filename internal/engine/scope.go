@@ -124,6 +124,8 @@ type scope struct {
 	plans scopePlans
 	// cloned is what this reconcile has cloned the account from, and what the clone got; nil where it cloned none.
 	cloned *v1alpha1.ClonedFrom
+	// template is the name of the account that the resource waits for, to have its own cloned from it; "" where it waits for none.
+	template string
 	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
 	provedOwn bool
 }

@@ -34,6 +34,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	if again := e.awaitValue(s, out); again > 0 {
 		pause = again
 	}
+	pause = awaitTemplate(e, s, pause)
 	e.emitEvents(s)
 	e.raiseAlarm(s)
 	changed := !e.statusUpToDate(s)
@@ -51,6 +52,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	}
 	if changed {
 		e.wakeApplicants(s)
+		wakeClones(e, s)
 	}
 	tellTrouble(e, s, out)
 	conditions.EmitPasswordUnknown(e.Recorder, s.obj, s.was.Conditions, s.status.Conditions)

@@ -34,6 +34,8 @@ type stores struct {
 	told     *troubles[types.UID]
 	// values are those that resources apply for, and that one account at a time can have.
 	values *attempts.Values
+	// clones are the resources that wait for the account that theirs is cloned from.
+	clones *attempts.Waiters
 	// left are the accounts whose resources were deleted a short while ago.
 	left *leftAccounts
 	// bought are the changes of plans that were requested, by account.
@@ -68,6 +70,7 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		troubles:       &troubles[types.NamespacedName]{},
 		told:           &troubles[types.UID]{},
 		values:         attempts.NewValues(),
+		clones:         &attempts.Waiters{},
 		left:           &leftAccounts{},
 		bought:         newBoughtPlans(),
 		ownWrites:      readyourwrites.New(),
@@ -92,6 +95,7 @@ func (s stores) forget(uid types.UID) {
 	s.refusals.Forget(uid)
 	s.told.forget(uid)
 	s.values.Forget(uid)
+	s.clones.Forget(uid)
 	s.ownWrites.Forget(uid)
 	s.passwords.Forget(uid)
 	s.salts.Forget(uid)
@@ -109,6 +113,7 @@ func (s stores) forgetAnothers(uid types.UID) {
 	s.grants.Forget(uid)
 	s.delegations.Forget(uid)
 	s.values.Forget(uid)
+	s.clones.Forget(uid)
 	s.passwords.Forget(uid)
 	s.salts.Forget(uid)
 	s.settledSecrets.Unset(uid)
@@ -163,7 +168,7 @@ func (e *Engine) Remembers(uid types.UID) (in []string) {
 	_, madeOf := e.settledSecrets.MadeOf(uid)
 	for where, is := range map[string]bool{
 		"failed attempt": failed, "not granted": notGranted, "uncreated": e.attempts.Uncreated(uid), "own write": e.ownWrites.Remembers(uid), "change": e.changes.Remembers(uid), "start": e.starts.Remembers(uid),
-		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "trouble": told, "value": e.values.Remembers(uid),
+		"missing account": e.absences.Remembers(uid), "refused status": e.refusals.Remembers(uid), "trouble": told, "value": e.values.Remembers(uid), "template": e.clones.Remembers(uid),
 		"recheck": e.settledSecrets.NeedsRecheck(uid), "connection Secret": madeOf, "password": e.passwords.Remembers(uid),
 		"unverified": e.unverified.Remembers(uid), "service-account key": e.serviceKeys.Remembers(uid), "profile": profile, "salt": e.salts.Remembers(uid),
 		"requested read": e.readRequests.of(uid) > 0,

@@ -28,11 +28,12 @@ func TestForget(t *testing.T) {
 		e.passwords.Set(uid, "id", "mark")
 		e.serviceKeys.Set(uid, secrets.StoredKeys{Recorded: true})
 		e.values.Try(attempts.Applicant{UID: uid}, attempts.Value{Path: "email", Value: "a@acme.example"})
+		e.clones.Wait(uid, types.NamespacedName{Name: string(uid)}, attempts.Awaited{AccountName: "template"})
 		e.readRequests.add(uid)
 		e.told.begins(uid, v1alpha1.ReasonFrozen, now)
 		e.changes.Admit(changeguard.Change{UID: uid, Namespace: changeguard.Namespace{Name: "telephony"}}, now)
 	}
-	all := 11
+	all := 12
 	for _, uid := range []types.UID{"goes", "stays"} {
 		remember(uid)
 		if in := e.Remembers(uid); len(in) != all {
@@ -50,7 +51,7 @@ func TestForget(t *testing.T) {
 	}
 	e.forgetAnothers("stays")
 	for _, where := range e.Remembers("stays") {
-		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "value" || where == "service-account key" || where == "connection Secret" || where == "requested read" || where == "trouble" {
+		if where == "failed attempt" || where == "uncreated" || where == "password" || where == "value" || where == "template" || where == "service-account key" || where == "connection Secret" || where == "requested read" || where == "trouble" {
 			t.Errorf("another operator's resource is remembered in %s", where)
 		}
 	}

@@ -378,6 +378,12 @@ var situations = []struct {
 	{"to be cloned, no template yet", with(uncloned(fresh(), plan.TemplateUnknown), func(in *plan.Input) { in.Template.Grace = true })},
 	{"to be cloned, no template", uncloned(fresh(), plan.TemplateUnknown)},
 	{"to be cloned, no template, a tenant", with(uncloned(fresh(), plan.TemplateUnknown), func(in *plan.Input) { in.SeesAll = false })},
+	{"to be cloned, template suspended", with(uncloned(fresh(), plan.TemplateUnknown), func(in *plan.Input) {
+		in.Template.Resource, in.Template.Trouble = "ChildAccount telephony/template", v1alpha1.ReasonSuspended
+	})},
+	{"to be cloned, template observed and missing, a tenant", with(uncloned(fresh(), plan.TemplateUnknown), func(in *plan.Input) {
+		in.SeesAll, in.Template.Resource, in.Template.Trouble = false, "ChildAccount tenant/template", v1alpha1.ReasonAccountMissing
+	})},
 	{"to be cloned, template missing", with(uncloned(fresh(), plan.TemplateMissing), func(in *plan.Input) { in.Template.Resource = "ChildAccount telephony/template" })},
 	{"to be cloned, ring", uncloned(fresh(), plan.TemplateRing)},
 	{"to be cloned, not granted", uncloned(fresh(), plan.TemplateNotGranted)},

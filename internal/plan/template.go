@@ -17,7 +17,9 @@ type Template struct {
 	AccountID string
 	State     TemplateState
 	// Resource is the resource that the template is to be that of, "namespace/name"; "" where there is none, or where this one may not be
-	// told of it. Trouble is the reason why somebody has to act before that one has its account, "" where nobody has to.
+	// told of it. Trouble is the reason why somebody has to act before that one has its account, "" where nobody has to. Of an unknown template it is
+	// a resource that declares the account and creates none: it is suspended, only observes the account, or is being deleted. Trouble is the reason,
+	// "" for one that is not known yet.
 	Resource, Trouble string
 	// Grace is set while the resource is so young that the resource of the template may still be on its way to the Kubernetes API, or from
 	// there. Retry is when to look again after that.
@@ -129,18 +131,37 @@ func unknownTemplate(in *Input, s *Step) {
 		if s.Next = fmt.Sprintf("Read the conditions of %s, which has the account.", t.Resource); t.Resource == "" {
 			s.Next = "Ask the owner of the ParentAccount."
 		}
+	case in.SeesAll && t.Resource != "":
+		s.Message = fmt.Sprintf("%s: the operator knows of no account %s of the parent account, and %s, which declares it, creates none%s", templateField, t.AccountName, t.Resource, inBrackets(t.Trouble))
+		s.Next = nextOfIdle(t) + another
 	case in.SeesAll:
 		s.Message = fmt.Sprintf("%s: the operator knows of no account %s of the parent account, and no %s declares it", templateField, t.AccountName, in.Resource.Kind)
 		s.Next = fmt.Sprintf("Create the template: declare it with a %s of the same parent account; for one that exists spec.managementPolicy: Observe is enough.", in.Resource.Kind) + another
 	default:
 		s.Message = fmt.Sprintf("%s: there is no account %s that this resource may clone: only those of %ss in its own namespace, or in the ParentAccount's", templateField, t.AccountName, in.Resource.Kind)
 		s.Next = fmt.Sprintf("Declare the template with a %s in this namespace, or ask the owner of ParentAccount %s to declare it with one in the ParentAccount's.", in.Resource.Kind, in.Resource.Parent) + another
+		if t.Resource != "" {
+			s.Next = fmt.Sprintf("%s declares the template, but creates no account%s. ", t.Resource, inBrackets(t.Trouble)) + nextOfIdle(t) + another
+		}
 	}
 	if t.Grace && !t.Recreates {
 		s.Message = "waiting for the account to clone: " + s.Message
 		return
 	}
 	s.Kind, s.Reason, s.RetryAfter = Refuse, v1alpha1.ReasonRejected, t.Retry
+}
+
+// nextOfIdle is what to do with a resource that declares the template and creates none.
+func nextOfIdle(t *Template) string {
+	return fmt.Sprintf("Read the conditions of %s: it creates no account while it has spec.suspend: true or spec.managementPolicy: Observe, or while it is being deleted.", t.Resource)
+}
+
+// inBrackets is a reason behind a text; "" for none.
+func inBrackets(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + reason + ")"
 }
 
 // creation is the step that makes the account, with the fields that it sets and the state that the account is known to have after it.
