@@ -354,6 +354,7 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		r.tellTakenOver(a)
 		s.bind(a, false)
 		takeUpPlans(r.Engine, s, a, false)
+		s.found = !mayBeAdopted(s)
 		return nil
 	}
 	if !own {
@@ -371,10 +372,7 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)
 	takeUpPlans(r.Engine, s, a, made)
-	// One that may be adopted may carry the claim since an adoption that was interrupted: nobody here ever knew its password.
-	// So may one that is taken over from another installation.
-	adoptable := s.declared.Policy.Adopt == account.AdoptIfIdentical || s.declared.Policy.Adopt == account.AdoptAlways || s.annotation(v1alpha1.AnnotationTakeover) != ""
-	if s.found = !adoptable; !made {
+	if s.found = !mayBeAdopted(s); !made {
 		s.unverified = r.unverified.Mark(s.uid(), false)
 	}
 	if s.applied {
@@ -528,8 +526,8 @@ func report(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	switch {
 	case r.s.declared.Policy.Observe:
 	case r.s.connected != nil:
+		addIgnored(r.s)
 		out.Secret = r.s.connected
-		out.Secret.Message += ignored(r.s)
 	default:
 		out.Secret = secretAsBefore(r.s)
 	}

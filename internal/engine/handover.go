@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -330,12 +331,18 @@ func (r *run) tellTakenOver(a account.Account) {
 	}
 }
 
-// withoutPassword is what the connection Secret's condition says beside, where the previous owner's password did not come along.
-func withoutPassword(s *scope) string {
+// withoutPassword has the connection Secret's condition say where the previous owner's password did not come along, with the command that makes a new
+// one, which is the last that is said.
+func withoutPassword(s *scope) {
 	if s.previous == nil || s.stored == nil || s.password != "" || s.stored[secrets.KeyPassword] != "" {
-		return ""
+		return
 	}
-	return "; the account's password was not inherited from its previous owner. To have a new one generated: " + rotateCommand(s)
+	const lost, separator = "the account's password was not inherited from its previous owner", "; "
+	if command := rotateCommand(s); !strings.Contains(s.connected.Message, command) {
+		s.connected.Message += separator + lost + ". To have a new one generated: " + command
+		return
+	}
+	s.connected.Message = lost + separator + s.connected.Message
 }
 
 // Gone tells of a resource that is gone without a finalizer, under Retain, while one of others, which declare its account too, is there

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -157,6 +158,51 @@ func TestNobodyTakesOverWhatIsAnothers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The password of an account that was handed over is known to have been known, unless the account may have been adopted: where it is lost, that is
+// PasswordUnknown with an event, and the command that makes a new one is there once.
+func TestThePasswordDoesNotComeAlong(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		adopt  account.Adoption
+		reason string
+		events int
+	}{{"", v1alpha1.ReasonPasswordUnknown, 1}, {account.AdoptAlways, v1alpha1.ReasonPartialAdopted, 0}} {
+		w := newWorld(t, fake.Options{})
+		owner := w.in("sales")
+		for range 3 {
+			owner = w.reconcileIn("sales")
+		}
+		w.remove("sales")
+		if err := w.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sales", Name: name + "-connection"}}); err != nil {
+			t.Fatal(err)
+		}
+		w.start()
+		l := w.declared(name)
+		l.Spec.Policy.Adopt = c.adopt
+		w.apply(l)
+		w.settle(name)
+		w.expect(name, "True Available")
+		got := w.line(name).Status
+		state := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionConnectionSecretReady)
+		if got.AccountID != owner.Status.AccountID || state == nil || state.Reason != c.reason {
+			t.Errorf("adoption %q: account %s: %+v, want %s", c.adopt, got.AccountID, state, c.reason)
+			continue
+		}
+		if n := strings.Count(state.Message, "kubectl annotate"); n != 1 || !strings.Contains(state.Message, "not inherited from its previous owner") {
+			t.Errorf("adoption %q: %d commands: %s", c.adopt, n, state.Message)
+		}
+		told := 0
+		for len(w.events.Events) > 0 {
+			if strings.HasPrefix(<-w.events.Events, "Warning "+v1alpha1.ReasonPasswordUnknown) {
+				told++
+			}
+		}
+		if told != c.events {
+			t.Errorf("adoption %q: %d events", c.adopt, told)
+		}
+	}
 }
 
 // A cache may have lost a resource while its deletion is carried out: who gets its account is known all the same.

@@ -454,8 +454,8 @@ func plansWait(r *run, step plan.Step, out *conditions.Outcome) *conditions.Outc
 	}
 	switch {
 	case s.connected != nil:
+		addIgnored(s)
 		out.Secret = s.connected
-		out.Secret.Message += ignored(s)
 	case out.InBackoff: // it stays as it is
 		out.Secret = nil
 	}

@@ -107,7 +107,7 @@ type scope struct {
 	shown account.Secret
 	// tookOut is told the resource version of a connection Secret that the operator has taken something out of.
 	tookOut func(resourceVersion string)
-	// found is set where this reconcile found the account by its claim, and the resource may not adopt any.
+	// found is set where this reconcile found the account by its claim, or that of its previous owner, and the resource may not adopt any.
 	found bool
 	// recorded says, without a call, whether a connection Secret records an attempt to create the account.
 	recorded func() bool

@@ -117,15 +117,20 @@ func unsettled(out *conditions.Outcome) *conditions.Outcome {
 	return out
 }
 
+// addIgnored adds to the connection Secret's condition what a resource asks for and does not get, and what its account did not bring along.
+func addIgnored(s *scope) {
+	s.connected.Message += ignored(s)
+	withoutPassword(s)
+}
+
 // ignored is what the connection Secret's condition says beside, of what a resource asks for and does not get.
-func ignored(s *scope) string {
-	text := withoutPassword(s)
+func ignored(s *scope) (text string) {
 	if s.connected.Status == metav1.ConditionTrue { // else the last that is said is a command
 		known := knownElsewhere(s)
 		if known != "" { // the event has what to do about it
 			known = "; " + known
 		}
-		text = formerSecrets(s) + known + text
+		text = formerSecrets(s) + known
 	}
 	if s.password != "" && !s.givesPassword() {
 		text += "; spec.passwordSecretRef is ignored: the account is pre-existing, and keeps its own password unless spec.adoptionPolicy is Always"

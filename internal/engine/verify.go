@@ -175,7 +175,14 @@ func isTransient(err error) bool {
 	return c == account.Unavailable || c == account.Throttled
 }
 
-// hadPassword says whether the account's password was known once: the account was created for the resource or found by its claim, or
+// mayBeAdopted says whether the account may be one that was adopted: it may carry the claim since an adoption that was interrupted, or that of a former
+// owner which adopted it, and nobody here ever knew its password. So may one that is taken over from another installation.
+func mayBeAdopted(s *scope) bool {
+	adopt := s.declared.Policy.Adopt
+	return adopt == account.AdoptIfIdentical || adopt == account.AdoptAlways || s.annotation(v1alpha1.AnnotationTakeover) != ""
+}
+
+// hadPassword says whether the account's password was known once: the account was created for the resource, or found by its claim or that of its former owner, or
 // the connection Secret held the password. A pre-existing account may have one that nobody here ever knew.
 func hadPassword(s *scope) bool {
 	return directory.CapabilitiesOf(s.dir.Directory).Passwords && !s.givesPassword() &&
