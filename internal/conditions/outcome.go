@@ -34,6 +34,9 @@ type Outcome struct {
 	Ended bool
 	// Quiet is set where it is no event, as the parent's is enough.
 	Quiet bool
+	// DoubtsCredentials is set where the provider may have refused the credentials, which the parent's next list shows. Unsettled is set until it was
+	// read: the outcome may be the parent's trouble, and is no event yet.
+	DoubtsCredentials, Unsettled bool
 	// Seen is what is seen of an account whose Ready stays as before; nil where nothing is. Where Ready says otherwise it is corrected.
 	Seen *Seen
 	// Secret is what there is to say of the connection Secret; nil leaves its condition as it is.
@@ -108,7 +111,7 @@ func (t Table) Failed(err error) Outcome {
 	if _, ok := t.rows[reason]; !ok {
 		reason = v1alpha1.ReasonRejected
 	}
-	out := Outcome{Reason: reason, Message: e.Error(), Next: e.Next, After: e.RetryAfter}
+	out := Outcome{Reason: reason, Message: e.Error(), Next: e.Next, After: e.RetryAfter, DoubtsCredentials: e.DoubtsCredentials}
 	if e.Class == account.EmailTaken || e.Class == account.NameTaken {
 		out.Taken = &Taken{Class: e.Class, Message: out.Message}
 	}

@@ -69,3 +69,10 @@ func UntilChecked(d *Directory, last time.Time, wait time.Duration) time.Duratio
 	defer d.access.mu.Unlock()
 	return d.access.refusals.until(last, now, wait)
 }
+
+// CredentialsDoubted says whether a call with these credentials was refused, and no list since then has shown whether the credentials are good.
+func CredentialsDoubted(d *Directory) bool {
+	d.access.mu.Lock()
+	defer d.access.mu.Unlock()
+	return !d.access.refusals.at.IsZero()
+}

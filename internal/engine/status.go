@@ -18,6 +18,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/metrics"
 )
 
@@ -35,6 +36,9 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 		pause = again
 	}
 	pause = awaitTemplate(e, s, pause)
+	if out.Unsettled = out.DoubtsCredentials && s.dir != nil && directory.CredentialsDoubted(s.dir.Directory); awaitsList(e, s, out) {
+		pause = soonest(pause, listAwaited)
+	}
 	e.emitEvents(s)
 	e.raiseAlarm(s)
 	changed := !e.statusUpToDate(s)

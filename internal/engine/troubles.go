@@ -22,6 +22,8 @@ type trouble struct {
 	reason string
 	// since is when it took the place of another trouble, zero where it did not, or nobody knows: the conditions have the time then.
 	since time.Time
+	// deferred is set where it is told of once the parent's list has shown that the credentials are good.
+	deferred bool
 }
 
 // begins says whether a trouble was not told of yet: what an earlier process has told, it does not know.
@@ -34,8 +36,18 @@ func (t *troubles[K]) begins(of K, reason string, since time.Time) bool {
 	if t.known == nil {
 		t.known = map[K]trouble{}
 	}
-	t.known[of] = trouble{reason, since}
+	t.known[of] = trouble{reason: reason, since: since}
 	return true
+}
+
+// deferred notes a trouble that is not to be told of yet.
+func (t *troubles[K]) deferred(of K, reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.known == nil {
+		t.known = map[K]trouble{}
+	}
+	t.known[of] = trouble{reason: reason, deferred: true}
 }
 
 // last is what was told of last; ok is false where nothing was.
@@ -69,6 +81,14 @@ func tellTrouble(e *reporter, s *scope, out conditions.Outcome) {
 		return
 	}
 	told, _ := e.told.last(s.uid())
+	if awaitsList(e, s, out) {
+		e.told.deferred(s.uid(), out.Reason)
+		return
+	}
+	if told.deferred && told.reason == out.Reason { // the conditions speak of it since it began
+		e.told.forget(s.uid())
+		told, was = trouble{}, nil
+	}
 	again := told.reason == out.Reason && conditions.Told(table, was) == "" && out.Reason != v1alpha1.ReasonAwaitingApproval // whose command may be another one
 	if !again {
 		table.EmitEvent(e.Recorder, s.obj, was, out)
@@ -77,6 +97,17 @@ func tellTrouble(e *reporter, s *scope, out conditions.Outcome) {
 		table.EmitRecovery(e.Recorder, s.obj, told.over(over, now))
 	}
 	noteTrouble(e.told, table, s, out, now)
+}
+
+// listAwaited is after how long a resource looks again whose event waits for the parent's list. That costs no call.
+const listAwaited = 15 * time.Second
+
+// awaitsList says whether a trouble that begins is not told of yet, since the parent's list is to show first whether it is the parent's: then this has
+// the event, and the resource none. After a restart nobody knows of it any more, and the conditions alone speak of the trouble.
+func awaitsList(e *reporter, s *scope, out conditions.Outcome) bool {
+	told, _ := e.told.last(s.uid())
+	begins := told.reason != out.Reason && !conditions.HadReason(s.was.Conditions, e.Table.Second(), out.Reason)
+	return out.Unsettled && (begins || told.deferred && told.reason == out.Reason)
 }
 
 // noteTrouble remembers the trouble that was told of, as long as the conditions say nothing of it.

@@ -69,6 +69,50 @@ func TestToldOnce(t *testing.T) {
 	}
 }
 
+// A refusal that may be one of the parent's credentials is told of once the parent's list has shown that they are good, and not where they are not.
+func TestToldOnceTheListIsRead(t *testing.T) {
+	const (
+		well, role, parent = v1alpha1.ReasonAvailable, v1alpha1.ReasonRoleMissing, v1alpha1.ReasonParentNotReady
+		open, restart      = "perhaps " + role, "a restart"
+	)
+	for name, test := range map[string]struct{ reasons, told []string }{
+		"the parent's":                 {[]string{well, open, parent}, nil},
+		"the parent's, then over":      {[]string{well, open, parent, well}, nil},
+		"the parent's, then its own":   {[]string{well, open, parent, open, role}, []string{role}},
+		"its own":                      {[]string{well, open, open, role, role}, []string{role}},
+		"its own, tried again":         {[]string{well, open, role, open, role}, []string{role}},
+		"its own, hidden, tried again": {[]string{well, open, role, parent, open, role}, []string{role}},
+		"its own, after a restart":     {[]string{well, open, role, restart, open, role}, []string{role}},
+		"another's meanwhile":          {[]string{well, open, v1alpha1.ReasonFrozen}, []string{v1alpha1.ReasonFrozen}},
+		"certain":                      {[]string{well, role}, []string{role}},
+		"over, and again":              {[]string{well, open, well, open, role}, []string{role}},
+		"told, over, and the parent's": {[]string{well, open, role, well, open, parent}, []string{role}},
+	} {
+		var events toldOf
+		at := clocktesting.NewFakeClock(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
+		e := New(Config{Clock: at, Table: conditions.Children, Wake: func(ctrl.Request, bool) {}, Recorder: conditions.NewEventRecorder(&events)})
+		var is []metav1.Condition
+		for _, reason := range test.reasons {
+			if reason == restart {
+				*e.told = troubles[types.UID]{}
+				continue
+			}
+			at.Step(time.Minute)
+			s := &scope{obj: &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{UID: "one"}}}
+			s.was.Conditions = slices.Clone(is)
+			out := conditions.Outcome{Reason: reason, Message: "because"}
+			if reason == open {
+				out.Reason, out.DoubtsCredentials, out.Unsettled = role, true, true
+			}
+			e.Table.Write(&is, 1, out, at.Now())
+			tellTrouble(&e.reporter, s, out)
+		}
+		if got := slices.DeleteFunc(slices.Clone(events), func(told string) bool { return told[0] == 'R' && told != role }); !slices.Equal(got, test.told) {
+			t.Errorf("%s: told of %q, want %q", name, events, test.told)
+		}
+	}
+}
+
 // A parent's trouble that took another one's place lasted from then on, and the troubles of both from the first one's begin.
 func TestParentTroublesInSuccession(t *testing.T) {
 	var events toldOf
