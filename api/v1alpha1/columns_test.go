@@ -120,12 +120,18 @@ func parentStates(of func(reason string) columnState) []columnState {
 			{Time: metav1.Now(), Namespace: "telephony", Name: "acme-gone", AccountName: "acme-gone"},
 		}}
 	}
+	own := func(p *v1alpha1.ParentAccount) {
+		for kind, reason := range map[string]string{v1alpha1.ConditionAccountSynced: v1alpha1.ReasonValueNotKept, v1alpha1.ConditionPlansSynced: v1alpha1.ReasonBalanceTooLow} {
+			conditions.WriteOwn(&p.Status.Conditions, kind, 1, &conditions.OwnState{Status: metav1.ConditionFalse, Reason: reason, Message: "of the account itself"}, time.Now())
+		}
+	}
 	deleted := func(p *v1alpha1.ParentAccount) { p.Finalizers = []string{v1alpha1.ParentFinalizer} }
 	return []columnState{
 		{"not seen yet", func(*v1alpha1.ParentAccount, *v1alpha1.ChildAccount, time.Time) {}},
 		{"resources wait for approvals", with(available, pending)},
 		{"resources wait, and the provider does not answer", with(unavailable, pending)},
 		{"accounts were left active", with(available, left)},
+		{"the parent account itself is not as declared", with(available, own)},
 		{"deleted, and kept for its children", with(deleting, deleted)},
 		{"deleted, and the provider does not answer", with(unavailable, deleted)},
 	}

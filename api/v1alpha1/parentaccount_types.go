@@ -505,6 +505,8 @@ type ChildAccountCounts struct {
 // +kubebuilder:printcolumn:name="Limit",type=integer,JSONPath=`.status.changeBudget.limit`,priority=1,description="How many accounts of that namespace may be changed within the window."
 // +kubebuilder:printcolumn:name="Frees At",type=string,JSONPath=`.status.changeBudget.freesAt`,priority=1,description="When the last of these changes leaves the window."
 // +kubebuilder:printcolumn:name="Left Active",type=integer,JSONPath=`.status.notDeactivated.total`,priority=1,description="How many accounts of deleted resources could not be deactivated: see status.notDeactivated."
+// +kubebuilder:printcolumn:name="Account Synced",type=string,JSONPath=`.status.conditions[?(@.type=="AccountSynced")].reason`,priority=1,description="Whether the parent account itself matches spec.account: the reason of AccountSynced."
+// +kubebuilder:printcolumn:name="Plans Synced",type=string,JSONPath=`.status.conditions[?(@.type=="PlansSynced")].reason`,priority=1,description="Whether the parent account has the plans in spec.plans: the reason of PlansSynced."
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="APIAvailable")].message`,priority=1,description="The message of APIAvailable."
 type ParentAccount struct {
 	metav1.TypeMeta `json:",inline"`

@@ -30,6 +30,9 @@ type Outcome struct {
 	PastGrace bool
 	// Stuck makes it Stalled instead of Reconciling.
 	Stuck bool
+	// Cause is the reason for which the resource waits where Reason only says what waits: a Ready that would stay as before is False with it, where the
+	// table has that for the cause. "" is Reason itself.
+	Cause string
 	// Ended is set where the operator does nothing more for the resource: a Ready that would stay as before becomes False.
 	Ended bool
 	// Quiet is set where it is no event, as the parent's is enough.

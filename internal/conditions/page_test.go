@@ -23,7 +23,7 @@ the code.
 | condition | it says |
 |---|---|
 | Ready | whether the account is there, usable, and matches the spec |
-| Synced; APIAvailable on a ParentAccount | how the last reconcile ended. ` + "`kubectl get`" + ` prints its reason, and with ` + "`-o wide`" + ` its message |
+| Synced; APIAvailable on a ParentAccount | how the last reconcile ended. ` + "`kubectl get`" + ` prints its reason, and with ` + "`-o wide`" + ` its message. APIAvailable is True while the provider answers, if only with a refusal: with the reason Unauthorized, for example, beside Ready False |
 | Reconciling | True while the operator continues automatically; absent otherwise |
 | Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, the operator notices automatically |
 | ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |
@@ -52,7 +52,7 @@ verifies the account's password and API key, too:
 `)
 	writeTable(&b, "ChildAccount", Children)
 	writeTable(&b, "ParentAccount", Parents)
-	b.WriteString("\n## ConnectionSecretReady\nReady does not depend on it, unless the row says so. Where the provider could not be asked for what is lacking, the reason is that of the\nfailed call, from the table of ChildAccounts.\n\n| reason | ConnectionSecretReady | what it means, what to do |\n|---|---|---|\n")
+	b.WriteString("\n## ConnectionSecretReady\nReady does not depend on it, unless the row says so. Where the provider could not be asked for what is lacking, or whether what is there is right, the reason is that of the\nfailed call, from the table of ChildAccounts.\n\n| reason | ConnectionSecretReady | what it means, what to do |\n|---|---|---|\n")
 	writeRows(&b, Secrets)
 	b.WriteString("\n## ServiceAccountKeyReady\nReady does not depend on it. While the provider does not answer it stays as it was, and Synced says so. Any other refusal of a call has\nthe reason and the next step that the table of ChildAccounts has.\n\n| reason | ServiceAccountKeyReady | what it means, what to do |\n|---|---|---|\n")
 	writeRows(&b, ServiceKeys)

@@ -109,7 +109,7 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 
 	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider rate-limits the calls."},
 	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently. After a while Ready becomes Unknown."},
-	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be deactivated first, for at most an hour. Where Stalled is True somebody has to act; the message says why. Ready is False once the operator has nothing left to do: then finalizers of others, which the message names, keep the resource."},
+	v1alpha1.ReasonDeleting:       {ready: asBefore, second: unknown, reconciling: true, retry: soon, help: "The resource is being deleted and its account is to be deactivated first, for at most an hour. Where Stalled is True somebody has to act; the message says why. Ready is False while the resource could not be Ready without the deletion, either, as its ParentAccount is not ready for example, and once the operator has nothing left to do: then finalizers of others, which the message names, keep the resource."},
 }, renamed: map[string]string{
 	v1alpha1.ReasonUnauthorized: v1alpha1.ReasonParentNotReady, // the credentials are the parent's
 }, noEvent: []string{v1alpha1.ReasonAPIUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonParentNotReady}, // thousands have them at once: the parent's event is enough
@@ -203,6 +203,9 @@ func (t Table) Write(conditions *[]metav1.Condition, generation int64, o Outcome
 		set(v1alpha1.ConditionReady, v.ready)
 	case o.Ended:
 		set(v1alpha1.ConditionReady, no)
+	case t.rows[o.Cause].ready == no:
+		set(v1alpha1.ConditionReady, no)
+		meta.FindStatusCondition(*conditions, v1alpha1.ConditionReady).Reason = o.Cause
 	case ready == nil, o.PastGrace:
 		set(v1alpha1.ConditionReady, unknown)
 	default:

@@ -175,6 +175,32 @@ func TestWriteAgain(t *testing.T) {
 	}
 }
 
+// What waits for something that keeps it from being Ready is not Ready, with the reason of that; an outage leaves Ready as before.
+func TestWriteACause(t *testing.T) {
+	t.Parallel()
+	for cause, want := range map[string]string{
+		"":                            "True Available",
+		v1alpha1.ReasonParentNotReady: "False ParentNotReady",
+		v1alpha1.ReasonParentNotFound: "False ParentNotFound",
+		v1alpha1.ReasonAPIUnavailable: "True Available",
+		v1alpha1.ReasonSuspended:      "True Available",
+	} {
+		out := Outcome{Reason: v1alpha1.ReasonDeleting, Message: "the account can't be deactivated", Stuck: true, Cause: cause}
+		all := written(Children, Outcome{Reason: v1alpha1.ReasonAvailable, Message: "was well"}, out)
+		ready := meta.FindStatusCondition(all, v1alpha1.ConditionReady)
+		if got := string(ready.Status) + " " + ready.Reason; got != want {
+			t.Errorf("deleting, as of %q: Ready is %s, want %s", cause, got, want)
+		}
+		if synced := meta.FindStatusCondition(all, v1alpha1.ConditionSynced); synced.Reason != v1alpha1.ReasonDeleting {
+			t.Errorf("deleting, as of %q: Synced is %s", cause, synced.Reason)
+		}
+		again := slices.Clone(all)
+		if Children.Write(&again, generation+1, out, noon.Add(time.Hour)); !slices.Equal(again, all) {
+			t.Errorf("deleting, as of %q: %+v, then %+v", cause, all, again)
+		}
+	}
+}
+
 // An outage: as before at first, Unknown once what was seen is too old, and back.
 func TestWriteAnOutage(t *testing.T) {
 	outage := Outcome{Reason: v1alpha1.ReasonAPIUnavailable, Message: "HTTP 503"}

@@ -449,7 +449,7 @@ func claim(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	case c != account.Unavailable && c != account.Throttled:
 	case r.s.previous != nil: // the connection Secret is stored by now
 		r.settledSecrets.Unset(r.s.uid())
-		return unsettled(r.stopped(err))
+		return unsettled(r.stopped(err), toClaim)
 	case r.s.takesOver(*r.view.Account):
 		r.unclaimed = r.stopped(err)
 		return nil
@@ -491,7 +491,7 @@ func end(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		}
 	}
 	out := &conditions.Outcome{
-		Reason: step.Reason, Message: step.Message, Brief: step.Brief, Next: r.nextStep(step), After: step.RetryAfter, Stuck: step.Stalled,
+		Reason: step.Reason, Message: step.Message, Brief: step.Brief, Next: r.nextStep(step), After: step.RetryAfter, Stuck: step.Stalled, Cause: step.Cause,
 	}
 	out.Quiet = step.Held
 	if step.Guarded && step.RetryAfter > 0 && r.s.obj.GetDeletionTimestamp().IsZero() {

@@ -311,6 +311,17 @@ func TestMessagesOfAllStates(t *testing.T) {
 	golden.Check(t, "testdata/messages.txt", b.String(), "UPDATE_DOCS=1 go test ./internal/engine -run MessagesOfAllStates")
 }
 
+// What a resource waits for that can't be worked with is the cause of what is reported, which may keep it from being Ready.
+func TestTheCauseOfAWait(t *testing.T) {
+	r := &run{Engine: &Engine{Config: Config{Table: conditions.Children}}, s: &scope{}}
+	in := subject()
+	in.Deletion, in.Resource.Finalizer, in.Resource.Origin = &plan.Deletion{Deactivate: true, Surroundings: plan.SurroundingsStay}, true, plan.Created
+	in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready: Unauthorized"}
+	if out := end(t.Context(), r, plan.For(in).Last()); out.Reason != v1alpha1.ReasonDeleting || out.Cause != v1alpha1.ReasonParentNotReady || !out.Stuck {
+		t.Errorf("%+v", out)
+	}
+}
+
 // Of the previous owner's connection Secrets the resource is told those that it may know of, and not its own.
 func TestFormerSecretsAreNamed(t *testing.T) {
 	secret := func(namespace, name string) corev1.Secret {

@@ -106,7 +106,7 @@ func giveNext(ctx context.Context, r *run, next account.Secret) *conditions.Outc
 	}
 	if err != nil {
 		r.settledSecrets.Unset(r.s.uid()) // whatever becomes of the request: the next password is still to be settled
-		return unsettled(r.stopped(err))
+		return unsettled(r.stopped(err), "to give the account the new password in the connection Secret")
 	}
 	if err := promote(ctx, r, next); err != nil {
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
@@ -134,7 +134,7 @@ func settlePassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 	has, err := hasPassword(ctx, r.s, r.s.status.AccountID, next)
 	if err != nil {
 		r.settledSecrets.Unset(r.s.uid())
-		return unsettled(r.stopped(err))
+		return unsettled(r.stopped(err), "whether the account has the new password in the connection Secret")
 	}
 	if has {
 		err = promote(ctx, r, next)

@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
@@ -46,5 +49,20 @@ func TestARefusalIsAnEventOnceTheListIsRead(t *testing.T) {
 	}
 	if n := told(); n != 1 || len(w.service.Calls()) != calls {
 		t.Errorf("%d events, %d calls", n, len(w.service.Calls())-calls)
+	}
+}
+
+// While the provider can't be asked whether a password is right, it is not said that the connection Secret lacks anything.
+func TestWhatCouldNotBeAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.apply(w.declared(name))
+	w.settle(name)
+	w.service.Add(fake.Fault{Method: fake.MethodCheckPassword, Error: account.Error{Class: account.Unavailable, Message: "not now", Answered: true}})
+	w.edit(name, func(l *Line) { l.Annotations = map[string]string{v1alpha1.AnnotationReconcileRequestedAt: "now"} })
+	state := meta.FindStatusCondition(w.line(name).Status.Conditions, v1alpha1.ConditionConnectionSecretReady)
+	const want = "the provider could not be asked yet whether the password in the connection Secret is the account's: see the condition Synced"
+	if state == nil || state.Status != metav1.ConditionFalse || state.Message != want {
+		t.Errorf("%+v, want %q", state, want)
 	}
 }

@@ -29,7 +29,7 @@ func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	if err != nil {
 		r.settledSecrets.Recheck(s.uid())
 		if e, asked := errors.AsType[*account.Error](err); asked { // of the passwords that the Secret holds
-			return unsettled(r.stopped(e))
+			return unsettled(r.stopped(e), "whether a password in the connection Secret is the account's")
 		}
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
@@ -38,7 +38,7 @@ func storeSecret(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	noteServiceKeys(r)
 	if r.unclaimed != nil {
 		r.settledSecrets.Unset(s.uid())
-		return unsettled(r.unclaimed)
+		return unsettled(r.unclaimed, toClaim)
 	}
 	if s.created && s.applied {
 		r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)
@@ -77,7 +77,7 @@ func recoverKey(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	}
 	if isTransient(err) {
 		r.settledSecrets.Unset(s.uid())
-		return unsettled(r.stopped(err))
+		return unsettled(r.stopped(err), "for the API key, which the connection Secret lacks")
 	}
 	message, next := keyUnknown(s, err)
 	if s.status.Origin == v1alpha1.OriginAdopted {
@@ -111,9 +111,14 @@ func isProblem(err error) bool {
 	return is
 }
 
-// unsettled adds to the outcome of a call that the connection Secret lacks its answer: so it is asked for again.
-func unsettled(out *conditions.Outcome) *conditions.Outcome {
-	out.Secret, out.SecretUnanswered = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: out.Reason, Message: "the provider could not be asked yet for what the connection Secret lacks: see the condition " + v1alpha1.ConditionSynced}, true
+// toClaim is what unsettled says of an account whose claim could not be replaced.
+const toClaim = "to record this resource as the owner of the account"
+
+// unsettled adds to the outcome of a call that the connection Secret lacks its answer: so the provider is asked again. what follows "the provider could not
+// be asked yet".
+func unsettled(out *conditions.Outcome, what string) *conditions.Outcome {
+	message := fmt.Sprintf("the provider could not be asked yet %s: see the condition %s", what, v1alpha1.ConditionSynced)
+	out.Secret, out.SecretUnanswered = &conditions.SecretState{Status: metav1.ConditionFalse, Reason: out.Reason, Message: message}, true
 	return out
 }
 

@@ -68,7 +68,7 @@ func verifyPassword(ctx context.Context, r *run) (key account.Secret, out *condi
 	result := signIn(ctx, s, s.status.AccountID, password)
 	switch {
 	case isTransient(result.err):
-		return "", unsettled(r.stopped(result.err))
+		return "", unsettled(r.stopped(result.err), "whether the password in the connection Secret is the account's")
 	case result.err != nil:
 		s.connected.Message += fmt.Sprintf("; whether the password is the account's could not be verified: %s. To have it verified again, set the annotation %s to a new value",
 			account.AsError(result.err), v1alpha1.AnnotationReconcileRequestedAt)
@@ -95,7 +95,7 @@ func verifyKey(ctx context.Context, r *run, shown account.Secret) *conditions.Ou
 		var err error
 		switch shown, err = s.dir.RecoverKey(ctx, s.status.AccountID, password); {
 		case isTransient(err):
-			return unsettled(r.stopped(err))
+			return unsettled(r.stopped(err), "whether the API key in the connection Secret is the present one")
 		case err != nil: // nobody shows it
 			return nil
 		}

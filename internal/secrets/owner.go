@@ -44,11 +44,11 @@ func notTheirs(secret *corev1.Secret, c Connection) *Problem {
 		p.Message = fmt.Sprintf("Secret %s is the connection Secret of %s, not of %s", c.Name, shortOwner(owner), c.Resource)
 		return p
 	case ofAnotherAccount(secret, c):
-		p.Message = fmt.Sprintf("Secret %s holds the credentials of another account than %s: the operator neither uses nor overwrites them", c.Name, c.Account)
+		p.Message = fmt.Sprintf("Secret %s holds the credentials of another account than %s: the operator neither uses nor overwrites them", c.Name, shownAccount(c))
 		p.Next += fmt.Sprintf(" If somebody edited the Secret, restore its keys %s and %s.", KeyAccountID, KeyAccountName)
 		return p
 	}
-	p.Message = fmt.Sprintf("Secret %s exists and is not known as the connection Secret of %s for account %s", c.Name, c.Resource, c.Account)
+	p.Message = fmt.Sprintf("Secret %s exists and is not known as the connection Secret of %s for account %s", c.Name, c.Resource, shownAccount(c))
 	if secret.Labels[v1alpha1.LabelConnection] != "true" && len(secret.Data[KeyAccountID]) == 0 {
 		return p
 	}
@@ -64,4 +64,10 @@ func shortOwner(owner string) string {
 		return "another resource"
 	}
 	return owner
+}
+
+// shownAccount is the account of a connection, for people: its own id may not be known yet.
+func shownAccount(c Connection) string {
+	parent, name, _ := strings.Cut(c.Account, "/")
+	return name + " of parent account " + parent
 }

@@ -53,6 +53,9 @@ func TestWhoIsToldToMarkASecretAsTheirs(t *testing.T) {
 			if c.names && !strings.Contains(p.Message, other) {
 				t.Errorf("%s; want the owner's name", p.Message)
 			}
+			if strings.Contains(p.Message, asked.Account) {
+				t.Errorf("%s; it names the account by its parent's id", p.Message)
+			}
 			if !strings.Contains(p.Next, "Choose another spec.connectionSecret.name") {
 				t.Errorf("next: %s", p.Next)
 			}
