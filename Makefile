@@ -6,7 +6,7 @@
 GO      ?= go
 KUBECTL ?= kubectl
 
-# What test looks at, and how: make test PKG=./internal/account/... TESTFLAGS='-run TestDiff -v'
+# Which packages test runs, and how: make test PKG=./internal/account/... TESTFLAGS='-run TestDiff -v'
 PKG       ?= ./...
 TESTFLAGS ?=
 # In how many processes the specs of a suite run at one time, each with a control plane of its own: twice the cores unless said.
@@ -43,7 +43,7 @@ GOLANGCI_LINT = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/lint/go.mod -n
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## say what there is to make
+help: ## list the targets
 	@awk 'BEGIN { FS = ":[^#]*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z][a-z-]*:[^#]*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 ##@ Build
@@ -58,16 +58,16 @@ MAKE_IMAGE = GOWORK=off GOOS= GOARCH= $(GO) run -C hack/image . $(addprefix -nam
 BINARIES   = $(foreach p,$(PLATFORMS),$(p)=$(CURDIR)/bin/image/$(p)/child-account-operator)
 
 .PHONY: image
-image: binaries ## make the image (bin/image.tar, an OCI archive) without a container engine (IMG=… names it, PLATFORMS=…)
+image: binaries ## build the image (bin/image.tar, an OCI archive) without a container engine (IMG=… names it, PLATFORMS=…)
 	@$(MAKE_IMAGE) -o $(abspath $(ARCHIVE)) $(BINARIES)
 
 .PHONY: push
-push: binaries ## make the image and push it (IMG=registry.example/child-account-operator:v1), as docker login has it
+push: binaries ## build the image and push it, with the credentials of docker login (IMG=registry.example/child-account-operator:v1)
 	@$(need-img)
 	@$(MAKE_IMAGE) -push '$(IMG)' $(BINARIES)
 
 .PHONY: release
-release: ## make what is published in dist/: install.yaml, the image, the binaries, SHA256SUMS (IMG=registry.example/child-account-operator:v1, PLATFORMS=…, DIST=…)
+release: ## build what is published, in dist/: install.yaml, the image, the binaries, SHA256SUMS (IMG=registry.example/child-account-operator:v1, PLATFORMS=…, DIST=…)
 	@$(need-img)
 	@$(MAKE) --no-print-directory image
 	@GO='$(GO)' hack/release/assemble '$(abspath $(DIST))' '$(VERSION)' '$(IMG)' '$(abspath $(ARCHIVE))' $(BINARIES)
@@ -80,7 +80,7 @@ binaries:
 	done
 
 .PHONY: run
-run: ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: end when all has been shown)
+run: ## run the demo: a control plane, the simulated provider and the operator (ONCE=1: end after the last step)
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to run against: see above' >&2; exit 1; }; \
 	echo 'make: building the operator (bin/child-account-operator) and the demo: some minutes the first time, then seconds' >&2 && \
 	hack/progress 'building the operator' $(BUILD) && \
@@ -134,7 +134,7 @@ test-all: ## run the tests with the slow ones, those beside a kube-controller-ma
 	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: test-release
-test-release: ## run test-all with what is too slow for each change: 10,000 invalid resources, each pair of crashes (takes an hour)
+test-release: ## run test-all and what is too slow for each change: 10,000 invalid resources, each pair of crashes (takes an hour)
 	@TEST_RELEASE=1 CRASH_PAIRS=all $(MAKE) --no-print-directory test-all
 
 .PHONY: test-image
@@ -142,23 +142,23 @@ test-image: ## run the tests of the image, which is a module of its own
 	GOWORK=off $(GO) test -C hack/image -timeout 20m $(TESTFLAGS) ./...
 
 .PHONY: test-mutants
-test-mutants: ## run the tests of reliability against operators with one thing wrong each; every one must be noticed (takes minutes)
+test-mutants: ## run the reliability tests against operators with one defect each; the tests must notice every defect (takes minutes)
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to test against: see above' >&2; exit 1; }; \
 	MUTANTS=1 KUBEBUILDER_ASSETS="$$assets" $(GO) test -count=1 -timeout 60m $(TESTFLAGS) ./hack/mutants
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target with so many inputs (FUZZTIME=20000x, or a time such as 1m; PKG=… narrows)
+fuzz: ## run every fuzz target for FUZZTIME (20000x: as many inputs, or a time such as 1m; PKG=… narrows)
 	@GO='$(GO)' hack/fuzz '$(FUZZTIME)' $(PKG)
 
 .PHONY: upgrade-fixture
-upgrade-fixture: ## record what this commit's operator leaves behind, from which later ones have to go on (controllers/testdata/upgrade)
+upgrade-fixture: ## record the state that this commit's operator leaves, which later versions have to continue from (controllers/testdata/upgrade)
 	@git diff --quiet HEAD -- api config controllers internal || { echo 'make: commit first: a fixture is named after its commit' >&2; exit 1; }
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to record with: see above' >&2; exit 1; }; \
 	UPGRADE_FIXTURE=v1alpha1-$$(git rev-parse --short=7 HEAD) KUBEBUILDER_ASSETS="$$assets" \
 	  $(GO) test ./controllers -count=1 -run TestSpecs -ginkgo.focus 'A fixture of upgrades' $(TESTFLAGS)
 
 .PHONY: test-interop
-test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: write docs/interop.md anew)
+test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: rewrite docs/interop.md)
 	@hack/interop/install
 	INTEROP=1 $(GO) test -count=1 ./hack/interop
 
@@ -180,11 +180,11 @@ bench: build ## measure the operator and write docs/performance.md (FORMER=commi
 	exec env KUBEBUILDER_ASSETS="$$assets" bin/run-bench --operator $(BIN) --version '$(VERSION)' $(BENCHFLAGS)
 
 .PHONY: verify
-verify: ## check generated files, format, go.mod, go vet, the linters and what the documents say
+verify: ## check generated files, format, go.mod, go vet, the linters and the documents
 	@GO='$(GO)' hack/verify
 
 .PHONY: lint
-lint: ## run golangci-lint and kube-api-linter (.golangci.yml says what they look at)
+lint: ## run golangci-lint and kube-api-linter (configured in .golangci.yml)
 	@lint=$$($(GOLANGCI_LINT)) || exit; race=$$(hack/race); set -x; \
 	GOFLAGS="$$($(GO) env GOFLAGS) -trimpath $$race" "$$lint" run && cd hack/image && "$$lint" run
 
@@ -212,12 +212,12 @@ uninstall: ## remove the CRDs and every resource of them from the cluster; the o
 	$(KUBECTL) delete --ignore-not-found -k config/crd
 
 .PHONY: deploy
-deploy: ## install the kinds and the operator into the cluster (IMG=registry.example/child-account-operator:v1; CONFIG=…)
+deploy: ## install the CRDs and the operator into the cluster (IMG=registry.example/child-account-operator:v1; CONFIG=…)
 	@$(need-img)
 	$(KUBECTL) apply --server-side -k "$$(hack/overlay $@ '$(CONFIG)' '$(IMG)')"
 
 .PHONY: undeploy
-undeploy: ## remove the operator from the cluster; the kinds, their resources and its namespace stay (see make uninstall)
+undeploy: ## remove the operator from the cluster; the CRDs, their resources and the operator's namespace stay (see make uninstall)
 	$(KUBECTL) delete --ignore-not-found -k "$$(hack/overlay $@ '$(CONFIG)')"
 
 .PHONY: clean

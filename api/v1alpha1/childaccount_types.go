@@ -18,32 +18,32 @@ import (
 // +kubebuilder:validation:XValidation:rule="has(self.cloneFrom) == has(oldSelf.cloneFrom)",message="cloneFrom can't be added or removed: it says how the account is created. Make a new ChildAccount with another account name instead",fieldPath=".cloneFrom"
 // +kubebuilder:validation:XValidation:rule="!has(self.cloneFrom) || !has(self.recordStorage)",message="recordStorage can't be declared together with cloneFrom: the provider takes no record storage when it clones an account. Remove one of the two",fieldPath=".recordStorage"
 type ChildAccountSpec struct {
-	// ParentRef names the ParentAccount that this is a child of. It may be changed to another ParentAccount of the same account at the
-	// provider. With one of another account the operator does nothing (reason ParentChanged): an account stays with its parent. Example:
-	// {name: acme}.
+	// ParentRef names the ParentAccount of this child account. The reference may be changed to another ParentAccount of the same account
+	// at the provider. If the new ParentAccount is of another account, the operator does nothing (reason ParentChanged): an account stays
+	// with its parent. Example: {name: acme}.
 	// +required
 	ParentRef ParentReference `json:"parentRef"`
 
 	// AccountName is the account's unique name at the provider: 5 to 20 characters, lower-case latin letters, digits and hyphens, a
-	// letter first. It can't be changed. Default: metadata.name, which must then fit. Example: acme-support.
+	// letter first. The name can't be changed. Default: metadata.name, which must then be such a name. Example: acme-support.
 	// +optional
 	// +kubebuilder:validation:MinLength=5
 	// +kubebuilder:validation:MaxLength=20
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9-]*$')",message="accountName must be lower-case latin letters, digits and hyphens, a letter first: acme-support"
 	AccountName *string `json:"accountName,omitempty"`
 
-	// Email is the account's e-mail address. No other account at the provider may have it, whatever its parent (reason EmailTaken). A
-	// change is applied to the account. An address that is to be written must be one that HTML accepts (input type=email), of at most 254
-	// characters, with the domain in ASCII (xn--…). With managementPolicy Observe, or an adoptionPolicy other than Never, declare whatever
-	// address the account has. Example: support@acme.example.
+	// Email is the account's e-mail address. No other account at the provider may have the address, not even one of another parent
+	// account (reason EmailTaken). A change is applied to the account. An address that the operator has to write must be one that HTML
+	// accepts (input type=email), of at most 254 characters, with the domain in ASCII (xn--…). With managementPolicy Observe, or an
+	// adoptionPolicy other than Never, any address that the account has may be declared. Example: support@acme.example.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=320
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:cntrl:]]')",message="email must have no control characters, such as a line break"
 	Email string `json:"email"`
 
-	// Active activates the account (true) or deactivates it (false); a deactivated account can't be used. Unset: the account is created
-	// active, and whether it is active is not managed afterwards. Deactivations count for the ParentAccount's
+	// Active activates the account (true) or deactivates it (false); a deactivated account can't be used. Unset: the operator creates the
+	// account active, and neither activates nor deactivates it later. Deactivations count for the ParentAccount's
 	// limits.maxDeactivationsPerHour.
 	// +optional
 	Active *bool `json:"active,omitempty"`
@@ -55,8 +55,8 @@ type ChildAccountSpec struct {
 	LanguageCode *string `json:"languageCode,omitempty"`
 
 	// Location is the account's time zone, by its exact name in the IANA time zone database. Former names, such as US/Eastern, count as the
-	// same zone. Unset: not managed; the provider chooses one at creation. With managementPolicy Observe, or an adoptionPolicy other than
-	// Never, declare whatever the account has. Examples: Europe/Berlin, Etc/GMT+10.
+	// same zone. Unset: not managed; the provider chooses a zone at creation. With managementPolicy Observe, or an adoptionPolicy other
+	// than Never, any zone that the account has may be declared. Examples: Europe/Berlin, Etc/GMT+10.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -86,99 +86,100 @@ type ChildAccountSpec struct {
 	// +optional
 	CanUseRestricted *bool `json:"canUseRestricted,omitempty"`
 
-	// Plans are the account's subscription plans, one of a type, at most 8. A plan costs money: the provider reserves the fee and taxes for
-	// the coming month, on this account's balance. The operator reads the account's plans when the account is created or adopted, when this
-	// field changes, and on request (accounts.cpaas.dev/reconcile-requested-at), but not with each list. Where the account does not have a
-	// declared plan, the operator changes to it if the provider offers the plan and it costs more than the present one. Any other plan is refused
-	// (reason Rejected); the message has those that are offered. Changes count for the ParentAccount's limits.massChange, those of new
-	// accounts too. A frozen or deactivated account keeps its plans, and under managementPolicy Observe plans are neither read nor changed.
-	// Under another namespace's ParentAccount this needs the grant Plan. Unset, or a type that is not listed: not managed; a plan that is
-	// removed here stays with the account. Example: [{type: MAU, templateID: "11"}].
+	// Plans are the account's subscription plans: at most one of each type, at most 8. A plan costs money: the provider reserves the fee and
+	// taxes for the coming month, on this account's balance. The operator reads the account's plans when the account is created or adopted,
+	// when this field changes, and on request (accounts.cpaas.dev/reconcile-requested-at), but not with each list. If the account lacks a
+	// declared plan, the operator changes to that plan, provided that the provider offers it and that it costs more than the present plan.
+	// The operator refuses any other plan (reason Rejected); the message lists the plans that are offered. Changes count for the
+	// ParentAccount's limits.massChange, also those of new accounts. A frozen or deactivated account keeps its plans. Under
+	// managementPolicy Observe the operator neither reads nor changes plans. Under another namespace's ParentAccount this field needs the
+	// grant Plan. Unset, or a type that is not listed: not managed; a plan that is removed here stays with the account. Example: [{type:
+	// MAU, templateID: "11"}].
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Plans []DeclaredPlan `json:"plans,omitempty"`
 
-	// Profile says whom the account is for, and what the provider keeps of that. The operator writes it acting as the account itself: the
-	// key of the parent account must be granted that, otherwise the condition ProfileSynced is False (reason RoleMissing), and the rest of
-	// the account is kept all the same. Each field is managed independently. Unset: none of them is managed. Example: {firstName: Ada, lastName:
-	// Lovelace}.
+	// Profile declares the account's contact person, billing address and custom data, and what the provider stores and reports about
+	// messages and scenarios. The operator writes the profile acting as the account itself, which the parent account's key must be allowed
+	// to do. If the key is not, the condition ProfileSynced is False (reason RoleMissing), and the operator keeps the rest of the account in
+	// sync. Each field is managed independently. Unset: none of them is managed. Example: {firstName: Ada, lastName: Lovelace}.
 	// +optional
 	Profile *Profile `json:"profile,omitempty"`
 
-	// Callback says where the provider sends what happens to the account, and how the receiver can tell that it is the provider. Each field
-	// is managed independently, and set right after the account is created. Unset: not managed; a URL that was set stays. Example: {url:
-	// https://hooks.acme.example/voice, saltSecretRef: {name: acme-salt}}.
+	// Callback declares the URL at which the provider reports events of the account (callbacks), and the salt by which the receiver
+	// verifies that the provider sent them. Each field is managed independently, and set right after the account is created. Unset: not
+	// managed; a URL that was set stays. Example: {url: https://hooks.acme.example/voice, saltSecretRef: {name: acme-salt}}.
 	// +optional
 	Callback *Callback `json:"callback,omitempty"`
 
-	// RecordStorage says where the account's recordings are stored. It is used when the account is created and can't be changed, added
-	// or removed later. A pre-existing account keeps its own storage: under adoptionPolicy IfIdentical it must be this one. Unset: the
-	// provider chooses. Example: {name: eu-records}.
+	// RecordStorage names the storage of the account's recordings. It is used when the account is created, and can't be changed, added or
+	// removed later. A pre-existing account keeps its own storage; adoptionPolicy IfIdentical adopts the account only if that storage is
+	// the declared one. Unset: the provider chooses. Example: {name: eu-records}.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="recordStorage can't be changed: the provider takes it when it creates the account. Make a new ChildAccount with another account name instead"
 	RecordStorage *RecordStorage `json:"recordStorage,omitempty"`
 
-	// CloneFrom has the account created as a clone of another child account of the same parent account, the template: with its users,
-	// scenarios and applications, and with its settings, as far as the provider copies them. Declared fields are applied to the clone all
-	// the same. The operator waits until the template exists; status.clonedFrom has what the clone got. It is used when the account is
-	// created and can't be changed, added or removed later. A pre-existing account is not changed by it. Under another namespace's
-	// ParentAccount this needs the grant Clone, and the template must be that of a ChildAccount in this namespace or in the
-	// ParentAccount's. Unset: the account is created empty. Example: {accountName: acme-template}.
+	// CloneFrom names another child account of the same parent account, the template. The operator creates the account as a clone of the
+	// template: with its users, scenarios and applications, and with its settings, as far as the provider copies them. Declared fields are
+	// applied to the clone all the same. The operator waits until the template exists; status.clonedFrom lists what the clone got. The
+	// field is used when the account is created, and can't be changed, added or removed later. It does not change a pre-existing account.
+	// Under another namespace's ParentAccount this field needs the grant Clone, and a ChildAccount in this namespace or in the
+	// ParentAccount's must have the template. Unset: the account is created empty. Example: {accountName: acme-template}.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="cloneFrom can't be changed: it says how the account is created. Make a new ChildAccount with another account name instead"
 	CloneFrom *CloneFrom `json:"cloneFrom,omitempty"`
 
 	// PasswordSecretRef names the Secret with the account's password, under the key password unless another is given. The Secret must be
-	// in this namespace, with the label accounts.cpaas.dev/input: "true". The account is created with the password, and gets it again
-	// whenever the Secret changes. The password needs at least 8 characters, among them an upper-case and a lower-case letter, a digit
-	// and a special character, no spaces, and may not be one that the account has had. It is one line of text in UTF-8 of at most 256
-	// characters; a newline at its end is ignored. A pre-existing account gets it only under adoptionPolicy Always. Unset: the operator
-	// generates a password into the connection Secret; where the field is removed later, the account keeps its password. Example: {name:
-	// acme-support-password}.
+	// in this namespace, with the label accounts.cpaas.dev/input: "true". The operator creates the account with the password, and changes
+	// the account's password whenever the Secret changes. The password needs at least 8 characters, among them an upper-case and a
+	// lower-case letter, a digit and a special character. It has no spaces, and is not one that the account has had. It is one line of
+	// text in UTF-8 of at most 256 characters; a newline at its end is ignored. A pre-existing account gets the password only under
+	// adoptionPolicy Always. Unset: the operator generates a password into the connection Secret; if the field is removed later, the
+	// account keeps its password. Example: {name: acme-support-password}.
 	// +optional
 	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
 
-	// ConnectionSecret says into which Secret the operator writes the account's id, name, e-mail, API key and generated password. Unset:
-	// the Secret <metadata.name>-connection. The Secret is never deleted together with an account that exists, as it may hold the only
-	// copy of a password. Example: {name: acme-login, labels: {team: voice}}.
+	// ConnectionSecret names the Secret into which the operator writes the account's id, name, e-mail, API key and generated password.
+	// Unset: the Secret <metadata.name>-connection. While the account exists the operator does not delete the Secret, as it may hold the
+	// only copy of a password. Example: {name: acme-login, labels: {team: voice}}.
 	// +optional
 	ConnectionSecret *ConnectionSecret `json:"connectionSecret,omitempty"`
 
-	// AdoptionPolicy says whether a pre-existing account with this name, which this resource did not create, becomes this resource's.
-	// Never (default): the account stays unchanged (reason AdoptionRefused). IfIdentical: only if all declared fields that can be read
-	// match. Always: the account is adopted, and the spec is applied to it, its password included where passwordSecretRef is set. Under
-	// another namespace's ParentAccount IfIdentical and Always need the grant Adopt.
-	// Both also accept the account of a deleted ChildAccount of another namespace, whose users know its password and API key.
+	// AdoptionPolicy says whether this resource adopts a pre-existing account with this name, which this resource did not create.
+	// Never (default): the account stays unchanged (reason AdoptionRefused). IfIdentical: the account is adopted only if all declared
+	// fields that can be read match. Always: the account is adopted, and the spec is applied to it, with the password if
+	// passwordSecretRef is set. Under another namespace's ParentAccount IfIdentical and Always need the grant Adopt.
+	// Both also accept the account of a deleted ChildAccount of another namespace, whose users know the account's password and API key.
 	// +optional
 	AdoptionPolicy *AdoptionPolicy `json:"adoptionPolicy,omitempty"`
 
 	// DeletionPolicy says what happens to the account when this resource is deleted. Retain (default): the account stays as it is, and
-	// the deletion never waits for the operator. Deactivate: the operator deactivates the account first, which delays the deletion for
-	// an hour at most. The account stays active where the namespace or the CRD is deleted too, or where another ChildAccount declares
-	// the account and may have it.
-	// Nothing can delete the account. The connection Secret stays.
+	// the deletion never waits for the operator. Deactivate: the operator deactivates the account first, which delays the deletion by
+	// an hour at most. The account stays active if the namespace or the CRD is deleted too, or if another ChildAccount declares the
+	// account and may have it.
+	// The provider's API can't delete accounts. The connection Secret stays.
 	// +optional
 	DeletionPolicy *DeletionPolicy `json:"deletionPolicy,omitempty"`
 
 	// MissingPolicy says what to do when two complete lists in a row lack an account that this resource has had. Report (default): the
-	// reason AccountMissing, and nothing is created. Recreate: the operator creates an account of the same name in its place, with
-	// another id and another API key, and with the password in the connection Secret. Where many accounts are missing at once the
-	// operator does neither before an approval.
+	// operator reports AccountMissing, and creates nothing. Recreate: the operator creates an account of the same name in its place, with
+	// another id and another API key, and with the password in the connection Secret. If many accounts are missing at once, the operator
+	// does neither before an approval.
 	// +optional
 	MissingPolicy *MissingPolicy `json:"missingPolicy,omitempty"`
 
-	// ManagementPolicy says whether the operator writes to the account. Manage (default): the spec is applied. Observe: the account is
-	// only read; status.observed has what the provider returns and status.drift what differs from the spec. No account is created, and
-	// there is no connection Secret. Under another namespace's ParentAccount, observing an account that this resource did not create
+	// ManagementPolicy says whether the operator writes to the account. Manage (default): the spec is applied. Observe: the operator only
+	// reads the account; status.observed has what the provider returns, and status.drift what differs from the spec. The operator creates
+	// neither an account nor a connection Secret. Under another namespace's ParentAccount, observing an account that this resource did not create
 	// needs the grant Adopt.
 	// +optional
 	ManagementPolicy *ManagementPolicy `json:"managementPolicy,omitempty"`
 
-	// DriftPolicy says what to do about changes made at the provider to declared fields. Correct (default): the spec is applied again;
-	// many corrections at once wait for an approval. Report: the differences are listed in status.drift, with the reason DriftDetected.
-	// A change of the spec is applied either way.
+	// DriftPolicy says what to do about changes made at the provider to declared fields. Correct (default): the operator applies the spec
+	// again; many corrections at once wait for an approval. Report: the operator lists the differences in status.drift, with the reason
+	// DriftDetected. A change of the spec is applied either way.
 	// +optional
 	DriftPolicy *DriftPolicy `json:"driftPolicy,omitempty"`
 
@@ -209,7 +210,7 @@ type ManagementPolicy string
 // +kubebuilder:validation:Enum=Correct;Report
 type DriftPolicy string
 
-// The policies. The first of each kind is the default.
+// The policies. The first value of each is the default.
 const (
 	AdoptNever       AdoptionPolicy = "Never"
 	AdoptIfIdentical AdoptionPolicy = "IfIdentical"
@@ -238,7 +239,7 @@ type ParentReference struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespace *string `json:"namespace,omitempty"`
 
-	// Name is the ParentAccount's name, which need not exist yet. Example: acme.
+	// Name is the ParentAccount's name. The ParentAccount may be created later. Example: acme.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -292,7 +293,7 @@ type Payments struct {
 	Robokassa *bool `json:"robokassa,omitempty"`
 }
 
-// Profile says whom an account is for.
+// Profile is an account's contact person, billing address and custom data, and what the provider stores and reports.
 type Profile struct {
 	// FirstName is the first name of the account's contact person, at most 49 characters. It is sent when the account is created. Unset: not
 	// managed; a name that was set stays. Example: Ada.
@@ -343,7 +344,8 @@ type Profile struct {
 	// +optional
 	StoreOutboundSMS *bool `json:"storeOutboundSMS,omitempty"`
 
-	// BillingAddress is the address that the provider bills to. Once declared it can be changed and not removed, as at the provider.
+	// BillingAddress is the address that the provider bills to. The provider keeps a billing address once it is set: the field can then be
+	// changed and not removed.
 	// Unset: not managed. Example: {name: Acme GmbH, countryCode: DE, address: "Hauptstr. 1, Berlin", zip: "10115"}.
 	// +optional
 	BillingAddress *BillingAddress `json:"billingAddress,omitempty"`
@@ -393,7 +395,7 @@ type BillingAddress struct {
 	Phone *string `json:"phone,omitempty"`
 }
 
-// Callback says where the provider sends what happens to an account.
+// Callback declares where the provider reports events of an account.
 type Callback struct {
 	// URL is where the provider POSTs the account's callbacks to: http or https, at most 1024 characters, without a user and a password.
 	// Unset: not managed; a URL that was set stays. Example: https://hooks.acme.example/voice.
@@ -423,8 +425,8 @@ type RecordStorage struct {
 
 // CloneFrom names the account that an account is cloned from.
 type CloneFrom struct {
-	// AccountName is the account name of the template: 5 to 20 lower-case latin letters, digits and hyphens, a letter first. It is another
-	// one than this account's. Example: acme-template.
+	// AccountName is the account name of the template: 5 to 20 lower-case latin letters, digits and hyphens, a letter first. It must
+	// differ from this account's name. Example: acme-template.
 	// +required
 	// +kubebuilder:validation:MinLength=5
 	// +kubebuilder:validation:MaxLength=20
@@ -432,18 +434,18 @@ type CloneFrom struct {
 	AccountName string `json:"accountName"`
 }
 
-// ConnectionSecret says where the account's connection details go.
+// ConnectionSecret names the Secret with the account's connection details.
 type ConnectionSecret struct {
-	// Name is the Secret's name, in this namespace. Default: <metadata.name>-connection. Under a new name the operator creates a Secret
-	// with all that the former one holds; the former one stays, and is not updated any more. The name of another Secret is refused
-	// (reason SecretInvalid). Example: acme-login.
+	// Name is the Secret's name, in this namespace. Default: <metadata.name>-connection. After a change of the name the operator creates
+	// a Secret with all that the former Secret holds; the former Secret stays, and the operator does not update it any more. The operator
+	// refuses the name of another existing Secret (reason SecretInvalid). Example: acme-login.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name *string `json:"name,omitempty"`
 
-	// Labels are added to the Secret, at most 32. Those that are removed here are removed there; other labels of the Secret are
+	// Labels are added to the Secret, at most 32. A label that is removed here is removed from the Secret; other labels of the Secret are
 	// unchanged. Unset: none are added. The prefix accounts.cpaas.dev/ is the operator's own. Example: {team: voice}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
@@ -451,33 +453,34 @@ type ConnectionSecret struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a label's key must be a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and a slash before it if you like: example.org/team"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// Annotations are added to the Secret, at most 32, as labels are. Those that are removed here are removed there; others are
-	// unchanged. Unset: none are added. The prefix accounts.cpaas.dev/ is the operator's own. Example: {example.org/used-by: checkout}.
+	// Annotations are added to the Secret, at most 32. An annotation that is removed here is removed from the Secret; other annotations
+	// are unchanged. Unset: none are added. The prefix accounts.cpaas.dev/ is the operator's own. Example: {example.org/used-by: checkout}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('accounts.cpaas.dev/'))",message="annotations with the prefix accounts.cpaas.dev/ are the operator's own"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="an annotation's key must be a name of at most 63 letters, digits, '-', '_' and '.', with a DNS name and a slash before it if you like: example.org/team"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
-	// ServiceAccountKey has a service-account key of the child account made, and its credentials.json put into the Secret, ready for the
-	// provider's clients. The key acts as this account alone. Unset: no key is made. Removing the field deletes the key at the provider
-	// at once, and credentials.json from the Secret. Making and deleting keys needs a role of the parent's own key; where that is
-	// missing, the condition ServiceAccountKeyReady says so, and the rest stays as it is. Example: {roles: [Developer], rotateAfter: 720h}.
+	// ServiceAccountKey declares a service-account key of the child account. The operator creates the key, and stores its credentials.json
+	// in the Secret, ready for the provider's clients. The key acts as this account alone. Unset: no key is created. If the field is
+	// removed, the operator deletes the key at the provider at once, and credentials.json from the Secret. To create and delete keys the
+	// parent's own key needs a role; if the role is missing, the condition ServiceAccountKeyReady says so, and the rest stays as it is.
+	// Example: {roles: [Developer], rotateAfter: 720h}.
 	// +optional
 	ServiceAccountKey *ServiceAccountKey `json:"serviceAccountKey,omitempty"`
 }
 
 // ServiceAccountKey declares a service-account key of the child account.
 type ServiceAccountKey struct {
-	// Roles are the roles of the key at the provider, by their names there, at most 16. They bound what the key may do. A change of the
-	// roles makes a new key, as rotateAfter does. Example: [Developer, Accountant].
+	// Roles are the key's roles at the provider, by the provider's names, at most 16. They limit what the key may do. After a change of
+	// the roles the operator replaces the key, as after rotateAfter. Example: [Developer, Accountant].
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	Roles []KeyRole `json:"roles"`
 
-	// RotateAfter is the age at which a key is replaced by a new one: a duration in hours (h), minutes (m), seconds (s) or milliseconds
+	// RotateAfter is the age at which the operator replaces a key by a new one: a duration in hours (h), minutes (m), seconds (s) or milliseconds
 	// (ms), from 120m to 87600h (two hours to ten years); 0 is refused. The operator puts the new key into the Secret first, and deletes
 	// the former one an hour later. Unset: the key is not replaced because of its age. Example: 720h.
 	// +optional
@@ -510,7 +513,7 @@ type Origin string
 const (
 	// OriginCreated: the operator created the account for this very resource.
 	OriginCreated Origin = "Created"
-	// OriginAdopted: the account was there before the resource.
+	// OriginAdopted: the account is pre-existing, was found again, or was taken over.
 	OriginAdopted Origin = "Adopted"
 )
 
@@ -524,7 +527,7 @@ type ChildAccountStatus struct {
 	Observed *ObservedAccount `json:"observed,omitempty"`
 }
 
-// AccountStatus is what the operator knows of an account of whatever kind.
+// AccountStatus is what the operator knows of an account, whatever custom resource declares it.
 type AccountStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of. -1: the operator has not reconciled the resource yet.
 	// +optional
@@ -549,35 +552,35 @@ type AccountStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Origin Origin `json:"origin,omitempty"`
 
-	// ClonedFrom is what the account was cloned from, and what it got from there, where the operator created it as a clone (spec.cloneFrom).
-	// It stays as it was then.
+	// ClonedFrom is the account that this account was cloned from, and what the clone got, if the operator created the account as a clone
+	// (spec.cloneFrom). It is not updated later.
 	// +optional
 	ClonedFrom *ClonedFrom `json:"clonedFrom,omitempty"`
 
-	// LastApplied holds the declared, non-secret values by path as the operator last wrote them or found them in place. An edit of the
-	// spec is told from a change at the provider by them. Example: {notifications.news: "true"}.
+	// LastApplied holds the declared, non-secret values by path as the operator last wrote them or found them in place. By them the
+	// operator tells an edit of the spec from a change at the provider. Example: {notifications.news: "true"}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	LastApplied map[string]string `json:"lastApplied,omitempty"`
 
-	// PlanChanges are changes of plans that the operator has requested and that the provider has not shown yet. An entry is stored before
-	// the request, so that no change is requested again before the account's plans were read. It is unset while there is none.
+	// PlanChanges are changes of plans that the operator has requested and that no read has confirmed yet. The operator stores an entry
+	// before the request, so that it requests no change again before it has read the account's plans. Unset while there are none.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	PlanChanges []PlanChange `json:"planChanges,omitempty"`
 
-	// Drift lists the declared fields that differ at the provider and are not corrected: by driftPolicy Report or managementPolicy
-	// Observe. It is unset while nothing differs.
+	// Drift lists the declared fields that differ at the provider and that the operator does not correct: under driftPolicy Report or
+	// managementPolicy Observe. It is unset while nothing differs.
 	// +optional
 	// +listType=map
 	// +listMapKey=field
 	// +kubebuilder:validation:MaxItems=64
 	Drift []DriftedField `json:"drift,omitempty"`
 
-	// LastHandledReconcileAt is the value of the annotation accounts.cpaas.dev/reconcile-requested-at that the operator last acted on:
-	// once it is the annotation's, the request is done.
+	// LastHandledReconcileAt is the value of the annotation accounts.cpaas.dev/reconcile-requested-at that the operator last acted on.
+	// The request is done once the two are equal.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
@@ -618,12 +621,12 @@ type ClonedFrom struct {
 	Applications *ClonedParts `json:"applications,omitempty"`
 }
 
-// ClonedParts are things of one kind that an account got from the one that it was cloned from.
+// ClonedParts are the users, scenarios or applications that an account got from the account that it was cloned from.
 type ClonedParts struct {
 	// Count is how many there are.
 	// +required
 	Count int32 `json:"count"`
-	// Names are the names of the first 16 of those that have one, each cut to 128 bytes.
+	// Names are the first 16 names, each truncated to 128 bytes.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -644,8 +647,8 @@ type PlanChange struct {
 	// RequestedAt is when the operator stored this entry, right before the request.
 	// +required
 	RequestedAt metav1.Time `json:"requestedAt"`
-	// Accepted is true where the provider has accepted the change and shows another plan after that: the operator does not request the change
-	// again. Unset: the change is under way, or its answer was lost.
+	// Accepted is true if the provider has accepted the change and returned another plan after that: the operator does not request the
+	// change again. Unset: the change is under way, or its answer was lost.
 	// +optional
 	Accepted *bool `json:"accepted,omitempty"`
 }
@@ -675,7 +678,7 @@ type ObservedAccount struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Email *string `json:"email,omitempty"`
-	// Active is true where the account is active, false where somebody deactivated it.
+	// Active is true if the account is active, false if it is deactivated.
 	// +optional
 	Active *bool `json:"active,omitempty"`
 	// Frozen is true where the provider has blocked the account. Only the provider can unblock it.
@@ -707,15 +710,15 @@ type ObservedAccount struct {
 	// Payments says how the account may pay the provider.
 	// +optional
 	Payments *Payments `json:"payments,omitempty"`
-	// Plans are the account's subscription plans as the operator last read them, or changed them: plans are not in the list that the operator
-	// reads at rest. It is unset where the operator has not read them: spec.plans is not set.
+	// Plans are the account's subscription plans as the operator last read or changed them. The list that the operator reads at rest has no
+	// plans. The field is unset if the operator has not read them, because spec.plans is not set.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Plans []ObservedPlan `json:"plans,omitempty"`
-	// Verification lists what the provider verifies about the account, for example before it may have phone numbers of some countries: those
-	// first that somebody has to act on, at most 16. It is as old as the last list, and unset unless the operator reads verifications (its
-	// flag --read-verifications).
+	// Verification lists what the provider verifies about the account, for example before the account may have phone numbers of some
+	// countries. Verifications that somebody has to act on come first; there are at most 16. The list is as old as the last list of
+	// accounts, and unset unless the operator reads verifications (its flag --read-verifications).
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -831,7 +834,7 @@ func (c *ChildAccount) Observes() bool {
 	return valueOr(c.Spec.ManagementPolicy, ManagementManage) == ManagementObserve
 }
 
-// Deactivates says whether the account is switched off when the resource is deleted.
+// Deactivates says whether the account is deactivated when the resource is deleted.
 func (c *ChildAccount) Deactivates() bool {
 	return valueOr(c.Spec.DeletionPolicy, DeletionRetain) == DeletionDeactivate
 }
@@ -841,12 +844,12 @@ func (c *ChildAccount) AdoptionPolicy() AdoptionPolicy {
 	return valueOr(c.Spec.AdoptionPolicy, AdoptNever)
 }
 
-// ReportsDrift says whether changes at the provider are left alone.
+// ReportsDrift says whether changes at the provider are only reported.
 func (c *ChildAccount) ReportsDrift() bool {
 	return valueOr(c.Spec.DriftPolicy, DriftCorrect) == DriftReport
 }
 
-// Recreates says whether an account that is gone is made anew.
+// Recreates says whether an account that is missing is recreated.
 func (c *ChildAccount) Recreates() bool {
 	return valueOr(c.Spec.MissingPolicy, MissingReport) == MissingRecreate
 }

@@ -2,7 +2,7 @@ package v1alpha1
 
 // Condition types. Reconciling and Stalled are abnormal-true: they are absent when there is nothing to say.
 const (
-	// ConditionReady says whether the account is there, usable and as declared.
+	// ConditionReady says whether the account exists, can be used and matches the spec.
 	ConditionReady = "Ready"
 	// ConditionSynced says whether the last comparison with the provider ended with nothing left to do.
 	ConditionSynced = "Synced"
@@ -15,7 +15,7 @@ const (
 	// ConditionServiceAccountKeyReady says whether the connection Secret holds the declared service-account key; on ChildAccounts that
 	// declare one, and where one that is not declared any more could not be deleted.
 	ConditionServiceAccountKeyReady = "ServiceAccountKeyReady"
-	// ConditionAccountSynced says whether the parent account itself is as declared; on ParentAccounts with spec.account.
+	// ConditionAccountSynced says whether the parent account itself matches spec.account; on ParentAccounts with spec.account.
 	ConditionAccountSynced = "AccountSynced"
 	// ConditionPlansSynced says whether the account has the declared plans; on ChildAccounts and ParentAccounts with spec.plans.
 	ConditionPlansSynced = "PlansSynced"
@@ -95,13 +95,13 @@ const (
 	// AnnotationCallbackSaltDigest on a connection Secret remembers the salt that the account was last given for its callbacks, as
 	// AnnotationPasswordDigest does the password.
 	AnnotationCallbackSaltDigest = "accounts.cpaas.dev/callback-salt-digest"
-	// AnnotationRotatePassword asks for a new generated password, whenever its value is a new one.
+	// AnnotationRotatePassword requests a new generated password with each new value.
 	AnnotationRotatePassword = "accounts.cpaas.dev/rotate-password"
 	// AnnotationPasswordRotated on a connection Secret is the value of rotate-password that was last acted on.
 	AnnotationPasswordRotated = "accounts.cpaas.dev/password-rotated"
 	// AnnotationPasswordUnknown on a connection Secret is the id of the account whose password was known once and is not in the Secret.
 	AnnotationPasswordUnknown = "accounts.cpaas.dev/password-unknown"
-	// AnnotationVerified on a connection Secret that somebody else wrote to is a digest of who wrote what when (managedFields), as it was
+	// AnnotationVerified on a connection Secret that others than the operator wrote to is a digest of who wrote what when (managedFields), as it was
 	// when the operator last verified what the Secret holds. No value is in it.
 	AnnotationVerified = "accounts.cpaas.dev/verified"
 	// AnnotationPasswordSerial on a connection Secret counts the passwords that the account was given, so that of several
@@ -112,10 +112,10 @@ const (
 	AnnotationServiceKeys = "accounts.cpaas.dev/service-account-keys"
 	// AnnotationMetadata on a connection Secret names the labels and annotations that were declared for it.
 	AnnotationMetadata = "accounts.cpaas.dev/declared-metadata"
-	// AnnotationApproveMassChange on a ParentAccount lets pass the changes that the hash in their conditions names; several
+	// AnnotationApproveMassChange on a ParentAccount approves the changes that the hash in their conditions names; several
 	// hashes are separated by commas.
 	AnnotationApproveMassChange = "accounts.cpaas.dev/approve-mass-change"
-	// AnnotationApproveStart on a ParentAccount lets pass the writes that were pending at the operator's start (startPolicy Observe) and
+	// AnnotationApproveStart on a ParentAccount approves the writes that were pending at the operator's start (startPolicy Observe) and
 	// that the hash in status.pendingApprovals names; several hashes are separated by commas.
 	AnnotationApproveStart = "accounts.cpaas.dev/approve-start"
 	// AnnotationAcknowledgeNotDeactivated on a ParentAccount removes the accounts in status.notDeactivated that the hash names.
@@ -126,13 +126,13 @@ const (
 	AnnotationCreateIntent = "accounts.cpaas.dev/create-intent"
 	// AnnotationAcceptParent on a ParentAccount or ChildAccount accepts that the credentials now belong to the account with this id.
 	AnnotationAcceptParent = "accounts.cpaas.dev/accept-parent"
-	// AnnotationTakeover on a ChildAccount lets it take the account of a resource of the installation with this id, which is gone.
+	// AnnotationTakeover on a ChildAccount allows it to take over the account of a deleted resource of the installation with this id.
 	AnnotationTakeover = "accounts.cpaas.dev/takeover"
 	// AnnotationHandOverTo on a ChildAccount, or on its connection Secret, names the ChildAccount of another namespace, "namespace/name",
 	// that gets the account's password and API key when this one is deleted and that one may have the account. The operator copies it
 	// from the ChildAccount to the connection Secret.
 	AnnotationHandOverTo = "accounts.cpaas.dev/hand-over-to"
-	// AnnotationReconcileRequestedAt asks for a look now, whenever its value is a new one (echoed in status.lastHandledReconcileAt).
+	// AnnotationReconcileRequestedAt requests a reconcile with each new value (echoed in status.lastHandledReconcileAt).
 	AnnotationReconcileRequestedAt = "accounts.cpaas.dev/reconcile-requested-at"
 	// Finalizer on a ChildAccount with deletionPolicy Deactivate has its account deactivated before the ChildAccount is deleted.
 	Finalizer = "accounts.cpaas.dev/child-account"

@@ -39,15 +39,15 @@ type OwnAccount struct {
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? int(self) >= 0 && int(self) <= 999999999 : string(self).matches('^[0-9]{1,9}([.][0-9]{1,4})?$')",message="minBalanceToNotify must be a decimal of at most nine digits and four decimal places, without a sign: \"5.00\""
 	MinBalanceToNotify *intstr.IntOrString `json:"minBalanceToNotify,omitempty"`
 
-	// Callback says where the provider sends what happens to the account, and how the receiver can tell that it is the provider. Its salt
-	// also verifies callbacks that the operator receives (--callback-address), in place of the key callback-salt in apiKeySecretRef's
-	// Secret: those of the account, and of child accounts without a salt of their own. Each field is managed independently. Unset: not
+	// Callback declares the URL at which the provider reports events of the account (callbacks), and the salt by which the receiver
+	// verifies that the provider sent them. The salt also verifies callbacks that the operator receives (--callback-address): those of the
+	// account, and of child accounts without a salt of their own. It replaces the key callback-salt in the Secret of apiKeySecretRef. Each field is managed independently. Unset: not
 	// managed; a URL that was set stays. Example: {url: https://hooks.acme.example/voice, saltSecretRef: {name: acme-salt}}.
 	// +optional
 	Callback *Callback `json:"callback,omitempty"`
 
-	// Profile says whom the account is for, and what the provider keeps of that. Each field is managed independently. Unset: none of them is
-	// managed. Example: {firstName: Ada, lastName: Lovelace}.
+	// Profile declares the account's contact person, billing address and custom data, and what the provider stores and reports about
+	// messages and scenarios. Each field is managed independently. Unset: none of them is managed. Example: {firstName: Ada, lastName: Lovelace}.
 	// +optional
 	Profile *OwnProfile `json:"profile,omitempty"`
 }
@@ -65,7 +65,7 @@ type OwnNotifications struct {
 	News *bool `json:"news,omitempty"`
 }
 
-// OwnProfile says whom the parent account is for.
+// OwnProfile is the parent account's contact person, billing address and custom data, and what the provider stores and reports.
 type OwnProfile struct {
 	// FirstName is the first name of the account's contact person, at most 49 characters. Unset: not managed; a name that was set stays.
 	// Example: Ada.
@@ -92,7 +92,7 @@ type OwnProfile struct {
 	MobilePhone *string `json:"mobilePhone,omitempty"`
 
 	// CustomData is text of your own that the provider keeps with the account, at most 8191 characters. Unset: not managed; a text that was
-	// set stays. Where the account is itself declared by a ChildAccount, leave it unset: its claim is kept there. Example: '{"crm":
+	// set stays. If a ChildAccount declares the same account, leave the field unset: the operator keeps its claim there. Example: '{"crm":
 	// "4711"}'.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -114,7 +114,8 @@ type OwnProfile struct {
 	// +optional
 	StoreOutboundSMS *bool `json:"storeOutboundSMS,omitempty"`
 
-	// BillingAddress is the address that the provider bills to. Once declared it can be changed and not removed, as at the provider.
+	// BillingAddress is the address that the provider bills to. The provider keeps a billing address once it is set: the field can then be
+	// changed and not removed.
 	// Unset: not managed. Example: {name: Acme GmbH, countryCode: DE, address: "Hauptstr. 1, Berlin", zip: "10115"}.
 	// +optional
 	BillingAddress *BillingAddress `json:"billingAddress,omitempty"`
@@ -122,32 +123,32 @@ type OwnProfile struct {
 
 // OwnAccountStatus is what the operator knows of the parent account itself.
 type OwnAccountStatus struct {
-	// AccountID is the id of the account that this is known of: of another account nothing is taken over.
+	// AccountID is the id of the account that this status is about. After a change of the account the operator uses nothing of it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	AccountID string `json:"accountID,omitempty"`
 
 	// LastApplied holds the declared, non-secret values by path below spec.account as the operator last wrote them or found them in place, and
-	// the declared plans (plans.MAU). An edit of the spec is told from a change at the provider by them. Example: {notifications.news: "true"}.
+	// the declared plans (plans.MAU). By them the operator tells an edit of the spec from a change at the provider. Example: {notifications.news: "true"}.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	LastApplied map[string]string `json:"lastApplied,omitempty"`
 
-	// CallbackSaltDigest tells the salt that the account's callbacks were last given from any other: an HMAC-SHA256 of it under a key that is
-	// made of the credentials, so that nobody can try salts with it. With other credentials the operator writes the salt once more. It is unset
-	// while no salt is known to be in place.
+	// CallbackSaltDigest identifies the salt that the operator last gave the account for its callbacks. It is an HMAC-SHA256 of the salt
+	// under a key made from the credentials, so that readers of the status can't test salts against it. After a change of the credentials
+	// the operator writes the salt once more. It is unset while the operator knows of no salt in place.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	CallbackSaltDigest string `json:"callbackSaltDigest,omitempty"`
 
-	// Plans are the account's subscription plans as the operator last read them, or changed them. It is unset where spec.plans is not set.
+	// Plans are the account's subscription plans as the operator last read or changed them. Unset if spec.plans is not set.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	Plans []ObservedPlan `json:"plans,omitempty"`
 
-	// PlanChanges are changes of plans that the operator has requested and that the provider has not shown yet. An entry is stored before
-	// the request, so that no change is requested again before the account's plans were read. It is unset while there is none.
+	// PlanChanges are changes of plans that the operator has requested and that no read has confirmed yet. The operator stores an entry
+	// before the request, so that it requests no change again before it has read the account's plans. Unset while there are none.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

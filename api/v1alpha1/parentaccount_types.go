@@ -29,42 +29,42 @@ const (
 	DefaultMassChangeWindow        = 10 * time.Minute
 )
 
-// ParentAccountSpec says who we are at the provider, and how much we may ask of it.
+// ParentAccountSpec declares an account at a provider, who may use the account, and the limits of calls and changes.
 //
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.account) || !has(oldSelf.account.profile) || !has(oldSelf.account.profile.billingAddress) || has(self.account) && has(self.account.profile) && has(self.account.profile.billingAddress)",message="account.profile.billingAddress can't be removed: the provider keeps a billing address once it is set, and only changes it. Declare the address that is to be in its place",fieldPath=".account"
 type ParentAccountSpec struct {
-	// Voximplant is the account at Voximplant whose child accounts the operator manages: its credentials, and where its API is.
+	// Voximplant is the account at Voximplant whose child accounts the operator manages: its credentials, and the address of the API.
 	// +required
 	Voximplant VoximplantParent `json:"voximplant"`
 
-	// AllowedNamespaces says from which namespaces ChildAccounts may name this ParentAccount, and what they may do. Unset: those of its
-	// own namespace alone. Example: {from: Selector, selector: {matchLabels: {telephony: allowed}}}.
+	// AllowedNamespaces says from which namespaces ChildAccounts may name this ParentAccount, and what these ChildAccounts may do. Unset:
+	// only ChildAccounts of its own namespace may. Example: {from: Selector, selector: {matchLabels: {telephony: allowed}}}.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
-	// FollowAPIAddress has the operator make its calls, when true, at the address that the provider prefers for this account, as it says when
-	// the operator connects, instead of at the endpoint. It must have the endpoint's scheme and port and a host of the same registrable
-	// domain, such as api-2.voximplant.com with the endpoint https://api.voximplant.com, and lead to the same account; else, and where it
-	// stops answering, calls go to the endpoint. --allowed-endpoints has to allow the endpoint alone. Costs one more call when the operator
-	// connects. false and unset: all calls go to the endpoint.
+	// FollowAPIAddress says where the operator makes its calls. true: at the address that the provider prefers for this account, which the
+	// provider returns when the operator connects. That address must have the endpoint's scheme and port, and a host of the same
+	// registrable domain, such as api-2.voximplant.com with the endpoint https://api.voximplant.com; and it must lead to the same account.
+	// Otherwise, and once the address stops answering, calls go to the endpoint. --allowed-endpoints has to allow the endpoint alone. true
+	// costs one more call when the operator connects. false and unset: all calls go to the endpoint.
 	// +optional
 	FollowAPIAddress *bool `json:"followAPIAddress,omitempty"`
 
 	// Account declares the parent account itself: its language, time zone, notifications, callback and profile. Its e-mail and its password
-	// can't be declared. The operator writes the fields with the account's own key: where the key lacks a role for that, the condition
-	// AccountSynced is False (reason RoleMissing), and everything else works as before. Of several ParentAccounts of one account that
-	// declare it the oldest applies. The operator reads the account once an hour, one call, to notice changes made at the provider.
-	// A change counts for limits.massChange. Unset: not managed, no call is made. Example: {languageCode: de, location: Europe/Berlin}.
+	// can't be declared. The operator writes the fields with the account's own key. If the key lacks the role for that, the condition
+	// AccountSynced is False (reason RoleMissing), and everything else works as before. If several ParentAccounts of one account declare
+	// this field, that of the oldest ParentAccount applies. To notice changes made at the provider the operator reads the account once an
+	// hour, which is one call. A change counts for limits.massChange. Unset: not managed; the operator makes no call for it. Example: {languageCode: de, location: Europe/Berlin}.
 	// +optional
 	Account *OwnAccount `json:"account,omitempty"`
 
-	// Plans are the parent account's own subscription plans, one of a type, at most 8. A plan costs money: the provider reserves the fee and
-	// taxes for the coming month. The operator reads the account's plans when this field is set or changes, and on request
-	// (accounts.cpaas.dev/reconcile-requested-at), never at rest. Where the account does not have a declared plan, the operator changes to
-	// it if the provider offers the plan and it costs more than the present one. Any other plan is refused: the condition PlansSynced is
-	// False (reason Rejected), with those that are offered. Changes count for limits.massChange. A frozen account keeps its plans. Of
-	// several ParentAccounts of one account that declare plans the oldest applies. Unset, or a type that is not listed: not managed; a plan
-	// that is removed here stays with the account. Example: [{type: MAU, templateID: "11"}].
+	// Plans are the parent account's own subscription plans: at most one of each type, at most 8. A plan costs money: the provider reserves
+	// the fee and taxes for the coming month. The operator reads the account's plans when this field is set or changes, and on request
+	// (accounts.cpaas.dev/reconcile-requested-at), never at rest. If the account lacks a declared plan, the operator changes to that plan,
+	// provided that the provider offers it and that it costs more than the present plan. The operator refuses any other plan: the condition
+	// PlansSynced is False (reason Rejected), and its message lists the plans that are offered. Changes count for limits.massChange. A
+	// frozen account keeps its plans. If several ParentAccounts of one account declare plans, those of the oldest ParentAccount apply.
+	// Unset, or a type that is not listed: not managed; a plan that is removed here stays with the account. Example: [{type: MAU, templateID: "11"}].
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -86,21 +86,20 @@ type ParentAccountSpec struct {
 	// +optional
 	Limits *Limits `json:"limits,omitempty"`
 
-	// Suspend stops, when true, every call to the provider for this account and its child accounts; nothing is changed there, and Ready
-	// stays as it was. A ChildAccount that is deleted meanwhile leaves its account unchanged. false and unset: the operator works.
+	// Suspend stops, when true, every call to the provider for this account and its child accounts. Nothing changes at the provider, and
+	// Ready stays as it was. A ChildAccount that is deleted meanwhile leaves its account unchanged. false and unset: the operator works.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
 	// StartPolicy says what happens to writes that are pending when the operator starts, as of the first complete list of child
-	// accounts. Reconcile (default): the operator makes them. Observe: the operator holds them as one group, which
-	// status.pendingApprovals lists, until the annotation accounts.cpaas.dev/approve-start: <hash> approves exactly these; for a cluster
-	// that is restored or cloned. Where nothing is pending nothing waits, and neither do later edits and new ChildAccounts. The
-	// operator's flag --start-policy=Observe overrides Reconcile.
+	// accounts. Reconcile (default): the operator makes the writes. Observe: the writes wait as one group, which status.pendingApprovals
+	// lists, until the annotation accounts.cpaas.dev/approve-start: <hash> approves exactly these writes. Observe is for a cluster that is
+	// restored or cloned. Later edits and new ChildAccounts do not wait. The operator's flag --start-policy=Observe overrides Reconcile.
 	// +optional
 	StartPolicy *StartPolicy `json:"startPolicy,omitempty"`
 }
 
-// StartPolicy says what becomes of writes that are pending when the operator starts.
+// StartPolicy says what happens to writes that are pending when the operator starts.
 // +kubebuilder:validation:Enum=Reconcile;Observe
 type StartPolicy string
 
@@ -120,22 +119,22 @@ const (
 type VoximplantParent struct {
 	// CredentialsSecretRef names the Secret with the service account's credentials file, under the key credentials.json unless another
 	// is given. The Secret must be in this namespace, with the label accounts.cpaas.dev/input: "true". The service account needs the
-	// role Owner. A change of the Secret is applied without a restart; where the new credentials are refused, the former ones continue.
-	// Example: {name: voximplant}.
+	// role Owner. A change of the Secret is applied without a restart. If the provider refuses the new credentials, the operator continues
+	// with the former ones until it restarts. Example: {name: voximplant}.
 	// +required
 	CredentialsSecretRef SecretKeyReference `json:"credentialsSecretRef"`
 
 	// APIKeySecretRef names the Secret with the parent account's own API key, under the key api-key unless another is given. The Secret
-	// must be in this namespace, with the label accounts.cpaas.dev/input: "true". The operator sends the key to AddAccount, which may
-	// require it, and reads the API keys of child accounts with it where they were lost. A salt under the key callback-salt of the same
-	// Secret verifies callbacks of the account, and of child accounts without a salt of their own (--callback-address), unless
-	// spec.account.callback has a salt. Unset: none of these. Example: {name: voximplant-api-key}.
+	// must be in this namespace, with the label accounts.cpaas.dev/input: "true". The operator sends the API key with AddAccount, which may
+	// require it, and recovers lost API keys of child accounts with it. A salt under the key callback-salt of the same Secret verifies
+	// callbacks of the account, and of child accounts without a salt of their own (--callback-address), unless spec.account.callback has a
+	// salt. Unset: the operator does none of these. Example: {name: voximplant-api-key}.
 	// +optional
 	APIKeySecretRef *SecretKeyReference `json:"apiKeySecretRef,omitempty"`
 
 	// Endpoint is the address of the Management API: scheme and host, without a path. It must be one of the operator's
-	// --allowed-endpoints. Default https://api.voximplant.com. Another host counts as another account (reason ParentChanged) until that
-	// is accepted. Example: https://api.voximplant.com.
+	// --allowed-endpoints. Default https://api.voximplant.com. Another host counts as another account (reason ParentChanged) until the
+	// annotation accounts.cpaas.dev/accept-parent accepts the account. Example: https://api.voximplant.com.
 	// +optional
 	// +kubebuilder:validation:MinLength=8
 	// +kubebuilder:validation:MaxLength=253
@@ -143,8 +142,8 @@ type VoximplantParent struct {
 	Endpoint *string `json:"endpoint,omitempty"`
 
 	// CABundle holds the certificate authorities to trust at the endpoint, as PEM in base64 like in webhook configurations, up to 256
-	// KiB. They replace the system's. Unset: the system's are trusted. It is no secret: never put a private key into it. For a plain
-	// http endpoint it makes no difference. Example: the output of base64 < ca.pem.
+	// KiB. They replace the system's authorities. Unset: the operator trusts the system's authorities. The field is no secret: never put a
+	// private key into it. It has no effect on a plain http endpoint. Example: the output of base64 < ca.pem.
 	// +optional
 	// +kubebuilder:validation:Format=""
 	// +kubebuilder:validation:MaxLength=262144
@@ -156,21 +155,20 @@ type VoximplantParent struct {
 // +kubebuilder:validation:XValidation:rule="has(self.selector) == (has(self.from) && self.from == 'Selector')",message="selector goes with from: Selector, and from: Selector needs a selector"
 type AllowedNamespaces struct {
 	// From says which other namespaces may use this ParentAccount. Same (default): none. All: every namespace. Selector: those whose
-	// labels match selector. Where a namespace is not allowed any more, its accounts stay as they are and are not written to (reason
-	// NamespaceNotAllowed).
+	// labels match selector. Once a namespace is not allowed any more, the operator stops writing to its accounts, which stay as they are
+	// (reason NamespaceNotAllowed).
 	// +optional
 	From *FromNamespaces `json:"from,omitempty"`
 
-	// Selector selects namespaces by their labels; it goes with from: Selector alone. An empty selector ({}) selects all namespaces.
-	// Unset: none is selected. Whoever may label a namespace decides whether it is selected. Example: {matchLabels: {telephony:
-	// allowed}}.
+	// Selector selects namespaces by their labels; only valid with from: Selector. An empty selector ({}) selects all namespaces. Unset:
+	// none is selected. Whoever may label a namespace decides whether it is selected. Example: {matchLabels: {telephony: allowed}}.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 
 	// Grants are what resources of other namespaces may do besides creating accounts and changing their own. Adopt: adopt, take over or
-	// observe pre-existing accounts, of whatever namespace. Clone: have accounts created as clones (spec.cloneFrom) of accounts that
-	// ChildAccounts of their own namespace have, or of the ParentAccount's. Plan: declare plans (spec.plans), which cost money. Unset or empty: nothing more.
-	// Example: [Adopt].
+	// observe pre-existing accounts, of whatever namespace. Clone: create accounts as clones (spec.cloneFrom) of accounts that
+	// ChildAccounts of their own namespace or of the ParentAccount's namespace have. Plan: declare plans (spec.plans), which cost money.
+	// Unset or empty: nothing more. Example: [Adopt].
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
@@ -215,7 +213,7 @@ type SecretKeyReference struct {
 	Key *string `json:"key,omitempty"`
 }
 
-// Limits bound what is asked of the provider.
+// Limits bound the calls to the provider, and the changes that need no approval.
 type Limits struct {
 	// RequestsPerSecond is the highest rate of calls to the provider, in calls per second, from 1 to 10000; 0 is refused. Default 20.
 	// While the provider rate-limits, the rate is lower. ParentAccounts of one account share the rate: the lowest limit counts. Example:
@@ -232,29 +230,29 @@ type Limits struct {
 	// +kubebuilder:validation:Maximum=1000
 	MaxInFlight *int32 `json:"maxInFlight,omitempty"`
 
-	// MaxBatchSize is for how many accounts one call may make the same change, from 1 to 1000; 0 is refused. Default 100. 1 makes a call
-	// for each account. Example: 50.
+	// MaxBatchSize is the highest number of accounts to which one call makes the same change, from 1 to 1000; 0 is refused. Default 100.
+	// 1: each account has a call of its own. Example: 50.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxBatchSize *int32 `json:"maxBatchSize,omitempty"`
 
 	// MaxDeactivationsPerHour is how many accounts of a namespace may be deactivated within an hour, by edits and by deletions, from 0
-	// to 1000. Default 50. 0: each deactivation waits for an approval. What exceeds the limit waits until there is room again, or is
-	// approved; a deletion waits an hour at most. Example: 10.
+	// to 1000. Default 50. 0: each deactivation waits for an approval. A deactivation that exceeds the limit waits until the limit allows
+	// it or until it is approved; a deletion waits an hour at most. Example: 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
 	MaxDeactivationsPerHour *int32 `json:"maxDeactivationsPerHour,omitempty"`
 
-	// MassChange holds changes that reach too many accounts of a namespace in too short a time, until they are approved. It also bounds
-	// how many accounts the operator believes to be missing at once. Unset: 20 percent, at least 5, within 10 minutes. Example:
+	// MassChange limits how many accounts of a namespace may change in a short time; further changes wait until they are approved. It also
+	// limits how many accounts the operator believes to be missing at once. Unset: 20 percent, at least 5, within 10 minutes. Example:
 	// {percent: 10, window: 1h}.
 	// +optional
 	MassChange *MassChange `json:"massChange,omitempty"`
 }
 
-// MassChange says how many accounts may be changed in how short a time: by edits, by deletions that deactivate them, and by corrections
+// MassChange limits how many accounts may change within a window: by edits, by deletions that deactivate them, and by corrections
 // of drift. The operator also believes no more of the ParentAccount's accounts to be missing at once.
 type MassChange struct {
 	// Percent is how many percent of the namespace's ChildAccounts of this parent may change within the window, from 0 to 100. Default
@@ -264,15 +262,15 @@ type MassChange struct {
 	// +kubebuilder:validation:Maximum=100
 	Percent *int32 `json:"percent,omitempty"`
 
-	// Minimum is how many accounts may change within the window however few there are, from 0 to 10000. Default 5. 0 together with
-	// percent 0: each change waits for an approval. Example: 1.
+	// Minimum is how many accounts may change within the window even if percent allows fewer, from 0 to 10000. Default 5. 0: percent alone
+	// decides; together with percent 0 each change waits for an approval. Example: 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=10000
 	Minimum *int32 `json:"minimum,omitempty"`
 
 	// Window is for how long a change counts: a duration in hours (h), minutes (m), seconds (s) or milliseconds (ms), from 1s to 24h; 0
-	// is refused. A restart of the operator forgets the changes so far. Default 10m. Example: 1h30m.
+	// is refused. After a restart the operator counts from 0 again. Default 10m. Example: 1h30m.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -333,14 +331,14 @@ type ParentAccountStatus struct {
 	// +kubebuilder:validation:MaxItems=32
 	PendingApprovals []PendingApproval `json:"pendingApprovals,omitempty"`
 
-	// PendingResources is how many resources wait for an approval, in all groups, those too that pendingApprovals has no room for. It is
-	// unset while nothing waits.
+	// PendingResources is how many resources wait for an approval, in all groups, including groups that pendingApprovals has no room for.
+	// It is unset while nothing waits.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	PendingResources *int32 `json:"pendingResources,omitempty"`
 
-	// ChangeBudget says how much of limits.massChange is used, of the namespace that has the least left. It is unset while no change
-	// counts, and where the limit stops nothing. The operator updates it with the rest of the status, so it may be as old as the last resync.
+	// ChangeBudget says how much of limits.massChange is used, in the namespace that has the least left. It is unset while no change
+	// counts, and if the limit stops nothing. The operator updates it with the rest of the status, so it may be as old as the last resync.
 	// +optional
 	ChangeBudget *ChangeBudget `json:"changeBudget,omitempty"`
 
@@ -395,8 +393,8 @@ type ChangeBudget struct {
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Limit int32 `json:"limit"`
-	// FreesAt is when the last of the changes that count leaves the window, to the second: from then on all of the limit is free, unless
-	// there are further changes.
+	// FreesAt is when the last counted change leaves the window, to the second. From then on the whole limit is free, unless there are
+	// further changes.
 	// +required
 	FreesAt metav1.Time `json:"freesAt"`
 }
@@ -404,7 +402,7 @@ type ChangeBudget struct {
 // MaxNotDeactivated is how many accounts NotDeactivated lists.
 const MaxNotDeactivated = 100
 
-// NotDeactivated are accounts that should have been deactivated. The annotation acknowledge-not-deactivated with the hash removes them.
+// NotDeactivated are accounts that should have been deactivated. The annotation acknowledge-not-deactivated with the hash removes them from the status.
 type NotDeactivated struct {
 	// Hash tells these accounts from any others. As the value of the annotation accounts.cpaas.dev/acknowledge-not-deactivated it
 	// removes them from the status.
@@ -412,11 +410,11 @@ type NotDeactivated struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	Hash string `json:"hash"`
-	// Total is how many accounts there are, whether they are listed or not.
+	// Total is how many accounts there are, including those that accounts does not list.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	Total int32 `json:"total"`
-	// Accounts are the latest of them, at most 100.
+	// Accounts are the latest of these accounts, at most 100.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -444,7 +442,7 @@ type NotDeactivatedAccount struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	AccountName string `json:"accountName"`
-	// AccountID is the account's id at the provider; it is absent where it was never known.
+	// AccountID is the account's id at the provider; absent if the operator never knew it.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -478,16 +476,16 @@ type ChildAccountCounts struct {
 	// Total is how many child accounts the provider listed.
 	// +required
 	Total int32 `json:"total"`
-	// Managed is how many of them are bound to a ChildAccount.
+	// Managed is how many of them belong to a ChildAccount.
 	// +required
 	Managed int32 `json:"managed"`
-	// Unmanaged is how many of them no ChildAccount is bound to.
+	// Unmanaged is how many of them belong to no ChildAccount.
 	// +required
 	Unmanaged int32 `json:"unmanaged"`
 }
 
-// ParentAccount is an account at a telephony provider whose child accounts ChildAccounts declare: the credentials, who may use them, and
-// how much may be asked of the provider and changed at one time. Deleting it changes nothing at the provider.
+// ParentAccount is an account at a telephony provider whose child accounts ChildAccounts declare. It has the credentials, says who may use
+// them, and limits the calls to the provider and the changes in a short time. Deleting it changes nothing at the provider.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -500,7 +498,7 @@ type ChildAccountCounts struct {
 // +kubebuilder:printcolumn:name="Pending",type=integer,JSONPath=`.status.pendingResources`,description="How many resources wait for an approval: see status.pendingApprovals."
 // +kubebuilder:printcolumn:name="Deleting",type=date,JSONPath=`.metadata.deletionTimestamp`,description="For how long the resource has been waiting to be deleted."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Unmanaged",type=integer,JSONPath=`.status.childAccounts.unmanaged`,priority=1,description="How many child accounts no ChildAccount is bound to."
+// +kubebuilder:printcolumn:name="Unmanaged",type=integer,JSONPath=`.status.childAccounts.unmanaged`,priority=1,description="How many child accounts belong to no ChildAccount."
 // +kubebuilder:printcolumn:name="Changed",type=integer,JSONPath=`.status.changeBudget.used`,priority=1,description="How many accounts were changed within the window of limits.massChange, in the namespace that has the least left."
 // +kubebuilder:printcolumn:name="Limit",type=integer,JSONPath=`.status.changeBudget.limit`,priority=1,description="How many accounts of that namespace may be changed within the window."
 // +kubebuilder:printcolumn:name="Frees At",type=string,JSONPath=`.status.changeBudget.freesAt`,priority=1,description="When the last of these changes leaves the window."
@@ -513,7 +511,7 @@ type ParentAccount struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec says which account at the provider has the child accounts, who may use it, and how much the operator may ask of the provider.
+	// Spec declares the account at the provider that has the child accounts, who may use it, and the limits of calls and changes.
 	// +required
 	Spec ParentAccountSpec `json:"spec"`
 	// Status is what the operator knows of the account. It is written by the operator alone.
@@ -534,10 +532,10 @@ type ParentAccountList struct {
 // GetConditions returns the conditions for reading and changing.
 func (p *ParentAccount) GetConditions() *[]metav1.Condition { return &p.Status.Conditions }
 
-// Suspended says whether nothing is to be asked of the provider.
+// Suspended says whether the operator makes no calls to the provider.
 func (p *ParentAccount) Suspended() bool { return p.Spec.Suspend != nil && *p.Spec.Suspend }
 
-// StartPolicy returns what becomes of writes that are pending when the operator starts.
+// StartPolicy returns what happens to writes that are pending when the operator starts.
 func (p *ParentAccount) StartPolicy() StartPolicy {
 	return valueOr(p.Spec.StartPolicy, StartReconcile)
 }
@@ -604,7 +602,7 @@ func (p *ParentAccount) Grants(g Grant) bool {
 	return p.Spec.AllowedNamespaces != nil && slices.Contains(p.Spec.AllowedNamespaces.Grants, g)
 }
 
-// MaxBatchSize returns for how many accounts one change may be.
+// MaxBatchSize returns the highest number of accounts to which one call makes the same change.
 func (p *ParentAccount) MaxBatchSize() int {
 	if p.Spec.Limits == nil {
 		return DefaultMaxBatchSize
@@ -612,7 +610,7 @@ func (p *ParentAccount) MaxBatchSize() int {
 	return int(valueOr(p.Spec.Limits.MaxBatchSize, DefaultMaxBatchSize))
 }
 
-// MaxDeactivationsPerHour returns how many accounts may be switched off within an hour.
+// MaxDeactivationsPerHour returns how many accounts of a namespace may be deactivated within an hour.
 func (p *ParentAccount) MaxDeactivationsPerHour() int {
 	if p.Spec.Limits == nil {
 		return DefaultMaxDeactivationsPerHour
@@ -626,7 +624,7 @@ type MassChangeLimits struct {
 	Window           time.Duration
 }
 
-// MassChange returns how many accounts may be changed in how short a time.
+// MassChange returns the limits of mass changes.
 func (p *ParentAccount) MassChange() MassChangeLimits {
 	var given MassChange
 	if p.Spec.Limits != nil {

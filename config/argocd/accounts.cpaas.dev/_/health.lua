@@ -1,4 +1,4 @@
--- Health of every kind of the group, from its conditions: as kstatus reads them for Flux and kubectl wait, and Suspended
+-- Health of every custom resource of the group, from its conditions: as kstatus reads them for Flux and kubectl wait, and Suspended
 -- besides. The tests run it on every row of the condition tables.
 local status = obj.status or {}
 local conditions = {}
@@ -6,7 +6,7 @@ for _, condition in ipairs(status.conditions or {}) do
   conditions[condition.type] = condition
 end
 
--- How the last look ended. Ready would not do: it may be as before.
+-- How the last reconcile ended. Ready would not do: it may be as before.
 local last = conditions.Synced or conditions.APIAvailable or {}
 local said = "waiting for the operator"
 if last.reason ~= nil then
@@ -23,7 +23,7 @@ end
 
 if obj.metadata.deletionTimestamp ~= nil then
   return health("Progressing", last.reason == "Deleting" and said or "being deleted")
-elseif status.observedGeneration ~= obj.metadata.generation then -- -1 until the first look
+elseif status.observedGeneration ~= obj.metadata.generation then -- -1 until the first reconcile
   return health("Progressing", "waiting for the operator")
 elseif last.reason == "Suspended" then
   return health("Suspended", said)
