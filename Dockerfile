@@ -12,7 +12,7 @@ RUN GOOS=$TARGETOS GOARCH=$TARGETARCH make build VERSION=$VERSION
 FROM scratch
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="child-account-operator" \
-      org.opencontainers.image.description="Keeps child accounts of a telephony provider as they are declared" \
+      org.opencontainers.image.description="Keeps child accounts of a telephony provider in sync with their specs" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION"
 COPY --from=build --chmod=0555 /src/bin/child-account-operator /child-account-operator

@@ -186,7 +186,7 @@ var _ = Describe("A private certificate authority", func() {
 			return string(pem) + "-----BEGIN PRIVATE KEY-----\nhunter2hunter2==\n-----END PRIVATE KEY-----\n"
 		}, "leave certificates only"),
 		Entry("UTF-16", func(pem []byte) string { return string(testenv.InUTF16("\ufeff" + string(pem))) }, "its text in UTF-16: save the file as UTF-8"),
-		Entry("junk behind it", func(pem []byte) string { return string(pem) + "hunter2" }, "behind its last certificate"),
+		Entry("junk behind it", func(pem []byte) string { return string(pem) + "hunter2" }, "after its last certificate"),
 	)
 
 	It("CABundleInvalid: one that is spoilt later stops what went on before", func(ctx SpecContext) {

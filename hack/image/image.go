@@ -35,7 +35,7 @@ var epoch = time.Unix(0, 0).UTC()
 func labels(version, revision string) map[string]string {
 	all := map[string]string{
 		"org.opencontainers.image.title":       file,
-		"org.opencontainers.image.description": "Keeps child accounts of a telephony provider as they are declared",
+		"org.opencontainers.image.description": "Keeps child accounts of a telephony provider in sync with their specs",
 		"org.opencontainers.image.licenses":    "Apache-2.0",
 		"org.opencontainers.image.version":     version,
 		"org.opencontainers.image.revision":    revision,

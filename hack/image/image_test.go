@@ -153,7 +153,7 @@ func TestImage(t *testing.T) {
 			t.Errorf("%s says it is for %s, of %s", platform, got, config.Created)
 		}
 		want := map[string]string{
-			"org.opencontainers.image.title": "child-account-operator", "org.opencontainers.image.description": "Keeps child accounts of a telephony provider as they are declared",
+			"org.opencontainers.image.title": "child-account-operator", "org.opencontainers.image.description": "Keeps child accounts of a telephony provider in sync with their specs",
 			"org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.version": "v1.2.3", "org.opencontainers.image.revision": "abc",
 		}
 		if !maps.Equal(c.Labels, want) {

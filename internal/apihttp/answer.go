@@ -92,7 +92,7 @@ func ForeignAnswer(resp *http.Response, api string, why error) string {
 	case resp.StatusCode == http.StatusProxyAuthRequired:
 		return text + "; check the user and the password of the proxy, in HTTP_PROXY"
 	case resp.StatusCode < 500:
-		return text + "; is the endpoint right?"
+		return text + "; check the endpoint"
 	}
 	return text
 }
@@ -106,5 +106,5 @@ func RedirectProblem(resp *http.Response) string {
 	if u, err := resp.Location(); err == nil && u.Host != "" {
 		to = u.Scheme + "://" + u.Host
 	}
-	return fmt.Sprintf("HTTP %s: redirects to %s, which is not followed; is the endpoint right?", StatusText(resp.StatusCode), to)
+	return fmt.Sprintf("HTTP %s: redirects to %s, which the operator does not follow; check the endpoint", StatusText(resp.StatusCode), to)
 }

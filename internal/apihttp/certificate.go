@@ -17,11 +17,11 @@ func certificateProblem(err error) string {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &authority):
-		return "the server's certificate is of an authority that is not trusted: the certificate of a private authority belongs into caBundle, which stands in for the system's"
+		return "the server's certificate is of an authority that is not trusted: put the certificate of a private authority into caBundle, which replaces the system's authorities"
 	case errors.As(err, &host):
-		return "the server's certificate is not for this host: is the endpoint right?"
+		return "the server's certificate is not for this host: check the endpoint"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the server's certificate, or its authority's, has expired or is not valid yet: is the clock of this machine right?"
+		return "the server's certificate, or its authority's, has expired or is not valid yet: check the clock of this machine"
 	}
 	return "the server's certificate is not valid"
 }

@@ -367,7 +367,7 @@ func (g *Guard) Fleet(parent Parent, namespace string, now time.Time, count func
 func massChangeRule(c Change, waiting int) string {
 	rule := fmt.Sprintf("no more than %d accounts (of %d) may change within %s", c.most(), c.Total, c.Limits.Window)
 	if waiting > c.most() { // what waits goes by itself only once all of it fits
-		rule += fmt.Sprintf(", and %d wait, which an approval lets pass and time does not", waiting)
+		rule += fmt.Sprintf(", and %d wait: more than the window ever allows, so waiting longer does not help", waiting)
 	}
 	return rule
 }

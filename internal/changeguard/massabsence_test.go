@@ -105,7 +105,7 @@ var _ = Describe("Accounts that go missing together", func() {
 		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultEmptyList, Method: "GetChildrenAccounts"})
 		Eventually(func() *metav1.Condition { return missing(ctx, w) }).Should(HaveValue(And(
 			HaveField("Status", metav1.ConditionTrue), HaveField("Reason", v1alpha1.ReasonAwaitingApproval),
-			HaveField("Message", And(HavePrefix("the provider's list lacks 50 of 50 accounts: "), ContainSubstring("No more than 10 missing at once are believed"))),
+			HaveField("Message", And(HavePrefix("the provider's list lacks 50 of 50 accounts: "), ContainSubstring("The operator believes at most 10 accounts to be missing at once"))),
 		)))
 		w.AwaitLists(3)
 		still := func() {

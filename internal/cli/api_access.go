@@ -233,7 +233,7 @@ func (o accessOptions) cluster() (client.Client, error) {
 		err = checkAccess(config)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no Kubernetes to talk to: %w; set --kubeconfig, KUBECONFIG or --context, or use --credentials instead of --parent", err)
+		return nil, fmt.Errorf("no Kubernetes API to connect to: %w; set --kubeconfig, KUBECONFIG or --context, or use --credentials instead of --parent", err)
 	}
 	config.UserAgent = secrets.FieldManager + "/" + version
 	config.Timeout = clusterTimeout

@@ -55,7 +55,7 @@ func newRoot() *cobra.Command {
 	manager := newManagerCommand()
 	root := &cobra.Command{
 		Use:           "child-account-operator",
-		Short:         "Keeps child accounts of a telephony provider as they are declared",
+		Short:         "Keeps child accounts of a telephony provider in sync with their specs",
 		Example:       rootExamples,
 		SilenceUsage:  true,
 		SilenceErrors: true,

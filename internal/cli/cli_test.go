@@ -100,7 +100,7 @@ func TestManagerWithoutKubernetes(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_PORT", "")
 	for _, args := range [][]string{{"manager"}, {}, {"--leader-elect", "--installation-id=blue"}} {
 		status, stdout, stderr := run(t, args...)
-		if status != 1 || stdout != "" || !strings.HasPrefix(stderr, "Error: no Kubernetes to talk to: ") {
+		if status != 1 || stdout != "" || !strings.HasPrefix(stderr, "Error: no Kubernetes API to connect to: ") {
 			t.Errorf("%v: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
 		}
 		if strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "KUBECONFIG") {
@@ -128,7 +128,7 @@ func TestManagerOutsideOfAnyCluster(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), self, "manager")
 	cmd.Env = []string{asOperator + "=1", "HOME=" + t.TempDir()}
 	out, err := cmd.CombinedOutput()
-	if err == nil || !strings.HasPrefix(string(out), "Error: no Kubernetes to talk to: ") || strings.Count(string(out), "\n") != 1 {
+	if err == nil || !strings.HasPrefix(string(out), "Error: no Kubernetes API to connect to: ") || strings.Count(string(out), "\n") != 1 {
 		t.Errorf("%v, and it says:\n%s", err, out)
 	}
 }

@@ -128,7 +128,7 @@ func newManagerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := ctrl.GetConfig() // before there is a logger: the error is returned, and logged with a stack trace beside
 			if err != nil {
-				return fmt.Errorf("no Kubernetes to talk to: %w; set --kubeconfig or KUBECONFIG, or run the operator in a pod with a ServiceAccount", err)
+				return fmt.Errorf("no Kubernetes API to connect to: %w; set --kubeconfig or KUBECONFIG, or run the operator in a pod with a ServiceAccount", err)
 			}
 			ctrl.SetLogger(newLogger(&logging, cmd.ErrOrStderr()))
 			return RunManager(cmd.Context(), config, o)
@@ -148,7 +148,7 @@ func newManagerCommand() *cobra.Command {
 // BindFlags adds the manager's flags, with their defaults.
 func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", "0", "where metrics are served, as host:port; 0 serves none")
-	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over HTTPS, and only to those whom the API server lets get /metrics; =false: plain HTTP, to everybody")
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over HTTPS, and only to clients that the Kubernetes API allows to get /metrics; =false: plain HTTP, to everybody")
 	f.StringVar(&o.MetricsCertPath, "metrics-cert-path", "", "directory of the certificate for metrics, which may be renewed there (default: a self-signed one)")
 	f.StringVar(&o.MetricsCertName, "metrics-cert-name", "tls.crt", "its file in that directory")
 	f.StringVar(&o.MetricsCertKey, "metrics-cert-key", "tls.key", "the file of its key in that directory")
@@ -156,14 +156,14 @@ func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.CallbackAddress, "callback-address", "0", "where callbacks of the provider are received, as host:port, at POST /callbacks/NAMESPACE/PARENTACCOUNT; 0 receives none")
 	f.StringVar(&o.CallbackTLSCertFile, "callback-tls-cert-file", "", "the certificate that callbacks are received with, as PEM; it may be renewed there (default: plain HTTP, for an Ingress that has the certificate)")
 	f.StringVar(&o.CallbackTLSKeyFile, "callback-tls-key-file", "", "the key of the certificate in --callback-tls-cert-file, as PEM")
-	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let several replicas agree on one that works")
-	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "look after these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
+	f.BoolVar(&o.LeaderElect, "leader-elect", false, "elect a leader among several replicas: only the leader works")
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "work in these namespaces only; repeatable, or separated by commas; needs --installation-id (default: all)")
 	f.StringVar(&o.ParentSelector, "parent-selector", "", "work only for the ParentAccounts with these labels, and their children: team=a; several operators side by side share the work so (default: all)")
-	f.StringVar(&o.StartPolicy, "start-policy", "", "Observe: hold what is pending at this start until it is approved, whatever spec.startPolicy of the ParentAccounts says; for a cluster that is restored or cloned (default: as each spec says)")
+	f.StringVar(&o.StartPolicy, "start-policy", "", "Observe: writes that are pending at this start wait for an approval, whatever spec.startPolicy of the ParentAccounts says; for a cluster that is restored or cloned (default: as each spec says)")
 	f.BoolVar(&o.Readings.Verifications, "read-verifications", false, "read with each list how the child accounts are verified, for status.observed.verification and a metric; costs one more call for each list")
 	f.BoolVar(&o.Readings.Money, "money-metrics", false, "serve metrics of balances, of the amount that is recommended to add, and of exchange rates; costs at most two more calls an hour for each ParentAccount, and one series or two for each ChildAccount")
-	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; replaces the default, so name that too where it is still needed; plain http only where given so")
-	f.StringVar(&o.InstallationID, "installation-id", "", "tells the claims of this installation from others'; keep it when a cluster is rebuilt (default: the UID of the namespace kube-system)")
+	f.StringArrayVar(&o.AllowedEndpoints, "allowed-endpoints", []string{v1alpha1.DefaultVoximplantEndpoint}, "an API address that ParentAccounts may name; repeatable; replaces the default, so name the default too if it is still needed; plain http is allowed only for addresses given with http")
+	f.StringVar(&o.InstallationID, "installation-id", "", "identifies the claims of this installation; keep the id when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
 
 // NewScheme knows the kinds that the operator works with.
@@ -182,7 +182,7 @@ func RunManager(ctx context.Context, config *rest.Config, o ManagerOptions) erro
 		return err
 	}
 	if err := checkAccess(config); err != nil {
-		return fmt.Errorf("no Kubernetes to talk to: %w", err)
+		return fmt.Errorf("no Kubernetes API to connect to: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

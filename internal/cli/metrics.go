@@ -9,7 +9,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// metricsOptions serve metrics over HTTPS to those whom the API server lets get /metrics, or over plain HTTP to everybody.
+// metricsOptions serve metrics over HTTPS to clients that the Kubernetes API allows to get /metrics, or over plain HTTP to everybody.
 func metricsOptions(o ManagerOptions) (metricsserver.Options, error) {
 	m := metricsserver.Options{BindAddress: o.MetricsAddress}
 	if !o.MetricsSecure {

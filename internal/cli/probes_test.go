@@ -221,7 +221,7 @@ func TestCheckAccess(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if !test.ok {
-			if err := RunManager(t.Context(), &test.config, ManagerOptions{}); err == nil || !strings.HasPrefix(err.Error(), "no Kubernetes to talk to: ") {
+			if err := RunManager(t.Context(), &test.config, ManagerOptions{}); err == nil || !strings.HasPrefix(err.Error(), "no Kubernetes API to connect to: ") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -16,9 +16,9 @@ import (
 var OwnAccounts = withOwn(map[string]Row{
 	v1alpha1.ReasonAvailable:         {yes, "The parent account itself has the declared values. Nothing to do."},
 	v1alpha1.ReasonValueNotKept:      {no, "The provider accepts a value and does not keep it. The message names the field and both values. Declare the value that the provider returns, or remove the field from the spec."},
-	v1alpha1.ReasonSecretMissing:     {no, "The Secret with the salt of the account's callbacks does not exist. Nothing of spec.account is written meanwhile."},
-	v1alpha1.ReasonSecretNotLabelled: {no, "The Secret with the salt of the account's callbacks lacks the label that lets the operator read it. The message has the command. Nothing of spec.account is written meanwhile."},
-	v1alpha1.ReasonSecretInvalid:     {no, "The Secret with the salt of the account's callbacks can't be used. The message says why. Nothing of spec.account is written meanwhile."},
+	v1alpha1.ReasonSecretMissing:     {no, "The Secret with the salt of the account's callbacks does not exist. Until then the operator writes nothing of spec.account."},
+	v1alpha1.ReasonSecretNotLabelled: {no, "The Secret with the salt of the account's callbacks lacks the label that lets the operator read it. The message has the command. Until then the operator writes nothing of spec.account."},
+	v1alpha1.ReasonSecretInvalid:     {no, "The Secret with the salt of the account's callbacks can't be used. The message says why. Until then the operator writes nothing of spec.account."},
 	v1alpha1.ReasonBalanceTooLow:     {no, "The account's balance is too low for the change. Top it up. The operator retries after 10 minutes to 6 hours."},
 })
 
@@ -26,20 +26,20 @@ var OwnAccounts = withOwn(map[string]Row{
 var OwnPlans = withOwn(map[string]Row{
 	v1alpha1.ReasonAvailable:     {yes, "The parent account has the declared plans. Nothing to do."},
 	v1alpha1.ReasonBalanceTooLow: {no, "The account's balance is too low for the plan. Top it up. The operator retries after 10 minutes to 6 hours."},
-	v1alpha1.ReasonValueNotKept:  {no, "The provider accepted a change of the plan and shows another plan after it. The operator does not request the change again."},
+	v1alpha1.ReasonValueNotKept:  {no, "The provider accepted a change of the plan, and returns another plan after it. The operator does not request the change again."},
 })
 
 // withOwn adds the reasons that both have.
 func withOwn(rows map[string]Row) map[string]Row {
 	for reason, row := range map[string]Row{
-		v1alpha1.ReasonUpdating:            {unknown, "What is declared was not compared with the account yet, or it is not known yet whether a change was made. The operator continues automatically; while the account is frozen or deactivated its plans stay as they are."},
-		v1alpha1.ReasonDuplicateResource:   {no, "An older ParentAccount of the same account declares this, too, and is not False in Ready; or a younger one does, while this one is False in Ready. The message names it. Remove the field from one of the two."},
+		v1alpha1.ReasonUpdating:            {unknown, "The operator has not compared the spec with the account yet, or does not know yet whether a change was made. The operator continues automatically; while the account is frozen or deactivated its plans stay as they are."},
+		v1alpha1.ReasonDuplicateResource:   {no, "An older ParentAccount of the same account declares this field, too, and its Ready is not False; or a younger one does, while Ready of this one is False. The message names the other ParentAccount. Remove the field from one of the two."},
 		v1alpha1.ReasonAwaitingApproval:    {no, "The change waits for an approval (limits.massChange, or startPolicy Observe). The message has the command."},
 		v1alpha1.ReasonRejected:            {no, "The provider, or the operator before any call, refuses a value. The message names the field where the provider names one, and of a plan those that are offered. The operator retries once the spec changes; a refusal that it does not know after 10 minutes to 6 hours."},
 		v1alpha1.ReasonRoleMissing:         {no, "The service account lacks the role for this. The message names the roles where they are documented. The operator retries after 10 minutes to 6 hours."},
 		v1alpha1.ReasonBlockedVerification: {no, "The account must be verified or activated at the provider first. The operator retries after 10 minutes to 6 hours."},
 		v1alpha1.ReasonBlockedNotEnabled:   {no, "The provider does not allow this for the account. Ask its support. The operator retries after 10 minutes to 6 hours."},
-		v1alpha1.ReasonUnauthorized:        {no, "The provider refuses the credentials, as Ready will say, too. The operator retries after 10 minutes to 6 hours; where the clock of its node is off, after a minute to 6 hours."},
+		v1alpha1.ReasonUnauthorized:        {no, "The provider refuses the credentials; Ready says so, too, after the next list. The operator retries after 10 minutes to 6 hours; where the clock of its node is off, after a minute to 6 hours."},
 		v1alpha1.ReasonRateLimited:         {unknown, "The provider rate-limits the calls. The operator retries automatically."},
 		v1alpha1.ReasonAPIUnavailable:      {unknown, "The provider does not answer, or not consistently. The operator retries automatically."},
 	} {

@@ -14,7 +14,7 @@ import (
 func TestParentDeletion(t *testing.T) {
 	const (
 		kept      = "the ParentAccount is being deleted, and is kept until 2026-01-02T13:00:00Z at most for ChildAccounts with deletionPolicy Deactivate, whose accounts are deactivated first"
-		approve   = "To let exactly these pass: kubectl annotate parentaccount"
+		approve   = "To approve exactly these: kubectl annotate parentaccount"
 		deleteAll = "Delete the ChildAccounts that the message names, which deactivates their accounts, or set their spec.deletionPolicy: Retain, which leaves the accounts active."
 		deleteTwo = "Delete the ChildAccounts that are not being deleted yet, which deactivates their accounts, or set their spec.deletionPolicy: Retain, which leaves the accounts active."
 		wait      = "Nothing to do, unless the conditions of these ChildAccounts say otherwise."

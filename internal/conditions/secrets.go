@@ -20,7 +20,7 @@ type Row struct {
 // Secrets are the reasons of ConnectionSecretReady, but for those of calls that failed: these are in Children.
 var Secrets = map[string]Row{
 	v1alpha1.ReasonAvailable:       {yes, "The connection Secret holds all that is known of the account. Nothing to do."},
-	v1alpha1.ReasonPartialAdopted:  {no, "The account existed before the resource, and its API key is not known. To have it found, give the ParentAccount an apiKeySecretRef, or request a new password with the annotation accounts.cpaas.dev/rotate-password."},
+	v1alpha1.ReasonPartialAdopted:  {no, "The account is pre-existing, and its API key is not known. To have the operator read the key, give the ParentAccount an apiKeySecretRef, or request a new password with the annotation accounts.cpaas.dev/rotate-password."},
 	v1alpha1.ReasonPasswordUnknown: {no, "The connection Secret lacks the account's password, or holds one that the provider refused. The message has the command that makes a new password; see [the guide](guide.md#a-password-is-unknown-or-wrong). Where the API key is missing, too, Ready is False (APIKeyMissing)."},
 	v1alpha1.ReasonAPIKeyMissing:   {no, "The API key was lost and can't be recovered, and Ready is False. The message says how to continue."},
 	v1alpha1.ReasonSecretInvalid:   {no, "The connection Secret can't be written, or its name is taken by another Secret, and Ready is False. The message says which. **It may hold the only copy of a password: read it before you remove it.**"},

@@ -100,7 +100,7 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 	v1alpha1.ReasonBlockedDailyLimit:   {ready: no, second: no, stalled: true, retry: tomorrow, help: "The provider allows no more child accounts today."},
 	v1alpha1.ReasonRoleMissing:         {ready: no, second: no, stalled: true, retry: slow, help: "The service account lacks the role for a method."},
 
-	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is missing at the provider, or has another name now; the message says which. Under Observe: there is none with this name."},
+	v1alpha1.ReasonAccountMissing: {ready: no, second: no, stalled: true, retry: none, help: "The account is missing at the provider, or has another name now; the message says which. Under Observe: there is no account with this name."},
 	v1alpha1.ReasonAPIKeyMissing:  {ready: no, second: yes, stalled: true, retry: slow, help: "The account matches the spec, but its API key was lost after the account was created, and can't be recovered."},
 
 	v1alpha1.ReasonAwaitingApproval: {ready: asBefore, second: no, stalled: true, retry: none, help: "Too many accounts would change, or be deactivated, in too short a time (limits.massChange, limits.maxDeactivationsPerHour of the ParentAccount): by edits, deletions or corrections of drift. Ready stays as before, unless the account is seen to be otherwise; a Ready that was False for another reason says AwaitingApproval once that one is over. The message names them, and the command that approves exactly these. Deletions (deletionPolicy Deactivate) wait too: without an approval within an hour these resources are deleted with their accounts active. Reverting the edits ends the wait too, and so does time, once all that waits fits within the window: the message says where it does not. Or the write was pending when the operator started and startPolicy is Observe: only an approval, or a spec that needs no write, ends that wait."},
@@ -119,15 +119,15 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents, rows: map[string]Verdict{
 	v1alpha1.ReasonAvailable: {ready: yes, second: yes, help: "The account can be worked with."},
 	v1alpha1.ReasonDeleting:  {ready: asBefore, second: yes, reconciling: true, retry: soon, help: "The ParentAccount is being deleted, and is kept for an hour at most while ChildAccounts with deletionPolicy Deactivate need it. The message names them. Or finalizers of others, which the message names, keep it for longer: then Stalled is True, and its ChildAccounts are served as before."},
-	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: no call is made."},
+	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: the operator makes no call."},
 
 	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints, which the message lists."},
-	v1alpha1.ReasonCABundleInvalid:    {ready: no, second: unknown, stalled: true, help: "The authorities in spec.voximplant.caBundle can't be read, so no call is made. The message says what is wrong."},
+	v1alpha1.ReasonCABundleInvalid:    {ready: no, second: unknown, stalled: true, help: "The authorities in spec.voximplant.caBundle can't be read, so the operator makes no call. The message says what is wrong."},
 	v1alpha1.ReasonInvalidSelector:    {ready: no, second: unknown, stalled: true, help: "The selector in spec.allowedNamespaces can't be read; the message says why."},
 	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret does not exist."},
 	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret lacks the label that lets the operator read it. The message has the command."},
 	v1alpha1.ReasonSecretInvalid:      {ready: no, second: unknown, stalled: true, retry: slow, help: "The credentials, or the API key, can't be used. The message names the key and what is wrong with it: how its text was saved, for example."},
-	v1alpha1.ReasonParentChanged:      {ready: no, second: unknown, stalled: true, help: "The credentials or the endpoint belong to another account than before, so everything stops."},
+	v1alpha1.ReasonParentChanged:      {ready: no, second: unknown, stalled: true, help: "The credentials or the endpoint belong to another account than before, so the operator does nothing for this ParentAccount and its ChildAccounts."},
 
 	v1alpha1.ReasonUnauthorized:        {ready: no, second: yes, stalled: true, retry: slow, help: "The provider refuses the credentials: the key was revoked, for example. The message names the Secret. Where the clock of the operator's node is off, the message says so, and the operator retries after a minute to 6 hours."},
 	v1alpha1.ReasonRoleMissing:         {ready: no, second: yes, stalled: true, retry: slow, help: "The service account lacks the role Owner, which listing child accounts needs."},

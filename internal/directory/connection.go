@@ -56,7 +56,7 @@ func (c *connection) passwordChecker() (provider.PasswordChecker, error) {
 }
 
 func (c *connection) keyRecoverer() (provider.KeyRecoverer, error) {
-	return capability[provider.KeyRecoverer](c, account.Error{Message: "this provider never shows an API key again"})
+	return capability[provider.KeyRecoverer](c, account.Error{Message: "this provider returns an API key only once"})
 }
 
 func (c *connection) serviceKeyer() (provider.ServiceKeyer, error) {

@@ -82,5 +82,5 @@ func (c *creator) readByName(ctx context.Context, name string) (account.View, er
 }
 
 func notReturnedYet() error {
-	return &account.Error{Class: account.Incomplete, Message: "the account was created, and the provider does not show it yet", OutcomeUnknown: true}
+	return &account.Error{Class: account.Incomplete, Message: "the account was created, and the provider does not return it yet", OutcomeUnknown: true}
 }

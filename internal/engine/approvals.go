@@ -37,7 +37,7 @@ func (h Held) Approvals(parent types.NamespacedName, annotation string) (groups 
 }
 
 // ToLetPass comes before the command that approves a group of changes, in the messages of status.pendingApprovals and of conditions.
-const ToLetPass = "To let exactly these pass: "
+const ToLetPass = "To approve exactly these: "
 
 // ApprovalDue is what to do next where resources of a parent wait for an approval: the command, where one group of changes does; "" where none do.
 func ApprovalDue(parent types.NamespacedName, pending []v1alpha1.PendingApproval) string {
@@ -59,12 +59,12 @@ func MissingMessage(parent types.NamespacedName, m *changeguard.Disbelief) strin
 
 // missing is MissingMessage without the list: what comes before it, and after it.
 func missing(parent types.NamespacedName, m *changeguard.Disbelief) (what, command string) {
-	rule := fmt.Sprintf("No more than %d missing at once are believed", m.Most)
+	rule := fmt.Sprintf("The operator believes at most %d accounts to be missing at once", m.Most)
 	if m.Count <= m.Most {
-		rule = fmt.Sprintf("More than %d were missing before, so these are believed after two lists in a row", m.Most)
+		rule = fmt.Sprintf("More than %d accounts were missing before, so the operator believes these after two lists in a row", m.Most)
 	}
 	what = fmt.Sprintf("the provider's list lacks %d of %d accounts", m.Count, m.Total)
-	command = rule + " (limits.massChange): their resources stay as they are, and nothing is sent for them until the list has them again. If they were deleted there: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
+	command = rule + " (limits.massChange). Until the list has them again, their resources stay as they are, and the operator makes no call for them. If they were deleted at the provider: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
 	return what, command
 }
 

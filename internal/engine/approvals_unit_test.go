@@ -65,7 +65,7 @@ func TestApprovalDue(t *testing.T) {
 	one, cut := group("changes wait: a (deactivated by deletion). "+ToLetPass+command), group("changes wait. "+ToLetPass+"…")
 	for want, pending := range map[string][]v1alpha1.PendingApproval{
 		"": nil,
-		"7 ChildAccounts wait for an approval of their changes, which status.pendingApprovals lists. To let exactly these pass: " + command: {one},
+		"7 ChildAccounts wait for an approval of their changes, which status.pendingApprovals lists. To approve exactly these: " + command: {one},
 	} {
 		if got := ApprovalDue(parent, pending); got != want {
 			t.Errorf("%q, want %q", got, want)

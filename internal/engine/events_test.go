@@ -68,7 +68,7 @@ var _ = Describe("An event", func() {
 		}
 		waiting, hash := testenv.AwaitHeld(ctx, all, 7)
 		Expect(len(testenv.StateOf(ctx, waiting[0])(Default).Message)).To(BeNumerically(">", 1024), "there is no room for that in an event")
-		approve := fmt.Sprintf(": no more than 5 accounts (of 12) may change within 10m0s, and 7 wait, which an approval lets pass and time does not. To let exactly these pass: kubectl annotate parentaccount -n %s %s --overwrite %s=", w.NS, parent, v1alpha1.AnnotationApproveMassChange)
+		approve := fmt.Sprintf(": no more than 5 accounts (of 12) may change within 10m0s, and 7 wait: more than the window ever allows, so waiting longer does not help. To approve exactly these: kubectl annotate parentaccount -n %s %s --overwrite %s=", w.NS, parent, v1alpha1.AnnotationApproveMassChange)
 		for _, c := range waiting {
 			Eventually(noted(ctx, c, v1alpha1.ReasonAwaitingApproval)).Should(ContainElement(MatchRegexp("^email=eee.*" + regexp.QuoteMeta(approve) + "[0-9a-f]{32}$")))
 		}

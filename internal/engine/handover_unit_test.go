@@ -256,7 +256,7 @@ func TestAnAccountIsLeftToItsNamespaceForAWhile(t *testing.T) {
 		remove()
 		expectNone := func() {
 			t.Helper()
-			if l := w.reconcileIn("tenant"); l.Status.AccountID != "" || l.Status.Conditions == nil || !strings.Contains(l.Status.Conditions[0].Message, "which may come back") {
+			if l := w.reconcileIn("tenant"); l.Status.AccountID != "" || l.Status.Conditions == nil || !strings.Contains(l.Status.Conditions[0].Message, "which may be applied again") {
 				t.Fatalf("%s: %+v", what, l.Status)
 			}
 		}

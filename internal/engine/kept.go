@@ -124,7 +124,7 @@ func accountOfReleased(ctx context.Context, e *Engine, s *scope) (text string, k
 	case err != nil: // the next list wakes the resource
 		return "", false, nil //nolint:nilerr // what can't be read is not known
 	case another:
-		return name + " is another owner's by now", true, nil
+		return name + " has another owner now", true, nil
 	case view.Account != nil && s.schema.Deactivated(view.Account.State):
 		return name + " is deactivated", true, nil
 	case view.Account != nil:

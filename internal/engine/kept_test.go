@@ -217,7 +217,7 @@ func TestWhatOthersKeepSaysNothingOfAnothersAccount(t *testing.T) {
 	w.service.Set(id, fake.PathEnabled, "false")
 	w.list()
 	w.reconcile(name)
-	if said := w.message(name); !strings.Contains(said, "is another owner's by now") || strings.Contains(said, "another/heir") {
+	if said := w.message(name); !strings.Contains(said, "has another owner now") || strings.Contains(said, "another/heir") {
 		t.Error(said)
 	}
 	if seen := w.line(name).Status.Seen; seen["tongue"] != "de" || seen["enabled"] != true {

@@ -119,8 +119,8 @@ func leftToOthers(ctx context.Context, e *observer, s *scope, a *account.Account
 	}
 	return &plan.Stop{
 		Reason:  v1alpha1.ReasonClaimedElsewhere,
-		Message: fmt.Sprintf("account %s belonged to a %s of another namespace until a short while ago, which may come back", s.declared.AccountName, s.declared.Kind),
-		Next: fmt.Sprintf("Wait: if that one does not come back, this resource may have the account %d minutes after the deletion, with the next list. To have it at once, ask whoever deleted that one to give its connection Secret the annotation %s: %s.",
+		Message: fmt.Sprintf("account %s belonged until recently to a %s of another namespace, which may be applied again", s.declared.AccountName, s.declared.Kind),
+		Next: fmt.Sprintf("Wait: unless that resource is applied again, this resource may have the account %d minutes after the deletion, with the next list. To have it at once, ask whoever deleted that resource to give its connection Secret the annotation %s: %s.",
 			leftFor/time.Minute, v1alpha1.AnnotationHandOverTo, itself),
 	}
 }

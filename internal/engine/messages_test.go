@@ -181,7 +181,7 @@ func state(name, customData string, adopt account.Adoption, active string, is []
 
 // stops are what may keep the engine from the account.
 func stops() map[string]func(in *plan.Input) {
-	awaited := conditions.AwaitingApproval("email=a@acme.example", "no more than 5 accounts (of 9) may change within 10m0s", "acme-one (email=a)", "To let exactly these pass: kubectl annotate parentaccount -n telephony acme")
+	awaited := conditions.AwaitingApproval("email=a@acme.example", "no more than 5 accounts (of 9) may change within 10m0s", "acme-one (email=a)", "To approve exactly these: kubectl annotate parentaccount -n telephony acme")
 	return map[string]func(in *plan.Input){
 		"nothing":   func(*plan.Input) {},
 		"suspended": func(in *plan.Input) { in.Resource.Suspended = true },

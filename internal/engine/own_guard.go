@@ -68,7 +68,7 @@ func (o *own) admit(ctx context.Context, text string) (conditions.Outcome, bool)
 		return conditions.Undecided, v.Allowed
 	}
 	o.comeBack(v.Wait)
-	return conditions.AwaitingApproval(text, v.Rule, v.List, "To let exactly these pass: "+ApproveCommand(o.parent.Key, v1alpha1.AnnotationApproveMassChange, v.Hash)), false
+	return conditions.AwaitingApproval(text, v.Rule, v.List, "To approve exactly these: "+ApproveCommand(o.parent.Key, v1alpha1.AnnotationApproveMassChange, v.Hash)), false
 }
 
 // ownWaited says whether conditions say that a change of the account waits as too many change.

@@ -160,7 +160,7 @@ func TestAPlanOfTheParentAccountThatIsNotShown(t *testing.T) {
 		w.restart()
 		w.pass()
 	}
-	w.expectSaid(plansCondition, "False ValueNotKept", "does not show it")
+	w.expectSaid(plansCondition, "False ValueNotKept", "does not report the new plan")
 	if w.bought() != 1 {
 		t.Errorf("requested %d times", w.bought())
 	}
@@ -188,7 +188,7 @@ func TestAPlanOfAParentAccountThatIsAppliedAgain(t *testing.T) {
 		w.clock.Step(ownPause)
 		w.pass()
 	}
-	w.expectSaid(plansCondition, "False ValueNotKept", "does not show it", "plans.MAU is 10")
+	w.expectSaid(plansCondition, "False ValueNotKept", "does not report the new plan", "plans.MAU is 10")
 	w.restart()
 	w.pass()
 	if w.bought() != 1 {

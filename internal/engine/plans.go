@@ -316,9 +316,9 @@ func planText(s *scope, step plan.Step, c planRequest) string {
 // shownPlan says how a change came to be shown that was not at once.
 func shownPlan(c v1alpha1.PlanChange) string {
 	if accepted(c) {
-		return "the change is shown that the provider had accepted"
+		return "the provider reports the change that it had accepted"
 	}
-	return "the change was made whose answer was lost"
+	return "the change whose answer was lost was made"
 }
 
 // seePlans notes the plans that the account has.

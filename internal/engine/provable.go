@@ -23,7 +23,7 @@ func noteUnprovable(ctx context.Context, e *observer, s *scope, to *candidate, r
 	if err != nil || proves {
 		return err
 	}
-	r.Lacks = "its ParentAccount is shared, and no connection Secret proves with the account's password that the account is to be had"
+	r.Lacks = "its ParentAccount is shared, and no connection Secret proves with the account's password that the new resource may have the account"
 	restore := "restore the connection Secret of this resource"
 	if r.Namespace != s.obj.GetNamespace() {
 		restore = fmt.Sprintf("give the connection Secret of this resource the annotation %s with the name of that resource", v1alpha1.AnnotationHandOverTo)

@@ -33,7 +33,7 @@ var (
 	CallDuration = define("api_call_duration_seconds", "histogram", []string{"method"},
 		"How long calls to the provider took, without the wait for the budget.")
 	Rate = define("api_rate", "gauge", []string{"namespace", "parent"},
-		"Calls a second that are made at most at present: limits.requestsPerSecond, or less while the provider rate-limits.")
+		"The highest rate of calls at present, in calls per second: limits.requestsPerSecond, or less while the provider rate-limits.")
 	Unavailable = define("api_unavailable", "gauge", []string{"namespace", "parent"},
 		"1 while the provider does not answer, or not consistently: as the condition APIAvailable of the ParentAccount says, with the reason APIUnavailable, or as calls have shown since. 0 while the ParentAccount is suspended.")
 	SnapshotAge = define("snapshot_age_seconds", "gauge", []string{"namespace", "parent"},
@@ -41,7 +41,7 @@ var (
 	SnapshotAccounts = define("snapshot_accounts", "gauge", []string{"namespace", "parent"},
 		"Child accounts in the last complete list.")
 	ListMethod = define("list_method", "gauge", []string{"namespace", "parent", "method"},
-		"1 for the method by which the provider lets the operator read the whole list: all (every account by one literal), unfiltered (no selection), or known (only the accounts that are asked for by id and name).")
+		"1 for the method by which the provider allows the operator to read the whole list: all (every account by one literal), unfiltered (no selection), or known (only the accounts that are asked for by id and name).")
 	Resources = define("resources", "gauge", []string{"kind", "ready", "reason"},
 		"ParentAccounts and ChildAccounts by their Ready condition (True, False, Unknown, or empty before the first reconcile), and the reason of how the last reconcile ended (that of Synced, or APIAvailable). Each state that docs/conditions.md knows has a series, of 0 where no resource is in it.")
 	Drift = define("drift_fields", "gauge", []string{"field"},
@@ -55,9 +55,9 @@ var (
 	Verifications = define("verifications", "gauge", []string{"namespace", "parent", "state"},
 		"Verifications of the ParentAccount's child accounts by what their status means: Required, InProgress, Verified, NotRequired, or Other. Only with the flag --read-verifications, once they were read.")
 	CapabilityGranted = define("capability_granted", "gauge", []string{"namespace", "parent", "capability"},
-		"1 where the provider lets the ParentAccount's credentials read what a flag asks for beside the list, 0 where it refuses (condition CapabilityMissing): Verification with --read-verifications; Balance, AmountToCharge and ExchangeRates with --money-metrics. Once it is known.")
+		"1 if the provider allows the ParentAccount's credentials to read what a flag requests beside the list, 0 if it refuses (condition CapabilityMissing): Verification with --read-verifications; Balance, AmountToCharge and ExchangeRates with --money-metrics. A series begins once the operator knows.")
 	ParentBalance = define("parent_balance", "gauge", []string{"namespace", "parent", "currency"},
-		"The parent account's balance in its currency, read once an hour; not the live balance. Like all metrics of money only with the flag --money-metrics; a value that could not be read for three times as long as usual is left out. A currency that is no three capital letters is \"other\".")
+		"The parent account's balance in its currency, read once an hour; not the live balance. Like all metrics of money only with the flag --money-metrics; a value that could not be read for three times as long as usual is left out. A currency that is not three capital letters is \"other\".")
 	ParentCreditLimit = define("parent_credit_limit", "gauge", []string{"namespace", "parent", "currency"},
 		"How far the parent account's balance may fall below zero.")
 	AmountToCharge = define("amount_to_charge", "gauge", []string{"namespace", "parent", "currency"},
@@ -71,13 +71,13 @@ var (
 	ChildCreditLimit = define("child_credit_limit", "gauge", []string{"namespace", "child", "currency"},
 		"How far the balance of a ChildAccount's account may fall below zero, as of the last list.")
 	RefusedWrites = define("refused_writes_total", "counter", []string{"of"},
-		"Writes that the Kubernetes API refused (a webhook, a policy, a quota, a missing right), by what was to be written: status, resource, or secret. While the status of a resource is refused, nothing else than this, an event and the log tells of the resource.")
+		"Writes that the Kubernetes API refused (a webhook, a policy, a quota, a missing right), by what was to be written: status, resource, or secret. While the status of a resource is refused, only this metric, an event and the log report on the resource.")
 	Callbacks = define("callbacks_total", "counter", []string{"type", "result"},
-		"Callbacks of the provider that were received at --callback-address, by what became of them: Accepted, Ignored, or why they were refused, as docs/callbacks.md says. The type is empty unless the callback was proven to be the provider's. A request that was refused as a whole counts as one. There are none without --callback-address.")
+		"Callbacks of the provider that were received at --callback-address, by result: Accepted, Ignored, or why the operator refused them, as docs/callbacks.md says. The type is empty unless the callback was proven to be the provider's. A request that was refused as a whole counts as one. There are none without --callback-address.")
 	CacheSynced = define("cache_synced", "gauge", []string{"namespace"},
 		"1 while the namespace can be read, 0 while it can't be or does not exist: /readyz names what is missing. An empty namespace is the whole cluster.")
 	CacheRequests = define("cache_requests_total", "counter", []string{"namespace", "kind", "result"},
-		"Lists and watches of the Kubernetes API that were begun to read the kind in the namespace, by how they were answered: OK, or the reason (Forbidden, NotFound, Timeout, Unreachable and so on).")
+		"Lists and watches that the operator began to read the kind in the namespace, by the answer of the Kubernetes API: OK, or the reason (Forbidden, NotFound, Timeout, Unreachable and so on).")
 )
 
 // define adds a metric to the Definitions.

@@ -367,7 +367,7 @@ func TestTheLog(t *testing.T) {
 	}
 	forbidden := apierrors.NewForbidden(corev1.Resource("secrets"), "", nil)
 	fails(forbidden)
-	lines(0, `they wait" "error"="secrets is forbidden: <nil>" "namespace"="b" "kinds"="secrets" "reason"="Forbidden"`)
+	lines(0, `and wait until they can" "error"="secrets is forbidden: <nil>" "namespace"="b" "kinds"="secrets" "reason"="Forbidden"`)
 	fails(forbidden)
 	lines(remindsAfter - time.Second)
 	lines(time.Second, `"reason"="Forbidden"`)

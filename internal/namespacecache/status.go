@@ -89,7 +89,7 @@ func (c *Cache) tell(s *scope) {
 	case is.Err != nil && s.joined.Load():
 		log.Error(is.Err, "resources can't be read: the operator works with what it has read before", c.fields(is)...)
 	case is.Err != nil:
-		log.Error(is.Err, "resources can't be read: they wait", c.fields(is)...)
+		log.Error(is.Err, "resources can't be read, and wait until they can", c.fields(is)...)
 	case is.Synced && !same:
 		log.Info("resources are read")
 	}

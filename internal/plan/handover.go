@@ -36,6 +36,6 @@ func handOver(in *Input, a *account.Account) Step {
 func notHandedOver(in *Input, a *account.Account) []Step {
 	note := step(HandOver, in, a)
 	note.Reason = ReasonNotHandedOver
-	message := fmt.Sprintf("account %s (id %s) stays active: %s declares it, and does not get it as things are: %s", in.Subject.Name, a.ID, recipientText(in), in.Recipient.Lacks)
+	message := fmt.Sprintf("account %s (id %s) stays active: %s declares the account, but can't get it: %s", in.Subject.Name, a.ID, recipientText(in), in.Recipient.Lacks)
 	return append([]Step{note}, leave(in, message, in.Recipient.Next+" "+NextIfActive)...)
 }

@@ -180,7 +180,7 @@ func plansNotShown(end *Step, p Plans, notShown []account.PlanChange) {
 		unsure, names = append(unsure, c), append(names, UnsurePlan(c.To))
 	}
 	if len(accepted) > 0 {
-		says = append(says, "the provider accepted a change of the plan, and does not show it: "+planDifferences(accepted))
+		says = append(says, "the provider accepted a change of the plan, and does not report the new plan: "+planDifferences(accepted))
 		next = append(next, "Ask the provider's support; the operator does not change the plan again, as that may cost money twice.")
 	}
 	if len(unsure) > 0 {

@@ -62,7 +62,7 @@ func finish(roots *x509.CertPool, rest []byte, certificates int) (*x509.CertPool
 	case certificates == 0:
 		return nil, errors.New(`has no certificate in it: give those of the authorities as PEM ("-----BEGIN CERTIFICATE-----"), put into base64 once`)
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, fmt.Errorf("has something else behind its last certificate (place %d): take that away, or paste the file again", certificates)
+		return nil, fmt.Errorf("has something else after its last certificate (place %d): remove that, or paste the file again", certificates)
 	}
 	return roots, nil
 }

@@ -39,7 +39,7 @@ func TestErrorsHaveTheirClass(t *testing.T) {
 		{400, envelope("E1", "Firstname and Lastname are wrong"), account.Invalid, account.Unknown, false, "", "(E1)"},
 		{422, envelope("", "no"), account.Invalid, account.Unknown, false, "", "no"},
 		{400, envelope("X", "The Password is too short."), account.PasswordRejected, account.Unknown, false, "passwordSecretRef", "too short"},
-		{400, html, account.Unavailable, account.Unavailable, true, "", "is the endpoint right?"},
+		{400, html, account.Unavailable, account.Unavailable, true, "", "check the endpoint"},
 		{401, html, account.Unauthorized, account.Unauthorized, false, "", "the token was refused"},
 		{401, envelope("X", "expired"), account.Unauthorized, account.Unauthorized, false, "", "expired"},
 		{403, envelope("X", "no"), account.RoleMissing, account.RoleMissing, false, "", "no"},

@@ -215,7 +215,7 @@ func (r *Remote) replace(ctx context.Context, t provider.Target, changes []accou
 	}
 	known := t.Values(schema, changes)
 	if known[fieldUsername] == "" {
-		return invalid(methodUpdate, fieldUsername, "the username goes with every change, and the API never shows it: declare the account's username")
+		return invalid(methodUpdate, fieldUsername, "the API wants the username with every change, and never returns it: declare the account's username")
 	}
 	if password == "" {
 		var err error
@@ -255,7 +255,7 @@ func passwordOf(ctx context.Context, t provider.Target) (account.Secret, error) 
 			return password, nil
 		}
 	}
-	return "", invalid(methodUpdate, fieldPassword, "the password goes with every change, the API never shows it, and it is not known: declare the account's password")
+	return "", invalid(methodUpdate, fieldPassword, "the API wants the password with every change, never returns it, and the operator does not know it: declare the account's password")
 }
 
 // changedSince are the fields that are otherwise than they were seen, less those that are as the changes want them.

@@ -154,7 +154,7 @@ func TestTokenAnswers(t *testing.T) {
 		"refused with 401":  {401, "text/html", "<html>", account.Unauthorized, "no token is issued"},
 		"refused with 200":  {200, "application/json", `{"error":"invalid_client"}`, account.Unauthorized, "invalid_client"},
 		"too many":          {429, "application/json", "{}", account.Throttled, "HTTP 429"},
-		"another address":   {404, "text/html", "<html>" + clientSecret.Reveal(), account.Unavailable, "is the endpoint right?"},
+		"another address":   {404, "text/html", "<html>" + clientSecret.Reveal(), account.Unavailable, "check the endpoint"},
 		"broken":            {503, "application/json", "{}", account.Unavailable, "HTTP 503"},
 		"a redirect":        {302, "", "", account.Unavailable, "not followed"},
 		"no token":          {200, "application/json", "{}", account.Unavailable, "has no token"},

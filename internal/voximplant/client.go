@@ -91,7 +91,7 @@ func (c *caller) do(ctx context.Context, call call) (*answer, *account.Error) {
 	if err != nil && call.issuer != "" && rowOf(err.Code).resign {
 		a, err = c.try(ctx, call) // try has dropped the token, so this one is new
 		if err != nil && rowOf(err.Code).resign && !tellsOfClock(err) {
-			err = withHint(err, "is the clock of this machine right?")
+			err = withHint(err, "check the clock of this machine")
 		}
 	}
 	return a, err

@@ -25,7 +25,7 @@ func notGranted(e *account.Error) {
 			e.Next = "Give the service account of the parent account one of the roles " + roles + " at the provider, or ask the owner of the ParentAccount to."
 		}
 	case codeNotActivated: // the child, not its parent
-		e.Message = "the child account is not active, so that nothing can be done as it (" + e.Message + ")"
+		e.Message = "the child account is not active, so the operator can't act as the account (" + e.Message + ")"
 		e.Next = "Activate the account, with spec.active: true for example. The operator retries automatically."
 	}
 }
