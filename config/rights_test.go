@@ -19,7 +19,7 @@ type permission struct{ role, resource, names, verbs, why string }
 
 // permissions are all of them; docs/rbac.md is made of this table.
 var permissions = []permission{
-	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "list watch", "the ParentAccounts, cached; their spec is people's, so nothing writes it"},
+	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "list watch", "the ParentAccounts, cached; the operator never writes their spec"},
 	{"manager-role", "parentaccounts.accounts.cpaas.dev", "", "patch", "the finalizer, while a ChildAccount under deletionPolicy Deactivate needs it"},
 	{"manager-role", "parentaccounts.accounts.cpaas.dev/status", "", "patch", "their conditions"},
 	{"manager-role", "childaccounts.accounts.cpaas.dev", "", "list watch", "the ChildAccounts, cached"},
@@ -31,14 +31,14 @@ var permissions = []permission{
 	{"manager-role", "secrets", "", "create patch", "connection Secrets"},
 	{"manager-role", "secrets", "", "delete", "the connection Secret of a resource that never had an account"},
 	{"manager-role", "events.events.k8s.io", "", "create patch", "events about the resources"},
-	{"manager-role", "namespaces", "", "get", "deletionPolicy Deactivate: is the resource going with its namespace? And, without --installation-id, the UID of kube-system"},
+	{"manager-role", "namespaces", "", "get", "deletionPolicy Deactivate: whether the namespace is being deleted, too. Without --installation-id: the UID of kube-system"},
 	{"manager-cluster-role", "namespaces", "", "list watch", "the labels that a ParentAccount's allowedNamespaces selects by; not watched with --namespaces"},
-	{"manager-cluster-role", "customresourcedefinitions.apiextensions.k8s.io", "childaccounts.accounts.cpaas.dev", "get", "deletionPolicy Deactivate: is the resource going with the kind itself?"},
+	{"manager-cluster-role", "customresourcedefinitions.apiextensions.k8s.io", "childaccounts.accounts.cpaas.dev", "get", "deletionPolicy Deactivate: whether the CRD itself is being deleted"},
 	{"leader-election-role", "leases.coordination.k8s.io", "", "create", "the lease; its creation can't be bound to its name"},
 	{"leader-election-role", "leases.coordination.k8s.io", "child-account-operator.cpaas.dev", "get update", "the lease"},
 	{"leader-election-role", "events", "", "create", "events about the lease"},
-	{"metrics-auth-role", "tokenreviews.authentication.k8s.io", "", "create", "who reads metrics?"},
-	{"metrics-auth-role", "subjectaccessreviews.authorization.k8s.io", "", "create", "may they?"},
+	{"metrics-auth-role", "tokenreviews.authentication.k8s.io", "", "create", "the identity of a client that requests metrics"},
+	{"metrics-auth-role", "subjectaccessreviews.authorization.k8s.io", "", "create", "whether that client may read metrics"},
 }
 
 func (p permission) attributes(verb string) authorizationv1.SubjectAccessReviewSpec {
@@ -134,12 +134,12 @@ func rightsTable() string {
 	var b strings.Builder
 	b.WriteString(`# What the operator may do
 
-Every rule of its roles (config/rbac), and what it is for; made from the table in config/rights_test.go, against which the roles are
-checked. The tests run the operator with these rights and no others, and look that it uses each.
+For cluster admins who review the operator's rights: every rule of its roles (config/rbac), and what the rule is for. The page is made
+from the table against which the roles are checked. The tests run the operator with these rights and no others, and check that it uses each.
 
-RBAC knows no labels: a right to read some Secrets of a namespace is one to read them all. The operator asks only for those
-with its labels, and by name for those that its resources refer to; config/namespaced confines it to the namespaces that it
-looks after.
+RBAC knows no labels: a right to read some Secrets of a namespace is a right to read them all. The operator requests only Secrets with
+its labels, and by name the Secrets that its resources refer to. config/namespaced limits the rights to the namespaces that the
+operator works in.
 
 | role | resource | verbs | for |
 |---|---|---|---|

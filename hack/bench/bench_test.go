@@ -104,8 +104,8 @@ func TestGoals(t *testing.T) {
 		"all reached":       {1000, func(map[string]measured) {}, ""},
 		"ten thousand":      {10000, func(map[string]measured) {}, ""},
 		"a call too many":   {1000, func(s map[string]measured) { s[creation].Calls["GetAccountInfo"] = 100 }, "API calls per created account"},
-		"a write too many":  {1000, func(s map[string]measured) { s[creation].Requests["create y"] = requests{Count: 1000} }, "writes to the API server per created account"},
-		"requests too many": {1000, func(s map[string]measured) { s[creation].Requests["get y"] = requests{Count: 4000} }, "requests to the API server per created account"},
+		"a write too many":  {1000, func(s map[string]measured) { s[creation].Requests["create y"] = requests{Count: 1000} }, "writes to the Kubernetes API per created account"},
+		"requests too many": {1000, func(s map[string]measured) { s[creation].Requests["get y"] = requests{Count: 4000} }, "requests to the Kubernetes API per created account"},
 		"too slow":          {1000, func(s map[string]measured) { s[creation].Ready[2] = 9.5 }, "Ready after the last apply"},
 		"too large": {10000, func(s map[string]measured) {
 			s[restart] = measured{spending: spending{Calls: s[restart].Calls, Peak: 201e6}}

@@ -12,7 +12,7 @@ import (
 type spending struct {
 	// Calls are those of the provider's API, by method.
 	Calls map[string]int
-	// Requests are the operator's to the API server, by verb and resource, without watches, events and leases.
+	// Requests are the operator's to the Kubernetes API, by verb and resource, without watches, events and leases.
 	Requests map[string]requests
 	// CPU is seconds by process.
 	CPU map[string]float64
@@ -97,7 +97,7 @@ func (s spending) calls() (all, writing int) {
 	return all, writing
 }
 
-// requests counts all requests to the API server, writing those that change something there.
+// requests counts all requests to the Kubernetes API, writing those that change something there.
 func (s spending) requests() (all, writing int) {
 	for kind, r := range s.Requests {
 		if all += r.Count; isWrite(kind) {

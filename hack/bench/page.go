@@ -100,7 +100,7 @@ func (r *results) creation() string {
 		lines = append(lines, line{method, func(f fleetResult) string { return f.each(f.created().Calls[method]) }})
 	}
 	lines = append(lines,
-		line{"**requests to the API server**", func(f fleetResult) string { return f.each(allRequests(f.created())) }},
+		line{"**requests to the Kubernetes API**", func(f fleetResult) string { return f.each(allRequests(f.created())) }},
 		line{"**of them writes**", func(f fleetResult) string { return f.each(writingRequests(f.created())) }})
 	for _, kind := range r.kinds(func(s spending) []string { return slices.Collect(maps.Keys(s.Requests)) }) {
 		lines = append(lines, line{kind, func(f fleetResult) string { return f.each(f.created().Requests[kind].Count) }})
@@ -122,14 +122,14 @@ func (r *results) kinds(of func(spending) []string) []string {
 func (r *results) everythingElse() string {
 	return r.perFleet([]line{
 		{"**A resync at rest**: API calls", of(rest, func(m measured) string { return perResync(m, allCalls(m.spending)) })},
-		{"requests to the API server", of(rest, func(m measured) string { return perResync(m, allRequests(m.spending)) })},
+		{"requests to the Kubernetes API", of(rest, func(m measured) string { return perResync(m, allRequests(m.spending)) })},
 		{"CPU of the operator", of(rest, func(m measured) string { return inSeconds(m.CPU["operator"] / float64(m.Resyncs)) })},
 		{"**A restart**, all unchanged: API calls", of(restart, func(m measured) string { return fmt.Sprint(allCalls(m.spending)) })},
-		{"requests to the API server", of(restart, func(m measured) string { return fmt.Sprint(allRequests(m.spending)) })},
+		{"requests to the Kubernetes API", of(restart, func(m measured) string { return fmt.Sprint(allRequests(m.spending)) })},
 		{"of them writes", of(restart, func(m measured) string { return fmt.Sprint(writingRequests(m.spending)) })},
 		{"CPU of the operator", of(restart, func(m measured) string { return inSeconds(m.CPU["operator"]) })},
 		{"**One field of all changed** to the same value: calls that write", of(change, func(m measured) string { return fmt.Sprint(writingCalls(m.spending)) })},
-		{"requests to the API server for each", func(f fleetResult) string {
+		{"requests to the Kubernetes API for each", func(f fleetResult) string {
 			return of(change, func(m measured) string { return f.each(allRequests(m.spending)) })(f)
 		}},
 		{"of them writes", func(f fleetResult) string {
@@ -155,10 +155,10 @@ type goal struct {
 
 var goals = []goal{
 	{"API calls per created account", 1.05, "", 0, firstResync, func(f fleetResult) float64 { return float64(allCalls(f.created())) / float64(f.N) }},
-	{"writes to the API server per created account, but for those of the ParentAccount", 4, "", 0, firstResync, func(f fleetResult) float64 {
+	{"writes to the Kubernetes API per created account, but for those of the ParentAccount", 4, "", 0, firstResync, func(f fleetResult) float64 {
 		return float64(writingRequests(f.created())-f.created().Requests["patch parentaccounts/status"].Count) / float64(f.N)
 	}},
-	{"requests to the API server per created account", 7, "", 0, firstResync, func(f fleetResult) float64 { return float64(allRequests(f.created())) / float64(f.N) }},
+	{"requests to the Kubernetes API per created account", 7, "", 0, firstResync, func(f fleetResult) float64 { return float64(allRequests(f.created())) / float64(f.N) }},
 	{"1,000 accounts Ready after the last apply (median)", 8, " s", 1000, creation, func(f fleetResult) float64 { return median(f.times(measured.afterwards)) }},
 	{"memory with 10,000 accounts", 200, " MB", 10000, restart, func(f fleetResult) float64 { return float64(f.peak()) / 1e6 }},
 	{"changes of one field to the same value: write calls for each hundred", 1, "", 0, change, func(f fleetResult) float64 {
@@ -204,7 +204,7 @@ func (r *results) worst(g goal) (got float64, ok bool) {
 
 // peers are the numbers of others, as they were given.
 var peers = [][]string{
-	{"", "accounts", "all Ready after", "API calls each", "requests to the API server each", "memory", "at rest"},
+	{"", "accounts", "all Ready after", "API calls each", "requests to the Kubernetes API each", "memory", "at rest"},
 	{"Crossplane provider-http, its defaults", "200", "54 s", "3.07", "12.6, on its own kind alone", "81 MB", "a call per account and minute"},
 	{"the same, its rate raised to 100", "1,000", "a quarter after 9 min", "5.0", "19, on its own kind alone", "261 MB", "-"},
 	{"OpenTofu 1.12 with the restapi provider, ten in flight", "1,000", "9.4 s", "1.0", "none: no Kubernetes", "147 MB", "a plan that finds nothing: 1,000 calls, 8.6 s, 188 MB"},

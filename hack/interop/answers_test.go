@@ -123,7 +123,7 @@ func (v *viewer) change() {
 	if after, _ := v.Account("child-new"); !v.CheckPassword(made.ID, nextPassword.Reveal()) || !after.Flag("can_use_restricted") {
 		v.t.Error("what is not shown was not written")
 	}
-	v.note(c, "all of it is changed", "`result` 1; a look shows each value as it was written")
+	v.note(c, "all of it is changed", "`result` 1; a read returns each value as it was written")
 }
 
 func (v *viewer) selectOtherwise() {

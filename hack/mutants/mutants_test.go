@@ -80,7 +80,7 @@ var mutants = []mutant{
 	}, crash, "TestEveryCrash/of/create$", "the password is not stored"},
 	{"believes that an account has not the password that was prepared for it", []edit{
 		{store, "		case is:\n			return password, nil, nil\n", ""},
-	}, crash, "TestEveryCrash/of/create_anew,_after_an_adoption$/once/after_AddAccount", "password"},
+	}, crash, "TestEveryCrash/of/recreate,_after_an_adoption$/once/after_AddAccount", "password"},
 	{"believes a list that lacks too many accounts", []edit{
 		{absences, "len(fresh) > 0 && counted+len(fresh) > most {\n", "false {\n"},
 	}, crash, "TestEveryCrash/of/wrongly_empty_list$", "does not say that accounts are missing"},

@@ -106,5 +106,5 @@ func RedirectProblem(resp *http.Response) string {
 	if u, err := resp.Location(); err == nil && u.Host != "" {
 		to = u.Scheme + "://" + u.Host
 	}
-	return fmt.Sprintf("HTTP %s: redirects to %s, which the operator does not follow; check the endpoint", StatusText(resp.StatusCode), to)
+	return fmt.Sprintf("HTTP %s: redirects to %s, which is not followed; check the endpoint", StatusText(resp.StatusCode), to)
 }

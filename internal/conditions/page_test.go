@@ -30,7 +30,7 @@ the code.
 | ServiceAccountKeyReady | on a ChildAccount that declares connectionSecret.serviceAccountKey: whether the connection Secret holds the key ([reasons](#serviceaccountkeyready)); absent otherwise |
 | PlansSynced | on a ChildAccount or a ParentAccount with spec.plans: whether the account has the declared plans ([reasons](#planssynced), [of ParentAccounts](#planssynced-of-parentaccounts)) |
 | ProfileSynced | on a ChildAccount with spec.profile: whether the account has the declared profile ([reasons](#profilesynced)); absent otherwise |
-| AccountSynced | on a ParentAccount with spec.account: whether the parent account itself is as declared ([reasons](#accountsynced)); absent otherwise |
+| AccountSynced | on a ParentAccount with spec.account: whether the parent account itself matches spec.account ([reasons](#accountsynced)); absent otherwise |
 | AccountsMissing | on a ParentAccount: True while more accounts are missing from the provider's list than limits.massChange allows to change at once, with the reason AwaitingApproval; absent otherwise. Meanwhile the operator believes none of them to be missing, and their ChildAccounts stay as they are: see [When many accounts are missing](guide.md#when-many-accounts-are-missing) |
 | CapabilityMissing | on a ParentAccount: True while the provider refuses calls that the operator can do without, with the reason RoleMissing, or Rejected where the provider answers something else; absent otherwise. Ready does not depend on it, and all else works: see [Where the provider refuses](verification.md#where-the-provider-refuses) |
 

@@ -70,7 +70,7 @@ var scenarios = []scenario{
 		then:   available.with(declared(firstPassword)),
 	},
 	{
-		name: "create, in two calls", about: "A ChildAccount is applied with spec.canUseRestricted, which AddAccount can't set and the provider never shows.",
+		name: "create, in two calls", about: "A ChildAccount is applied with spec.canUseRestricted, which AddAccount can't set and the provider never returns.",
 		before: func(w *world) { w.createParent() },
 		act: func(w *world) {
 			w.createChild(name, func(c *v1alpha1.ChildAccount) { c.Spec.CanUseRestricted = ptr.To(true) })
@@ -86,7 +86,7 @@ var scenarios = []scenario{
 		})),
 	},
 	{
-		name: "update, of the profile", about: "spec.profile.storeInboundSMS is changed, which the provider never shows.",
+		name: "update, of the profile", about: "spec.profile.storeInboundSMS is changed, which the provider never returns.",
 		before: func(w *world) { w.createParent(); w.createChild(name, profiled) },
 		was:    available.with(field("store_inbound_sms", true)),
 		act: func(w *world) {
@@ -190,13 +190,13 @@ var scenarios = []scenario{
 		then: want{reason: v1alpha1.ReasonNameTaken, stalled: true},
 	},
 	{
-		name: "create anew", about: "An account that the operator has made is gone at the provider; missingPolicy is Recreate.", again: true,
+		name: "recreate", about: "An account that the operator has made is missing at the provider; missingPolicy is Recreate.", again: true,
 		before: func(w *world) { w.createParent(readingOften); w.createChild(name, recreating); w.awaitCounted() },
 		was:    available, act: vanish,
 		then: available,
 	},
 	{
-		name: "create anew, after an adoption", about: "An adopted account, whose password nobody knew, is gone at the provider; missingPolicy is Recreate.", again: true,
+		name: "recreate, after an adoption", about: "An adopted account, whose password nobody knew, is missing at the provider; missingPolicy is Recreate.", again: true,
 		before: adopted, was: available.with(lost), act: vanish,
 		then: available,
 	},

@@ -10,7 +10,7 @@ import (
 )
 
 // tree is the part of docs/design.md that says what lives where.
-var tree = regexp.MustCompile("(?s)## The way of the data\n```\n(.*?)```")
+var tree = regexp.MustCompile("(?s)## Packages and data flow\n```\n(.*?)```")
 
 // The tree has each folder of the top and of internal by its path, and in the rows of hack, config and docs what these hold.
 func TestTree(t *testing.T) {

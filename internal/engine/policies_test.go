@@ -43,13 +43,13 @@ var policyCases = []policyCase{
 	{policy: "managementPolicy", value: "Observe", declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.ManagementPolicy = ptr.To(v1alpha1.ManagementObserve) })},
 	{policy: "driftPolicy", value: "Correct", then: "then changed at the provider", happen: drift, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.DriftPolicy = ptr.To(v1alpha1.DriftCorrect) })},
 	{policy: "driftPolicy", value: "Report", then: "then changed at the provider", happen: drift, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.DriftPolicy = ptr.To(v1alpha1.DriftReport) })},
-	{policy: "missingPolicy", value: "Report", then: "then gone at the provider", happen: vanish, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.MissingPolicy = ptr.To(v1alpha1.MissingReport) })},
-	{policy: "missingPolicy", value: "Recreate", then: "then gone at the provider", happen: vanish, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.MissingPolicy = ptr.To(v1alpha1.MissingRecreate) })},
+	{policy: "missingPolicy", value: "Report", then: "then missing at the provider", happen: vanish, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.MissingPolicy = ptr.To(v1alpha1.MissingReport) })},
+	{policy: "missingPolicy", value: "Recreate", then: "then missing at the provider", happen: vanish, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.MissingPolicy = ptr.To(v1alpha1.MissingRecreate) })},
 	{policy: "deletionPolicy", value: "Retain", then: "then deleted", happen: testenv.Remove, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.DeletionPolicy = ptr.To(v1alpha1.DeletionRetain) })},
 	{policy: "deletionPolicy", value: "Deactivate", then: "then deleted", happen: testenv.Remove, declare: adopting(func(s *v1alpha1.ChildAccountSpec) { s.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate) })},
 }
 
-var situations = []string{"absent", "present, identical", "present, different", "name taken by a stranger"}
+var situations = []string{"absent", "present, identical", "present, different", "name taken, of another parent"}
 
 func drift(_ context.Context, w *testenv.World, c *v1alpha1.ChildAccount) {
 	if a, ok := w.Sim.Account(c.AccountName()); ok && a.ParentID == w.Parent.ID {
@@ -94,7 +94,7 @@ func (r *policyRun) set(w *testenv.World, name string) {
 
 // cell says how it ended: the reason of Ready, and what became of the account.
 func (r *policyRun) cell(ctx context.Context, w *testenv.World) string {
-	reason := "resource gone"
+	reason := "resource deleted"
 	if err := testenv.K8s.Get(ctx, testenv.KeyOf(r.child), r.child); err == nil {
 		reason = meta.FindStatusCondition(r.child.Status.Conditions, v1alpha1.ConditionReady).Reason
 	}
@@ -107,15 +107,15 @@ func (r *policyRun) fate(w *testenv.World) string {
 	case !there && r.before == nil && r.happen == nil:
 		return "no account"
 	case !there:
-		return "account gone"
+		return "account missing"
 	case a.ParentID != w.Parent.ID:
-		return "theirs untouched"
+		return "that account unchanged"
 	case r.before == nil || r.before.ID != a.ID:
 		return "account created" + off(a)
 	case a.Text("location") != r.before.Text("location") && a.Text("location") == "Europe/Berlin":
-		return "account changed to what is declared" + off(a)
+		return "account changed to match the spec" + off(a)
 	case a.Text("location") == "Africa/Cairo":
-		return "their change left alone" + off(a)
+		return "change at the provider kept" + off(a)
 	}
 	return "account unchanged" + off(a)
 }
@@ -124,7 +124,7 @@ func off(a simulator.Account) string {
 	if a.Active() {
 		return ""
 	}
-	return ", switched off"
+	return ", deactivated"
 }
 
 var _ = Describe("Every policy", func() {
@@ -161,12 +161,12 @@ func policyPage(ctx context.Context, w *testenv.World, runs []*policyRun) string
 	var b strings.Builder
 	b.WriteString(`# Policies
 
-What each value of each policy does, in each situation that a ChildAccount may meet. This table is made from runs against the
-simulator (internal/engine/policies_test.go); each cell has the reason of Ready and what became of the account.
+For namespace admins who choose a policy: what each value does, in each situation that a ChildAccount may meet. The table is made from
+runs against the simulator. Each cell has the reason of Ready and what happened to the account.
 
-The account is declared with an e-mail and a location. "Present" accounts were there before the resource and nobody has
-claimed them; the different one has another location. All rows but those of adoptionPolicy declare adoptionPolicy: Always,
-so that there is something to see.
+The ChildAccount declares an e-mail and a location. A "present" account is pre-existing and has no claim; the different account has
+another location. "Of another parent" means that an account of another parent account has the name. All rows but those of
+adoptionPolicy declare adoptionPolicy: Always, so that the policy has something to act on.
 
 | policy | ` + strings.Join(situations, " | ") + " |\n|---|" + strings.Repeat("---|", len(situations)) + "\n")
 	for i, r := range runs {

@@ -31,7 +31,7 @@ var examples = []example{
 	{"Change an e-mail behind the operator's back: drift", "PATCH", "/accounts/ID", `{"account_email": "somebody@elsewhere.example"}`, http.StatusOK},
 	{"Block an account, as the provider may", "PATCH", "/accounts/ID", `{"frozen": true}`, http.StatusOK},
 	{"Have an account need documents", "PATCH", "/accounts/ID", `{"verifications": [{"verification_name": "DE", "verification_status": "REQUIRED"}]}`, http.StatusOK},
-	{"Lose the answers of the next two creations: each account is there, and nobody was told", "POST", "/faults", `{"kind": "lose-answer", "method": "AddAccount", "times": 2}`, http.StatusOK},
+	{"Lose the answers of the next two creations: each account exists, and the client got no answer", "POST", "/faults", `{"kind": "lose-answer", "method": "AddAccount", "times": 2}`, http.StatusOK},
 	{"Have the balance be too low for new accounts", "POST", "/faults", `{"kind": "error", "method": "AddAccount", "code": 127}`, http.StatusOK},
 	{"Be down, until the fault is removed", "POST", "/faults", `{"kind": "down"}`, http.StatusOK},
 	{"Rate-limit every call", "POST", "/faults", `{"kind": "http", "status": 429, "header": {"Retry-After": "5"}}`, http.StatusOK},

@@ -44,7 +44,7 @@ type Settings struct {
 	OfferAllPlans bool `json:"offerAllPlans"`
 	// ChargePlans takes the fee of a new plan from the account's balance, and answers 127 where that is too low.
 	ChargePlans bool `json:"chargePlans"`
-	// IgnorePlanChange answers a change of a plan with success, and shows the former plan as before.
+	// IgnorePlanChange answers a change of a plan with success, and returns the former plan as before.
 	IgnorePlanChange bool `json:"ignorePlanChange"`
 	// TwinLanguages stores a language code as its older or newer twin: he as iw, iw as he, and so on.
 	TwinLanguages bool `json:"twinLanguages"`

@@ -245,8 +245,8 @@ var table = []Method{
 				Parameter{Name: "new_account_email", Does: "The account's new e-mail; with a token the service refuses it (537).", check: byField("email")},
 				newPassword("new_account_password", false),
 				Parameter{Name: "send_js_error", Type: Bool, Does: "Whether the account gets e-mails about errors of scenarios."},
-				Parameter{Name: "store_inbound_sms", Type: Bool, Does: "Whether the texts of incoming messages are stored; not shown by any method."},
-				Parameter{Name: "store_outbound_sms", Type: Bool, Does: "Whether the texts of outgoing messages are stored; not shown by any method."},
+				Parameter{Name: "store_inbound_sms", Type: Bool, Does: "Whether the texts of incoming messages are stored; no method returns it."},
+				Parameter{Name: "store_outbound_sms", Type: Bool, Does: "Whether the texts of outgoing messages are stored; no method returns it."},
 			),
 			callbacks(Documented),
 		),
@@ -261,7 +261,7 @@ var table = []Method{
 				Parameter{Name: "child_account_name", Type: TextList, Does: "The names of the accounts to change, instead of their ids."},
 				Parameter{Name: "child_account_email", Type: TextList, Does: "The e-mails of the accounts to change, instead of their ids."},
 				Parameter{Name: "active", Type: Bool, Does: "Whether the account can be used; false deactivates it."},
-				Parameter{Name: "can_use_restricted", Type: Bool, Does: "Whether the account may call restricted directions; not shown by any method."},
+				Parameter{Name: "can_use_restricted", Type: Bool, Does: "Whether the account may call restricted directions; no method returns it."},
 			),
 			settings("", "", ""),
 			params(
@@ -323,7 +323,7 @@ func names() []Parameter {
 	return params(
 		Parameter{Name: "account_first_name", Max: 49, Does: "The first name."},
 		Parameter{Name: "account_last_name", Max: 49, Does: "The last name."},
-		Parameter{Name: "account_custom_data", Max: 8191, Does: "Custom data. The operator keeps its claim there, which tells whose account it is: a managed account whose claim is overwritten needs an adoptionPolicy after a rebuild or a hand-over."},
+		Parameter{Name: "account_custom_data", Max: 8191, Does: "Custom data. The operator keeps its claim there, which identifies the account's owner: a managed account whose claim is overwritten needs an adoptionPolicy after a rebuild or a hand-over."},
 	)
 }
 
