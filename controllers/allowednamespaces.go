@@ -72,7 +72,7 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 	return out
 }
 
-// Find implements Parents. Whoever is not let in learns nothing of another namespace, not even whether there is such a
+// Find implements Parents. A resource that is not allowed learns nothing of another namespace, not even whether there is such a
 // ParentAccount.
 func (r *parentAccounts) Find(ctx context.Context, m engine.Managed, key types.NamespacedName) (*engine.Parent, *plan.Stop, error) {
 	namespace := m.Object().GetNamespace()

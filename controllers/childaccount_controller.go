@@ -99,7 +99,7 @@ func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	return r.engine.Reconcile(ctx, childAccount{child})
 }
 
-// enqueue puts a resource into the queue, behind all that people and the API server ask for unless it is urgent.
+// enqueue puts a resource into the queue, behind all that people and the Kubernetes API ask for unless it is urgent.
 func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
 	queue := r.queue.Load()
 	if queue == nil {
@@ -112,7 +112,7 @@ func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
 	(*queue).Add(req)
 }
 
-// resynced wakes the children of a parent whose account is not as declared or whose status would say something else,
+// resynced wakes the children of a parent whose account does not match the spec or whose status would say something else,
 // after the parent's list was read or could not be.
 func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.NamespacedName) {
 	var children v1alpha1.ChildAccountList
@@ -127,7 +127,7 @@ func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.Name
 	}
 }
 
-// recheckSecrets has the connection Secrets of some of the children looked at anew, although nothing of theirs changed.
+// recheckSecrets has the connection Secrets of some of the children read again, although nothing of theirs changed.
 func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
 	for i := range children {
 		if which(&children[i]) {

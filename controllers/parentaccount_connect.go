@@ -154,7 +154,7 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 	return nil
 }
 
-// former is the older connection of this process that goes on where the present credentials can't be used: whoever mistypes
+// former is the older connection of this process that continues where the present credentials can't be used: whoever mistypes
 // them, in the Secret or in one that replaces it, is not locked out. Credentials that were taken away, and a change of where the
 // connection leads, leave none.
 func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, out conditions.Outcome) (*directory.Parent, *conditions.Outcome) {
@@ -173,7 +173,7 @@ func (r *ParentAccountReconciler) former(s *parentScope, c provider.Connection, 
 	return nil, &out
 }
 
-// takenAway says whether a reason is that the Secret with the credentials is gone, or may not be read.
+// takenAway says whether a reason is that the Secret with the credentials is missing, or may not be read.
 func takenAway(reason string) bool {
 	return reason == v1alpha1.ReasonSecretMissing || reason == v1alpha1.ReasonSecretNotLabelled
 }
@@ -195,8 +195,8 @@ func withdraw(r *ParentAccountReconciler, s *parentScope, out conditions.Outcome
 	return &out
 }
 
-// overlapping is the outcome where former credentials go on: they read the list as ever, which ended as resynced, and the
-// present ones are tried again in their own time.
+// overlapping is the outcome where former credentials continue: they read the list as ever, which ended as resynced, and the
+// present ones are retried in their own time.
 func overlapping(s *parentScope, resynced conditions.Outcome, now time.Time) conditions.Outcome {
 	out := *s.refused
 	switch v := conditions.Parents.Row(resynced.Reason); {
@@ -230,7 +230,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	known := *dir
 	known.UID, known.Resync = s.parent.UID, s.parent.ResyncInterval()
 	if known.Verified = verified(s.parent); known.Withdrawn != nil {
-		known.Withdrawn, s.wakes = nil, true // the children that waited go on
+		known.Withdrawn, s.wakes = nil, true // the children that waited continue
 	}
 	r.Parents.Put(s.key(), &known)
 	return &known, nil

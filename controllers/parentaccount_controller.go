@@ -86,7 +86,7 @@ type parentScope struct {
 	was    v1alpha1.ParentAccountStatus
 	// children are the ChildAccounts that refer to it, shared with the cache: they must not be changed.
 	children v1alpha1.ChildAccountList
-	// refused is why the present credentials can't be used, where former ones go on meanwhile.
+	// refused is why the present credentials can't be used, where former ones continue meanwhile.
 	refused *conditions.Outcome
 	// wakes is set where the children are to hear of it: a call to the provider was made, answered or not, or may be made again.
 	wakes bool
@@ -162,7 +162,7 @@ func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.O
 		listed = dir.Listings().CompleteAt
 	}
 	ready := meta.FindStatusCondition(s.parent.Status.Conditions, v1alpha1.ConditionReady)
-	// Ready does not go on to say that the Secret is missing, as it is there.
+	// Ready does not continue to say that the Secret is missing, as it is there.
 	out.PastGrace = ready != nil && takenAway(ready.Reason) || conditions.Stale(listed, s.parent.Status.Conditions, s.parent.ResyncInterval(), r.Clock.Now())
 	return out
 }
@@ -219,7 +219,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 // wake tells the children what the provider answered, or that it did not.
 func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 	if s.wakes {
-		s.children.Items = nil // there may be thousands, and they are read anew
+		s.children.Items = nil // there may be thousands, and they are read again
 		r.Children.resynced(ctx, s.key())
 	}
 }

@@ -55,7 +55,7 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, dir *directory.Par
 	return l.AttemptedAt.Add(conditions.Parents.Pause(out, since, l.AttemptedAt)).Sub(now)
 }
 
-// troubledSince is when the trouble began that the pauses grow with. What passes by itself is tried anew by every process as
+// troubledSince is when the trouble began that the pauses grow with. What passes by itself is retried by every process as
 // if it had just begun: a new leader whose first call has no answer would otherwise idle for as long as its predecessors did
 // in vain, up to a minute, and so would all the children.
 func (r *ParentAccountReconciler) troubledSince(out conditions.Outcome, was []metav1.Condition, now time.Time) time.Time {

@@ -26,7 +26,7 @@ type Read interface {
 	Statuses() []namespacecache.Status
 }
 
-// waits says whether a resource is left alone because its namespace can't be read at present: what is known of it may be
+// waits says whether the operator does nothing for a resource because its namespace can't be read at present: what is known of it may be
 // old. It is woken when the namespace joins.
 func (r *ChildAccountReconciler) waits(namespace string) bool {
 	return r.Read != nil && !r.Read.Synced(namespace)

@@ -8,7 +8,7 @@ import (
 )
 
 // Claim says which resource of which installation an account belongs to. Creation writes it into the
-// account's custom data, so that a cluster built anew finds its accounts. It never counts without the exact account name.
+// account's custom data, so that a rebuilt cluster finds its accounts. It never counts without the exact account name.
 type Claim struct {
 	// Installation is the operator's --installation-id.
 	Installation string `json:"installation"`

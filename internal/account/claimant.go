@@ -7,7 +7,7 @@ type Claimant struct {
 	// Bound: it has the account. Claimed: the account's claim names it.
 	Bound, Claimed bool
 	// Named: the owner that the account's claim names has the account handed over to it. Permitted: it may have what that owner
-	// had, once the owner is gone.
+	// had, once the owner is deleted.
 	Named, Permitted bool
 	// Created is when it was created.
 	Created time.Time

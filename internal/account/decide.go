@@ -2,7 +2,7 @@ package account
 
 import "slices"
 
-// Adoption says whether an account that was there before the resource may become the resource's.
+// Adoption says whether a pre-existing account may become the resource's.
 type Adoption string
 
 // The adoption policies. The zero value adopts nothing.
@@ -18,9 +18,9 @@ type Policy struct {
 	Adopt Adoption
 	// Observe reads and never writes.
 	Observe bool
-	// ReportDrift leaves alone what was changed at the provider, and writes only what was changed in the spec.
+	// ReportDrift does not correct what was changed at the provider, and writes only what was changed in the spec.
 	ReportDrift bool
-	// Recreate makes an account anew that is gone.
+	// Recreate recreates an account that is missing.
 	Recreate bool
 }
 
@@ -39,7 +39,7 @@ type Subject struct {
 	Retried bool
 	// Takeover is the installation whose account the resource may take, "" for none.
 	Takeover string
-	// PreviousOwner is the claim of a resource that is gone and whose account this one may have; nil for none.
+	// PreviousOwner is the claim of a deleted resource whose account this one may have; nil for none.
 	PreviousOwner *Claim
 	// Desired holds the declared values, LastApplied those last written or confirmed.
 	Desired, LastApplied State
@@ -91,13 +91,13 @@ const (
 	StepCreate Step = "Create"
 	// StepUpdate: write Changes.
 	StepUpdate Step = "Update"
-	// StepNone: the account is as declared.
+	// StepNone: the account matches the spec.
 	StepNone Step = "None"
 	// StepRefuse: the account exists and is not ours to take.
 	StepRefuse Step = "Refuse"
-	// StepMissing: the account we are bound to is gone, or the one to observe is not there.
+	// StepMissing: the account we are bound to, or the account to observe, is missing.
 	StepMissing Step = "Missing"
-	// StepRecreate: the account we are bound to is gone, and is to be made anew.
+	// StepRecreate: the account we are bound to is missing, and is to be recreated.
 	StepRecreate Step = "Recreate"
 )
 
@@ -108,12 +108,12 @@ type Decision struct {
 	Account *Account
 	// Changes are the fields to write with StepUpdate.
 	Changes []Change
-	// NotKept are the differences that are left alone, because the provider does not keep the values.
+	// NotKept are the differences that are not changed, because the provider does not keep the values.
 	NotKept []Change
-	// Drift are the differences that are reported and left alone: changes at the provider under ReportDrift, all
-	// differences under Observe, and with StepRefuse those that stand against adopting the account.
+	// Drift are the differences that are reported and not corrected: changes at the provider under ReportDrift, all
+	// differences under Observe, and with StepRefuse those that prevent adopting the account.
 	Drift []Change
-	// NotGranted are changes that are left alone for now, because they are made acting as the account itself, which was refused.
+	// NotGranted are changes that are not made for now, because they are made acting as the account itself, which was refused.
 	NotGranted []Change
 	// Later are changes that have to wait until the resource's status names the account, as they replace the claim.
 	Later []Change
@@ -154,7 +154,7 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 		return nil
 	case claimed && claim == s.Claim: // what is remembered may be from before another ParentAccount, or anybody, wrote to it
 		return &Decision{Step: StepRead}
-	case claimed && s.Succeeds(claim): // its owner is gone
+	case claimed && s.Succeeds(claim): // its owner is deleted
 	case claimed && claim.Installation != s.Takeover:
 		d.Holder = &claim
 		return &d
@@ -179,7 +179,7 @@ func readable(changes []Change) []Change {
 	return slices.DeleteFunc(changes, func(c Change) bool { return c.Field.WriteOnly() })
 }
 
-// compare sorts the differences into those to write and those to leave alone.
+// compare sorts the differences into those to write and those to leave unchanged.
 func compare(schema Schema, s Subject, v View) Decision {
 	d := Decision{Step: StepNone, Account: v.Account}
 	for _, c := range Diff(schema, s.Desired, v.Account.State, s.LastApplied) {

@@ -29,7 +29,7 @@ type Change struct {
 	Origin Origin
 }
 
-// Diff is the only comparison of the project: the declared fields that are not as declared, in the order of the table.
+// Diff is the only comparison of the project: the declared fields that differ at the provider, in the order of the table.
 // A field that is not declared never appears. What can't be read back is compared with what was applied last.
 func Diff(schema Schema, desired, observed, lastApplied State) []Change {
 	var changes []Change

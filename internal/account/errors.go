@@ -49,7 +49,7 @@ const (
 	// Incomplete: a list contradicted itself while it was read; nothing may be concluded from it.
 	Incomplete Class = "Incomplete"
 	// Outdated: the account is otherwise than it was when the change was planned, so nothing was written. It has to be read, and the change
-	// planned anew.
+	// planned again.
 	Outdated Class = "Outdated"
 	// Unknown: a code that no table knows. Retried slowly, reported plainly.
 	Unknown Class = "Unknown"

@@ -15,7 +15,7 @@ import (
 type Failed struct {
 	// Fingerprint tells what was tried from anything else.
 	Fingerprint string
-	// Until is when it may be tried again; zero for never.
+	// Until is when it may be retried; zero for never.
 	Until time.Time
 	// Since is when this very attempt first failed.
 	Since time.Time

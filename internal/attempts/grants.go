@@ -13,7 +13,7 @@ import (
 type Refused struct {
 	// Fingerprint tells what was tried from anything else: another one is tried at once.
 	Fingerprint string
-	// Since is when this very attempt was first refused, Until when it may be tried again.
+	// Since is when this very attempt was first refused, Until when it may be retried.
 	Since, Until time.Time
 	// Outcome is how it ended, where that is said again while it is not repeated.
 	Outcome conditions.Outcome

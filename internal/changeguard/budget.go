@@ -17,7 +17,7 @@ const counts = time.Hour
 // maxStored is how many deactivations a parent's status holds.
 const maxStored = 1000
 
-// maxConflicts is how often one write is tried anew because the parent was changed meanwhile.
+// maxConflicts is how often one write is retried because the parent was changed meanwhile.
 const maxConflicts = 5
 
 // ErrConflict is what Storage.Write returns where the parent was changed since the resource version that it was given.

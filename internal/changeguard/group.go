@@ -25,7 +25,7 @@ type group struct {
 	// stopped are the changes that wait for approval, approved what was approved of them.
 	stopped  map[types.UID]intent
 	approved map[types.UID]intent
-	// summary is what a message says of all that are stopped, nil where that is to be put together anew.
+	// summary is what a message says of all that are stopped, nil where that is to be put together again.
 	summary *summary
 	// settled is set once no other change was stopped for a while; shown once it was told then that changes wait.
 	settled, shown bool

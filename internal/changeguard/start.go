@@ -196,7 +196,7 @@ func (s *Starts) Released(p Parent) bool {
 	return true
 }
 
-// Judge says whether the writes of a resource are held. It takes up what the hashes approve.
+// Judge says whether the writes of a resource are held. It applies what the hashes approve.
 func (s *Starts) Judge(p Parent, r Resource, approvals []string, now time.Time) StartVerdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -341,7 +341,7 @@ func (s *Starts) Remembers(uid types.UID) bool {
 	return known
 }
 
-// Group is what waits for approval, and is to be shown. It takes up what the hashes approve.
+// Group is what waits for approval, and is to be shown. It applies what the hashes approve.
 func (s *Starts) Group(p Parent, approvals []string) StartGroup {
 	s.mu.Lock()
 	defer s.mu.Unlock()

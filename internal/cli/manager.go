@@ -102,7 +102,7 @@ type ManagerOptions struct {
 
 const (
 	// childConcurrency is how many ChildAccounts are reconciled at one time. A reconcile mostly waits: for the provider
-	// (whose budget bounds it), for others that change the same (so it must be more than a batch has), for the API server.
+	// (whose budget bounds it), for others that change the same (so it must be more than a batch has), for the Kubernetes API.
 	// Each parent has a part of them only, so that a slow one leaves room for the others.
 	childConcurrency = 512
 	// parentConcurrency is how many ParentAccounts are reconciled at one time.
@@ -110,7 +110,7 @@ const (
 	// gracefulShutdown is longer than a write to the provider may take (voximplant.DefaultTimeout), so that none is
 	// left without its answer. A pod needs a terminationGracePeriodSeconds above it.
 	gracefulShutdown = 45 * time.Second
-	// unpaced leaves the pacing to the API server's own priority and fairness.
+	// unpaced leaves the pacing to the Kubernetes API's own priority and fairness.
 	unpaced = -1
 	// leaseDuration is controller-runtime's own.
 	leaseDuration = 15 * time.Second
@@ -271,7 +271,7 @@ func newOperator(ctx context.Context, config *rest.Config, o ManagerOptions) (*o
 	}
 	config = rest.CopyConfig(config)
 	config.QPS = unpaced
-	config.UserAgent = secrets.FieldManager + "/" + version // the API server takes the field manager from it
+	config.UserAgent = secrets.FieldManager + "/" + version // the Kubernetes API takes the field manager from it
 	config.Wrap(explaining(config))
 	config.Wrap(op.lease.observing)
 	op.mgr, err = ctrl.NewManager(config, ctrl.Options{

@@ -14,7 +14,7 @@ import (
 
 const (
 	// readyPatience is for how long after the start /readyz is false because of one namespace while another one is served. A
-	// rollout shows the mistake, and goes on.
+	// rollout shows the mistake, and continues.
 	readyPatience = time.Minute
 	// leasePatience is for how long requests for the lease may fail.
 	leasePatience = 30 * time.Second

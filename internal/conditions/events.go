@@ -67,7 +67,7 @@ func Truncated(text string, most int) string {
 }
 
 // EmitEvent tells of a failure in an event, once, when it begins: was is what the conditions said before. It comes after the
-// new ones are stored, since whatever is overtaken before that is found anew.
+// new ones are stored, since whatever is overtaken before that is found again.
 func (t Table) EmitEvent(recorder EventRecorder, about runtime.Object, was []metav1.Condition, out Outcome) {
 	if out.IsWriteRefused() && out.Reason == v1alpha1.ReasonDeleting {
 		if !HadReason(was, v1alpha1.ConditionStalled, out.Reason) {

@@ -12,7 +12,7 @@ import (
 // Grace is how long what was last seen is believed while the provider does not answer.
 func Grace(resync time.Duration) time.Duration { return max(15*time.Minute, 3*resync) }
 
-// Expired says whether the grace is over for what was last seen, or has been tried in vain, since then.
+// Expired says whether the grace is over for what was last seen, or has been tried without success, since then.
 func Expired(resync time.Duration, since, now time.Time) bool {
 	return now.After(since.Add(Grace(resync)))
 }

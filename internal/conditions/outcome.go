@@ -44,15 +44,15 @@ type Outcome struct {
 	Seen *Seen
 	// Secret is what there is to say of the connection Secret; nil leaves its condition as it is.
 	Secret *SecretState
-	// SecretUnanswered is set where the connection Secret lacks what the provider was asked for in vain.
+	// SecretUnanswered is set where the connection Secret lacks what the provider was asked for without success.
 	SecretUnanswered bool
-	// Fingerprint is what was tried in vain, so that it is not tried again before its time; "" where trying again costs nothing.
+	// Fingerprint is what was tried without success, so that it is not retried before its time; "" where trying again costs nothing.
 	Fingerprint string
 	// InBackoff is set where nothing was tried, because an earlier attempt failed; After is then what remains of its backoff.
 	InBackoff bool
 	// Taken is set where the provider refused a value because another account has it: the resource is woken once the value is free.
 	Taken *Taken
-	// Err is a failure on the way to the Kubernetes API: to be tried again as the workqueue sees fit.
+	// Err is a failure on the way to the Kubernetes API: to be retried as the workqueue sees fit.
 	Err error
 }
 
@@ -85,7 +85,7 @@ var Undecided = Outcome{}
 var classes = map[account.Class]string{
 	account.Unavailable:         v1alpha1.ReasonAPIUnavailable,
 	account.Incomplete:          v1alpha1.ReasonAPIUnavailable,
-	account.NotFound:            v1alpha1.ReasonUpdating, // looked at anew before anything is believed
+	account.NotFound:            v1alpha1.ReasonUpdating, // read again before anything is believed
 	account.Throttled:           v1alpha1.ReasonRateLimited,
 	account.Unauthorized:        v1alpha1.ReasonUnauthorized,
 	account.RoleMissing:         v1alpha1.ReasonRoleMissing,
@@ -98,7 +98,7 @@ var classes = map[account.Class]string{
 	account.BlockedNotEnabled:   v1alpha1.ReasonBlockedNotEnabled,
 	account.BlockedDailyLimit:   v1alpha1.ReasonBlockedDailyLimit,
 	account.InProgress:          v1alpha1.ReasonUpdating,
-	account.Outdated:            v1alpha1.ReasonUpdating, // looked at anew, too
+	account.Outdated:            v1alpha1.ReasonUpdating, // read again, too
 	account.PasswordRejected:    v1alpha1.ReasonPasswordRejected,
 	account.PasswordReused:      v1alpha1.ReasonPasswordRejected,
 	account.PasswordBlocked:     v1alpha1.ReasonPasswordBlocked,
@@ -147,7 +147,7 @@ type Retry struct {
 	nextDay bool
 }
 
-// What passes without anybody's doing is tried again after SoonAtLeast to SoonAtMost.
+// What passes without anybody's doing is retried after SoonAtLeast to SoonAtMost.
 const (
 	SoonAtLeast = time.Second
 	SoonAtMost  = time.Minute
@@ -195,7 +195,7 @@ func (r Retry) spread(pause time.Duration) time.Duration {
 	return pause + time.Duration(rand.Float64()*jitterPart*float64(pause))
 }
 
-// PassesByItself says whether an Outcome is of what passes without anybody's doing, and is tried again soon.
+// PassesByItself says whether an Outcome is of what passes without anybody's doing, and is retried soon.
 func (t Table) PassesByItself(o Outcome) bool { return t.retryOf(o) == soon }
 
 // retryOf is how to come back after an outcome.

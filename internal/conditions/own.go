@@ -94,7 +94,7 @@ func OwnRows(kind string) map[string]Row {
 	return OwnAccounts
 }
 
-// EmitOwn tells in an event, once, of what keeps the parent account itself from being as declared.
+// EmitOwn tells in an event, once, of what keeps the parent account itself from matching the spec.
 func EmitOwn(recorder EventRecorder, about runtime.Object, was, is []metav1.Condition) {
 	for _, kind := range []string{v1alpha1.ConditionAccountSynced, v1alpha1.ConditionPlansSynced} {
 		c := meta.FindStatusCondition(is, kind)

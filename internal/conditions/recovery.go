@@ -55,7 +55,7 @@ func TookPlace(t Table, was []metav1.Condition, reason string, now time.Time) ti
 }
 
 // unwellSince is when the first of the present troubles began, of those that followed each other without a break; zero where there is none.
-// A condition that goes on to have its status keeps the time at which it took it, whatever its reason is. The second one tells a trouble from
+// A condition that continues to have its status keeps the time at which it took it, whatever its reason is. The second one tells a trouble from
 // everything else by False alone: Unknown may be of a suspension.
 func unwellSince(t Table, is []metav1.Condition) (since time.Time) {
 	for _, kind := range []string{v1alpha1.ConditionReady, t.second} {

@@ -11,7 +11,7 @@ import (
 // Seen is what is seen of an account that waits: whether it is blocked by the provider, and whether it is deactivated.
 type Seen struct{ Frozen, Deactivated bool }
 
-// correct corrects a Ready condition that says otherwise of the account: it may be as old as a backup. The condition goes on to speak of
+// correct corrects a Ready condition that says otherwise of the account: it may be as old as a backup. The condition continues to speak of
 // the same generation.
 func (s Seen) correct(t Table, ready *metav1.Condition, now time.Time) {
 	saysFrozen := ready.Reason == v1alpha1.ReasonFrozen

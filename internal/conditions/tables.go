@@ -35,7 +35,7 @@ type Verdict struct {
 	help string
 }
 
-// Stalled says whether nothing goes on until something is changed.
+// Stalled says whether nothing continues until something is changed.
 func (v Verdict) Stalled() bool { return v.stalled }
 
 // Reconciling says whether the operator retries automatically.
@@ -173,7 +173,7 @@ func (t Table) Row(reason string) Verdict {
 	return v
 }
 
-// longestMessage is how many bytes a condition's message may have: the API server takes 32 KiB, nobody reads as much, and a
+// longestMessage is how many bytes a condition's message may have: the Kubernetes API takes 32 KiB, nobody reads as much, and a
 // status that is not taken says nothing at all.
 const longestMessage = 4 << 10
 

@@ -40,7 +40,7 @@ type Parent struct {
 	Verified string
 	// Requested is the last requested reconcile (the annotation reconcile-requested-at) that was acted on.
 	Requested string
-	// Withdrawn is set once the Secret with the credentials is gone: the connection is kept, and used for deletions at most.
+	// Withdrawn is set once the Secret with the credentials is missing: the connection is kept, and used for deletions at most.
 	Withdrawn *Withdrawal
 	// Refused is the last connection to the same target that the provider refused, while this one stays in use; nil where none is.
 	Refused *Refusal

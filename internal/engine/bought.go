@@ -60,7 +60,7 @@ func (b *boughtPlans) shown(key leftKey, have []account.Plan) {
 	}
 }
 
-// sync takes up what the status of an account's resource records, and returns what it is to record: with what is remembered of declared plans
+// sync notes what the status of an account's resource records, and returns what it is to record: with what is remembered of declared plans
 // that were not seen. restored is set where the status lacked any of it. What is not declared any more is forgotten, as it is in a status.
 func (b *boughtPlans) sync(key leftKey, recorded []v1alpha1.PlanChange, declared, seen []account.Plan, now time.Time) (all []v1alpha1.PlanChange, restored bool) {
 	b.mu.Lock()

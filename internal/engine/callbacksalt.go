@@ -13,7 +13,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
-// readSalt takes up the declared salt of the account's callbacks, or says why its Secret can't be used.
+// readSalt reads the declared salt of the account's callbacks, or says why its Secret can't be used.
 func readSalt(ctx context.Context, e *observer, s *scope) (*plan.Stop, error) {
 	from := s.declared.CallbackSaltSecret
 	if from == nil || s.declared.Policy.Observe {

@@ -41,7 +41,7 @@ const (
 // templateSecondLook is after how long a resource looks once more that was woken as its template's resource has changed.
 const templateSecondLook = 2 * time.Second
 
-// templateRefused is after how long a template is tried again that the provider does not know, although it was listed.
+// templateRefused is after how long a template is retried that the provider does not know, although it was listed.
 const templateRefused = 10 * time.Minute
 
 // LackedGrant is what a resource of another namespace than its ParentAccount's declares and needs a grant for that the ParentAccount does not

@@ -104,7 +104,7 @@ func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.O
 	return result, err
 }
 
-// deletionPause is how long a resource that is kept back is left alone: not for all the patience that the provider may ask
+// deletionPause is how long the operator leaves a resource whose deletion waits: not for all the patience that the provider may ask
 // for, since the surroundings may be deleted meanwhile, of which no event comes, and its hour ends.
 func deletionPause(pause, left time.Duration) time.Duration {
 	return min(pause, conditions.SoonAtMost, left)

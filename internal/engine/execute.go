@@ -40,7 +40,7 @@ type run struct {
 	// password is the one that the account is created with; it is fresh where no call can have had it before.
 	password account.Secret
 	fresh    bool
-	// unclaimed is why the claim could not be written, where that has to be tried again.
+	// unclaimed is why the claim could not be written, where that has to be retried.
 	unclaimed *conditions.Outcome
 	// confirmed is set once the account is known to match the spec.
 	confirmed bool
@@ -275,7 +275,7 @@ func prepareSecret(ctx context.Context, r *run, step plan.Step) *conditions.Outc
 	return nil
 }
 
-// readResource reads the resource from the Kubernetes API, so that no account is created for one that is gone, is being deleted or
+// readResource reads the resource from the Kubernetes API, so that no account is created for one that is deleted, is being deleted or
 // says something else by now: under Retain no finalizer keeps it.
 func readResource(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	read := r.s.managed.Copy()
@@ -439,7 +439,7 @@ func updateOwn(ctx context.Context, r *run, step plan.Step, changes []account.Ch
 	return nil
 }
 
-// claim writes the resource's claim into an adopted account that holds nobody's data, so that a cluster built anew finds it.
+// claim writes the resource's claim into an adopted account that holds nobody's data, so that a rebuilt cluster finds it.
 // Where that can't be, the binding stands in the status alone: nothing else depends on it. The claim of an owner that the
 // account is taken from must not stay, so that is tried until there is an answer.
 func claim(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
@@ -501,7 +501,7 @@ func end(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		r.s.observe(*a)
 		out.Seen = &conditions.Seen{Frozen: r.s.schema.Frozen(a.State), Deactivated: r.s.schema.Deactivated(a.State)}
 	}
-	if step.Kind == plan.Refuse && r.s.provedOwn { // what was prepared stays, and need not be tried again
+	if step.Kind == plan.Refuse && r.s.provedOwn { // what was prepared stays, and need not be retried
 		out.Fingerprint = r.plan.Attempt
 	}
 	return out

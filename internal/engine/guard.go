@@ -43,7 +43,7 @@ func (e *changeGuard) admit(ctx context.Context, s *scope, in plan.Input, p plan
 	switch last := p.Last(); {
 	case p.Begins(plan.Read), last.Backoff && (in.ReadRequested || in.View.OutcomeUnknown): // what it leads to is not known yet
 	case in.Duplicate != nil && !s.declared.Policy.Observe:
-	case last.Guarded: // it was tried in vain and is not tried now: nothing to count, nothing to approve
+	case last.Guarded: // it was tried without success and is not tried now: nothing to count, nothing to approve
 		e.changes.Withdraw(s.uid())
 	default:
 		e.changes.Forget(s.uid())

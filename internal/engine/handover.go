@@ -23,11 +23,11 @@ import (
 )
 
 // An account whose resource is deleted is handed over to another resource that declares it and may have it: it is not deactivated, and the
-// other resource binds to it once the previous owner is gone. Who may have it is decided in one place, mayHave, for both of the two:
+// other resource binds to it once the previous owner is deleted. Who may have it is decided in one place, mayHave, for both of the two:
 // whatever anybody else declares counts for nothing. Whether a resource accepts the account is decided in consent.go.
 
 // mayHave says whether a resource of a namespace, under a parent that it may use, may have the account of a resource of the namespace owner
-// once that one is gone: in the same namespace, in the parent's own, or with the grant Adopt.
+// once that one is deleted: in the same namespace, in the parent's own, or with the grant Adopt.
 func mayHave(namespace string, parent *Parent, owner string) bool {
 	return namespace == owner || namespace == parent.Key.Namespace || parent.GrantsAdopt
 }
@@ -70,7 +70,7 @@ func candidateFor(ctx context.Context, e *observer, m Managed, owner string) (*c
 // start. It is short, as what anybody may declare must not keep accounts active.
 const unknownFor = time.Minute
 
-// recipientOf takes up the resource that gets the account of one that is being deleted, or that nobody knows yet whether there is one.
+// recipientOf finds the resource that gets the account of one that is being deleted, or that nobody knows yet whether there is one.
 func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) error {
 	others, err := e.Kind.Named(ctx, s.declared.AccountName)
 	if err != nil {
@@ -184,7 +184,7 @@ func (e *observer) saysHandOver(ctx context.Context, s *scope) bool {
 	return e.ConnectionSecrets == nil || e.ConnectionSecrets.SaysHandOver(ctx, c, s.annotation(v1alpha1.AnnotationHandOverTo))
 }
 
-// previousOwner is the claim of an account where it is that of a resource of this installation that is gone, as far as the cache knows, and
+// previousOwner is the claim of an account where it is that of a deleted resource of this installation, as far as the cache knows, and
 // whose account the resource may have; nil where it is not.
 func (e *observer) previousOwner(ctx context.Context, s *scope, a *account.Account) *account.Claim {
 	if a == nil || s.declared.Policy.Observe {
@@ -200,7 +200,7 @@ func (e *observer) previousOwner(ctx context.Context, s *scope, a *account.Accou
 	return &claim
 }
 
-// observePrevious takes up the previous owner of the account. Once its connection Secret names the resource, what failed without is tried
+// observePrevious notes the previous owner of the account. Once its connection Secret names the resource, what failed without is tried
 // again.
 func (e *observer) observePrevious(ctx context.Context, s *scope, in *plan.Input) {
 	s.previous = e.previousOwner(ctx, s, in.View.Account)
@@ -237,7 +237,7 @@ func blank(m Managed) Managed {
 	return m
 }
 
-// readPreviousOwner reads from the Kubernetes API whether the previous owner is gone, and whether nobody else has its account by now: the
+// readPreviousOwner reads from the Kubernetes API whether the previous owner is deleted, and whether nobody else has its account by now: the
 // cache may be behind.
 func readPreviousOwner(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	claim, ok := r.view.Account.Claim()

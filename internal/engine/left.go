@@ -15,7 +15,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/plan"
 )
 
-// A resource that is deleted and created anew, by Git for instance, leaves its account without an owner for a moment. With the grant Adopt a
+// A resource that is deleted and recreated, by Git for instance, leaves its account without an owner for a moment. With the grant Adopt a
 // tenant could have the account by then, and its API key. So for a while the account of a resource that was deleted is left to the namespace
 // of that resource, to that of the ParentAccount, and to whom the resource has named.
 

@@ -215,7 +215,7 @@ func readRequested(s *scope) bool {
 	return s.requested() != "" && s.requested() != s.status.LastHandledReconcileAt
 }
 
-// readPassword takes up the declared password, or says why its Secret can't be used.
+// readPassword reads the declared password, or says why its Secret can't be used.
 func (e *observer) readPassword(ctx context.Context, s *scope) (*plan.Stop, error) {
 	from := s.declared.PasswordSecret
 	switch {
@@ -273,7 +273,7 @@ func connectionKey(s *scope) client.ObjectKey {
 	return client.ObjectKey{Namespace: s.obj.GetNamespace(), Name: s.declared.ConnectionSecret.Name}
 }
 
-// pastGrace says whether the list was last seen, or the resource has been trying in vain, for longer than what was last seen
+// pastGrace says whether the list was last seen, or the resource has been trying without success, for longer than what was last seen
 // is believed.
 func pastGrace(s *scope, now time.Time) bool {
 	if s.parent == nil {

@@ -54,7 +54,7 @@ type ownPart struct {
 	kind string
 	// text is what is to be changed, for people and the change guard; "" for nothing. attempt tells the attempt at it from others.
 	text, attempt string
-	// waits is set where what was tried in vain is not to be tried yet, done where the account was seen to match the part.
+	// waits is set where what was tried without success is not to be tried yet, done where the account was seen to match the part.
 	waits, done bool
 	// write makes the changes.
 	write func(context.Context)
@@ -264,7 +264,7 @@ func (o *own) handled() {
 
 // elder is the other ParentAccount of the same account that applies the same part: of those that declare it and are not known to be of no use the
 // oldest; nil where this one is that, or there is none. A younger one applies while this one is False in Ready, as it takes the place then: this
-// one may go on with former credentials. The account is the same where the provider, the endpoint and the authorities are, as nobody else's word
+// one may continue with former credentials. The account is the same where the provider, the endpoint and the authorities are, as nobody else's word
 // counts for it. shared is set where there is any other that declares the part, of use or not: it may have written to the account.
 func (o *own) elder(ctx context.Context, declares func(*v1alpha1.ParentAccount) bool) (elder *v1alpha1.ParentAccount, shared bool, err error) {
 	var all v1alpha1.ParentAccountList

@@ -61,7 +61,7 @@ type ownWritten struct {
 	times int
 }
 
-// writesUntilNotKept is after how many writes in a row, each of which a read did not show, a value is left alone.
+// writesUntilNotKept is after how many writes in a row, each of which a read did not show, a value is not changed.
 const writesUntilNotKept = 2
 
 // of is what is known of a parent, which is dropped where the resource is another one by now.
@@ -91,7 +91,7 @@ func (a *ownAccounts) forget(key types.NamespacedName) {
 	}
 }
 
-// connect takes up what the connection's first call has shown, where the connection is another one than before.
+// connect notes what the connection's first call has returned, where the connection is another one than before.
 func (k *ownKnown) connect(dir *directory.Parent) {
 	if k.of.Directory == dir.Directory && k.of.connection == dir.Connection {
 		return
@@ -117,7 +117,7 @@ func (k *ownKnown) ready(is bool) {
 	k.unready = !is
 }
 
-// read takes up what a read has shown.
+// read notes what a read has returned.
 func (k *ownKnown) read(schema account.Schema, state account.State, now time.Time) {
 	k.state, k.readAt = state, now
 	for path, w := range k.written {
@@ -135,7 +135,7 @@ func (k *ownKnown) writing(changes []account.Change, salt bool) {
 	}
 }
 
-// wrote takes up what was written.
+// wrote notes what was written.
 func (k *ownKnown) wrote(changes []account.Change) {
 	k.state = k.state.With(account.Applied(changes)).WithoutHidden(changes)
 	if k.written == nil {

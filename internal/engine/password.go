@@ -88,7 +88,7 @@ func rotatePassword(ctx context.Context, r *run, step plan.Step) *conditions.Out
 	return nil
 }
 
-// unchanged notes, beside an outcome, what is known of an account that is not as declared yet.
+// unchanged notes, beside an outcome, what is known of an account that does not match the spec yet.
 func (r *run) unchanged(out *conditions.Outcome) *conditions.Outcome {
 	if !r.confirmed {
 		r.s.observe(*r.view.Account)
@@ -121,7 +121,7 @@ func passwordRefused(err error) bool {
 }
 
 // settlePassword finds out what became of a password that the account may have: by a rotation that was interrupted and is not asked
-// for any more, or because the account was to be created anew.
+// for any more, or because the account was to be recreated.
 func settlePassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	rotated, err := r.Connections.Rotated(ctx, r.s.connection())
 	if err != nil {

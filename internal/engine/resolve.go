@@ -157,7 +157,7 @@ func (r *resolver) directoryFor(s *scope) *directory.Parent {
 // sameResource says whether two states ("<UID>/<generation>") are of the same ParentAccount.
 func sameResource(a, b string) bool { return path.Dir(a) == path.Dir(b) }
 
-// withoutParent is why a resource can't go on while its parent can't be worked with.
+// withoutParent is why a resource can't continue while its parent can't be worked with.
 func (r *resolver) withoutParent(s *scope) *plan.Stop {
 	ready, stalled := meta.FindStatusCondition(s.parent.Conditions, v1alpha1.ConditionReady), meta.FindStatusCondition(s.parent.Conditions, v1alpha1.ConditionStalled)
 	// One that is kept by others while it is being deleted can be worked with.

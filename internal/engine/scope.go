@@ -261,7 +261,7 @@ func (s *scope) observe(a account.Account) {
 	}
 }
 
-// drift notes the differences that are left alone, each since it was first seen.
+// drift notes the differences that are not changed, each since it was first seen.
 func (s *scope) drift(changes []plan.FieldChange, now time.Time) {
 	since := map[string]metav1.Time{}
 	for _, d := range s.was.Drift {

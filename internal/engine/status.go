@@ -70,7 +70,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	return ctrl.Result{RequeueAfter: e.Table.Requeue(out, pause)}, nil
 }
 
-// reportLeft tells of an account that was created for a resource that is gone by now: nobody else will.
+// reportLeft tells of an account that was created for a resource that is deleted by now: nobody else will.
 func (e *reporter) reportLeft(ctx context.Context, s *scope, err error) {
 	if !s.created || !apierrors.IsNotFound(err) {
 		return
@@ -81,7 +81,7 @@ func (e *reporter) reportLeft(ctx context.Context, s *scope, err error) {
 		s.declared.AccountName, s.status.AccountID, s.declared.ConnectionSecret.Name)
 }
 
-// raiseAlarm tells the parent that its provider does not answer, or goes on rate-limiting calls, where it has not found out by itself.
+// raiseAlarm tells the parent that its provider does not answer, or continues rate-limiting calls, where it has not found out by itself.
 func (e *reporter) raiseAlarm(s *scope) {
 	if s.dir == nil || e.Alarm == nil || s.dir.Listings().Err != nil {
 		return

@@ -112,7 +112,7 @@ func (u UniqueValues) namespacesOf(source directory.Source, f directory.Freed) (
 	return namespaces
 }
 
-// secondTry is after how long a value that was freed is tried again, where the provider refuses it at first: it may not know yet.
+// secondTry is after how long a value that was freed is retried, where the provider refuses it at first: it may not know yet.
 const secondTry = 10 * time.Second
 
 // awaitValue has the resource woken once the value is free that it was refused. It returns when to try again where that may be so by now: the

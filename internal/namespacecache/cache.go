@@ -78,11 +78,11 @@ type Cache struct {
 	joins    []func(namespace string)
 	// open is set once what is read may be worked on.
 	open bool
-	// running is when Start was called, zero before that; passed is set once WaitForCacheSync let the start go on.
+	// running is when Start was called, zero before that; passed is set once WaitForCacheSync let the start continue.
 	running time.Time
 	passed  bool
 	stopped bool
-	// changed is closed, and made anew, whenever a scope's state changes.
+	// changed is closed, and recreated, whenever a scope's state changes.
 	changed chan struct{}
 }
 
@@ -198,7 +198,7 @@ func (c *Cache) Start(ctx context.Context) error {
 
 // WaitForCacheSync waits until there is something to work on: the cache is open, and all namespaces can be read; or some can
 // be, and the others refused or have had startPatience. It returns true as well when Options.Stop ends it: the manager's start
-// goes on then to stop in good order, while it would never leave a wait that fails.
+// continues then to stop in good order, while it would never leave a wait that fails.
 func (c *Cache) WaitForCacheSync(ctx context.Context) bool {
 	patience := c.options.Clock.NewTimer(startPatience)
 	defer patience.Stop()

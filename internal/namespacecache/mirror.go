@@ -126,7 +126,7 @@ func (m *mirror) answered(ctx context.Context, err error) {
 	if !m.requested(ctx, err) {
 		return
 	}
-	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) { // the reflector lists anew
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) { // the reflector lists again
 		err = nil
 	}
 	switch {

@@ -27,7 +27,7 @@ type scope struct {
 	// told is what was last logged, and when.
 	told   Status
 	toldAt time.Time
-	// retry is closed, and made anew, when a kind could be read: the others may be too now.
+	// retry is closed, and recreated, when a kind could be read: the others may be too now.
 	retry chan struct{}
 }
 

@@ -22,7 +22,7 @@ const (
 	Handshake Step = "the TLS handshake"
 )
 
-// Trace follows one request. It is safe for concurrent use: a dial goes on in the background, after its request was given up too.
+// Trace follows one request. It is safe for concurrent use: a dial continues in the background, after its request was given up too.
 type Trace struct {
 	mu sync.Mutex
 	// at is what was begun last, done is set once that has succeeded; "" where nothing was.
@@ -94,7 +94,7 @@ func (t *Trace) step(r Route) (s Step, withProxy bool) {
 	defer t.mu.Unlock()
 	toProxy := r.Proxy != ""
 	switch {
-	case t.connected: // maybe by a connection that was made for another request, while its own dial goes on
+	case t.connected: // maybe by a connection that was made for another request, while its own dial continues
 		return "", false
 	case t.at == Handshake && r.proxyOverTLS && t.handshakes == 1:
 		if t.done {

@@ -48,16 +48,16 @@ const (
 	slowest = 0.1
 	// halvesAfter lets the answers to calls that were under way together count as one.
 	halvesAfter = time.Second
-	// throttlesAfter is for how long a provider has to go on rate-limiting until that is worth reporting, and throttledFor after how long
+	// throttlesAfter is for how long a provider has to continue rate-limiting until that is worth reporting, and throttledFor after how long
 	// without another such answer it counts as over: longer than whoever was refused waits until the next attempt.
 	throttlesAfter = 10 * time.Second
 	throttledFor   = 90 * time.Second
-	// longestPause bounds for how long one answer may stop all calls: some ask for patience for one account alone.
+	// longestPause bounds for how long one answer may stop all calls: some rate-limit one account alone.
 	longestPause = time.Minute
 )
 
 // Budget bounds the calls to one account of a provider: so many a second, so many at a time, the urgent ones first.
-// It slows down by halves when the provider asks for patience, and recovers by itself. While the provider does not answer
+// It slows down by halves when the provider rate-limits, and recovers by itself. While the provider does not answer
 // it lets one call through now and then, and refuses the others at once.
 type Budget struct {
 	mu       sync.Mutex
@@ -73,7 +73,7 @@ type Budget struct {
 	grants   int
 	timer    *time.Timer
 	breaker  breaker
-	// throttledSince and throttledAt are the first and the last of a row of answers that asked for patience, each less than throttledFor after
+	// throttledSince and throttledAt are the first and the last of a row of answers that rate-limited, each less than throttledFor after
 	// the one before.
 	throttledSince, throttledAt time.Time
 }

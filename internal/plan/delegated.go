@@ -72,13 +72,13 @@ func delegate(in *Input, d account.Decision) account.Decision {
 	return d
 }
 
-// notGranted says whether the provider has refused these changes and they are not to be tried again yet.
+// notGranted says whether the provider has refused these changes and they are not to be retried yet.
 func (in *Input) notGranted(delegated []account.Change) bool {
 	f := in.Delegated.Refused
 	return f != nil && f.Attempt == Delegation(in.Resource, in.Attempts.Connection, fieldChanges(delegated)) && in.Now.Before(f.Until)
 }
 
-// triesAgain says whether changes are tried again that the change guard has let pass before.
+// triesAgain says whether changes are retried that the change guard has let pass before.
 func (in *Input) triesAgain(changes []account.Change) bool {
 	own, _ := account.Split(changes)
 	return in.Delegated.Admitted && len(own) == 0
@@ -88,7 +88,7 @@ func (in *Input) triesAgain(changes []account.Change) bool {
 // account.
 func storesBinding(in *Input, d account.Decision) []Step {
 	steps, stored := take(in, d.Account), step(StoreBinding, in, d.Account)
-	if in.Secret.Content == nil { // the claim tells whose connection Secret goes along, and what that holds decides how to go on
+	if in.Secret.Content == nil { // the claim tells whose connection Secret goes along, and what that holds decides how to continue
 		s := step(StoreSecret, in, d.Account)
 		s.Reason, s.Secret = storeReason(in), in.Secret.Name
 		return append(steps, s, stored)

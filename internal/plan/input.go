@@ -18,7 +18,7 @@ type Input struct {
 	Subject account.Subject
 	View    account.View
 	// Successor is what is known of an account with the resource's name, where the one that the resource is bound to may be missing;
-	// nil where it is there, or is not to be created anew.
+	// nil where it is there, or is not to be recreated.
 	Successor *account.View
 	// Stop is why the parent can't be worked with; nil where it can.
 	Stop *Stop
@@ -28,10 +28,10 @@ type Input struct {
 	Stale  bool
 	// Duplicate says that another resource has the better right to the account; nil where none has.
 	Duplicate *Stop
-	// NotAccepted is why the resource does not get the account of a previous owner that is gone, although it may have the account: it has to
+	// NotAccepted is why the resource does not get the account of a previous owner that is deleted, although it may have the account: it has to
 	// accept that; nil where nothing is to be accepted.
 	NotAccepted *Stop
-	// OthersUnseen is set while there may be resources that can't be seen: one of them may have an account that was there before.
+	// OthersUnseen is set while there may be resources that can't be seen: one of them may have an account that existed before.
 	OthersUnseen bool
 	// NoPasswords is set where the provider's accounts have no passwords, NoKeys where they have no API keys.
 	NoPasswords, NoKeys bool
@@ -105,11 +105,11 @@ type Origin string
 const (
 	// Created: the operator created the account for this very resource.
 	Created Origin = "Created"
-	// Adopted: the account was there before the resource.
+	// Adopted: the account is pre-existing.
 	Adopted Origin = "Adopted"
 )
 
-// Stop is why a resource can't go on, as its conditions say it.
+// Stop is why a resource can't continue, as its conditions say it.
 type Stop struct {
 	// Reason is that of the conditions; "" where there is nothing to say yet and somebody will wake the resource.
 	Reason string
@@ -260,7 +260,7 @@ func (in *Input) own(a *account.Account) bool {
 	return in.claimed(a) || in.View.Claimless && in.Subject.Intent && !in.Subject.Refused
 }
 
-// succeeds says whether the account carries the claim of a previous owner that is gone and whose account the resource may have.
+// succeeds says whether the account carries the claim of a deleted previous owner whose account the resource may have.
 func (in *Input) succeeds(a *account.Account) bool {
 	claim, ok := a.Claim()
 	return ok && in.Subject.Succeeds(claim)

@@ -126,7 +126,7 @@ func missing(in *Input, d account.Decision) Step {
 	return s
 }
 
-// ownerUnseen says whether the account was there before the resource and may be that of a resource that can't be seen. An account
+// ownerUnseen says whether the account is pre-existing and may be that of a resource that can't be seen. An account
 // with the resource's own claim is nobody else's.
 func (in *Input) ownerUnseen() bool {
 	if !in.OthersUnseen || in.Subject.ID != "" || in.Subject.Policy.Observe || in.View.Account == nil {

@@ -69,7 +69,7 @@ func needed(in *Input) Plan {
 	return forDecision(in, asRequested(in, delegate(in, d)))
 }
 
-// recreate is for an account that is missing and is to be created anew: it is given up, unless nothing can be done for another one
+// recreate is for an account that is missing and is to be recreated: it is given up, unless nothing can be done for another one
 // now.
 func recreate(in *Input) Plan {
 	after := givenUp(in)
@@ -474,7 +474,7 @@ func storeReason(in *Input) string {
 }
 
 // settlePassword is for a password that the account may have: by a rotation that was interrupted and is not asked for any more, or
-// because the account was to be created anew.
+// because the account was to be recreated.
 func settlePassword(in *Input, d account.Decision, content *Content) []Step {
 	if in.NoPasswords || in.givesPassword(in.Resource.Origin) || content != nil && !content.NextPassword {
 		return nil

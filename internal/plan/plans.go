@@ -56,7 +56,7 @@ func (p Plans) State(applied account.State, reportDrift bool) (reason, message, 
 	return end.Reason, end.Message, end.Next
 }
 
-// planDiff are the plans that are to be changed, and those that differ and are left alone: because driftPolicy is Report, or because the
+// planDiff are the plans that are to be changed, and those that differ and are not changed: because driftPolicy is Report, or because the
 // provider does not show a change that it has accepted, or may have.
 func planDiff(in *Input) (changes, reported, notShown []account.PlanChange) {
 	for _, c := range account.DiffPlans(in.Plans.Declared, in.Plans.Seen, in.Subject.LastApplied) {
@@ -208,7 +208,7 @@ func planDifferences(changes []account.PlanChange) string {
 	return strings.Join(parts, "; ")
 }
 
-// plansLeft are the plans that differ and are left alone, as Confirm notes them.
+// plansLeft are the plans that differ and are not changed, as Confirm notes them.
 func plansLeft(in *Input) (differs, notKept []FieldChange) {
 	if len(in.Plans.Declared) == 0 {
 		return nil, nil

@@ -25,7 +25,7 @@ func (in *Input) differing(a *account.Account) account.State {
 	return out
 }
 
-// unseen says whether the resource has, or may adopt, an account that nobody has seen yet, or that is missing and is not created anew.
+// unseen says whether the resource has, or may adopt, an account that nobody has seen yet, or that is missing and is not recreated.
 func (in *Input) unseen() bool {
 	if in.Subject.ID != "" {
 		return !in.Subject.Policy.Recreate || in.View.Doubted || in.View.Absences < account.AbsencesUntilMissing

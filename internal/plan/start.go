@@ -18,7 +18,7 @@ type Start struct {
 	Password string
 }
 
-// afterStart is a plan without the writes that the operator's start holds. Reads, and what only this cluster gets to see, go on: what
+// afterStart is a plan without the writes that the operator's start holds. Reads, and what only this cluster gets to see, continue: what
 // they find decides whether there is anything to write. A password that the connection Secret may say to be in its place is looked for
 // there, and then held by the step itself.
 func afterStart(in *Input, p Plan) Plan {

@@ -36,7 +36,7 @@ const (
 	Create Kind = "Create"
 	// Clone creates the account as a clone of Template, with Changes.
 	Clone Kind = "Clone"
-	// ReadPreviousOwner reads whether the resource that the account's claim names is gone, and whether another one has the account.
+	// ReadPreviousOwner reads whether the resource that the account's claim names is deleted, and whether another one has the account.
 	ReadPreviousOwner Kind = "ReadPreviousOwner"
 	// ProveOwnership tries the password in the connection Secret with the account.
 	ProveOwnership Kind = "ProveOwnership"
@@ -251,11 +251,11 @@ type Step struct {
 	Template *StepTemplate `json:"template,omitempty"`
 	// Changes are the fields that are written.
 	Changes []FieldChange `json:"changes,omitempty"`
-	// Differs are the differences that are left alone, or that stand against adopting the account.
+	// Differs are the differences that are not changed, or that prevent adopting the account.
 	Differs []FieldChange `json:"differs,omitempty"`
-	// NotKept are the differences that are left alone because the provider does not keep the values.
+	// NotKept are the differences that are not changed because the provider does not keep the values.
 	NotKept []FieldChange `json:"notKept,omitempty"`
-	// NotGranted are the differences that are left alone for now, because the provider refused to act as the account itself.
+	// NotGranted are the differences that are not written for now, because the provider refused to act as the account itself.
 	NotGranted []FieldChange `json:"notGranted,omitempty"`
 	// Delegated is set where all of Changes are made acting as the account itself.
 	Delegated bool `json:"delegated,omitempty"`
@@ -288,7 +288,7 @@ func (t StepTemplate) String() string { return fmt.Sprintf("%s (id %s)", t.Accou
 
 // Plan is the steps for one resource, in order.
 type Plan struct {
-	// Steps end with one that concerns the status, or with ReleaseFinalizer. Where what a step finds decides how to go on,
+	// Steps end with one that concerns the status, or with ReleaseFinalizer. Where what a step finds decides how to continue,
 	// they end with that step.
 	Steps []Step `json:"steps"`
 	// Attempt tells these steps from others that were tried for the resource; "" where nothing is tried.

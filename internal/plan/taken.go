@@ -25,7 +25,7 @@ type Holder struct {
 	AccountID, AccountName string
 	// Resource is the "<namespace>/<name>" of its resource, "" where it has none.
 	Resource string
-	// Claim is whose it is by its claim, where that is another installation's; "" else.
+	// Claim is the owner by the account's claim, if that is another installation; "" else.
 	Claim string
 	// Release says whether it is about to give the value up.
 	Release ValueRelease

@@ -1,5 +1,5 @@
 // Package provider is the seam between the engine and the telephony providers: what a provider has to be able to do
-// so that its accounts can be kept as declared. A provider executes and never decides.
+// so that its accounts can be kept in sync. A provider executes and never decides.
 //
 // A provider is a client, a field table and a Remote made of the two, which passes the tests of package providertest. What
 // a provider can't do, its Remote has no method for: the interfaces beside Remote are optional. Contracts stand in the

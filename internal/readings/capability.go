@@ -28,7 +28,7 @@ const (
 	moneyEvery, ratesEvery = time.Hour, 24 * time.Hour
 	// moneyCalls is how many calls for money are made within moneyEvery at most.
 	moneyCalls = 2
-	// refusedFor is how long a refused capability is not tried again.
+	// refusedFor is how long a refused capability is not retried.
 	refusedFor = 24 * time.Hour
 )
 
@@ -66,7 +66,7 @@ var money = []reader{
 
 // attempt is how the calls for a capability went.
 type attempt struct {
-	// at is since when the capability waits for its next call; zero before any call, and where a refused one is to be tried again. shownAt is
+	// at is since when the capability waits for its next call; zero before any call, and where a refused one is to be retried. shownAt is
 	// when something else has shown the same.
 	at, shownAt time.Time
 	// called is when the last call ended that counts for how often money is read.
@@ -111,7 +111,7 @@ func (a attempt) shown(now time.Time) attempt {
 	return a
 }
 
-// holds says whether the capability is refused, and not to be tried again yet.
+// holds says whether the capability is refused, and not to be retried yet.
 func (a attempt) holds(now time.Time) bool {
 	return a.refused != nil && now.Before(a.at.Add(refusedFor))
 }

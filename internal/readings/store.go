@@ -29,7 +29,7 @@ type Source struct {
 	// AccountID is the parent account's id at the provider: of another account nothing is kept.
 	AccountID string
 	// Connection tells its present credentials from others, Requested the last requested reconcile from others: after a change of either,
-	// what was refused is tried again.
+	// what was refused is retried.
 	Connection, Requested string
 	// Remote makes the calls.
 	Remote provider.Remote
@@ -156,7 +156,7 @@ func (s *Store) enter(from Source, now time.Time) *parent {
 	return p
 }
 
-// retryRefused has what was refused be tried again. Somebody asks for that, so it does not count for how often money is read.
+// retryRefused makes refused calls be retried. Somebody asks for that, so it does not count for how often money is read.
 func (p *parent) retryRefused() {
 	for c, a := range p.attempts {
 		if a.refused != nil {

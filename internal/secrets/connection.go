@@ -28,13 +28,13 @@ const (
 	// account is about to be created with.
 	KeyPassword = "password"
 	// KeyPasswordNext is a generated password that the account may have already: while the present one is being replaced, or
-	// while an account is created anew that may still be there.
+	// while an account is recreated that may still be there.
 	KeyPasswordNext = "passwordNext"
 	// KeyPasswordRefused is a salted digest of the password that the provider refused when it was verified.
 	KeyPasswordRefused = "passwordRefused"
 )
 
-// Connection names a connection Secret and whose it is.
+// Connection names a connection Secret and its owner.
 type Connection struct {
 	// Namespace and Name are the Secret's.
 	Namespace, Name string
@@ -103,7 +103,7 @@ type Store struct {
 	Others func(ctx context.Context, c Connection) ([]string, error)
 }
 
-// Read returns what the connection Secret holds; nil where there is none. A *Problem says that it is somebody else's.
+// Read returns what the connection Secret holds; nil where there is none. A *Problem says that another resource owns it.
 func (s Store) Read(ctx context.Context, c Connection) (Values, error) {
 	secret, err := s.get(ctx, c)
 	if err != nil || secret == nil {
@@ -374,7 +374,7 @@ func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
 	return &secret, nil
 }
 
-// restore makes the Secret anew, with what other connection Secrets of the same resource and account still hold: they had
+// restore recreates the Secret, with what other connection Secrets of the same resource and account still hold: they had
 // the names that the spec gave before.
 func (s Store) restore(ctx context.Context, c Connection, values Values) (Values, error) {
 	others, err := s.others(ctx, c)
@@ -442,7 +442,7 @@ func fill(secret *corev1.Secret, c Connection, values Values) {
 	notePassword(secret, c)
 }
 
-// dropStaleKey removes the API key, and the service-account key, of an earlier account of the same name that is gone at the provider.
+// dropStaleKey removes the API key, and the service-account key, of an earlier account of the same name that is missing at the provider.
 func dropStaleKey(secret *corev1.Secret, id account.Secret) {
 	if before := secret.Data[KeyAccountID]; id != "" && len(before) > 0 && string(before) != id.Reveal() {
 		delete(secret.Data, KeyAPIKey)

@@ -9,7 +9,7 @@ import (
 // shown are the keys of a connection Secret whose values are no secrets.
 var shown = map[string]bool{KeyAccountID: true, KeyAccountName: true, KeyEmail: true, KeyEndpoint: true}
 
-// hidden is an error of the API server without what the Secrets hold that it is about.
+// hidden is an error of the Kubernetes API without what the Secrets hold that it is about.
 type hidden struct {
 	cause error
 	text  string

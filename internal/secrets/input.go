@@ -30,7 +30,7 @@ func (p *Problem) Error() string { return p.Message }
 type Reader struct {
 	// Labelled sees only Secrets with the input label: the manager's cache, which watches those alone.
 	Labelled client.Reader
-	// Live asks the API server. It is used for metadata only, to tell a missing label from a missing Secret.
+	// Live asks the Kubernetes API. It is used for metadata only, to tell a missing label from a missing Secret.
 	Live client.Reader
 }
 
@@ -111,7 +111,7 @@ func (r Reader) APIKey(ctx context.Context, namespace, name, key string) (accoun
 	return account.Secret(apiKey), nil
 }
 
-// wrongEncoding says why bytes are no text that people could type or paste, "" where they are. It goes on a sentence that begins
+// wrongEncoding says why bytes are no text that people could type or paste, "" where they are. It continues a sentence that begins
 // with the Secret's key, as do the two below.
 func wrongEncoding(text string) string {
 	wide := charset.Wide([]byte(text))

@@ -18,7 +18,7 @@ import (
 
 // ErrReadFirst says that a connection Secret was there before an account was to be created with it: an earlier attempt may have
 // created the account, so the account is read before the next one. The Connection's Latest has the Secret, as it was before that
-// read: of two that go on from there, one only can renew the intent.
+// read: of two that continue from there, one only can renew the intent.
 var ErrReadFirst = errors.New("the connection Secret was there: the account is to be read first")
 
 // intend records in the Secret one more attempt to create an account for the resource.

@@ -19,7 +19,7 @@ type KnownServiceKeys struct {
 type refusedKey struct {
 	// mark tells what was tried from anything else.
 	mark string
-	// since is when it was first refused, until when it is not tried again.
+	// since is when it was first refused, until when it is not retried.
 	since, until time.Time
 	// notMade is the name of a key that was certainly not made.
 	notMade string
@@ -73,7 +73,7 @@ func (k *KnownServiceKeys) Refuse(uid types.UID, mark string, now time.Time) tim
 	return r.until
 }
 
-// Blocked is until when what the mark stands for is not tried again; zero where it may be tried.
+// Blocked is until when what the mark stands for is not retried; zero where it may be tried.
 func (k *KnownServiceKeys) Blocked(uid types.UID, mark string) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()

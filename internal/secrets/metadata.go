@@ -17,7 +17,7 @@ type declared struct {
 }
 
 // dress puts the declared labels and annotations onto the Secret, and takes away those that were declared before.
-// Others' are left alone.
+// Others' are not changed.
 func dress(secret *corev1.Secret, c Connection) {
 	var before declared
 	_ = json.Unmarshal([]byte(secret.Annotations[v1alpha1.AnnotationMetadata]), &before) // there may be none

@@ -19,7 +19,7 @@ func belongs(secret *corev1.Secret, c Connection) bool {
 
 // ofAnotherAccount says whether the Secret holds the credentials of another account than the resource's, whatever its label and
 // annotations say of its owner: people can write those, by mistake, and what the Secret holds may be the only copy. An account
-// that is created anew has another id, but the same name and parent.
+// that is recreated has another id, but the same name and parent.
 func ofAnotherAccount(secret *corev1.Secret, c Connection) bool {
 	if len(secret.Data[KeyAccountID]) == 0 && len(passwordsOf(secret)) == 0 || c.Bound != "" && tellsOf(secret, c.Bound) {
 		return false
@@ -32,7 +32,7 @@ func ofAnotherAccount(secret *corev1.Secret, c Connection) bool {
 	return len(secret.Data[KeyAccountID]) > 0 && has != "" && has != name
 }
 
-// notTheirs says how to go on where the Secret is not known as the resource's: it may be all the same (restored without its
+// notTheirs says how to continue where the Secret is not known as the resource's: it may be all the same (restored without its
 // annotations, say) and hold the only copy of a password, so nobody is told to remove it. Where it is another resource's or
 // another account's, nobody is told to mark it as this one's, either.
 func notTheirs(secret *corev1.Secret, c Connection) *Problem {

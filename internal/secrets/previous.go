@@ -71,7 +71,7 @@ func (w *Watched) HandedOverTo(ctx context.Context, c Connection) string {
 func (w *Watched) SaysHandOver(ctx context.Context, c Connection, to string) bool {
 	meta := w.metadata(ctx, client.ObjectKey{Namespace: c.Namespace, Name: c.Name})
 	if meta == nil {
-		return true // it is made anew for another reason
+		return true // it is recreated for another reason
 	}
 	if to == "" {
 		return meta.Annotations[v1alpha1.AnnotationMetadata] == ""

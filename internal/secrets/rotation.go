@@ -17,7 +17,7 @@ import (
 // it, and takes the place of the present one after. So at no time is the account's password in memory alone.
 
 // Next returns the password that the account is to get for the rotation that c names, which is in the connection Secret
-// by then; "" where the Secret says that this rotation was done. A Secret that is made anew counts it as done: what it
+// by then; "" where the Secret says that this rotation was done. A Secret that is recreated counts it as done: what it
 // remembered is gone, and nobody is to be locked out twice for one request.
 func (s Store) Next(ctx context.Context, c Connection, values Values) (account.Secret, error) {
 	secret, err := s.get(ctx, c)

@@ -64,7 +64,7 @@ func RememberSalt(ctx context.Context, s Store, c Connection, accountID string, 
 	return noteSalt(ctx, s, c, salted(saltOf(c, accountID), salt))
 }
 
-// noteSalt writes the annotation. It stays once it is there: one that is taken away would look like an edit of somebody else's.
+// noteSalt writes the annotation. It stays once it is there: one that is taken away would look like an edit by another client.
 func noteSalt(ctx context.Context, s Store, c Connection, digest string) error {
 	secret, err := s.get(ctx, c)
 	if err != nil || secret == nil {

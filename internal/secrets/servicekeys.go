@@ -108,7 +108,7 @@ func RolesMark(roles []string) string {
 // serviceKeyName is the form of all names of keys: the UID of the resource that a key was made for, and the number of the attempt.
 var serviceKeyName = regexp.MustCompile(`^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9]{1,6}$`)
 
-// lastAttempt is the greatest number of an attempt: the names of the next ones begin anew.
+// lastAttempt is the greatest number of an attempt: the names of the next ones begin again.
 const lastAttempt = 999_999
 
 // canonicalUID is how a UID stands in the names of keys: as it is, where the Kubernetes API made it.

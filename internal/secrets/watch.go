@@ -120,7 +120,7 @@ type Edit struct {
 }
 
 // Edits is a source of the requests for each connection Secret that somebody else deleted or edited; requests is told of the same edit
-// twice where the Secret is there before and after. What the operator itself took out of a Secret looks like an edit of somebody else.
+// twice where the Secret is there before and after. What the operator itself took out of a Secret looks like an edit by another client.
 func (w *Watched) Edits(requests func(context.Context, Edit) []ctrl.Request) source.Source {
 	type queue = workqueue.TypedRateLimitingInterface[ctrl.Request]
 	add := func(ctx context.Context, q queue, hadPassword bool, version string, secrets ...*metav1.PartialObjectMetadata) {
@@ -173,7 +173,7 @@ func othersWrote(o metav1.Object) string {
 	return b.String()
 }
 
-// lost says whether anything that the operator wrote is not its any more: somebody took it away, or wrote it anew.
+// lost says whether anything that the operator wrote is not its any more: somebody took it away, or rewrote it.
 func lost(before, after metav1.Object) bool {
 	have := ownFields(after)
 	for field := range ownFields(before) {

@@ -30,7 +30,7 @@ func (a Account) Email() string { return a.Text("account_email") }
 // APIKey is the api_key.
 func (a Account) APIKey() string { return a.Text("api_key") }
 
-// Active tells whether the account is switched on.
+// Active tells whether the account is active.
 func (a Account) Active() bool { return a.Flag("active") }
 
 // Text is the value of a text field, "" where it is not set.

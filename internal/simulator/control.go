@@ -23,7 +23,7 @@ type Parent struct {
 	Currency string `json:"currency,omitempty"`
 	// ChildrenDisabled: the service has not enabled child accounts for it, AddAccount answers 104.
 	ChildrenDisabled bool `json:"childrenDisabled,omitempty"`
-	// Inactive: the account is switched off, every call answers 131.
+	// Inactive: the account is deactivated, every call answers 131.
 	Inactive bool `json:"inactive,omitempty"`
 }
 

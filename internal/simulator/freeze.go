@@ -109,7 +109,7 @@ func (c *freezable) Close() error {
 	return nil
 }
 
-// accept goes on accepting bytes for a server that has closed the frozen connection, until its peer does.
+// accept continues accepting bytes for a server that has closed the frozen connection, until its peer does.
 func (c *freezable) accept() {
 	defer c.freezer.forget(c)
 	defer func() { _ = c.Conn.Close() }()

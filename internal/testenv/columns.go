@@ -17,7 +17,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
-// Table is what `kubectl get RESOURCE -n NAMESPACE -o wide` prints: the API server makes the table.
+// Table is what `kubectl get RESOURCE -n NAMESPACE -o wide` prints: the Kubernetes API makes the table.
 func Table(ctx context.Context, namespace, resource string) metav1.Table {
 	GinkgoHelper()
 	httpClient, err := rest.HTTPClientFor(Config)

@@ -54,7 +54,7 @@ func InUTF16(text string) []byte {
 	return out
 }
 
-// ExpectFormerCredentials is a parent that is stalled because of its new credentials, while the former ones go on.
+// ExpectFormerCredentials is a parent that is stalled because of its new credentials, while the former ones continue.
 func ExpectFormerCredentials(ctx context.Context, p *v1alpha1.ParentAccount, reason string) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {

@@ -60,7 +60,7 @@ func Rendered(dir string) []*unstructured.Unstructured {
 	}
 }
 
-// warnings are what the API server has warned of.
+// warnings are what the Kubernetes API has warned of.
 type warnings struct {
 	mu   sync.Mutex
 	text []string
@@ -73,7 +73,7 @@ func (w *warnings) HandleWarningHeader(_ int, _ string, text string) {
 	w.text = append(w.text, text)
 }
 
-// Install applies objects as kubectl apply --server-side would, and returns what the API server warns of.
+// Install applies objects as kubectl apply --server-side would, and returns what the Kubernetes API warns of.
 func Install(ctx context.Context, objects []*unstructured.Unstructured) []string {
 	GinkgoHelper()
 	heard := &warnings{}
@@ -96,7 +96,7 @@ func DeployDefault(ctx context.Context) {
 	awaitRights(ctx, objects)
 }
 
-// awaitRights waits until the API server has seen all of the operator's roles, which are among the objects.
+// awaitRights waits until the Kubernetes API has seen all of the operator's roles, which are among the objects.
 func awaitRights(ctx context.Context, objects []*unstructured.Unstructured) {
 	GinkgoHelper()
 	for _, role := range rolesIn(objects) {

@@ -79,7 +79,7 @@ func Summarize(g Gomega, o conditioned) State {
 	return s
 }
 
-// BeAvailable is a ChildAccount or ParentAccount that is as declared.
+// BeAvailable is a ChildAccount or ParentAccount that matches the spec.
 func BeAvailable() types.GomegaMatcher { return BeReadyAs(v1alpha1.ReasonAvailable) }
 
 // BeReadyAs is Ready and settled for this reason, and current for kstatus.
@@ -96,7 +96,7 @@ func BeStalledAs(reason string) types.GomegaMatcher {
 	})
 }
 
-// BeTryingAs goes on by itself, for this reason, with Ready as given ("True/Available" as before, say).
+// BeTryingAs continues by itself, for this reason, with Ready as given ("True/Available" as before, say).
 func BeTryingAs(reason, ready string) types.GomegaMatcher {
 	return Satisfy(func(s State) bool {
 		return s.Observed && s.Ready == ready && s.Second == "False/"+reason && s.Flags == v1alpha1.ConditionReconciling && s.KStatus == status.InProgressStatus
@@ -134,7 +134,7 @@ func HaveSecond(second string) types.GomegaMatcher {
 	return Satisfy(func(s State) bool { return s.Second == second && s.Observed })
 }
 
-// BeStalledWithSynced is as declared at the provider and not Ready all the same, for this reason.
+// BeStalledWithSynced is in sync with the provider and not Ready all the same, for this reason.
 func BeStalledWithSynced(reason string) types.GomegaMatcher {
 	return Satisfy(func(s State) bool {
 		return s.Observed && s.Ready == "False/"+reason && s.Second == "True/"+reason && s.Flags == v1alpha1.ConditionStalled && s.KStatus == status.FailedStatus

@@ -49,7 +49,7 @@ func (c Costs) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// RequestMeter counts the requests to the API server, but for watches, events and leases.
+// RequestMeter counts the requests to the Kubernetes API, but for watches, events and leases.
 type RequestMeter struct {
 	mu     sync.Mutex
 	counts Costs

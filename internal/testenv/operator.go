@@ -22,10 +22,10 @@ const (
 	OperatorAccount   = "child-account-operator-controller-manager"
 )
 
-// OperatorConfig talks to the API server as the operator's ServiceAccount.
+// OperatorConfig talks to the Kubernetes API as the operator's ServiceAccount.
 func OperatorConfig() *rest.Config { return ConfigOf(OperatorUser) }
 
-// ConfigOf talks to the API server as a ServiceAccount.
+// ConfigOf talks to the Kubernetes API as a ServiceAccount.
 func ConfigOf(user string) *rest.Config {
 	c := rest.CopyConfig(Config)
 	c.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: ServiceAccountGroups(strings.Split(user, ":")[2])}
@@ -66,7 +66,7 @@ func ServiceAccountGroups(namespace string) []string {
 	return []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace, "system:authenticated"}
 }
 
-// IsAllowed asks the API server whether a ServiceAccount may do something.
+// IsAllowed asks the Kubernetes API whether a ServiceAccount may do something.
 func IsAllowed(ctx context.Context, user string, what authorizationv1.SubjectAccessReviewSpec) bool {
 	what.User = user
 	what.Groups = ServiceAccountGroups(strings.Split(user, ":")[2])

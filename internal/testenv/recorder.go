@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// Recorder notes what one operator asks of the API server, and whether it was done.
+// Recorder notes what one operator asks of the Kubernetes API, and whether it was done.
 type Recorder struct {
 	mu sync.Mutex
 	// begun are lists and watches, by "watch resource"; wrote is what was written, by "resource namespace/name", and refused

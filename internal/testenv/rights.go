@@ -13,7 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// rightsUsed is what the operator has asked of the API server and was let do, as "verb resource".
+// rightsUsed is what the operator has asked of the Kubernetes API and was let do, as "verb resource".
 type rightsUsed struct {
 	mu  sync.Mutex
 	set map[string]bool

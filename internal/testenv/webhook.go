@@ -54,7 +54,7 @@ func StartWebhook(ctx context.Context, w *World) *Webhook {
 	}
 	Expect(K8s.Create(ctx, config)).To(Succeed())
 	DeferCleanup(func(ctx SpecContext) { Expect(K8s.Delete(ctx, config)).To(Succeed()) })
-	Eventually(func(g Gomega) int { // until the API server knows the webhook
+	Eventually(func(g Gomega) int { // until the Kubernetes API knows the webhook
 		probe := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.NS, Name: "webhook-probe"}}
 		g.Expect(K8s.Create(ctx, probe, client.DryRunAll)).To(Succeed())
 		hook.mu.Lock()
@@ -65,7 +65,7 @@ func StartWebhook(ctx context.Context, w *World) *Webhook {
 }
 
 // Refuse has the webhook refuse the operator's writes for which refuse has a status, from now on; nil allows a write. A status without
-// code is answered with HTTP 400 by the API server.
+// code is answered with HTTP 400 by the Kubernetes API.
 func (h *Webhook) Refuse(refuse func(*admissionv1.AdmissionRequest) *metav1.Status) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

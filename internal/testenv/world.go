@@ -34,7 +34,7 @@ type World struct {
 	Second  simulator.Parent
 	Clock   clock.Clock
 	Options cli.ManagerOptions
-	// Config is how the operator reaches the API server.
+	// Config is how the operator reaches the Kubernetes API.
 	Config *rest.Config
 	// Disposable is a world whose control plane ends with it: nothing has to be removed.
 	Disposable bool
@@ -332,7 +332,7 @@ func (w *World) Changes() (out []string) {
 // of a kind that was away comes back within half a minute.
 const Patience = time.Minute
 
-// Deactivating declares that the account is switched off when the resource goes.
+// Deactivating declares that the account is deactivated when the resource goes.
 func Deactivating(c *v1alpha1.ChildAccount) {
 	c.Spec.DeletionPolicy = ptr.To(v1alpha1.DeletionDeactivate)
 }

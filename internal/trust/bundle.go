@@ -13,7 +13,7 @@ import (
 
 // Parse reads a bundle of certificates in PEM; nil, for those of the system, where it is empty. Text before a certificate is
 // a comment, and so are byte order marks, of which files that were put together have several; whatever else is no certificate
-// is refused rather than left out. An error goes on a sentence that begins with the field's name, and never repeats anything
+// is refused rather than left out. An error continues a sentence that begins with the field's name, and never repeats anything
 // of the content.
 func Parse(bundle []byte) (*x509.CertPool, error) {
 	if len(bundle) == 0 {

@@ -22,7 +22,7 @@ const (
 	documentedLife = 8 * time.Hour
 	// renewedAhead is how long before its end a token is renewed, at most a tenth of its life: a call may wait in a queue.
 	renewedAhead = 10 * time.Minute
-	// renewalPause is how long a token that could not be renewed ahead is used on before that is tried again.
+	// renewalPause is how long a token that could not be renewed ahead is used on before that is retried.
 	renewalPause = 30 * time.Second
 )
 

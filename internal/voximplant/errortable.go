@@ -63,7 +63,7 @@ var errorTable = []errorRow{
 	{code: 454, class: account.Unauthorized},
 	{code: 455, class: account.Unauthorized, resign: true},
 	{code: 456, class: account.Unauthorized, resign: true},
-	{code: 527, class: account.Unauthorized}, // this address is not let in; waiting doesn't help
+	{code: 527, class: account.Unauthorized}, // this address is not allowed; waiting doesn't help
 	{code: codeForbiddenCommand, class: account.RoleMissing},
 
 	// Blocked at the provider until somebody does something there.

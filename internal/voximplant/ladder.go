@@ -38,7 +38,7 @@ type lister struct {
 	proven bool
 }
 
-// ListMethod implements provider.ListMethoder: "all", "unfiltered" or "known". It starts with the first and only goes on to the next.
+// ListMethod implements provider.ListMethoder: "all", "unfiltered" or "known". It starts with the first and only continues to the next.
 func (l *lister) ListMethod() string {
 	at, _ := l.currentRung()
 	return at.String()

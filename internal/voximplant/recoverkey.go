@@ -67,7 +67,7 @@ func (k keyRecoverer) byPassword(ctx context.Context, id string, password accoun
 	return info.Account.APIKey, nil
 }
 
-// noCredentials says how to go on where neither the parent's API key nor the account's password is known, or only the
+// noCredentials says how to continue where neither the parent's API key nor the account's password is known, or only the
 // former, which has not shown the account's.
 func (k keyRecoverer) noCredentials() *account.Error {
 	e := &account.Error{

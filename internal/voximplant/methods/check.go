@@ -100,7 +100,7 @@ func (m Method) checkChoices(given map[string]string) error {
 	return nil
 }
 
-// Check says why the parameter can't have the value; nil where it can. The error goes on a sentence that begins with the parameter's
+// Check says why the parameter can't have the value; nil where it can. The error continues a sentence that begins with the parameter's
 // name, and does not repeat the value of a secret.
 func (p Parameter) Check(value string) error {
 	switch {
