@@ -122,7 +122,7 @@ func parentStates(of func(reason string) columnState) []columnState {
 	}
 	own := func(p *v1alpha1.ParentAccount) {
 		for kind, reason := range map[string]string{v1alpha1.ConditionAccountSynced: v1alpha1.ReasonValueNotKept, v1alpha1.ConditionPlansSynced: v1alpha1.ReasonBalanceTooLow} {
-			conditions.WriteOwn(&p.Status.Conditions, kind, 1, &conditions.OwnState{Status: metav1.ConditionFalse, Reason: reason, Message: "of the account itself"}, time.Now())
+			conditions.WriteState(&p.Status.Conditions, kind, 1, &conditions.State{Status: metav1.ConditionFalse, Reason: reason, Message: "of the account itself"}, time.Now())
 		}
 	}
 	deleted := func(p *v1alpha1.ParentAccount) { p.Finalizers = []string{v1alpha1.ParentFinalizer} }
