@@ -172,7 +172,7 @@ func deactivate(in *Input) Plan {
 	if in.Resource.Origin == "" && !in.own(a) {
 		steps = append(steps, step(ReadPreviousOwner, in, a))
 	}
-	if in.unproven(a) {
+	if in.needsOwnershipProof(a) {
 		s := step(ProveOwnership, in, a)
 		s.Secret = in.Secret.Name
 		steps = append(steps, s)

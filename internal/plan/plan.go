@@ -308,7 +308,7 @@ func take(in *Input, a *account.Account) []Step {
 	if previous && !own {
 		steps = append(steps, step(ReadPreviousOwner, in, a))
 	}
-	if in.unproven(a) {
+	if in.needsOwnershipProof(a) {
 		s := step(ProveOwnership, in, a)
 		s.Secret = in.Secret.Name
 		steps = append(steps, s)
@@ -357,8 +357,8 @@ func superfluousFinalizer(in *Input) []Step {
 	return []Step{{Kind: RemoveFinalizer, Reason: ReasonFinalizerNotNeeded}}
 }
 
-// unproven says whether the account's claim alone does not prove that it is the resource's, or was that of the previous owner.
-func (in *Input) unproven(a *account.Account) bool {
+// needsOwnershipProof says whether the account's claim alone does not prove that it is the resource's, or was that of the previous owner.
+func (in *Input) needsOwnershipProof(a *account.Account) bool {
 	never := in.Subject.Policy.Adopt != account.AdoptIfIdentical && in.Subject.Policy.Adopt != account.AdoptAlways
 	return in.Shared && in.Resource.Origin == "" && (in.own(a) || in.succeeds(a)) && never
 }

@@ -178,7 +178,7 @@ func (s Store) patchFrom(ctx context.Context, before, secret *corev1.Secret, c C
 		return valuesOf(secret), nil
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := hide(s.Client.Patch(ctx, secret, patch), before, secret); err != nil {
+	if err := redactError(s.Client.Patch(ctx, secret, patch), before, secret); err != nil {
 		c.Latest.set(nil)
 		return nil, err
 	}
@@ -353,7 +353,7 @@ func (s Store) Discard(ctx context.Context, c Connection) error {
 	}
 	c.Latest.set(nil)
 	uid, version := secret.UID, secret.ResourceVersion
-	return client.IgnoreNotFound(hide(s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version}), secret))
+	return client.IgnoreNotFound(redactError(s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version}), secret))
 }
 
 func (s Store) get(ctx context.Context, c Connection) (*corev1.Secret, error) {
@@ -410,7 +410,7 @@ func newSecret(c Connection) *corev1.Secret {
 
 func (s Store) createFrom(ctx context.Context, secret *corev1.Secret, c Connection, values Values) (Values, error) {
 	fill(secret, c, values)
-	if err := hide(s.Client.Create(ctx, secret), secret); err != nil {
+	if err := redactError(s.Client.Create(ctx, secret), secret); err != nil {
 		return nil, err
 	}
 	c.Latest.set(secret)
@@ -424,7 +424,7 @@ func fill(secret *corev1.Secret, c Connection, values Values) {
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}
 	}
-	dress(secret, c)
+	applyMetadata(secret, c)
 	dropStaleKey(secret, values[KeyAccountID])
 	if len(secret.Data[KeyAccountID]) == 0 && values[KeyAccountID] != "" && c.Rotation != "" {
 		// A resource that comes to its account asks for nothing yet: the password is as new as can be, or not ours.

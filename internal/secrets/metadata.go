@@ -16,9 +16,9 @@ type declared struct {
 	Annotations []string `json:"annotations,omitempty"`
 }
 
-// dress puts the declared labels and annotations onto the Secret, and takes away those that were declared before.
+// applyMetadata puts the declared labels and annotations onto the Secret, and takes away those that were declared before.
 // Others' are not changed.
-func dress(secret *corev1.Secret, c Connection) {
+func applyMetadata(secret *corev1.Secret, c Connection) {
 	var before declared
 	_ = json.Unmarshal([]byte(secret.Annotations[v1alpha1.AnnotationMetadata]), &before) // there may be none
 	now := declared{Labels: slices.Sorted(maps.Keys(c.Labels)), Annotations: slices.Sorted(maps.Keys(c.Annotations))}

@@ -79,7 +79,7 @@ func (s Store) settle(ctx context.Context, c Connection, change func(*corev1.Sec
 		fill(secret, c, nil)
 		change(secret)
 		notePassword(secret, c)
-		return hide(s.Client.Create(ctx, secret), secret)
+		return redactError(s.Client.Create(ctx, secret), secret)
 	}
 	before := secret.DeepCopy()
 	fill(secret, c, nil)
