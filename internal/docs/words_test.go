@@ -38,6 +38,9 @@ var avoided = []struct {
 	{regexp.MustCompile(`(?i)\b(in vain|come to rest|must go)\b`), "plain words"},
 	{regexp.MustCompile(`(?i)\bstands? against\b`), "the reason, the differing fields"},
 	{regexp.MustCompile(`(?i)\bthe API server\b`), "the Kubernetes API"},
+	{regexp.MustCompile(`(?i)\b(lets?|letting)( \S+){0,3} pass\b`), "approves, allows"},
+	{regexp.MustCompile(`(?i)\b(as things are|is to be had|by itself)\b`), "plain words"},
+	{regexp.MustCompile(`(?i)(^|[^-\w])show(s|n)?\b`), "returns, reports"},
 }
 
 // TestWordsOfMessages holds the texts of conditions and events, and kubectl explain, to one vocabulary.
@@ -86,7 +89,7 @@ func TestAvoidedWordsAreFound(t *testing.T) {
 		"the account is switched off", "it switches the account on", "is gone at the provider", "type the text anew", "the account is as declared",
 		"was there before this resource", "is left alone", "left aside", "credentials are taken up", "lets the namespace telephony in", "that selector picks",
 		"names the holder", "Somebody else's account", "asks for patience", "goes on by itself", "It is tried again", "one of the two must go",
-		"what stands against that", "waiting for the API server",
+		"what stands against that", "waiting for the API server", "To let exactly these pass", "does not get it as things are", "the provider never shows it",
 	} {
 		found := false
 		for _, a := range avoided {
