@@ -170,21 +170,21 @@ func TestThePasswordDoesNotComeAlong(t *testing.T) {
 		events int
 	}{{"", v1alpha1.ReasonPasswordUnknown, 1}, {account.AdoptAlways, v1alpha1.ReasonPartialAdopted, 0}} {
 		w := newWorld(t, fake.Options{})
-		owner := w.in("sales")
-		for range 3 {
-			owner = w.reconcileIn("sales")
-		}
-		w.remove("sales")
-		if err := w.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "sales", Name: name + "-connection"}}); err != nil {
+		w.apply(w.declared(name))
+		w.settle(name)
+		owner := w.line(name)
+		w.remove(namespace)
+		if err := w.client.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name + "-connection"}}); err != nil {
 			t.Fatal(err)
 		}
 		w.start()
-		l := w.declared(name)
-		l.Spec.Policy.Adopt = c.adopt
-		w.apply(l)
-		w.settle(name)
-		w.expect(name, "True Available")
-		got := w.line(name).Status
+		w.parent.GrantsAdopt = true
+		got := w.in("sales", func(l *Line) { l.Spec.Policy.Adopt = c.adopt }).Status // from the ParentAccount's namespace, so nothing has to be accepted
+		for range 3 {
+			w.clock.Step(11 * time.Minute)
+			w.list()
+			got = w.reconcileIn("sales").Status
+		}
 		state := meta.FindStatusCondition(got.Conditions, v1alpha1.ConditionConnectionSecretReady)
 		if got.AccountID != owner.Status.AccountID || state == nil || state.Reason != c.reason {
 			t.Errorf("adoption %q: account %s: %+v, want %s", c.adopt, got.AccountID, state, c.reason)
