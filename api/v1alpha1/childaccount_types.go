@@ -644,13 +644,20 @@ type PlanChange struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	TemplateID string `json:"templateID"`
-	// RequestedAt is when the operator stored this entry, right before the request.
+	// RequestedAt is when the operator stored this entry, right before the request. Where earlierResource is true it is when this resource
+	// got the account.
 	// +required
 	RequestedAt metav1.Time `json:"requestedAt"`
-	// Accepted is true if the provider has accepted the change and returned another plan after that: the operator does not request the
-	// change again. Unset: the change is under way, or its answer was lost.
+	// Accepted is true if the provider has accepted the change and returned another plan after that: the operator does not request the change
+	// again. False: earlierResource is true, and a read has shown that the account lacks the plan. Unset: the change is under way, or its answer
+	// was lost, or the plans were not read yet.
 	// +optional
 	Accepted *bool `json:"accepted,omitempty"`
+	// EarlierResource is true where a deleted resource of the same account may have requested the change. The operator does not know whether that
+	// one did, so it does not request the change. To have it requested, remove the plan from spec.plans and declare it again. Unset: this
+	// resource requested the change.
+	// +optional
+	EarlierResource *bool `json:"earlierResource,omitempty"`
 }
 
 // DriftedField is a declared field that differs at the provider. No secret is ever among them.

@@ -4,15 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/plan"
 	"cpaas.dev/child-account-operator/internal/secrets"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/voximplant"
@@ -57,12 +54,14 @@ func (l *life) declarePlanAnew(r *resource, c *v1alpha1.ChildAccount) string {
 	if declared == nil {
 		return ""
 	}
-	synced := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionPlansSynced)
+	unsure := slices.ContainsFunc(c.Status.PlanChanges, func(change v1alpha1.PlanChange) bool {
+		return ptr.Deref(change.EarlierResource, false) && change.Accepted != nil && change.TemplateID == declared[0].TemplateID
+	})
 	switch {
 	case c.Spec.Plans == nil && c.Status.ObservedGeneration == c.Generation:
 		c.Spec.Plans = declared
 	case c.Spec.Plans == nil: // the operator has not seen that yet
-	case synced == nil || synced.Reason != v1alpha1.ReasonValueNotKept || !strings.Contains(synced.Message, plan.UnsurePlan(account.Plan{Type: string(declared[0].Type), ID: declared[0].TemplateID})):
+	case !unsure:
 		return ""
 	default:
 		c.Spec.Plans = nil

@@ -1,11 +1,12 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -19,45 +20,60 @@ import (
 const planRememberedFor = 31 * 24 * time.Hour
 
 // boughtPlans are the changes of plans that were requested and that no read has shown, by the account. An account is in it, with changes or
-// without, once a status was seen that had it: of such an account it is known what was requested. All methods may be called by several workers
-// at once.
+// without, once a status was seen that had it: of such an account it is known what was requested. It is dropped once nothing was seen of it for
+// planRememberedFor. All methods may be called by several workers at once.
 type boughtPlans struct {
 	mu sync.Mutex
-	by map[leftKey][]v1alpha1.PlanChange
-	// unsure are the accounts that a resource has of which no earlier resource's status was seen, until the status says so.
-	unsure map[leftKey]bool
+	by map[leftKey]boughtPlan
+	// pruned is when accounts were last dropped.
+	pruned time.Time
 }
 
-func newBoughtPlans() *boughtPlans {
-	return &boughtPlans{by: map[leftKey][]v1alpha1.PlanChange{}, unsure: map[leftKey]bool{}}
+// boughtPlan are the changes of an account's plans, and when its status was last seen.
+type boughtPlan struct {
+	changes []v1alpha1.PlanChange
+	at      time.Time
 }
 
-// doubt notes that an account had an earlier resource, unless that one's status was seen.
-func (b *boughtPlans) doubt(key leftKey) {
+// prunePlansEvery is how often accounts are dropped of which nothing was seen.
+const prunePlansEvery = time.Hour
+
+func newBoughtPlans() *boughtPlans { return &boughtPlans{by: map[leftKey]boughtPlan{}} }
+
+// knows says whether a status was seen that had the account.
+func (b *boughtPlans) knows(key leftKey) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, known := b.by[key]; !known {
-		b.unsure[key] = true
-	}
+	_, known := b.by[key]
+	return known
 }
 
-// doubted says whether it is not known what an earlier resource has requested. settled ends that: the status says so, or no plan is declared.
-func (b *boughtPlans) doubted(key leftKey, settled bool) bool {
+// left notes that a resource of an account is deleted, with what its last status records where no status of it was seen before.
+func (b *boughtPlans) left(key leftKey, recorded []v1alpha1.PlanChange, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if settled {
-		delete(b.unsure, key)
+	b.prune(now)
+	one, known := b.by[key]
+	if !known {
+		one.changes = slices.Clone(recorded)
 	}
-	return b.unsure[key]
+	one.at = now
+	b.by[key] = one
+}
+
+// set replaces the changes of an account that is known. The caller holds the lock.
+func (b *boughtPlans) set(key leftKey, changes []v1alpha1.PlanChange) {
+	if one, known := b.by[key]; known {
+		one.changes = changes
+		b.by[key] = one
+	}
 }
 
 // shown forgets changes to plans that the account is seen to have.
 func (b *boughtPlans) shown(key leftKey, have []account.Plan) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if before, known := b.by[key]; known {
-		b.by[key] = slices.DeleteFunc(slices.Clone(before), func(c v1alpha1.PlanChange) bool { return account.HasPlan(have, planOf(c)) })
-	}
+	b.set(key, slices.DeleteFunc(slices.Clone(b.by[key].changes), func(c v1alpha1.PlanChange) bool { return account.HasPlan(have, planOf(c)) }))
 }
 
 // sync notes what the status of an account's resource records, and returns what it is to record: with what is remembered of declared plans
@@ -67,7 +83,7 @@ func (b *boughtPlans) sync(key leftKey, recorded []v1alpha1.PlanChange, declared
 	defer b.mu.Unlock()
 	all = recorded
 	var kept []v1alpha1.PlanChange // that the status need not record
-	for _, c := range b.by[key] {
+	for _, c := range b.by[key].changes {
 		p := planOf(c)
 		at := slices.IndexFunc(all, func(o v1alpha1.PlanChange) bool { return o.Type == c.Type })
 		switch {
@@ -83,9 +99,9 @@ func (b *boughtPlans) sync(key leftKey, recorded []v1alpha1.PlanChange, declared
 			kept = append(kept, c)
 		}
 	}
-	b.by[key] = slices.DeleteFunc(slices.Concat(all, kept), func(c v1alpha1.PlanChange) bool {
-		return !account.HasPlan(declared, planOf(c)) && (accepted(c) || now.After(c.RequestedAt.Add(planSettles)))
-	})
+	b.prune(now)
+	changes := slices.DeleteFunc(slices.Concat(all, kept), func(c v1alpha1.PlanChange) bool { return isOver(c, declared, now) })
+	b.by[key] = boughtPlan{changes, now}
 	return all, restored
 }
 
@@ -93,16 +109,52 @@ func (b *boughtPlans) sync(key leftKey, recorded []v1alpha1.PlanChange, declared
 func (b *boughtPlans) note(key leftKey, c v1alpha1.PlanChange) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.by[key] = append(withoutPlan(b.by[key], c.Type), c)
+	b.by[key] = boughtPlan{append(withoutPlan(b.by[key].changes, c.Type), c), c.RequestedAt.Time}
 }
 
 // drop forgets the change of a plan of a type: it is shown, or was certainly not made.
 func (b *boughtPlans) drop(key leftKey, kind string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if before, known := b.by[key]; known {
-		b.by[key] = withoutPlan(before, kind)
+	b.set(key, withoutPlan(b.by[key].changes, kind))
+}
+
+// prune drops the accounts of which nothing was seen for long. The caller holds the lock.
+func (b *boughtPlans) prune(now time.Time) {
+	if now.Sub(b.pruned) < prunePlansEvery {
+		return
 	}
+	b.pruned = now
+	maps.DeleteFunc(b.by, func(_ leftKey, one boughtPlan) bool { return now.Sub(one.at) > planRememberedFor })
+}
+
+// isOver says whether nobody waits for a change any more: the plan is not declared, and the change can't be made any more, or need not be
+// known.
+func isOver(c v1alpha1.PlanChange, declared []account.Plan, now time.Time) bool {
+	return !account.HasPlan(declared, planOf(c)) && (accepted(c) || ofEarlier(c) || now.After(c.RequestedAt.Add(planSettles)))
+}
+
+// ofEarlier says whether an earlier resource of the account may have requested a change, and nobody knows whether it did.
+func ofEarlier(c v1alpha1.PlanChange) bool { return ptr.Deref(c.EarlierResource, false) }
+
+// ofEarlierPlans are the entries of plans that an earlier resource may have requested. They are in a status from the very write on that binds
+// the resource to the account, so that neither a crash nor another process takes the doubt away.
+func ofEarlierPlans(plans []account.Plan, now time.Time) (out []v1alpha1.PlanChange) {
+	for _, p := range plans {
+		out = append(out, v1alpha1.PlanChange{Type: p.Type, TemplateID: p.ID, RequestedAt: metav1.NewTime(now).Rfc3339Copy(), EarlierResource: ptr.To(true)})
+	}
+	return out
+}
+
+// lackingEarlier is a copy of the changes where those of earlier resources say that a read has not shown them.
+func lackingEarlier(changes []v1alpha1.PlanChange, have []account.Plan) []v1alpha1.PlanChange {
+	out := slices.Clone(changes)
+	for i := range out {
+		if ofEarlier(out[i]) && !account.HasPlan(have, planOf(out[i])) {
+			out[i].Accepted = ptr.To(false)
+		}
+	}
+	return out
 }
 
 // withoutPlan is a copy of the changes but for those of a type; nil for none.
@@ -138,13 +190,8 @@ func syncPlans(e *Engine, s *scope) {
 	if s.boundID() == "" {
 		return
 	}
-	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionPlansSynced)
 	if s.was.AccountID == s.boundID() && s.was.Origin == v1alpha1.OriginAdopted && s.was.ObservedGeneration <= 0 && len(s.was.PlanChanges) == 0 && plansOf(s).Seen == nil {
-		e.bought.doubt(accountKey(s)) // a process has ended that had found the account
-	}
-	settled := len(s.declared.Plans) == 0 || s.was.AccountID == s.boundID() && was != nil && (was.Reason == v1alpha1.ReasonValueNotKept || was.Reason == v1alpha1.ReasonAvailable)
-	if s.plans.unsure = e.bought.doubted(accountKey(s), settled); s.plans.unsure {
-		return
+		doubtPlans(e, s) // a process has ended that had found the account
 	}
 	restored := false
 	s.status.PlanChanges, restored = e.bought.sync(accountKey(s), s.status.PlanChanges, s.declared.Plans, plansOf(s).Seen, e.Clock.Now())
@@ -152,10 +199,17 @@ func syncPlans(e *Engine, s *scope) {
 }
 
 // takeUpPlans has the status of a resource that was just bound record what was requested for the account. An account with a claim that was not
-// created for the resource has had another one. Where no status of that one was seen, nobody knows what it has requested.
+// created for the resource has had another one.
 func takeUpPlans(e *Engine, s *scope, a account.Account, made bool) {
 	if _, claimed := a.Claim(); claimed && !made {
-		e.bought.doubt(accountKey(s))
+		doubtPlans(e, s)
 	}
 	syncPlans(e, s)
+}
+
+// doubtPlans has the status record the declared plans as those that an earlier resource may have requested, unless that one's status was seen.
+func doubtPlans(e *Engine, s *scope) {
+	if !e.bought.knows(accountKey(s)) {
+		s.status.PlanChanges = ofEarlierPlans(s.declared.Plans, e.Clock.Now())
+	}
 }

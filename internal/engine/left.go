@@ -85,10 +85,12 @@ func (l *leftAccounts) drop(key leftKey) {
 	delete(l.by, key)
 }
 
-// noteLeft notes that a resource is deleted that has an account.
+// noteLeft notes that a resource is deleted that has an account, and what that one has requested.
 func (s stores) noteLeft(m Managed, now time.Time) {
 	if st := m.Status(); st.Origin != "" {
-		s.left.note(leftKey{st.ParentAccountID, st.AccountID}, client.ObjectKeyFromObject(m.Object()), now)
+		key := leftKey{st.ParentAccountID, st.AccountID}
+		s.left.note(key, client.ObjectKeyFromObject(m.Object()), now)
+		s.bought.left(key, st.PlanChanges, now)
 	}
 }
 

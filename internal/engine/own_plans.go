@@ -193,9 +193,8 @@ func (w *ownPlanning) sync() {
 func (w *ownPlanning) prune() {
 	st, now := w.o.status(), w.o.e.Clock.Now()
 	for _, c := range slices.Clone(st.PlanChanges) {
-		p := planOf(c)
-		if !account.HasPlan(w.declared, p) && (accepted(c) || now.After(c.RequestedAt.Add(planSettles))) {
-			w.end(p)
+		if isOver(c, w.declared, now) {
+			w.end(planOf(c))
 		}
 	}
 	w.o.setApplied(func(path string) bool {

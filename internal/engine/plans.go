@@ -41,8 +41,6 @@ type scopePlans struct {
 	state *conditions.PlansState
 	// restored is set where the status lacked what was requested for the account; the plans are read once more then.
 	restored bool
-	// unsure is set where the account had an earlier resource, and nobody knows what that one has requested.
-	unsure bool
 	// pause is for how long nothing more is tried that is not granted, 0 for no such thing.
 	pause time.Duration
 }
@@ -65,14 +63,7 @@ func plansOf(s *scope) plan.Plans {
 	if o, ok := s.managed.(PlanObserver); ok {
 		observed = o.ObservedPlans()
 	}
-	p := knownPlans(s.declared.Plans, observed, s.status.PlanChanges)
-	was := meta.FindStatusCondition(s.was.Conditions, v1alpha1.ConditionPlansSynced)
-	for _, d := range p.Declared { // before a read nobody knows either whether it matters
-		if s.plans.unsure && s.plans.have != nil || was != nil && was.Reason == v1alpha1.ReasonValueNotKept && strings.Contains(was.Message, plan.UnsurePlan(d)) {
-			p.Unsure = append(p.Unsure, d)
-		}
-	}
-	return p
+	return knownPlans(s.declared.Plans, observed, s.status.PlanChanges)
 }
 
 // knownPlans is what a status has of the plans that are declared.
@@ -82,8 +73,11 @@ func knownPlans(declared []account.Plan, observed []v1alpha1.ObservedPlan, chang
 		p.Seen = append(p.Seen, account.Plan{Type: seen.Type, ID: seen.TemplateID, Name: ptr.Deref(seen.Name, ""), Charge: ptr.Deref(seen.PeriodicCharge, "")})
 	}
 	for _, c := range changes {
-		if accepted(c) {
+		switch {
+		case accepted(c):
 			p.NotShown = append(p.NotShown, planOf(c))
+		case ofEarlier(c) && c.Accepted != nil: // before a read nobody knows whether it matters
+			p.Unsure = append(p.Unsure, planOf(c))
 		}
 	}
 	return p
@@ -129,9 +123,11 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 		r.changes.Done(s.uid(), true)
 		return nil
 	}
-	if s.plans.unsure { // the next plan has what there is to say
+	if known := plansOf(s); slices.ContainsFunc(lacking, func(p account.Plan) bool {
+		return account.HasPlan(known.NotShown, p) || account.HasPlan(known.Unsure, p)
+	}) {
 		r.changes.Done(s.uid(), true)
-		r.again = true
+		r.again = true // the next plan leaves these alone
 		return nil
 	}
 	if wait := untilPlansSettle(s.status.PlanChanges, lacking, r.Clock.Now()); wait > 0 {
@@ -344,10 +340,13 @@ func seePlans(r *run, have []account.Plan) {
 		if !account.HasPlan(have, p) {
 			continue
 		}
-		endPlan(r, p)
+		if endPlan(r, p); ofEarlier(c) {
+			continue
+		}
 		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "PlanChanged", "Update",
 			"account %s (id %s) has plan %s of type %s: %s", s.declared.AccountName, s.status.AccountID, p.ID, p.Type, shownPlan(c))
 	}
+	s.status.PlanChanges = lackingEarlier(s.status.PlanChanges, have)
 	r.bought.shown(accountKey(s), have)
 	syncPlans(r.Engine, s)
 }
@@ -395,7 +394,7 @@ func cutOrNone(text string, most int) *string {
 func untilPlansSettle(changes []v1alpha1.PlanChange, lacking []account.Plan, now time.Time) time.Duration {
 	wait := time.Duration(0)
 	for _, c := range changes {
-		if slices.ContainsFunc(lacking, func(p account.Plan) bool { return p.Type == c.Type }) {
+		if !ofEarlier(c) && slices.ContainsFunc(lacking, func(p account.Plan) bool { return p.Type == c.Type }) {
 			wait = max(wait, c.RequestedAt.Add(planSettles).Sub(now))
 		}
 	}
@@ -470,10 +469,7 @@ func awaitPlans(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 // writePlans writes the condition PlansSynced, and drops changes of plans that nobody waits for any more. notGranted is set where an attempt was
 // refused that is not repeated yet.
 func writePlans(s *scope, notGranted bool, generation int64, now time.Time) {
-	s.status.PlanChanges = slices.DeleteFunc(slices.Clone(s.status.PlanChanges), func(c v1alpha1.PlanChange) bool {
-		declared := account.HasPlan(s.declared.Plans, account.Plan{Type: c.Type, ID: c.TemplateID})
-		return !declared && (accepted(c) || now.After(c.RequestedAt.Add(planSettles)))
-	})
+	s.status.PlanChanges = slices.DeleteFunc(slices.Clone(s.status.PlanChanges), func(c v1alpha1.PlanChange) bool { return isOver(c, s.declared.Plans, now) })
 	if len(s.status.PlanChanges) == 0 {
 		s.status.PlanChanges = nil
 	}

@@ -490,6 +490,105 @@ func TestPlanOfAnEarlierLineAfterACrash(t *testing.T) {
 	}
 }
 
+// Whatever else PlansSynced says meanwhile, over a restart too, it stays unknown what was bought for a line that is gone.
+func TestPlanOfAnEarlierLineAfterOtherTrouble(t *testing.T) {
+	t.Parallel()
+	refuse := func(w *world) {
+		r := fake.Refuse(fake.MethodPlans, account.RoleMissing)
+		r.Times = 1000
+		w.service.Add(r)
+	}
+	for what, trouble := range map[string]func(*world){
+		"the first read is refused": nil,
+		"a request is refused": func(w *world) {
+			w.settle(name)
+			refuse(w)
+			w.edit(name, requested("now"))
+		},
+		"an edit and a request are refused": func(w *world) {
+			w.settle(name)
+			refuse(w)
+			w.edit(name, func(l *Line) {
+				requested("now")(l)
+				l.Generation++
+				l.Spec.Contact = "other@acme.example"
+			})
+		},
+	} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restart %v", what, restart), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, fake.Options{ForgetfulPlans: true})
+				w.apply(w.withPlan("2"))
+				w.settle(name)
+				w.remove(namespace)
+				w.start()
+				l := w.withPlan("2")
+				l.UID += "-again"
+				if trouble == nil {
+					refuse(w)
+				}
+				w.apply(l)
+				if trouble != nil {
+					trouble(w)
+				}
+				expectPlans(t, w, "False RoleMissing", "1")
+				if restart {
+					w.start()
+				}
+				w.service.Heal()
+				for i := range 2 {
+					w.clock.Step(11 * time.Minute)
+					w.list()
+					w.settle(name)
+					w.edit(name, requested(fmt.Sprint("later ", i)))
+					w.settle(name)
+				}
+				expectPlans(t, w, "False ValueNotKept", "1")
+				if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+					t.Errorf("%d changes", n)
+				}
+				w.expectRest(name)
+				planAgain(w, "2")
+				if n := w.service.Count(fake.MethodChangePlan); n != 2 {
+					t.Errorf("%d changes once it is declared anew", n)
+				}
+			})
+		}
+	}
+}
+
+// A line that is moved takes along what was requested, however long ago: a process that has not reconciled the former one hears of it with that
+// one's deletion.
+func TestPlanOfALineThatIsMoved(t *testing.T) {
+	t.Parallel()
+	for _, restart := range []bool{false, true} {
+		w := newWorld(t, fake.Options{ForgetfulPlans: true})
+		w.apply(w.withPlan("2"))
+		w.settle(name)
+		if restart {
+			w.start()
+		}
+		w.parent.GrantsAdopt = true
+		w.engine.Gone(t.Context(), managedLine{w.line(name)}, nil)
+		w.remove(namespace)
+		w.clock.Step(11 * time.Minute)
+		w.list()
+		l := w.in("sales", func(l *Line) { l.Spec.Plan = "2" })
+		for range 5 {
+			w.clock.Step(time.Minute)
+			w.list()
+			l = w.reconcileIn("sales")
+		}
+		if c := l.Status.PlanChanges; l.Status.AccountID == "" || len(c) != 1 || !ptr.Deref(c[0].Accepted, false) || c[0].EarlierResource != nil {
+			t.Errorf("the status has %q, %+v: %+v", l.Status.AccountID, c, l.Status.Conditions)
+		}
+		if n := w.service.Count(fake.MethodChangePlan); n != 1 {
+			t.Errorf("%d changes", n)
+		}
+	}
+}
+
 // A change that was accepted, and whose plans could not be read after it, is not requested again where a later read does not show it.
 func TestPlanThatALaterReadDoesNotShow(t *testing.T) {
 	t.Parallel()

@@ -177,7 +177,7 @@ func plansNotShown(end *Step, p Plans, notShown []account.PlanChange) {
 			accepted = append(accepted, c)
 			continue
 		}
-		unsure, names = append(unsure, c), append(names, UnsurePlan(c.To))
+		unsure, names = append(unsure, c), append(names, fmt.Sprintf("%s=%q may have been", c.To.Path(), c.To.ID))
 	}
 	if len(accepted) > 0 {
 		says = append(says, "the provider accepted a change of the plan, and does not report the new plan: "+planDifferences(accepted))
@@ -191,9 +191,6 @@ func plansNotShown(end *Step, p Plans, notShown []account.PlanChange) {
 	next = append(next, "To have the plans read again, give the annotation "+v1alpha1.AnnotationReconcileRequestedAt+" a new value.")
 	end.Reason, end.Message, end.Next = v1alpha1.ReasonValueNotKept, strings.Join(says, "; "), strings.Join(next, " ")
 }
-
-// UnsurePlan is how the message names a plan of which nobody knows whether it was requested: the status keeps that so.
-func UnsurePlan(p account.Plan) string { return fmt.Sprintf("%s=%q may have been", p.Path(), p.ID) }
 
 // planDifferences says of each plan which one the account has and which one the spec.
 func planDifferences(changes []account.PlanChange) string {
