@@ -177,6 +177,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	s.held = r.Children.engine.Held(r.Children.parents.parentOf(s.parent).Guarded)
 	writePending(r, s)
 	st.ChangeBudget = changeBudget(s.held.Used)
+	engine.NoteEarlierPlans(r.Children.engine, s.parent, s.was.AccountID)
 	if out = held(r, s, out, r.Clock.Now()); out.Reason != "" { // else there is nothing to say yet of credentials that were taken away
 		st.ObservedGeneration = s.parent.Generation
 		conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())

@@ -48,8 +48,8 @@ func (b *boughtPlans) knows(key leftKey) bool {
 	return known
 }
 
-// left notes that a resource of an account is deleted, with what its last status records where no status of it was seen before.
-func (b *boughtPlans) left(key leftKey, recorded []v1alpha1.PlanChange, now time.Time) {
+// see notes that a status of an account was seen, with what it records where none was seen before.
+func (b *boughtPlans) see(key leftKey, recorded []v1alpha1.PlanChange, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.prune(now)

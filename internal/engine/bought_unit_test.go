@@ -20,11 +20,11 @@ func TestBoughtPlansAreForgotten(t *testing.T) {
 	for _, id := range []string{"7", "8", "9"} {
 		b.sync(leftKey{"parent", id}, []v1alpha1.PlanChange{requested}, declared, nil, noon)
 	}
-	b.left(leftKey{"parent", "7"}, nil, noon.Add(20*24*time.Hour)) // its status was seen: the last one, which a cache has, adds nothing
+	b.see(leftKey{"parent", "7"}, nil, noon.Add(20*24*time.Hour)) // its status was seen: the last one, which a cache has, adds nothing
 	if all, restored := b.sync(leftKey{"parent", "7"}, nil, declared, nil, noon.Add(21*24*time.Hour)); !restored || len(all) != 1 || all[0].TemplateID != "11" {
 		t.Errorf("restored %t: %+v", restored, all)
 	}
-	b.left(leftKey{"parent", "8"}, nil, noon.Add(40*24*time.Hour))
+	b.see(leftKey{"parent", "8"}, nil, noon.Add(40*24*time.Hour))
 	if b.knows(leftKey{"parent", "9"}) || !b.knows(leftKey{"parent", "7"}) || len(b.by) != 2 {
 		t.Errorf("%+v", b.by)
 	}
@@ -35,7 +35,7 @@ func TestBoughtPlansOfADeletedResource(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	b, key := newBoughtPlans(), leftKey{"parent", "7"}
-	b.left(key, []v1alpha1.PlanChange{{Type: "MAU", TemplateID: "11", RequestedAt: metav1.NewTime(noon)}}, noon)
+	b.see(key, []v1alpha1.PlanChange{{Type: "MAU", TemplateID: "11", RequestedAt: metav1.NewTime(noon)}}, noon)
 	all, restored := b.sync(key, nil, []account.Plan{{Type: "MAU", ID: "11"}}, nil, noon.Add(time.Hour))
 	if !b.knows(key) || !restored || len(all) != 1 {
 		t.Errorf("restored %t: %+v", restored, all)

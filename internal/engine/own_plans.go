@@ -39,6 +39,7 @@ func ownPlans(ctx context.Context, o *own) *ownPart {
 		p.done = true
 		conditions.WriteState(&o.object.Status.Conditions, p.kind, 0, nil, o.e.Clock.Now())
 		w.forget()
+		o.e.bought.see(w.key(), nil, o.e.Clock.Now())
 		return p
 	case o.leaveTo(ctx, p, "plans", declaresPlans, w.forgetApplied):
 		return p
@@ -46,9 +47,7 @@ func ownPlans(ctx context.Context, o *own) *ownPart {
 		o.say(p.kind, conditions.FailedOwn(&account.Error{Class: account.Invalid, Field: "plans", Message: "this provider's accounts have no plans"}))
 		return p
 	}
-	for _, d := range o.object.Spec.Plans {
-		w.declared = append(w.declared, account.Plan{Type: string(d.Type), ID: d.TemplateID})
-	}
+	w.declared = plansOfParent(o.object)
 	w.prune()
 	w.sync()
 	return w.compare(ctx)
@@ -95,11 +94,11 @@ func (w *ownPlanning) compare(ctx context.Context) *ownPart {
 }
 
 // lacking are the declared plans that the account is not known to have, as the status has it, without those that the provider has accepted
-// and does not show.
+// and does not show, or may have.
 func (w *ownPlanning) lacking() []account.PlanChange {
 	k := w.known()
 	return slices.DeleteFunc(account.DiffPlans(k.Declared, k.Seen, w.o.status().LastApplied), func(c account.PlanChange) bool {
-		return account.HasPlan(k.NotShown, c.To)
+		return account.HasPlan(k.NotShown, c.To) || account.HasPlan(k.Unsure, c.To)
 	})
 }
 
@@ -156,10 +155,13 @@ func (w *ownPlanning) see(have []account.Plan) {
 		if !account.HasPlan(have, p) {
 			continue
 		}
-		w.end(p)
+		if w.end(p); ofEarlier(c) {
+			continue
+		}
 		o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeNormal, "PlanChanged", "Update",
 			"the parent account %s (id %s) has plan %s of type %s: %s", o.dir.AccountName, o.dir.AccountID, p.ID, p.Type, shownPlan(c))
 	}
+	o.status().PlanChanges = lackingEarlier(o.status().PlanChanges, have)
 	o.e.bought.shown(w.key(), have)
 	w.sync()
 }

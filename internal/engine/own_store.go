@@ -51,6 +51,8 @@ type ownKnown struct {
 	unready bool
 	// written are the values that a later read has not confirmed.
 	written map[string]ownWritten
+	// earlier says whether the first complete list had accounts with claims of this installation, nil where nobody has asked yet.
+	earlier *bool
 	// started is set once the start of the parent knows of the account.
 	started bool
 }

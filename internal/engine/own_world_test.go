@@ -172,8 +172,10 @@ type ownWorld struct {
 	clock    *clocktesting.FakeClock
 	recorder *events.FakeRecorder
 	engine   *engine.Engine
-	parents  *directory.Registry
-	settled  chan struct{}
+	// service has the child accounts.
+	service *fake.Service
+	parents *directory.Registry
+	settled chan struct{}
 	// refuse, where set, says which writes of the status fail.
 	refuse     func() error
 	writes     int
@@ -186,10 +188,11 @@ type ownWorld struct {
 
 func newOwnWorld(t *testing.T) *ownWorld {
 	t.Helper()
+	service := fake.New(fake.Options{})
 	w := &ownWorld{
-		TB: t, clock: clocktesting.NewFakeClock(time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)), connection: ownConnection, name: "acme",
+		TB: t, service: service, clock: clocktesting.NewFakeClock(time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)), connection: ownConnection, name: "acme",
 		ownProvider: &ownProvider{
-			Parent: fake.New(fake.Options{}).Remote(), fails: map[string][]account.Error{},
+			Parent: service.Remote(), fails: map[string][]account.Error{},
 			state:  account.State{"languageCode": "en", "location": "Etc/UTC", "notifications.news": "true", "profile.storeInboundSMS": "false"},
 			plans:  []account.Plan{{Type: "MAU", ID: "10", Charge: "5"}},
 			offers: []account.Plan{{Type: "MAU", ID: "11", Name: "Start", Charge: "50"}, {Type: "MAU", ID: "12", Name: "Large", Charge: "90.5"}},
@@ -266,7 +269,7 @@ func (w *ownWorld) restart() {
 	w.parents, w.settled = &directory.Registry{}, make(chan struct{}, 100)
 	w.engine = engine.New(engine.Config{
 		Client: w.client, Kind: ownKind{}, Table: conditions.Children, Connected: w.parents, Inputs: secrets.Reader{Labelled: w.client, Live: w.client},
-		Recorder: conditions.NewEventRecorder(w.recorder), Clock: w.clock, Wake: func(ctrl.Request, bool) {},
+		Recorder: conditions.NewEventRecorder(w.recorder), Clock: w.clock, Wake: func(ctrl.Request, bool) {}, Installation: "prod",
 		Alarm: func(types.NamespacedName) { w.settled <- struct{}{} },
 	})
 	w.connect()
