@@ -25,7 +25,7 @@ var _ = Describe("A resource that goes without being let go", func() {
 	reconciling := func(ctx context.Context, w *testenv.World) *controllers.ChildAccountReconciler {
 		GinkgoHelper()
 		mgr, err := ctrl.NewManager(testenv.Config, ctrl.Options{
-			Scheme: cli.NewScheme(), Metrics: metricsserver.Options{BindAddress: "0"},
+			Scheme: cli.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"},
 			Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.NS: {}}},
 			Controller: ctrlconfig.Controller{SkipNameValidation: ptr.To(true)},
 		})

@@ -83,7 +83,7 @@ func (w *world) startControlPlane() {
 	config.QPS, config.Burst, config.Timeout = 500, 1000, 10*time.Second
 	w.kubeconfig = filepath.Join(w.t.TempDir(), "kubeconfig")
 	g.Expect(os.WriteFile(w.kubeconfig, w.control.KubeConfig, 0o600)).To(Succeed())
-	w.k8s, err = client.New(config, client.Options{Scheme: cli.NewScheme()})
+	w.k8s, err = client.New(config, client.Options{Scheme: cli.Scheme()})
 	g.Expect(err).NotTo(HaveOccurred())
 }
 

@@ -239,5 +239,5 @@ func (o accessOptions) cluster() (client.Client, error) {
 	config.Timeout = clusterTimeout
 	config.WarningHandler = rest.NoWarnings{}
 	ctrl.SetLogger(logr.Discard()) // else controller-runtime complains on the standard error, 30 s after the start
-	return client.New(config, client.Options{Scheme: NewScheme(), Mapper: restMapper()})
+	return client.New(config, client.Options{Scheme: Scheme(), Mapper: restMapper()})
 }

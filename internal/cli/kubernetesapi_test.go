@@ -28,7 +28,7 @@ const proxyPassword = "canary-proxy-password"
 func kubernetesReader(t *testing.T, config *rest.Config) client.Reader {
 	t.Helper()
 	config.Wrap(explaining(config))
-	reader, err := client.New(config, client.Options{Scheme: NewScheme(), Mapper: restMapper()})
+	reader, err := client.New(config, client.Options{Scheme: Scheme(), Mapper: restMapper()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,13 +166,13 @@ func (o *ManagerOptions) BindFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.InstallationID, "installation-id", "", "identifies the claims of this installation; keep the id when a cluster is rebuilt (default: the UID of the namespace kube-system)")
 }
 
-// NewScheme knows the kinds that the operator works with.
-func NewScheme() *runtime.Scheme {
+// Scheme knows the kinds that the operator works with. It is made once, and nobody adds to it.
+var Scheme = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
 	return scheme
-}
+})
 
 // RunManager runs the operator until ctx ends. What it needs of the Kubernetes API it waits for: the probes and the metrics
 // are served meanwhile and say what is missing. An error is about the options, or about what only a restart may cure.
@@ -275,7 +275,7 @@ func newOperator(ctx context.Context, config *rest.Config, o ManagerOptions) (*o
 	config.Wrap(explaining(config))
 	config.Wrap(op.lease.observing)
 	op.mgr, err = ctrl.NewManager(config, ctrl.Options{
-		Scheme:                        NewScheme(),
+		Scheme:                        Scheme(),
 		MapperProvider:                func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return restMapper(), nil }, //nolint:forbidigo // the manager's signature
 		Metrics:                       served,
 		HealthProbeBindAddress:        "0", // our own say more

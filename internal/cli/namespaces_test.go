@@ -47,7 +47,7 @@ func TestNamespaces(t *testing.T) {
 				}
 				return
 			}
-			c, err := namespacecache.New(&rest.Config{}, cache.Options{HTTPClient: http.DefaultClient, Scheme: NewScheme(), Mapper: restMapper()}, cacheOptions(t.Context(), o))
+			c, err := namespacecache.New(&rest.Config{}, cache.Options{HTTPClient: http.DefaultClient, Scheme: Scheme(), Mapper: restMapper()}, cacheOptions(t.Context(), o))
 			if err != nil {
 				t.Fatal(err)
 			}

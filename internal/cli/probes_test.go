@@ -71,7 +71,7 @@ func newTestOperator(t *testing.T, o ManagerOptions) *operator {
 	t.Helper()
 	op := &operator{options: o, began: time.Now()}
 	var err error
-	op.cache, err = namespacecache.New(&rest.Config{}, cache.Options{HTTPClient: http.DefaultClient, Scheme: NewScheme(), Mapper: restMapper()}, cacheOptions(t.Context(), o))
+	op.cache, err = namespacecache.New(&rest.Config{}, cache.Options{HTTPClient: http.DefaultClient, Scheme: Scheme(), Mapper: restMapper()}, cacheOptions(t.Context(), o))
 	if err != nil {
 		t.Fatal(err)
 	}

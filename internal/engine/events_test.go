@@ -184,7 +184,7 @@ var _ = Describe("An event", func() {
 		recording, stop := context.WithCancel(context.Background())
 		DeferCleanup(stop)
 		Expect(broadcaster.StartRecordingToSinkWithContext(recording)).To(Succeed())
-		recorder := conditions.NewEventRecorder(broadcaster.NewRecorder(cli.NewScheme(), "child-account-operator"))
+		recorder := conditions.NewEventRecorder(broadcaster.NewRecorder(cli.Scheme(), "child-account-operator"))
 
 		about := w.Child(longName("about"))
 		recorder.Eventf(about, nil, corev1.EventTypeWarning, text, text, "%s", text)

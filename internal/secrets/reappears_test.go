@@ -49,7 +49,7 @@ func presented(w *testenv.World, ns string) (wrong func() []string) {
 	GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
 	DeferCleanup(cancel)
-	c, err := client.NewWithWatch(testenv.Config, client.Options{Scheme: cli.NewScheme()})
+	c, err := client.NewWithWatch(testenv.Config, client.Options{Scheme: cli.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	events, err := c.Watch(ctx, &corev1.SecretList{}, client.InNamespace(ns), client.MatchingLabels{v1alpha1.LabelConnection: "true"})
 	Expect(err).NotTo(HaveOccurred())

@@ -56,5 +56,5 @@ func StartControlPlane(control *envtest.Environment) (*rest.Config, client.Clien
 // adminClient is a client that knows the operator's kinds. It lifts the configuration's limit of requests a second.
 func adminClient(config *rest.Config) (client.Client, error) {
 	config.QPS, config.Burst = 1000, 2000
-	return client.New(config, client.Options{Scheme: cli.NewScheme()})
+	return client.New(config, client.Options{Scheme: cli.Scheme()})
 }

@@ -79,7 +79,7 @@ func Install(ctx context.Context, objects []*unstructured.Unstructured) []string
 	heard := &warnings{}
 	admin := rest.CopyConfig(Config)
 	admin.WarningHandler = heard
-	c, err := client.New(admin, client.Options{Scheme: cli.NewScheme()})
+	c, err := client.New(admin, client.Options{Scheme: cli.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	for _, u := range objects {
 		err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(u.DeepCopy()), client.FieldOwner("kubectl"), client.ForceOwnership)

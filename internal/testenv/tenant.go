@@ -43,7 +43,7 @@ func (w *World) NewTenant(ctx context.Context, labels map[string]string) *Tenant
 	})).To(Succeed())
 	as := rest.CopyConfig(Config)
 	as.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
-	c, err := client.New(as, client.Options{Scheme: cli.NewScheme()})
+	c, err := client.New(as, client.Options{Scheme: cli.Scheme()})
 	Expect(err).NotTo(HaveOccurred())
 	t := &Tenant{World: w, NS: ns.Name, Client: c}
 	DeferCleanup(func(ctx SpecContext) { w.Sweep(ctx, ns.Name) })

@@ -56,7 +56,7 @@ func startExamples(ctx SpecContext, parent types.NamespacedName, remote seam.Par
 	}
 	connected := &directory.Registry{}
 	connected.Put(parent, dir)
-	mgr, err := ctrl.NewManager(testenv.Config, ctrl.Options{Scheme: cli.NewScheme(), Metrics: metricsserver.Options{BindAddress: "0"}})
+	mgr, err := ctrl.NewManager(testenv.Config, ctrl.Options{Scheme: cli.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}})
 	Expect(err).NotTo(HaveOccurred())
 	r := &controllers.ExampleAccountReconciler{Client: mgr.GetClient(), Woken: make(chan event.GenericEvent, 100)}
 	r.Engine = engine.New(engine.Config{
