@@ -268,6 +268,9 @@ func refusedWrites(of string) (n int) {
 // logged are the lines of the log with this message about resources of the world's namespace.
 func logged(w *testenv.World, message string) (lines []map[string]any) {
 	for text := range strings.Lines(testenv.Logs.String()) {
+		if !strings.Contains(text, w.NS) || !strings.Contains(text, message) {
+			continue // most lines, which need not be parsed for that
+		}
 		var line map[string]any
 		if json.Unmarshal([]byte(text), &line) == nil && line["msg"] == message && line["namespace"] == w.NS {
 			lines = append(lines, line)
