@@ -53,7 +53,7 @@ var _ = Describe("Binding by claim", func() {
 	})
 
 	DescribeTable("of many resources at once shares its reads", func(ctx SpecContext, restart bool) {
-		const n = 200
+		const n = 80
 		w := testenv.NewWorld(ctx)
 		w.ApplyParent(ctx, hourly)
 		w.Start(ctx)

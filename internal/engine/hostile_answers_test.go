@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -115,19 +116,16 @@ func newFiend(sim http.Handler, answer func(http.ResponseWriter, *http.Request, 
 // heap watches the memory until it is told to stop, and returns by how much it grew at most. The provider's is in it.
 func heap() (stop func() uint64) {
 	runtime.GC()
-	var base runtime.MemStats
-	runtime.ReadMemStats(&base)
+	base := heapInUse()
 	end, most := make(chan struct{}), make(chan uint64)
 	go func() {
 		peak := uint64(0)
 		for ticker := time.NewTicker(20 * time.Millisecond); ; {
 			select {
 			case <-ticker.C:
-				var now runtime.MemStats
-				runtime.ReadMemStats(&now)
-				peak = max(peak, now.HeapInuse)
+				peak = max(peak, heapInUse())
 			case <-end:
-				most <- peak - min(peak, base.HeapInuse)
+				most <- peak - min(peak, base)
 				return
 			}
 		}
@@ -138,9 +136,17 @@ func heap() (stop func() uint64) {
 	}
 }
 
+// heapInUse is runtime.MemStats.HeapInuse, for which nothing has to stand still.
+func heapInUse() uint64 {
+	parts := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
+	metrics.Read(parts)
+	return parts[0].Value.Uint64() + parts[1].Value.Uint64()
+}
+
 const (
-	// victims is how many resources a hostile provider has; heapBound what they may cost altogether, many times what is usual.
-	victims   = 200
+	// victims is how many resources a hostile provider has, several times what may wait for it at one time; heapBound what they may cost
+	// altogether, many times what is usual.
+	victims   = 80
 	heapBound = 256 << 20
 	// widestBound is maxInFlight twice: a call that the operator has given up ends here a little later.
 	widestBound = 2 * 10

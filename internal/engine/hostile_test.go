@@ -22,14 +22,14 @@ func onlyInTestAll() {
 	}
 }
 
-// invalidResources is how many one namespace has; takenNames of them cost calls, and of the others a half waits for a parent, a third
-// for being let in. What they cost is the same for each, so that 3,000 of them are enough for every change; make test-release has
-// 10,000.
+// invalidResources is how many one namespace has; takenNames of them cost calls, and of the others two thirds wait for a parent, more than
+// a quarter for being let in: the two waves have to be far more than what comes together with a good resource. What they cost is the same
+// for each, so that 2,200 of them are enough for every change; make test-release has 10,000.
 var (
-	invalidResources = map[bool]int{false: 3_000, true: 10_000}[os.Getenv("TEST_RELEASE") != ""]
+	invalidResources = map[bool]int{false: 2_200, true: 10_000}[os.Getenv("TEST_RELEASE") != ""]
 	takenNames       = invalidResources / 20
-	withoutParent    = (invalidResources - takenNames) / 2
-	notLetIn         = (invalidResources - takenNames) / 3
+	withoutParent    = (invalidResources - takenNames) * 16 / 24
+	notLetIn         = (invalidResources - takenNames) * 7 / 24
 )
 
 const (
@@ -47,9 +47,9 @@ func invalid(t *testenv.Tenant, i int) *v1alpha1.ChildAccount {
 	c := t.Child(fmt.Sprintf("bad-%05d", i))
 	switch {
 	case i < takenNames: // the name is taken at the provider, as only a call finds out
-	case i%2 == 0: // a parent that does not exist, yet
+	case i%24 < 16: // a parent that does not exist, yet
 		c.Spec.ParentRef = v1alpha1.ParentReference{Name: "later"}
-	case i%6 != 1: // one that does not let the namespace in, yet
+	case i%24 < 23: // one that does not let the namespace in, yet
 		c.Spec.ParentRef.Name = "closed"
 	default: // somebody's account
 		c.Spec.AccountName = ptr.To("acme-theirs")
