@@ -14,6 +14,8 @@ PROCS     ?=
 
 # With how many inputs make fuzz runs each target; a time such as 1m does too.
 FUZZTIME ?= 20000x
+# With how many those targets whose inputs cost the most; for make test-all a quarter.
+FUZZ_COSTLY ?= $(FUZZTIME)
 
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
@@ -131,7 +133,7 @@ test: ## run the tests: unit, simulator, and against a control plane (PKG=… an
 test-all: ## run the tests with the slow ones, those beside a kube-controller-manager too, then make fuzz
 	@TEST_ALL=1 $(MAKE) --no-print-directory test
 	@TEST_ALL=1 $(MAKE) --no-print-directory test-image
-	@$(MAKE) --no-print-directory fuzz
+	@$(MAKE) --no-print-directory fuzz$(if $(TEST_RELEASE),, FUZZ_COSTLY=5000x)
 
 .PHONY: test-release
 test-release: ## run test-all and what is too slow for each change: 10,000 invalid resources, each pair of crashes (takes an hour)
@@ -148,7 +150,7 @@ test-mutants: ## run the reliability tests against operators with one defect eac
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (20000x: as many inputs, or a time such as 1m; PKG=… narrows)
-	@GO='$(GO)' hack/fuzz '$(FUZZTIME)' $(PKG)
+	@GO='$(GO)' FUZZ_COSTLY='$(FUZZ_COSTLY)' hack/fuzz '$(FUZZTIME)' $(PKG)
 
 .PHONY: upgrade-fixture
 upgrade-fixture: ## record the state that this commit's operator leaves, which later versions have to continue from (controllers/testdata/upgrade)
