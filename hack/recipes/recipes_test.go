@@ -159,7 +159,7 @@ func TestRecipes(t *testing.T) {
 		"./internal/conditions", "./internal/voximplant")
 	takeSteps(func(e edit) bool { return e.forgotten && !forPeople(e) })
 	run(t, tree, "go", "list", "-export", "-f", "", "./...") // builds all, and links nothing
-	run(t, tree, "go", "test", "-c", "-o", "bin/", "./internal/conditions", "./internal/docs", "./internal/metrics")
+	run(t, tree, "go", "test", "-vet=off", "-ldflags=-s -w", "-c", "-o", "bin/", "./internal/conditions", "./internal/docs", "./internal/metrics")
 	built := func(do func(*testing.T, string, string, ...string) string, of, tests string) string {
 		return do(t, filepath.Join(tree, "internal", of), "../../bin/"+of+".test", "-test.run="+tests)
 	}
