@@ -16,7 +16,7 @@ func pageOf(answers, errors, requests, parameters, promises string) string {
 const frame = `
 # Interoperability
 
-What the provider's own Node.js client (@voximplant/apiclient-nodejs VERSION, as published) and this project make of each
+For contributors: what the provider's own Node.js client (@voximplant/apiclient-nodejs VERSION, as published) and this project make of each
 other. The client runs against the simulator, by TLS with a CA of the simulator's own. This page is made from the runs, by
 UPDATE_DOCS=1 make test-interop; make test-interop fails where it isn't as they are.
 

@@ -17,7 +17,7 @@ func TestConditionsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Conditions
 
-For whoever reads a condition of a ChildAccount or ParentAccount: what each reason means and what to do. The page is made from the tables in
+For tenants, admins and on-call who read a condition of a ChildAccount or ParentAccount: what each reason means and what to do. The page is made from the tables in
 the code.
 
 | condition | it says |

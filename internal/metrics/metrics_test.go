@@ -14,7 +14,7 @@ func TestMetricsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Metrics
 
-For on-call and whoever sets up monitoring: the operator's own metrics, and what to alert on. Beside them the operator serves those of
+For on-call and cluster admins who set up monitoring: the operator's own metrics, and what to alert on. Beside them the operator serves those of
 [controller-runtime](https://book.kubebuilder.io/reference/metrics-reference) (queues, reconciles, requests to the Kubernetes API)
 and of the Go runtime. How to have them scraped: [operations](operations.md).
 

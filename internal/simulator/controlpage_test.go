@@ -100,7 +100,7 @@ func TestSimulatorDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# The simulator
 
-For whoever tries the operator, or tests against it: how to look into the simulated provider, and how to have it fail. ` + "`make run` and\n`bin/child-account-operator simulate`" + ` run the simulator. This page is made from its code.
+For everybody who tries the operator, or tests with it: how to read and change the state of the simulated provider, and how to make it fail. ` + "`make run` and\n`bin/child-account-operator simulate`" + ` run the simulator. This page is made from its code.
 
 The simulator serves the Voximplant Management API under /platform_api, the 2sms admin API under ` + TwoSMSPath + `, and a control API under ` + controlPath + `, as JSON over
 HTTP. **Whoever reaches the control API may change everything and gets the credentials:** let nobody else reach it.
