@@ -152,7 +152,7 @@ type VoximplantParent struct {
 
 // AllowedNamespaces says which namespaces may use a ParentAccount. Its own always may.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.selector) == (has(self.from) && self.from == 'Selector')",message="selector goes with from: Selector, and from: Selector needs a selector"
+// +kubebuilder:validation:XValidation:rule="has(self.selector) == (has(self.from) && self.from == 'Selector')",message="selector is valid only with from: Selector, and from: Selector needs a selector"
 type AllowedNamespaces struct {
 	// From says which other namespaces may use this ParentAccount. Same (default): none. All: every namespace. Selector: those whose
 	// labels match selector. Once a namespace is not allowed any more, the operator stops writing to its accounts, which stay as they are
