@@ -433,7 +433,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		waiting(ctx, thief)
 		testenv.Remove(ctx, w, was)
 		Eventually(testenv.StateOf(ctx, thief)).Should(testenv.BeStalledAs(v1alpha1.ReasonClaimedElsewhere))
-		Expect(testenv.StateOf(ctx, thief)(Default).Message).To(And(ContainSubstring("another namespace until a short while ago"), Not(ContainSubstring(t.NS))))
+		Expect(testenv.StateOf(ctx, thief)(Default).Message).To(And(ContainSubstring("of another namespace, which may be applied again"), Not(ContainSubstring(t.NS))))
 		w.Stop()
 		w.Start(ctx)
 		w.AwaitSilence()
