@@ -53,7 +53,7 @@ func (w *ownWorld) applyNew(claims ...account.Claim) {
 var ownClaim = account.Claim{Installation: "prod", Namespace: "telephony", Name: "acme-support"}
 
 // After a restart nobody knows what a ParentAccount has bought that was deleted meanwhile. Where its account has accounts of this installation, the
-// one in its place waits, whatever happens, until somebody declares the plan anew.
+// one in its place waits, whatever happens, until somebody declares the plan again.
 func TestAPlanOfAnEarlierParentAccount(t *testing.T) {
 	w := newOwnWorld(t)
 	w.applyNew(ownClaim)
