@@ -260,7 +260,10 @@ func (g *Guard) write(ctx context.Context, b *budget, now time.Time, storage Sto
 		g.mu.Lock()
 		all, upTo := b.stored(now), b.noted
 		g.mu.Unlock()
-		version, err := storage.Write(ctx, all)
+		version, err := "", ErrConflict
+		if all.ResourceVersion != "" { // else a worker of a former object of the name came in between: a write without one would store over all
+			version, err = storage.Write(ctx, all)
+		}
 		if err == nil {
 			g.mu.Lock()
 			b.resourceVersion, b.written = version, upTo

@@ -189,6 +189,23 @@ func TestNotesOnAStaleCache(t *testing.T) {
 	}
 }
 
+// A worker that still has the former object of a parent's name may come in between: nothing is stored before the present one is read, as a write
+// without a resource version would store over what another process has.
+func TestNotesOfAFormerParent(t *testing.T) {
+	g, _, _ := guarded()
+	p := &parent{version: 7, stored: []Deactivation{{At: noon, Namespace: off(9).Namespace.Name, Name: off(9).Account}}}
+	p.load(g)
+	former := off(1).Parent
+	former.UID = "former"
+	g.Load(former, "3", func() []Deactivation { return nil })
+	if err := g.Note(t.Context(), off(0), noon, p); err != nil || !slices.Equal(p.names(), []string{"acme-00", "acme-09"}) {
+		t.Errorf("%v: %v are stored", err, p.names())
+	}
+	if p.writes != 1 || p.reads != 1 {
+		t.Errorf("%d writes, %d reads", p.writes, p.reads)
+	}
+}
+
 // What the cache shows of the parent is taken over, so that a change of something else costs no conflict.
 func TestLoadIsOfTheNewest(t *testing.T) {
 	g, _, _ := guarded()
