@@ -84,6 +84,29 @@ var _ = Describe("The parent account itself", func() {
 		}).Should(Succeed())
 	})
 
+	It("gets its plans with the first ParentAccount, and none that a former one may have bought, where a restart has forgotten that", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		plan := func(id string) func(*v1alpha1.ParentAccount) {
+			return func(p *v1alpha1.ParentAccount) { p.Spec.Plans = []v1alpha1.DeclaredPlan{{Type: "MAU", TemplateID: id}} }
+		}
+		p := w.ApplyParent(ctx, plan("11"))
+		child := w.Apply(ctx, "acme-child") // whose claim is no earlier ParentAccount's
+		w.Start(ctx)
+		Eventually(testenv.StateOf(ctx, child)).Should(testenv.BeAvailable())
+		Eventually(said(ctx, p, v1alpha1.ConditionPlansSynced)).Should(Equal("True Available"))
+		Expect(w.Count("ChangeAccountPlan")).To(Equal(1))
+
+		w.Stop()
+		Expect(testenv.K8s.Delete(ctx, p)).To(Succeed())
+		p = w.ParentAccount()
+		plan("12")(p)
+		Expect(testenv.K8s.Create(ctx, p)).To(Succeed())
+		w.Start(ctx)
+		Eventually(said(ctx, p, v1alpha1.ConditionPlansSynced)).Should(Equal("False ValueNotKept"))
+		Expect(w.Count("ChangeAccountPlan")).To(Equal(1))
+		Expect(p.Status.Account.PlanChanges).To(HaveExactElements(And(HaveField("TemplateID", "12"), HaveField("EarlierResource", HaveValue(BeTrue())))))
+	})
+
 	It("is the older ParentAccount's where two declare it, and Ready does not depend on it", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		elder := w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.Account = &v1alpha1.OwnAccount{LanguageCode: ptr.To("de")} })
