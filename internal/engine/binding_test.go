@@ -87,7 +87,7 @@ var _ = Describe("Binding by claim", func() {
 		Expect(w.Count("GetChildrenAccounts")).To(BeNumerically("<=", most))
 		Expect(w.Changes()).To(BeEmpty())
 	},
-		Entry("after a restart", true),
+		Entry("after a restart", Label("slow"), true),
 		Entry("while the operator runs", false),
 	)
 })

@@ -81,7 +81,7 @@ const (
 )
 
 var _ = Describe("The operator's costs", func() {
-	It("stay within their limits", testenv.TakesLong, func(ctx SpecContext) {
+	It("stay within their limits", Label("slow"), testenv.TakesLong, func(ctx SpecContext) {
 		meter := testenv.NewRequestMeter()
 		w := testenv.NewWorld(ctx)
 		w.Config = meter.On(testenv.OperatorConfig())

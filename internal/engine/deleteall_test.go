@@ -47,8 +47,8 @@ var _ = Describe("A ParentAccount, its Secret and its ChildAccounts under Deacti
 		}
 	},
 		Entry("in the order of the file", nothing, "secret", "parent", "children"),
-		Entry("the Secret first, noticed before the rest goes", noticed, "secret", "parent", "children"),
-		Entry("the ParentAccount first, noticed before the rest goes", noticed, "parent", "secret", "children"),
+		Entry("the Secret first, noticed before the rest goes", Label("slow"), noticed, "secret", "parent", "children"),
+		Entry("the ParentAccount first, noticed before the rest goes", Label("slow"), noticed, "parent", "secret", "children"),
 		Entry("the children before their parent", nothing, "children", "parent", "secret"),
 		Entry("the children before their Secret", nothing, "children", "secret", "parent"),
 	)

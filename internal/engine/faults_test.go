@@ -250,7 +250,7 @@ var _ = Describe("A fault of the provider", func() {
 			w.Sim.ClearFaults()
 			Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
 		},
-		Entry("the total changes between pages", simulator.FaultTotal),
+		Entry("the total changes between pages", Label("slow"), simulator.FaultTotal),
 		Entry("a row comes twice", simulator.FaultRepeatRow),
 	)
 })

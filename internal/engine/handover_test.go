@@ -168,7 +168,7 @@ var _ = Describe("A ChildAccount that is renamed", func() {
 		Entry("under Deactivate", testenv.Deactivating),
 	)
 
-	It("is switched off after a minute where no ParentAccount of the other one gets connected", func(ctx SpecContext) {
+	It("is switched off after a minute where no ParentAccount of the other one gets connected", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		w.ApplyParent(ctx, readSeldom)
 		w.Start(ctx)

@@ -379,7 +379,7 @@ var _ = Describe("A resource under Deactivate, in a namespace that stays", func(
 		testenv.ExpectGone(ctx, c)
 	})
 
-	It("is let go after the hour even where the provider asks for more patience", func(ctx SpecContext) {
+	It("is let go after the hour even where the provider asks for more patience", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		w.Clock = testenv.Ahead{Clock: w.Clock, By: time.Hour - 8*time.Second}
 		w.ApplyParent(ctx)

@@ -13,7 +13,7 @@ import (
 )
 
 var _ = Describe("The list of a parent with more than one page", func() {
-	It("is complete though others create accounts before each page of each list, after a restart too", func(ctx SpecContext) {
+	It("is complete though others create accounts before each page of each list, after a restart too", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		for _, name := range manyNames(1100) {
 			w.Sim.PutAccount(testenv.SimulatorChild(w, name, name+"@bulk.example"))
@@ -35,7 +35,7 @@ var _ = Describe("The list of a parent with more than one page", func() {
 		Expect(w.Count("AddAccount")).To(Equal(2))
 	})
 
-	It("is read in smaller pages where tenants have written so much that one would be too large, and in no more calls than that takes", testenv.TakesLong, func(ctx SpecContext) {
+	It("is read in smaller pages where tenants have written so much that one would be too large, and in no more calls than that takes", Label("slow"), testenv.TakesLong, func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		for _, name := range manyNames(999) {
 			a := testenv.SimulatorChild(w, name, name+"@bulk.example")
@@ -59,7 +59,7 @@ var _ = Describe("The list of a parent with more than one page", func() {
 		Expect(w.Count("AddAccount")).To(BeZero())
 	}, NodeTimeout(8*time.Minute))
 
-	It("says which account is too large to be read, and reads on once that is shortened", func(ctx SpecContext) {
+	It("says which account is too large to be read, and reads on once that is shortened", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		large := w.Sim.PutAccount(testenv.SimulatorChild(w, "acme-huge", "huge@bulk.example"))
 		Expect(w.Sim.SetField(large.ID, "account_custom_data", strings.Repeat("x", 9<<20))).To(Succeed())

@@ -217,7 +217,7 @@ var _ = Describe("An outage", func() {
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 	})
 
-	It("costs one event, one write of each status each way, and few calls", func(ctx SpecContext) {
+	It("costs one event, one write of each status each way, and few calls", Label("slow"), func(ctx SpecContext) {
 		const n, edited = 100, 40
 		w := newTimed(ctx, testenv.AllowMassChange)
 		testenv.InParallel(n, func(i int) error { return testenv.K8s.Create(ctx, w.Child(fmt.Sprintf("acme-%d", i))) })
@@ -304,7 +304,7 @@ var _ = Describe("An outage", func() {
 			Eventually(testenv.StateOf(ctx, w.p)).Should(testenv.BeAvailable())
 			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 		},
-		Entry("as its pages contradict each other", simulator.Fault{Kind: simulator.FaultTotal}, "contradicts itself"),
+		Entry("as its pages contradict each other", Label("slow"), simulator.Fault{Kind: simulator.FaultTotal}, "contradicts itself"),
 		Entry("as one page is never answered", simulator.Fault{Kind: simulator.FaultReset, Match: map[string]string{"offset": "1000"}}, "GetChildrenAccounts"),
 	)
 

@@ -128,7 +128,7 @@ func off(a simulator.Account) string {
 }
 
 var _ = Describe("Every policy", func() {
-	It("in every situation is as docs/policies.md says", func(ctx SpecContext) {
+	It("in every situation is as docs/policies.md says", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		var runs []*policyRun
 		for _, c := range policyCases {

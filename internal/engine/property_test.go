@@ -77,7 +77,7 @@ var cases = rapid.Custom(func(t *rapid.T) aCase {
 })
 
 var _ = Describe("From any state of the account and any valid spec", func() {
-	It("at most two writes lead to no difference in a managed field and no change in an unmanaged one", func(ctx SpecContext) {
+	It("at most two writes lead to no difference in a managed field and no change in an unmanaged one", Label("slow"), func(ctx SpecContext) {
 		const n = 60
 		w := testenv.NewWorld(ctx)
 		w.Options.InstallationID = "property"

@@ -116,9 +116,9 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 			Expect(noted(ctx, c, v1alpha1.ReasonSecretInvalid)(Default)).To(HaveLen(1))
 		},
-		Entry("without a code", "without a code"),
+		Entry("without a code", Label("slow"), "without a code"),
 		Entry("as Invalid", "as Invalid"),
-		Entry("as a conflict", "as a conflict"),
+		Entry("as a conflict", Label("slow"), "as a conflict"),
 	)
 
 	DescribeTable("of the finalizer: no account before, the webhook's words, and it continues by itself",
@@ -149,8 +149,8 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 			Expect(w.Count("SetChildAccountInfo")).To(Equal(1))
 		},
 		Entry("without a code", "without a code"),
-		Entry("as Forbidden", "as Forbidden"),
-		Entry("as a server's error", "as a server's error"),
+		Entry("as Forbidden", Label("slow"), "as Forbidden"),
+		Entry("as a server's error", Label("slow"), "as a server's error"),
 	)
 
 	DescribeTable("of the status: an event, the log and a metric tell, and it continues by itself",
@@ -172,17 +172,17 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 			Expect(w.Count("AddAccount")).To(Equal(1))
 			Expect(noted(ctx, c, "StatusRefused")(Default)).To(HaveLen(1))
 		},
-		Entry("by a webhook, without a code", refusedByWebhook("without a code")),
-		Entry("by a webhook, as a conflict", refusedByWebhook("as a conflict")),
-		Entry("by a policy, as Invalid", func(ctx context.Context, w *testenv.World) func() {
+		Entry("by a webhook, without a code", Label("slow"), refusedByWebhook("without a code")),
+		Entry("by a webhook, as a conflict", Label("slow"), refusedByWebhook("as a conflict")),
+		Entry("by a policy, as Invalid", Label("slow"), func(ctx context.Context, w *testenv.World) func() {
 			return statusPolicy(ctx, w, metav1.StatusReasonInvalid)
 		}),
-		Entry("by a policy, as Forbidden", func(ctx context.Context, w *testenv.World) func() {
+		Entry("by a policy, as Forbidden", Label("slow"), func(ctx context.Context, w *testenv.World) func() {
 			return statusPolicy(ctx, w, metav1.StatusReasonForbidden)
 		}),
 	)
 
-	It("of a ParentAccount's status: an event tells, and it continues by itself", func(ctx SpecContext) {
+	It("of a ParentAccount's status: an event tells, and it continues by itself", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		hook := testenv.StartWebhook(ctx, w)
 		hook.Refuse(refusing("parentaccounts/status", refusals["without a code"]))
@@ -194,7 +194,7 @@ var _ = Describe("A write that the Kubernetes API refuses", func() {
 		Eventually(testenv.StateOf(ctx, p)).Should(testenv.BeAvailable())
 	})
 
-	It("of a deactivation, in the ParentAccount's status: the account stays active, the words are for the parent's namespace alone, and it continues by itself", func(ctx SpecContext) {
+	It("of a deactivation, in the ParentAccount's status: the account stays active, the words are for the parent's namespace alone, and it continues by itself", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		hook := testenv.StartWebhook(ctx, w)
 		w.ApplyParent(ctx, slowResync, testenv.Sharing(testenv.FromAll))
@@ -346,7 +346,7 @@ var _ = Describe("An exhausted quota of Secrets", func() {
 		Expect(testenv.ConnectionOf(ctx, c)).To(HaveKeyWithValue("accountID", c.Status.AccountID))
 	})
 
-	It("is said with the quota's words where a connection Secret has to be created, and charged for nothing", func(ctx SpecContext) {
+	It("is said with the quota's words where a connection Secret has to be created, and charged for nothing", Label("slow"), func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		w.ApplyParent(ctx, slowResync)
 		quota := exhaustQuota(ctx, w)

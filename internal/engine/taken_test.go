@@ -240,7 +240,7 @@ var _ = Describe("An e-mail that another account has", func() {
 		Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
 	})
 
-	It("tells a tenant nothing of others, and is not for whoever lies in wait for it", func(ctx SpecContext) {
+	It("tells a tenant nothing of others, and is not for whoever lies in wait for it", Label("slow"), func(ctx SpecContext) {
 		w, _ := testenv.StartShared(ctx, testenv.FromAll)
 		victim, t := w.NewTenant(ctx, nil), w.NewTenant(ctx, nil)
 		holder := victim.Apply(ctx, "acme-victim", withEmail("victim@acme.example"))

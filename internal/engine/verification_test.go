@@ -19,7 +19,7 @@ import (
 )
 
 var _ = Describe("What is read beside the list", func() {
-	It("is one call a list for verifications, reports them, and costs nothing at rest or after a restart", func(ctx SpecContext) {
+	It("is one call a list for verifications, reports them, and costs nothing at rest or after a restart", Label("slow"), func(ctx SpecContext) {
 		meter := testenv.NewRequestMeter()
 		w := testenv.NewWorld(ctx)
 		w.Config = meter.On(testenv.OperatorConfig())
