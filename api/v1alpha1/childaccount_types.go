@@ -648,7 +648,7 @@ type PlanChange struct {
 	// got the account.
 	// +required
 	RequestedAt metav1.Time `json:"requestedAt"`
-	// Accepted is true if the provider has accepted the change and returned another plan after that: the operator does not request the change
+	// Accepted is true if the provider has accepted the change and no read has returned the plan since: the operator does not request the change
 	// again. False: earlierResource is true, and a read has found that the account lacks the plan. Unset: the change is under way, or its answer
 	// was lost, or the plans were not read yet.
 	// +optional

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/secrets"
 )
 
 // A change of a plan is recorded in the status of the resource. A resource that is deleted and applied again has another status, and the same
@@ -48,17 +50,32 @@ func (b *boughtPlans) knows(key leftKey) bool {
 	return known
 }
 
-// see notes that a status of an account was seen, with what it records where none was seen before.
+// see notes that a status of an account was seen, with what it records of plans of which nothing is remembered: another status of the same
+// account may have been seen that records nothing.
 func (b *boughtPlans) see(key leftKey, recorded []v1alpha1.PlanChange, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.prune(now)
-	one, known := b.by[key]
-	if !known {
-		one.changes = slices.Clone(recorded)
+	one := b.by[key]
+	for _, c := range recorded {
+		if !slices.ContainsFunc(one.changes, func(o v1alpha1.PlanChange) bool { return o.Type == c.Type }) {
+			one.changes = append(slices.Clone(one.changes), c)
+		}
 	}
 	one.at = now
 	b.by[key] = one
+}
+
+// requested are the changes that are remembered of an account.
+func (b *boughtPlans) requested(key leftKey, now time.Time) []v1alpha1.PlanChange {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(b.by[key].changes), func(c v1alpha1.PlanChange) bool { return isForgotten(c, now) })
+}
+
+// isForgotten says whether a change was requested too long ago to be remembered beside the status.
+func isForgotten(c v1alpha1.PlanChange, now time.Time) bool {
+	return now.Sub(c.RequestedAt.Time) > planRememberedFor
 }
 
 // set replaces the changes of an account that is known. The caller holds the lock.
@@ -92,7 +109,7 @@ func (b *boughtPlans) sync(key leftKey, recorded []v1alpha1.PlanChange, declared
 				all = slices.Clone(all)
 				all[at].Accepted = ptr.To(true)
 			}
-		case now.Sub(c.RequestedAt.Time) > planRememberedFor:
+		case isForgotten(c, now):
 		case account.HasPlan(declared, p) && !account.HasPlan(seen, p):
 			all, restored = append(slices.Clone(all), c), true
 		default:
@@ -198,13 +215,30 @@ func syncPlans(e *Engine, s *scope) {
 	s.plans.restored = s.plans.restored || restored
 }
 
-// takeUpPlans has the status of a resource that was just bound record what was requested for the account. An account with a claim that was not
-// created for the resource has had another one.
-func takeUpPlans(e *Engine, s *scope, a account.Account, made bool) {
-	if _, claimed := a.Claim(); claimed && !made {
+// takeUpPlans has the status of a resource that was just bound record what was requested for the account. An account that was not created for the
+// resource has had another one if it has a claim, or if its id is in the connection Secret: custom data may have replaced the claim.
+func takeUpPlans(ctx context.Context, e *Engine, s *scope, a account.Account, made bool) {
+	if _, claimed := a.Claim(); !made && len(s.declared.Plans) > 0 && !e.bought.knows(accountKey(s)) && (claimed || holdsAccount(ctx, e, s)) {
 		doubtPlans(e, s)
 	}
 	syncPlans(e, s)
+}
+
+// holdsAccount says whether the connection Secret has told of an account before this resource had one. It costs no call where the connection
+// Secrets are watched.
+func holdsAccount(ctx context.Context, e *Engine, s *scope) bool {
+	if e.ConnectionSecrets != nil {
+		return e.ConnectionSecrets.Intact(ctx, connectionKey(s), []secrets.Field{secrets.DataField(secrets.KeyAccountID)})
+	}
+	held, err := e.Connections.Read(ctx, s.connection())
+	return err == nil && held[secrets.KeyAccountID] != ""
+}
+
+// seeDeleted notes what the status of a resource that is being deleted records: this process may not have reconciled that one before.
+func seeDeleted(e *Engine, s *scope) {
+	if s.boundID() != "" {
+		e.bought.see(accountKey(s), s.status.PlanChanges, e.Clock.Now())
+	}
 }
 
 // doubtPlans has the status record the declared plans as those that an earlier resource may have requested, unless that one's status was seen.

@@ -144,6 +144,7 @@ func (e *Engine) reconcile(ctx context.Context, s *scope) (ctrl.Result, error) {
 		return kept(ctx, e, s)
 	}
 	if !s.obj.GetDeletionTimestamp().IsZero() {
+		seeDeleted(e, s)
 		return e.works.Do(s.declared.Parent, req, true, func() (ctrl.Result, error) { return e.release(ctx, s) })
 	}
 	if pause := untilStatus(e, s, false); pause > 0 {

@@ -353,14 +353,14 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	if !own && step.Reason == plan.ReasonHandedOver {
 		r.tellTakenOver(a)
 		s.bind(a, false)
-		takeUpPlans(r.Engine, s, a, false)
+		takeUpPlans(ctx, r.Engine, s, a, false)
 		s.found = !mayBeAdopted(s)
 		return nil
 	}
 	if !own {
 		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
 		s.bind(a, false)
-		takeUpPlans(r.Engine, s, a, false)
+		takeUpPlans(ctx, r.Engine, s, a, false)
 		s.unverified = r.unverified.Mark(s.uid(), false)
 		return nil
 	}
@@ -371,7 +371,7 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	}
 	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)
-	takeUpPlans(r.Engine, s, a, made)
+	takeUpPlans(ctx, r.Engine, s, a, made)
 	if s.found = !mayBeAdopted(s); !made {
 		s.unverified = r.unverified.Mark(s.uid(), false)
 	}

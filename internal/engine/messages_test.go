@@ -213,6 +213,10 @@ func stops() map[string]func(in *plan.Input) {
 			in.Plans.Declared, in.Plans.Seen = []account.Plan{{Type: "MAU", ID: "11"}}, []account.Plan{{Type: "MAU", ID: "10", Name: "Free", Charge: "0"}}
 			in.Plans.NotShown = in.Plans.Declared
 		},
+		"plan of an earlier resource": func(in *plan.Input) {
+			in.Plans.Declared, in.Plans.Seen = []account.Plan{{Type: "MAU", ID: "11"}}, []account.Plan{{Type: "MAU", ID: "10", Name: "Free", Charge: "0"}}
+			in.Plans.Unsure, in.Plans.Resource = in.Plans.Declared, "childaccount -n telephony acme-support"
+		},
 		"plan drifted": func(in *plan.Input) {
 			in.Plans.Declared, in.Plans.Seen = []account.Plan{{Type: "MAU", ID: "11"}}, []account.Plan{{Type: "MAU", ID: "10", Name: "Free", Charge: "0"}}
 			in.Subject.LastApplied["plans.MAU"], in.Subject.Policy.ReportDrift = "11", true

@@ -229,7 +229,7 @@ func (e *observer) readPassword(ctx context.Context, s *scope) (*plan.Stop, erro
 	}
 	password, err := e.Inputs.Password(ctx, s.obj.GetNamespace(), from.Name, from.Key)
 	if p, ok := errors.AsType[*secrets.Problem](err); ok {
-		return &plan.Stop{Reason: p.Reason, Message: p.Message, Next: p.Next}, nil
+		return &plan.Stop{Reason: p.Reason, Message: "spec.passwordSecretRef: " + p.Message, Next: p.Next}, nil
 	} else if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ func ownPlans(ctx context.Context, o *own) *ownPart {
 		return p
 	}
 	w.declared = plansOfParent(o.object)
+	w.takeOver()
 	w.prune()
 	w.sync()
 	return w.compare(ctx)
@@ -98,13 +99,30 @@ func (w *ownPlanning) compare(ctx context.Context) *ownPart {
 func (w *ownPlanning) lacking() []account.PlanChange {
 	k := w.known()
 	return slices.DeleteFunc(account.DiffPlans(k.Declared, k.Seen, w.o.status().LastApplied), func(c account.PlanChange) bool {
-		return account.HasPlan(k.NotShown, c.To) || account.HasPlan(k.Unsure, c.To)
+		return k.Withheld(c.To)
 	})
 }
 
 // known is what the status has of the plans.
 func (w *ownPlanning) known() plan.Plans {
-	return knownPlans(w.declared, w.o.status().Plans, w.o.status().PlanChanges)
+	p := knownPlans(w.declared, w.o.status().Plans, w.o.status().PlanChanges)
+	p.Resource = kubectlName("ParentAccount", w.o.object)
+	return p
+}
+
+// takeOver has the status record the declared plans as those that an earlier resource may have requested, where they were left to another
+// ParentAccount of the account until now and this process has not seen what that one has requested.
+func (w *ownPlanning) takeOver() {
+	o := w.o
+	if !conditions.HadReason(o.was, w.part.kind, v1alpha1.ReasonDuplicateResource) || o.e.bought.knows(w.key()) {
+		return
+	}
+	st := o.status()
+	for _, c := range ofEarlierPlans(w.declared, o.e.Clock.Now()) {
+		if !slices.ContainsFunc(st.PlanChanges, func(known v1alpha1.PlanChange) bool { return known.Type == c.Type }) {
+			st.PlanChanges = append(slices.Clone(st.PlanChanges), c)
+		}
+	}
 }
 
 func plansOfChanges(changes []account.PlanChange) []account.Plan {
@@ -320,15 +338,14 @@ func (w *ownPlanning) text(c planRequest) string {
 	return fmt.Sprintf("plan %s of the parent account %s (id %s) from %s to %s", c.to.Type, o.dir.AccountName, o.dir.AccountID, planOrNone(c.from), c.to)
 }
 
-// confirm reads the plans after changes that the provider has accepted. Where that fails its answer stands. A change that is not shown is
-// never requested again by itself.
+// confirm reads the plans after changes that the provider has accepted. Where that fails its answer stands, and the changes stay recorded, as a
+// later read may not show them. A change that is not shown is never requested again by itself.
 func (w *ownPlanning) confirm(ctx context.Context, changes []planRequest) {
 	o := w.o
 	have, err := directory.AccountPlans(ctx, o.dir.Directory, o.dir.AccountID)
 	if err != nil {
 		log.FromContext(ctx).Info("the plans could not be read after their change: the answer to the change counts", "accountID", o.dir.AccountID, "cause", err.Error())
 		for _, c := range changes {
-			o.status().PlanChanges = withoutPlan(o.status().PlanChanges, c.to.Type) // and is remembered, should a later read not show it
 			o.e.Recorder.Eventf(o.object, nil, corev1.EventTypeWarning, "PlanChangeUnconfirmed", "Update", unreadPlan, w.text(c), err)
 		}
 		return

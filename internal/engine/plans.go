@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -51,6 +52,10 @@ func observePlans(e *observer, s *scope, in *plan.Input) {
 		return
 	}
 	in.Plans = plansOf(s)
+	if a := in.View.Account; a != nil && s.boundID() == "" {
+		requested := e.bought.requested(leftKey{s.dir.AccountID, a.ID}, e.Clock.Now())
+		in.Plans.Found = knownPlans(s.declared.Plans, nil, requested).NotShown
+	}
 	in.Plans.ReadRequested = (readRequested(s) || s.plans.restored) && s.plans.have == nil && s.plans.state == nil
 	if last, ok := e.grants.Last(s.uid()); ok {
 		in.Plans.NotGranted = &plan.NotGranted{Attempt: last.Fingerprint, Until: last.Until}
@@ -63,7 +68,14 @@ func plansOf(s *scope) plan.Plans {
 	if o, ok := s.managed.(PlanObserver); ok {
 		observed = o.ObservedPlans()
 	}
-	return knownPlans(s.declared.Plans, observed, s.status.PlanChanges)
+	p := knownPlans(s.declared.Plans, observed, s.status.PlanChanges)
+	p.Resource = kubectlName(s.declared.Kind, s.obj)
+	return p
+}
+
+// kubectlName names a resource of a kind for kubectl.
+func kubectlName(kind string, o client.Object) string {
+	return fmt.Sprintf("%s -n %s %s", strings.ToLower(kind), o.GetNamespace(), o.GetName())
 }
 
 // knownPlans is what a status has of the plans that are declared.
@@ -123,9 +135,7 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 		r.changes.Done(s.uid(), true)
 		return nil
 	}
-	if known := plansOf(s); slices.ContainsFunc(lacking, func(p account.Plan) bool {
-		return account.HasPlan(known.NotShown, p) || account.HasPlan(known.Unsure, p)
-	}) {
+	if slices.ContainsFunc(lacking, plansOf(s).Withheld) { // what was found out since the plan was made: it costs money
 		r.changes.Done(s.uid(), true)
 		r.again = true // the next plan leaves these alone
 		return nil
@@ -277,15 +287,14 @@ func appliedPlans(s *scope) account.State {
 	return out
 }
 
-// confirmPlans reads the plans after a change that the provider has accepted. Where that fails its answer stands. A change that is not shown
-// is never requested again by itself.
+// confirmPlans reads the plans after a change that the provider has accepted. Where that fails its answer stands, and the change stays recorded,
+// as a later read may not show it. A change that is not shown is never requested again by itself.
 func confirmPlans(ctx context.Context, r *run, step plan.Step, changes []planRequest) {
 	s := r.s
 	have, err := directory.AccountPlans(ctx, s.dir.Directory, step.AccountID)
 	if err != nil {
 		log.FromContext(ctx).Info("the plans could not be read after their change: the answer to the change counts", "accountID", step.AccountID, "cause", err.Error())
 		for _, c := range changes {
-			s.status.PlanChanges = withoutPlan(s.status.PlanChanges, c.to.Type) // and is remembered, should a later read not show it
 			r.Recorder.Eventf(s.obj, nil, corev1.EventTypeWarning, "PlanChangeUnconfirmed", "Update", unreadPlan, planText(s, step, c), err)
 		}
 		return

@@ -86,7 +86,7 @@ func givenUp(in *Input) Input {
 	after.Subject.ID, after.Subject.LastApplied = "", nil
 	after.Resource.Origin, after.Resource.ObservedID = "", ""
 	after.ServiceKey = in.ServiceKey.ofNone()
-	after.Plans.Seen, after.Plans.NotShown = nil, nil
+	after.Plans = in.Plans.ofNew()
 	after.Template.Recreates = true
 	after.Secret.Settled, after.Secret.Verify, after.Password.Settled, after.Salt.Settled = false, false, false, false
 	after.Delegated.BindingStored = false
@@ -249,7 +249,7 @@ func create(in *Input) []Step {
 	after.Subject.Intent, after.Subject.LastApplied = true, nil
 	after.Secret.Content, after.Secret.Recheck, after.Secret.Verify = &Content{APIKey: true}, false, false
 	after.ServiceKey = in.ServiceKey.ofNone()
-	after.Plans.Seen, after.Plans.NotShown = nil, nil
+	after.Plans = in.Plans.ofNew()
 	after.Password.Settled = !in.rotates() // whether a rotation was done for it before says the Secret
 	after.Salt.Settled, after.Delegated.BindingStored = false, false
 	return append(steps, then(&after, born)...)
@@ -372,7 +372,7 @@ func taken(in *Input, a *account.Account) Input {
 	}
 	after.Subject.ID, after.Secret.Settled, after.Password.Settled, after.Salt.Settled = a.ID, false, false, false
 	after.Delegated.BindingStored = false
-	after.Plans.Seen, after.Plans.NotShown = nil, nil
+	after.Plans = in.Plans.ofFound()
 	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)
 	after.FoundInactive = (in.claimed(a) || in.succeeds(a)) && !in.Subject.Intent && !declared && in.Schema.Deactivated(a.State)
 	if after.Resource.Origin = Adopted; in.own(a) && in.Subject.Intent {

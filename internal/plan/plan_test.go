@@ -96,7 +96,7 @@ var free, start = account.Plan{Type: "MAU", ID: "10", Name: "Free", Charge: "0"}
 
 // planned is a resource that declares a plan.
 func planned(in *plan.Input) *plan.Input {
-	in.Plans.Declared = []account.Plan{{Type: "MAU", ID: "11"}}
+	in.Plans.Declared, in.Plans.Resource = []account.Plan{{Type: "MAU", ID: "11"}}, "childaccount -n telephony acme-support"
 	return in
 }
 
@@ -336,6 +336,10 @@ var situations = []struct {
 	{"plan in its place, read requested", with(havingPlan(bound(), start), func(in *plan.Input) { in.Plans.ReadRequested = true })},
 	{"plan changed at the provider", havingPlan(bound(), free)},
 	{"plan changed at the provider, reported", with(havingPlan(bound(), free), func(in *plan.Input) { in.Subject.Policy.ReportDrift = true })},
+	{"plan that an earlier resource of a found account has requested", with(planned(found("")), func(in *plan.Input) {
+		in.Subject.Policy.Adopt, in.View.Fresh, in.Plans.Found = account.AdoptAlways, true, in.Plans.Declared
+	})},
+	{"plan that an earlier resource may have requested", with(havingPlan(bound(), free), func(in *plan.Input) { in.Plans.Unsure = in.Plans.Declared })},
 	{"plan accepted and not shown", with(havingPlan(bound(), free), func(in *plan.Input) { in.Plans.NotShown = in.Plans.Declared })},
 	{"plan, and another field, edited", with(planned(bound()), func(in *plan.Input) { in.Subject.Desired["email"] = "new@acme.example" })},
 	{"plan changed by many", with(planned(bound()), func(in *plan.Input) {

@@ -17,8 +17,10 @@ type Plans struct {
 	Declared []account.Plan
 	// Seen are those that the account had when they were last read; nil where they never were.
 	Seen []account.Plan
-	// NotShown are changes that the provider has accepted, though it showed another plan after that. They are not made again.
+	// NotShown are changes that the provider has accepted, and that no read has shown since. They are not made again.
 	NotShown []account.Plan
+	// Found are the NotShown of an account that is not the resource's yet: an earlier resource of the account has requested them.
+	Found []account.Plan
 	// Unsure are declared plans that may have been requested for the account by an earlier resource: nobody knows. They are not changed.
 	Unsure []account.Plan
 	// ReadRequested is set where somebody asks for a read that was not done yet.
@@ -26,6 +28,28 @@ type Plans struct {
 	// NotGranted is an attempt that was refused because this capability is not granted, and is not repeated before its time; nil where
 	// there is none.
 	NotGranted *NotGranted
+	// Resource names the resource for kubectl. Example: "childaccount -n telephony acme-support".
+	Resource string
+}
+
+// Withheld says whether a declared plan that the account lacks is not requested: the provider has accepted a change to it, or may have. This is
+// the one place that decides it, for planning and for whoever is about to make a change.
+func (p Plans) Withheld(to account.Plan) bool {
+	return account.HasPlan(p.NotShown, to) || account.HasPlan(p.Unsure, to)
+}
+
+// ofNew are the plans of an account that was just created: nobody has requested any for it.
+func (p Plans) ofNew() Plans {
+	p.Seen, p.NotShown, p.Unsure, p.Found = nil, nil, nil, nil
+	return p
+}
+
+// ofFound are the plans of an account that was there before it became the resource's. What an earlier resource has requested is read, and not
+// requested again.
+func (p Plans) ofFound() Plans {
+	p.ReadRequested = p.ReadRequested || len(p.Found) > 0
+	p.Seen, p.NotShown, p.Unsure, p.Found = nil, p.Found, nil, nil
+	return p
 }
 
 // NotGranted is an attempt that is not repeated before its time. It stops nothing else.
@@ -61,7 +85,7 @@ func (p Plans) State(applied account.State, reportDrift bool) (reason, message, 
 func planDiff(in *Input) (changes, reported, notShown []account.PlanChange) {
 	for _, c := range account.DiffPlans(in.Plans.Declared, in.Plans.Seen, in.Subject.LastApplied) {
 		switch {
-		case account.HasPlan(in.Plans.NotShown, c.To), account.HasPlan(in.Plans.Unsure, c.To):
+		case in.Plans.Withheld(c.To):
 			notShown = append(notShown, c)
 		case c.Origin == account.FromRemote && in.Subject.Policy.ReportDrift:
 			reported = append(reported, c)
@@ -185,7 +209,7 @@ func plansNotShown(end *Step, p Plans, notShown []account.PlanChange) {
 	}
 	if len(unsure) > 0 {
 		says = append(says, "the account had a resource before, and the operator does not know which plan was bought for that one: "+strings.Join(names, ", ")+" ("+planDifferences(unsure)+")")
-		next = append(next, "Find out from the provider whether the plan was bought. If it was not, remove it from spec.plans with kubectl patch --type=json -p "+
+		next = append(next, "Find out from the provider whether the plan was bought. If it was not, remove it from spec.plans with kubectl patch "+p.Resource+" --type=json -p "+
 			`'[{"op":"remove","path":"/spec/plans"}]'`+" and declare it again: then the operator buys it.")
 	}
 	next = append(next, "To have the plans read again, give the annotation "+v1alpha1.AnnotationReconcileRequestedAt+" a new value.")

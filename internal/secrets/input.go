@@ -62,7 +62,7 @@ func (r Reader) value(ctx context.Context, namespace, name, key string) ([]byte,
 		return nil, err
 	}
 	if secret.Labels[v1alpha1.LabelInput] != "true" { // a reader without the filter must not see more than one with it
-		return nil, notLabelled(id)
+		return nil, notLabelled(id, secret.Labels)
 	}
 	value := secret.Data[key]
 	if len(value) == 0 {
@@ -167,10 +167,18 @@ func (r Reader) whyNotThere(ctx context.Context, id client.ObjectKey) error {
 	case meta.Labels[v1alpha1.LabelInput] == "true":
 		return fmt.Errorf("secret %s has only just been labelled: the cache does not have it yet", id)
 	}
-	return notLabelled(id)
+	return notLabelled(id, meta.Labels)
 }
 
-func notLabelled(id client.ObjectKey) *Problem {
+// notLabelled is why a Secret with these labels can't be used. A connection Secret is not to be labelled: the operator writes it for one resource, and
+// its content changes with that resource.
+func notLabelled(id client.ObjectKey, labels map[string]string) *Problem {
+	if labels[v1alpha1.LabelConnection] == "true" {
+		return &Problem{
+			Reason: v1alpha1.ReasonSecretNotLabelled, Message: fmt.Sprintf("Secret %s is a connection Secret, which the operator writes and does not read as an input", id.Name),
+			Next: fmt.Sprintf("Create a Secret of its own with the value and the label %s=true, and name that Secret in the reference.", v1alpha1.LabelInput),
+		}
+	}
 	return &Problem{
 		Reason: v1alpha1.ReasonSecretNotLabelled, Message: fmt.Sprintf("Secret %s lacks the label that allows the operator to read it", id.Name),
 		Next: fmt.Sprintf("Add the label: kubectl label secret -n %s %s %s=true --overwrite", id.Namespace, id.Name, v1alpha1.LabelInput),
