@@ -206,7 +206,6 @@ func onePlanRequest(t *testing.T, record planRecord, way planWay, since time.Dur
 	l := w.withPlan("")
 	l.Spec.Policy.Adopt = account.AdoptIfIdentical
 	w.apply(l)
-	w.later("", 3, 10*time.Second)
 	if record.before != nil {
 		record.before(w)
 	}
@@ -231,7 +230,11 @@ func onePlanRequest(t *testing.T, record planRecord, way planWay, since time.Dur
 	if ns == "" {
 		ns = namespace
 	}
-	w.later(ns, 18, time.Minute)
+	w.later(ns, 2, 50*time.Second) // beyond the minute in which the provider may still be at it
+	if way.namespace != "" {
+		w.later(ns, 2, 11*time.Minute) // in which the account is left to its namespace
+		w.later(ns, 2, time.Minute)
+	}
 	got := &Line{}
 	if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: name}, got); err != nil {
 		t.Fatal(err)
@@ -240,7 +243,7 @@ func onePlanRequest(t *testing.T, record planRecord, way planWay, since time.Dur
 	if err := w.client.Update(t.Context(), got); err != nil {
 		t.Fatal(err)
 	}
-	w.later(ns, 3, time.Minute)
+	w.later(ns, 2, time.Minute)
 	if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: name}, got); err != nil {
 		t.Fatal(err)
 	}

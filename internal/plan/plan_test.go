@@ -120,6 +120,21 @@ func uncloned(in *plan.Input, state plan.TemplateState) *plan.Input {
 	return in
 }
 
+// A command that people are to copy names what it is for.
+func TestCommandsNameTheirResource(t *testing.T) {
+	in := havingPlan(bound(), free)
+	in.Plans.Unsure = in.Plans.Declared
+	for what, p := range map[string]plan.Plans{
+		"ChildAccount":  in.Plans,
+		"ParentAccount": {Declared: in.Plans.Declared, Seen: in.Plans.Seen, Unsure: in.Plans.Declared, Resource: "parentaccount -n telephony acme"},
+	} {
+		_, _, next := p.State(nil, false)
+		if want := "kubectl patch " + p.Resource + " --type=json -p '"; p.Resource == "" || !strings.Contains(next, want) {
+			t.Errorf("%s: %q lacks %q", what, next, want)
+		}
+	}
+}
+
 // planAttempt tells the attempt to change the plan from others.
 func planAttempt(in *plan.Input) string {
 	for _, s := range plan.For(*in).Steps {

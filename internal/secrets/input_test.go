@@ -52,9 +52,11 @@ func TestInput(t *testing.T) {
 		"unlabelled": {input(nil, data), namespace, "credentials.json", v1alpha1.ReasonSecretNotLabelled,
 			"kubectl label secret -n telephony voximplant accounts.cpaas.dev/input=true"},
 		"labelled otherwise": {input(map[string]string{v1alpha1.LabelInput: "yes"}, data), namespace, "credentials.json", v1alpha1.ReasonSecretNotLabelled, "kubectl label"},
-		"another key":        {input(labelled, data), namespace, "api-key", v1alpha1.ReasonSecretInvalid, `"api-key"`},
-		"empty":              {input(labelled, data), namespace, "empty", v1alpha1.ReasonSecretInvalid, `"empty"`},
-		"no data":            {input(labelled, nil), namespace, "credentials.json", v1alpha1.ReasonSecretInvalid, `"credentials.json"`},
+		"a connection Secret": {input(map[string]string{v1alpha1.LabelConnection: "true"}, data), namespace, "credentials.json", v1alpha1.ReasonSecretNotLabelled,
+			"Create a Secret of its own with the value and the label accounts.cpaas.dev/input=true"},
+		"another key": {input(labelled, data), namespace, "api-key", v1alpha1.ReasonSecretInvalid, `"api-key"`},
+		"empty":       {input(labelled, data), namespace, "empty", v1alpha1.ReasonSecretInvalid, `"empty"`},
+		"no data":     {input(labelled, nil), namespace, "credentials.json", v1alpha1.ReasonSecretInvalid, `"credentials.json"`},
 	} {
 		for reader, filter := range map[string]bool{"by a cache that filters": true, "by one that does not": false} {
 			t.Run(name+" "+reader, func(t *testing.T) {
