@@ -41,3 +41,16 @@ func TestBoughtPlansOfADeletedResource(t *testing.T) {
 		t.Errorf("restored %t: %+v", restored, all)
 	}
 }
+
+// Another status of the account, a restored copy for instance, may have been seen before that records nothing: what a deleted resource's status
+// records counts all the same.
+func TestBoughtPlansOfADeletedResourceAfterACopyOfIt(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	b, key, declared := newBoughtPlans(), leftKey{"parent", "7"}, []account.Plan{{Type: "MAU", ID: "11"}}
+	b.sync(key, nil, nil, nil, noon)
+	b.see(key, []v1alpha1.PlanChange{{Type: "MAU", TemplateID: "11", RequestedAt: metav1.NewTime(noon), Accepted: ptr.To(true)}}, noon)
+	if all, restored := b.sync(key, nil, declared, nil, noon.Add(time.Hour)); !restored || len(all) != 1 || !accepted(all[0]) {
+		t.Errorf("restored %t: %+v", restored, all)
+	}
+}

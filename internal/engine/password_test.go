@@ -15,24 +15,20 @@ import (
 func TestWhatIsSaidOfADeclaredPassword(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {
-		labels      map[string]string
-		data        string
-		said, says  string
-		not, secret string
+		labels          map[string]string
+		data            string
+		said, says, not string
 	}{
-		"missing":             {nil, "", "False SecretMissing", "does not exist", "", ""},
-		"not labelled":        {map[string]string{}, "p", "False SecretNotLabelled", "Add the label: kubectl label secret -n telephony declared", "", "declared"},
-		"a connection Secret": {map[string]string{v1alpha1.LabelConnection: "true"}, "p", "False SecretNotLabelled", "Create a Secret of its own", "kubectl label", "declared"},
-		"empty":               {map[string]string{v1alpha1.LabelInput: "true"}, "", "False SecretInvalid", "or it is empty", "", "declared"},
+		"not labelled":        {map[string]string{}, "p", "False SecretNotLabelled", "Add the label: kubectl label secret -n telephony declared", ""},
+		"a connection Secret": {map[string]string{v1alpha1.LabelConnection: "true"}, "p", "False SecretNotLabelled", "Create a Secret of its own", "kubectl label"},
+		"empty":               {map[string]string{v1alpha1.LabelInput: "true"}, "", "False SecretInvalid", "or it is empty", ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, fake.Options{})
-			if c.secret != "" {
-				s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: c.secret, Labels: c.labels}, Data: map[string][]byte{"password": []byte(c.data)}}
-				if err := w.client.Create(t.Context(), s); err != nil {
-					t.Fatal(err)
-				}
+			s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "declared", Labels: c.labels}, Data: map[string][]byte{"password": []byte(c.data)}}
+			if err := w.client.Create(t.Context(), s); err != nil {
+				t.Fatal(err)
 			}
 			l := w.declared(name)
 			l.Spec.Password = "declared"

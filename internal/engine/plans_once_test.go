@@ -127,6 +127,19 @@ var planWays = map[string]planWay{
 		w.in("sales", acceptingLine, func(l *Line) { l.Spec.Plan = "2" })
 		w.reconcile(name)
 	}, "sales"},
+	"adopted from one that is being deleted": {nil, func(w *world, restart func()) {
+		l := w.line(name)
+		l.Finalizers = []string{v1alpha1.Finalizer}
+		if err := w.client.Update(w.Context(), l); err != nil {
+			w.Fatal(err)
+		}
+		w.remove(namespace)
+		w.withoutClaim()
+		restart()
+		w.parent.GrantsAdopt = true
+		w.reconcile(name)
+		w.in("sales", func(l *Line) { l.Spec.Plan, l.Spec.Policy.Adopt = "2", account.AdoptIfIdentical })
+	}, "sales"},
 	"a status of before the request is restored": {nil, func(w *world, _ func()) { // a restart leaves no trace of the request
 		before := w.line(name).Status.AccountStatus
 		w.deleteLine(true)
