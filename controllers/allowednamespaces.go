@@ -73,7 +73,7 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 }
 
 // Find implements Parents. A resource that is not allowed learns nothing of another namespace, not even whether there is such a
-// ParentAccount.
+// ParentAccount, which is returned all the same: its owner may have to be told of the resource.
 func (r *parentAccounts) Find(ctx context.Context, m engine.Managed, key types.NamespacedName) (*engine.Parent, *plan.Stop, error) {
 	namespace := m.Object().GetNamespace()
 	parent, err := r.parent(ctx, key)
@@ -90,17 +90,18 @@ func (r *parentAccounts) Find(ctx context.Context, m engine.Managed, key types.N
 		}
 		return r.parentOf(parent), nil, nil
 	}
-	allowed := false
+	allowed, found := false, (*engine.Parent)(nil)
 	if exists {
+		found = r.parentOf(parent)
 		if allowed, err = r.letsIn(ctx, parent, namespace); err != nil {
 			return nil, nil, err
 		}
 	}
 	if !allowed {
-		return nil, &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
+		return found, &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
 			"there is no ParentAccount %s in namespace %s that allows namespace %s", key.Name, key.Namespace, namespace)}, nil
 	}
-	return r.parentOf(parent), notGranted(m, parent), nil
+	return found, notGranted(m, parent), nil
 }
 
 // parent is the cache's own ParentAccount, which must not be changed: every child asks for it in every resync.

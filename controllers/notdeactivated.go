@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	kuberetry "k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
@@ -28,20 +29,32 @@ func noteNotDeactivated(ctx context.Context, c client.Client, live client.Reader
 	})
 }
 
-// addNotDeactivated adds an account, and says whether it was not there yet: a try before may have stored it.
+// addNotDeactivated adds an account, and says whether it was not there yet: a try before may have stored it. An account stands there once, and
+// beyond the bound the oldest entry of the namespace with the most goes, so that no tenant can push out what others have left.
 func addNotDeactivated(st *v1alpha1.ParentAccountStatus, a v1alpha1.NotDeactivatedAccount) bool {
 	if st.NotDeactivated == nil {
 		st.NotDeactivated = &v1alpha1.NotDeactivated{}
 	}
 	n := st.NotDeactivated
-	for _, other := range n.Accounts {
-		if other.Namespace == a.Namespace && other.Name == a.Name && ptr.Equal(other.AccountID, a.AccountID) {
+	most, of := "", map[string]int{}
+	for i, other := range n.Accounts {
+		switch {
+		case other.Namespace == a.Namespace && other.Name == a.Name && ptr.Equal(other.AccountID, a.AccountID):
 			return false
+		case a.AccountID != nil && ptr.Equal(other.AccountID, a.AccountID):
+			n.Accounts, n.Total = slices.Delete(n.Accounts, i, i+1), n.Total-1
+			return addNotDeactivated(st, a)
+		}
+		if of[other.Namespace]++; of[other.Namespace] > of[most] {
+			most = other.Namespace
 		}
 	}
 	n.Total++
+	if len(n.Accounts) >= v1alpha1.MaxNotDeactivated {
+		oldest := slices.IndexFunc(n.Accounts, func(o v1alpha1.NotDeactivatedAccount) bool { return o.Namespace == most })
+		n.Accounts = slices.Delete(n.Accounts, oldest, oldest+1)
+	}
 	n.Accounts = append(n.Accounts, a)
-	n.Accounts = n.Accounts[max(0, len(n.Accounts)-v1alpha1.MaxNotDeactivated):]
 	h := sha256.New()
 	fmt.Fprintln(h, n.Total)
 	for _, one := range n.Accounts {

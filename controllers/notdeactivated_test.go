@@ -40,3 +40,25 @@ func TestNotDeactivated(t *testing.T) {
 	}
 	acknowledgeNotDeactivated(p)
 }
+
+// An account is listed once, and no tenant pushes out what others have left.
+func TestNoTenantPushesOutOthers(t *testing.T) {
+	p := &v1alpha1.ParentAccount{}
+	left := func(namespace, name, id string) v1alpha1.NotDeactivatedAccount {
+		return v1alpha1.NotDeactivatedAccount{Namespace: namespace, Name: name, AccountID: ptr.To(id), AccountName: name}
+	}
+	addNotDeactivated(&p.Status, left("telephony", "first", "1"))
+	for i := range 3 * v1alpha1.MaxNotDeactivated {
+		addNotDeactivated(&p.Status, left("tenant", fmt.Sprint("acme-", i), fmt.Sprint(100+i)))
+	}
+	if n := p.Status.NotDeactivated; n.Accounts[0].Name != "first" || len(n.Accounts) != v1alpha1.MaxNotDeactivated || int(n.Total) != 3*v1alpha1.MaxNotDeactivated+1 {
+		t.Errorf("%d, of %d: %+v", len(n.Accounts), n.Total, n.Accounts[0])
+	}
+	p = &v1alpha1.ParentAccount{}
+	for i := range 5 {
+		addNotDeactivated(&p.Status, left("tenant", fmt.Sprint("acme-", i), "7"))
+	}
+	if n := p.Status.NotDeactivated; n.Total != 1 || len(n.Accounts) != 1 || n.Accounts[0].Name != "acme-4" {
+		t.Errorf("%+v", n)
+	}
+}

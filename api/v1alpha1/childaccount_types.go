@@ -184,8 +184,8 @@ type ChildAccountSpec struct {
 	DriftPolicy *DriftPolicy `json:"driftPolicy,omitempty"`
 
 	// Suspend stops, when true, all reads and writes for this resource; the account and the connection Secret stay as they are, and so
-	// does Ready. Deleting the resource then leaves the account unchanged, even under deletionPolicy Deactivate. false and unset: the
-	// operator works.
+	// does Ready. Deleting the resource then leaves the account unchanged, even under deletionPolicy Deactivate (the event NotDeactivated and
+	// status.notDeactivated of the ParentAccount say so). false and unset: the operator works.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 }

@@ -319,8 +319,8 @@ type ParentAccountStatus struct {
 	// +kubebuilder:validation:MaxItems=1000
 	Deactivations []Deactivation `json:"deactivations,omitempty"`
 
-	// NotDeactivated are the accounts of deleted ChildAccounts with deletionPolicy Deactivate that could not be deactivated in time
-	// and may still be active, until they are acknowledged.
+	// NotDeactivated are the accounts of deleted ChildAccounts with deletionPolicy Deactivate that were not deactivated (suspended, for example, or
+	// not in time) and may still be active, until they are acknowledged.
 	// +optional
 	NotDeactivated *NotDeactivated `json:"notDeactivated,omitempty"`
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,8 +48,12 @@ func (e *Engine) release(ctx context.Context, s *scope) (ctrl.Result, error) {
 		if out != nil && out.Err == nil && in.Stop != nil && in.Stop.Unread {
 			out.Err = err
 		}
-		if (out != nil && s.deletion.Expired && out.Reason != "") || r.leave {
-			r.plan, r.leave = plan.Release(in, expiredWhy(out)), false
+		switch {
+		case r.leave != "":
+			r.plan, r.leave = plan.Leave(in, r.leave), ""
+			out = r.round(ctx)
+		case out != nil && s.deletion.Expired && out.Reason != "":
+			r.plan = plan.Release(in, out.Message)
 			out = r.round(ctx)
 		}
 		switch {
@@ -75,18 +78,13 @@ func (s *scope) beginDeletion(now time.Time) {
 	}
 }
 
-// expiredWhy is why an account could not be deactivated in time; "" where it is left for another reason.
-func expiredWhy(out *conditions.Outcome) string {
-	if out == nil {
-		return ""
-	}
-	return out.Message
-}
-
 // requeueDeletion says why the resource is kept back, and reconciles it again before its hour is over.
 func (e *Engine) requeueDeletion(ctx context.Context, s *scope, out conditions.Outcome) (ctrl.Result, error) {
 	if s.orphan {
 		return ctrl.Result{RequeueAfter: deletionPause(conditions.SoonAtMost, s.left)}, nil
+	}
+	if out.Stuck && s.declared.Deactivate && !out.IsWriteRefused() {
+		out.Message += fmt.Sprintf("; after an hour at most this %s is deleted all the same, and its account stays active", s.declared.Kind)
 	}
 	result, err := e.reporter.finish(ctx, s, out)
 	if !s.hadReason(e.Table.Second(), out.Reason) { // whoever waits for the account is told that its owner is being deleted
@@ -124,7 +122,7 @@ func (r *run) deleting(out conditions.Outcome) *conditions.Outcome {
 
 // readSurroundings finds out whether the namespace or the CRD is being deleted.
 func readSurroundings(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
-	deleted, err := r.surroundingsDeleted(ctx, r.s.obj.GetNamespace())
+	deleted, err := surroundingsDeleted(ctx, r.Engine, r.s.obj.GetNamespace())
 	d := &r.s.deletion
 	switch {
 	case apierrors.IsForbidden(err):
@@ -141,15 +139,15 @@ func readSurroundings(ctx context.Context, r *run, _ plan.Step) *conditions.Outc
 }
 
 // surroundingsDeleted says whether the namespace or the CRD is being deleted. An error says that it is not known.
-func (r *run) surroundingsDeleted(ctx context.Context, namespace string) (bool, error) {
+func surroundingsDeleted(ctx context.Context, e *Engine, namespace string) (bool, error) {
 	var unknown error
 	for name, kind := range map[string]schema.GroupVersionKind{
 		namespace:    corev1.SchemeGroupVersion.WithKind("Namespace"),
-		r.Kind.CRD(): {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
+		e.Kind.CRD(): {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
 	} {
 		meta := &metav1.PartialObjectMetadata{}
 		meta.SetGroupVersionKind(kind)
-		switch err := r.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); {
+		switch err := e.Connections.Live.Get(ctx, client.ObjectKey{Name: name}, meta); {
 		case apierrors.IsNotFound(err), err == nil && !meta.DeletionTimestamp.IsZero():
 			return true, nil
 		case err != nil:
@@ -172,32 +170,20 @@ func deactivate(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 }
 
 func leaveActive(_ context.Context, r *run, step plan.Step) *conditions.Outcome {
-	r.notDeactivated(step.Message, step.Next)
+	notDeactivated(r.Engine, r.s.obj, step.Message, step.Next)
 	return nil
 }
 
-func (r *run) notDeactivated(message, next string) {
-	text := r.Table.ForEvent(conditions.Outcome{Message: message, Next: next})
-	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeWarning, "NotDeactivated", "Delete", "%s", text)
-}
-
-// noteNotDeactivated keeps an account that could not be deactivated in time in its parent's status, where there still is one.
+// noteNotDeactivated keeps an account that was not deactivated in its parent's status, where there still is one.
 func (r *run) noteNotDeactivated(ctx context.Context, step plan.Step) error {
-	if step.Reason != plan.ReasonNotDeactivated || r.s.parent == nil || r.s.parent.NoteNotDeactivated == nil {
+	if step.Reason != plan.ReasonNotDeactivated {
 		return nil
 	}
-	s := r.s
-	left := v1alpha1.NotDeactivatedAccount{
-		Time: metav1.NewTime(r.Clock.Now()).Rfc3339Copy(), Namespace: s.obj.GetNamespace(), Name: s.obj.GetName(), AccountName: s.declared.AccountName,
+	parent := r.s.parent
+	if parent == nil {
+		parent = formerParent(ctx, r.Engine, r.s.managed)
 	}
-	if s.status.AccountID != "" {
-		left.AccountID = &s.status.AccountID
-	}
-	if message := strings.ToValidUTF8(step.Message[:min(len(step.Message), longestObserved)], ""); message != "" {
-		left.Message = &message
-	}
-	err := s.parent.NoteNotDeactivated(ctx, left)
-	return client.IgnoreNotFound(err) // where the parent is gone too, the event and the log say it
+	return noteLeftActive(ctx, r.Engine, r.s.managed, parent, step.AccountID, step.Message)
 }
 
 func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
@@ -216,12 +202,13 @@ func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.O
 	}
 	if client.IgnoreNotFound(err) == nil { // not before: a start that holds the deletion would hold it no more after a conflict
 		r.forget(r.s.uid())
+		r.releases.note(r.s.uid())
 	}
 	if err == nil { // a cache that is behind must not have the account looked after once more: it may be another's by now
 		r.ownWrites.Note(r.s.uid(), r.s.obj.GetResourceVersion(), r.Clock.Now())
 	}
 	if err == nil && step.Message != "" {
-		r.notDeactivated(step.Message, step.Next)
+		notDeactivated(r.Engine, r.s.obj, step.Message, step.Next)
 		log.FromContext(ctx).Info("account not deactivated", "accountID", r.s.status.AccountID, "cause", step.Message)
 	}
 	r.released, r.failed = true, client.IgnoreNotFound(err)

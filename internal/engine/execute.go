@@ -47,8 +47,8 @@ type run struct {
 	// again is set where what was found out needs another plan; read is the account as it was read for that.
 	again bool
 	read  *account.View
-	// leave is set where an account is found not to be the resource's to deactivate.
-	leave bool
+	// leave is why an account was found not to be the resource's to deactivate; "" where it was not.
+	leave string
 	// noAttempt is set where an outcome is no failed attempt.
 	noAttempt bool
 	// released is set once the resource has no finalizer any more; failed is why it has to keep it.
@@ -122,7 +122,7 @@ func (r *run) round(ctx context.Context) *conditions.Outcome {
 		}
 		out := executors[step.Kind](ctx, r, step)
 		switch {
-		case r.failed != nil, r.released, r.leave:
+		case r.failed != nil, r.released, r.leave != "":
 			return nil
 		case out != nil && (step.Kind.StatusOnly() || r.noAttempt):
 			return out
@@ -358,7 +358,7 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 		return nil
 	}
 	if !own {
-		r.Recorder.Eventf(s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)", a.Name, a.ID)
+		r.tellAdopted(a)
 		s.bind(a, false)
 		takeUpPlans(ctx, r.Engine, s, a, false)
 		s.unverified = r.unverified.Mark(s.uid(), false)
@@ -368,6 +368,9 @@ func bind(ctx context.Context, r *run, step plan.Step) *conditions.Outcome {
 	made, out := r.made(ctx, a)
 	if out != nil {
 		return out
+	}
+	if !made && s.lastOwner != nil { // the claim is the resource's, and somebody else had the account
+		r.tellAdopted(a)
 	}
 	r.again = made != foreseen // the plan was for one that was, or was not, created for the resource
 	s.bind(a, made)

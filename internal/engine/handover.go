@@ -32,17 +32,22 @@ func mayHave(namespace string, parent *Parent, owner string) bool {
 	return namespace == owner || namespace == parent.Key.Namespace || parent.GrantsAdopt
 }
 
-// mayAdopt says whether a resource may adopt accounts that it has not made: in the parent's own namespace, or with the grant Adopt.
-func mayAdopt(s *scope) bool {
-	return s.obj.GetNamespace() == s.parent.Key.Namespace || s.parent.GrantsAdopt
+// mayAdopt says whether a resource of a namespace may adopt accounts that it has not made: in the parent's own namespace, or with the grant Adopt.
+func mayAdopt(namespace string, parent *Parent) bool {
+	return namespace == parent.Key.Namespace || parent.GrantsAdopt
 }
 
 // adoptStep is the step to have the account adopted: policy is the field, or the field and the value that it needs. It follows "or ".
 func adoptStep(s *scope, policy string) string {
-	if mayAdopt(s) {
+	return adoptStepOf(s.obj.GetNamespace(), s.parent, policy)
+}
+
+// adoptStepOf is that step for a resource of a namespace under a parent.
+func adoptStepOf(namespace string, parent *Parent, policy string) string {
+	if mayAdopt(namespace, parent) {
 		return "set " + policy
 	}
-	return plan.AskForGrant(s.parent.Key.Name) + ", and then set " + policy
+	return plan.AskForGrant(parent.Key.Name) + ", and then set " + policy
 }
 
 // candidate is a resource that wants the account of another one, and may have it; accepts is set where it accepts the account, too.
@@ -77,6 +82,7 @@ func recipientOf(ctx context.Context, e *observer, s *scope, in *plan.Input) err
 		return err
 	}
 	if a := in.View.Account; a != nil {
+		in.HeldByAnother = heldByAnother(s, others, a.ID)
 		if _, claimed := a.Claim(); !claimed && declaresCustomData(s.schema, s.declared) {
 			others = adopters(others)
 		}
@@ -204,8 +210,12 @@ func (e *observer) previousOwner(ctx context.Context, s *scope, a *account.Accou
 // again.
 func (e *observer) observePrevious(ctx context.Context, s *scope, in *plan.Input) {
 	s.previous = e.previousOwner(ctx, s, in.View.Account)
-	if s.unaccepted = s.previous != nil && s.boundID() == "" && !accepts(s.managed, s.parent, s.previous.Namespace, e.Installation); s.unaccepted {
+	e.observeLastOwner(s, in.View.Account)
+	in.NotAccepted = e.notAcceptedFrom(s, in.View.Account)
+	if in.NotAccepted == nil && s.previous != nil && s.boundID() == "" && !accepts(s.managed, s.parent, s.previous.Namespace, e.Installation) {
 		in.NotAccepted = notAccepted(s, *in.View.Account)
+	}
+	if s.unaccepted = in.NotAccepted != nil; s.unaccepted {
 		s.previous = nil
 	}
 	in.Subject.PreviousOwner = s.previous
@@ -324,11 +334,19 @@ func (r *run) tellTakenOver(a account.Account) {
 	if r.s.canSee(r.s.previous.Namespace) {
 		from = fmt.Sprintf("%s %s/%s", r.s.declared.Kind, r.s.previous.Namespace, r.s.previous.Name)
 	}
-	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "TakenOver", "Adopt", "took over account %s (id %s) from %s, which is deleted", a.Name, a.ID, from)
-	if known := knownElsewhere(r.s); known != "" {
-		text := r.Table.ForEvent(conditions.Outcome{Message: fmt.Sprintf("account %s (id %s): %s", a.Name, a.ID, known), Next: "To end that, " + replaceCredentials(r.s)})
-		r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeWarning, "CredentialsKnownElsewhere", "Adopt", "%s", text)
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "TakenOver", "Adopt",
+		"took over account %s (id %s), whose custom data names %s as its owner, which is deleted", a.Name, a.ID, from)
+	r.tellKnownElsewhere(a)
+}
+
+// tellAdopted emits the event of an account that the resource has adopted.
+func (r *run) tellAdopted(a account.Account) {
+	from := ""
+	if r.s.lastOwner != nil {
+		from = ", which " + lastOwnerText(r.s) + " had before"
 	}
+	r.Recorder.Eventf(r.s.obj, nil, corev1.EventTypeNormal, "Adopted", "Adopt", "adopted account %s (id %s)%s", a.Name, a.ID, from)
+	r.tellKnownElsewhere(a)
 }
 
 // withoutPassword has the connection Secret's condition say where the previous owner's password did not come along, with the command that makes a new
@@ -349,16 +367,24 @@ func withoutPassword(s *scope) {
 // that the account is handed over to.
 func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
 	e.noteLeft(m, e.Clock.Now())
-	st, d := m.Status(), m.Declaration()
-	if st.Origin == "" || d.Deactivate {
-		return
+	switch {
+	case m.Status().Origin == "":
+	case m.Declaration().Deactivate: // Forget says what is to be said of it, as that takes requests
+		e.releases.noteGone(m)
+	default:
+		e.handedOver(ctx, m, others)
 	}
+}
+
+// handedOver says whether one of others gets the account of a resource that is gone, and emits the event of that.
+func (e *Engine) handedOver(ctx context.Context, m Managed, others []Managed) bool {
+	st, d := m.Status(), m.Declaration()
 	if dir := e.Connected.Get(d.Parent); dir != nil && declaresCustomData(dir.Fields(), d) {
 		others = adopters(others)
 	}
 	to := e.observer.recipient(ctx, m, others, st.ParentAccountID)
 	if to == nil || !to.accepts {
-		return
+		return false
 	}
 	name, recipient := "another "+d.Kind, client.ObjectKeyFromObject(to.managed.Object())
 	if o := m.Object(); recipient.Namespace == o.GetNamespace() || o.GetNamespace() == d.Parent.Namespace {
@@ -366,6 +392,7 @@ func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
 	}
 	e.Recorder.Eventf(m.Object(), nil, corev1.EventTypeNormal, "HandedOver", "Delete",
 		"account %s (id %s) is handed over to %s, which declares it", d.AccountName, st.AccountID, name)
+	return true
 }
 
 // unprovenPrevious is the outcome where no connection Secret proves that the account was the previous owner's.
@@ -376,8 +403,8 @@ func unprovenPrevious(s *scope, a account.Account) conditions.Outcome {
 	}
 	return conditions.Outcome{
 		Reason: v1alpha1.ReasonAdoptionRefused,
-		Message: fmt.Sprintf("account %s (id %s) belonged to another %s, which is deleted, but ParentAccount %s is shared and no connection Secret proves it with the account's password",
-			a.Name, a.ID, s.declared.Kind, s.parent.Key.Name),
+		Message: fmt.Sprintf("the custom data of account %s (id %s) names another %s as its owner, which is deleted; but ParentAccount %s is shared, %s, and no connection Secret proves it with the account's password",
+			a.Name, a.ID, s.declared.Kind, s.parent.Key.Name, anybodyWrites),
 		Next: secret + ", or " + adoptStep(s, "spec.adoptionPolicy") + ".",
 	}
 }

@@ -143,10 +143,15 @@ func isAnothers(ctx context.Context, e *Engine, s *scope, a *account.Account) (b
 		return true, nil
 	}
 	others, err := e.Kind.Named(ctx, s.declared.AccountName)
+	return heldByAnother(s, others, a.ID), err
+}
+
+// heldByAnother says whether one of the others has an account.
+func heldByAnother(s *scope, others []Managed, id string) bool {
 	return slices.ContainsFunc(others, func(m Managed) bool {
 		st := m.Status()
-		return m.Object().GetUID() != s.uid() && !isReleased(m.Object()) && st.Origin != "" && st.AccountID == a.ID
-	}), err
+		return m.Object().GetUID() != s.uid() && !isReleased(m.Object()) && st.Origin != "" && st.AccountID == id
+	})
 }
 
 // wakeNamesakes wakes the resources that declare the account of one that is being deleted, and have none.

@@ -90,6 +90,7 @@ func (s stores) noteLeft(m Managed, now time.Time) {
 	if st := m.Status(); st.Origin != "" {
 		key := leftKey{st.ParentAccountID, st.AccountID}
 		s.left.note(key, client.ObjectKeyFromObject(m.Object()), now)
+		s.owners.note(key, client.ObjectKeyFromObject(m.Object()), true)
 		s.bought.see(key, st.PlanChanges, now)
 	}
 }

@@ -116,7 +116,7 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 		successor := s.dir.Observe(directory.Key{Name: s.declared.AccountName})
 		in.Successor = &successor
 	}
-	in.Shared, in.SeesAll, in.MayAdopt = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace, mayAdopt(s)
+	in.Shared, in.SeesAll, in.MayAdopt = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace, mayAdopt(s.obj.GetNamespace(), s.parent)
 	in.Password = plan.Password{Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
 	in.Attempts.Connection = s.dir.Connection
 	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())
@@ -171,7 +171,7 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 	e.observeAccount(s, view, &in)
 	in.Attempts.NoAccount = hasNoAccount(e, s)
 	in.View.Doubted = in.View.Doubted && e.absences.Held(s.parent.Guarded, s.uid())
-	if !in.View.Fresh {
+	if !in.View.Fresh && !s.declared.Suspended && !s.declared.Policy.Observe {
 		return in, nil
 	}
 	e.observePrevious(ctx, s, &in)

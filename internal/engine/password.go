@@ -236,9 +236,9 @@ func proveOwnership(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 	}
 	return r.unproven(conditions.Outcome{
 		Reason: v1alpha1.ReasonAdoptionRefused,
-		Message: fmt.Sprintf("account %s (id %s) names this resource as its owner, but ParentAccount %s is shared and Secret %s does not prove it with the account's password",
-			a.Name, a.ID, s.parent.Key.Name, s.declared.ConnectionSecret.Name),
-		Next: "Restore the Secret, or " + adoptStep(s, "spec.adoptionPolicy") + ".",
+		Message: fmt.Sprintf("the custom data of account %s (id %s) names this resource as its owner, but ParentAccount %s is shared, %s and may know the account's password and API key, and Secret %s does not prove it with the account's password",
+			a.Name, a.ID, s.parent.Key.Name, anybodyWrites, s.declared.ConnectionSecret.Name),
+		Next: "If that Secret once held the password, restore the Secret. Otherwise, to accept an account whose credentials others may know, " + adoptStep(s, "spec.adoptionPolicy") + ".",
 	})
 }
 
@@ -250,7 +250,6 @@ func (r *run) unproven(out conditions.Outcome) *conditions.Outcome {
 	case out.Reason != v1alpha1.ReasonAdoptionRefused:
 		return r.deleting(out)
 	}
-	r.notDeactivated("the account stays as it is: "+out.Message, plan.NextIfActive)
-	r.leave = true
+	r.leave = "the account stays as it is: " + out.Message
 	return nil
 }

@@ -24,12 +24,17 @@ func noteUnprovable(ctx context.Context, e *observer, s *scope, to *candidate, r
 		return err
 	}
 	r.Lacks = "its ParentAccount is shared, and no connection Secret proves with the account's password that the new resource may have the account"
+	r.Next = nextIfUnprovable(s, r, to.parent)
+	return nil
+}
+
+// nextIfUnprovable is how a resource gets the account all the same.
+func nextIfUnprovable(s *scope, r *plan.Recipient, parent *Parent) string {
 	restore := "restore the connection Secret of this resource"
 	if r.Namespace != s.obj.GetNamespace() {
 		restore = fmt.Sprintf("give the connection Secret of this resource the annotation %s with the name of that resource", v1alpha1.AnnotationHandOverTo)
 	}
-	r.Next = fmt.Sprintf("To have the account, %s, or set spec.adoptionPolicy of that resource.", restore)
-	return nil
+	return fmt.Sprintf("To have the account, %s, or %s.", restore, adoptStepOf(r.Namespace, parent, "spec.adoptionPolicy of that resource"))
 }
 
 // provable says whether a connection Secret can prove to a resource that the account of one that is being deleted is to be had (proveOwnership):

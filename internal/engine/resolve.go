@@ -56,8 +56,8 @@ type Parent struct {
 
 // Parents finds the parents of resources.
 type Parents interface {
-	// Find returns a parent, by the name of its resource, or says why a resource may not use it. The error says that this could not
-	// be read.
+	// Find returns a parent, by the name of its resource, or says why a resource may not use it, with the parent where there is one. The error
+	// says that this could not be read.
 	Find(ctx context.Context, m Managed, key types.NamespacedName) (*Parent, *plan.Stop, error)
 	// Usable says whether a resource may use the parent that it names, which exists.
 	Usable(ctx context.Context, m Managed) bool
@@ -234,8 +234,7 @@ func pinned(s *scope) *plan.Stop {
 		stop.Message += ", which the annotation " + v1alpha1.AnnotationAcceptParent + " accepts"
 		stop.Left = true
 	case deleted:
-		stop.Next = fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, or apply one, or restore this one's credentials. Otherwise this %s is deleted after an hour, and its account stays active.",
-			st.ParentAccountID, s.declared.Kind)
+		stop.Next = fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, or apply one, or restore this one's credentials.", st.ParentAccountID)
 	}
 	return stop
 }

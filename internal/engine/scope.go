@@ -115,6 +115,8 @@ type scope struct {
 	previous *account.Claim
 	// unaccepted is set where there is such an owner, of another namespace, and the resource does not accept its account.
 	unaccepted bool
+	// lastOwner is the resource of another namespace that had the account last, as this process knows; nil for none.
+	lastOwner *lastOwner
 	// previousSecrets are that one's connection Secrets whose content goes along, once previousRead is set.
 	previousSecrets []corev1.Secret
 	previousRead    bool

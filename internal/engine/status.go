@@ -50,6 +50,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 		return ctrl.Result{}, err
 	}
 	e.refusals.Forget(s.uid())
+	noteBindings(e.stores, s)
 	if s.boundID() != "" {
 		e.attempts.NoteBound(s.uid())
 		e.left.drop(leftKey{s.status.ParentAccountID, s.status.AccountID})

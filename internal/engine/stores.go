@@ -40,6 +40,10 @@ type stores struct {
 	left *leftAccounts
 	// bought are the changes of plans that were requested, by account.
 	bought *boughtPlans
+	// owners are those whose accounts the resources of this process have had, by account.
+	owners *lastOwners
+	// releases are how resources came to be gone.
+	releases *releases
 	// ownWrites are what the cache may not have yet.
 	ownWrites *readyourwrites.Writes
 	// passwords are those that accounts are known to have.
@@ -73,6 +77,8 @@ func newStores(wakeStopped func(changeguard.Parent, []types.NamespacedName)) sto
 		clones:         &attempts.Waiters{},
 		left:           &leftAccounts{},
 		bought:         newBoughtPlans(),
+		owners:         newLastOwners(),
+		releases:       newReleases(),
 		ownWrites:      readyourwrites.New(),
 		passwords:      secrets.NewKnownPasswords(),
 		salts:          secrets.NewKnownPasswords(),
@@ -130,14 +136,21 @@ func (e *Engine) Forget(ctx context.Context, req ctrl.Request, uid types.UID) er
 			return err
 		}
 	}
+	if err := tellLeftActive(ctx, e, uid); err != nil {
+		return err
+	}
 	e.forget(uid)
+	e.releases.forget(uid)
 	e.works.Forget(req)
 	e.statuses.Forget(req)
 	return nil
 }
 
 // ForgetNamespace drops what is remembered of a namespace that is deleted.
-func (e *Engine) ForgetNamespace(name string) { e.changes.ForgetNamespace(name) }
+func (e *Engine) ForgetNamespace(name string) {
+	e.changes.ForgetNamespace(name)
+	e.owners.forgetNamespace(name)
+}
 
 // ForgetParent drops what is remembered of a parent that is deleted.
 func (e *Engine) ForgetParent(key types.NamespacedName) {

@@ -49,7 +49,7 @@ var (
 	DriftCorrected = define("drift_corrected_total", "counter", []string{"field"},
 		"Fields that were changed at the provider and were written back.")
 	NotDeactivated = define("not_deactivated", "gauge", []string{"namespace", "parent"},
-		"Accounts of deleted ChildAccounts (deletionPolicy Deactivate) that could not be deactivated in time, until they are acknowledged: status.notDeactivated of the ParentAccount has them.")
+		"Accounts of deleted ChildAccounts (deletionPolicy Deactivate) that were not deactivated, until they are acknowledged: status.notDeactivated of the ParentAccount has them.")
 	PendingApprovals = define("pending_approvals", "gauge", []string{"namespace", "parent"},
 		"ChildAccounts whose writes wait for an approval that status.pendingApprovals of the ParentAccount has.")
 	Verifications = define("verifications", "gauge", []string{"namespace", "parent", "state"},

@@ -64,7 +64,15 @@ func leave(in *Input, message, next string) []Step {
 	steps := release(in, "")
 	end := &steps[len(steps)-1]
 	end.Reason, end.Message, end.Next = ReasonNotDeactivated, message, next
+	if a := in.View.Account; a != nil {
+		end.AccountID = a.ID
+	}
 	return steps
+}
+
+// Leave is the end of a resource whose account turns out not to be the resource's to deactivate, and why.
+func Leave(in Input, why string) Plan {
+	return Plan{Steps: leave(&in, why, NextIfActive)}
 }
 
 // NextIfActive is what to do next where an account is not deactivated although the deletion policy says so.
@@ -73,18 +81,21 @@ const NextIfActive = "If the account is to be inactive, deactivate it at the pro
 // shownID is the account's id for people.
 func (in *Input) shownID() string { return cmp.Or(in.Subject.ID, "not known") }
 
-// beforeRelease is what comes before the release; no steps mean that nothing does. Suspended and observed resources, and those that
-// are deleted with their namespace or with the CRD, are released without a call: nobody has spoken of the account.
+// beforeRelease is what comes before the release; no steps mean that nothing does. Resources that are deleted with their namespace or with
+// the CRD are released without a call and without a word: nobody has spoken of the account. Whoever else goes with the account active under
+// deletionPolicy Deactivate says so (TestNoAccountIsLeftActiveUnsaid).
 func beforeRelease(in *Input) Plan {
 	d := in.Deletion
-	mayHaveAccount := in.Resource.Origin != "" || !in.Attempts.NoAccount
+	bound := in.Resource.Origin != ""
 	switch {
-	case !d.Deactivate, in.Subject.Policy.Observe, in.Resource.Suspended, !mayHaveAccount:
+	case !d.Deactivate, !bound && (in.Attempts.NoAccount || in.Subject.Policy.Observe):
 		return Plan{}
 	case d.Surroundings == "":
 		return readSurroundings(in)
 	case d.Surroundings == SurroundingsDeleted:
 		return Plan{}
+	case untouchable(in) != "":
+		return leftAlone(in)
 	case d.Surroundings == SurroundingsForbidden:
 		// Not knowing is not "no": a CRD that is uninstalled would deactivate every account. Nor is it "yes", which would
 		// leave the account active and say nothing. So it waits its hour for the right to look, and then goes as it is.
@@ -118,12 +129,8 @@ func readSurroundings(in *Input) Plan {
 func stopped(in *Input) []Step {
 	s := deleting("")
 	switch stop := in.Stop; {
-	case stop.Denied:
-		return []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: %s", in.shownID(), stop.Message))}
-	case stop.Left:
-		return leave(in, fmt.Sprintf("account %s (id %s) stays as it is: %s", in.Subject.Name, in.shownID(), stop.Message), NextIfActive)
-	case stop.ParentSuspended:
-		return nil
+	case stop.Denied, stop.Left:
+		return leave(in, staysAsItIs(in, in.shownID(), stop.Message), NextIfActive)
 	case stop.Unread:
 		s.Message = WaitingForKubernetes
 	case stop.Reason == "":
@@ -161,12 +168,12 @@ func deactivate(in *Input) Plan {
 	if a == nil {
 		return deactivateMissing(in, tried)
 	}
-	change, ok := in.Schema.Deactivation(a.State)
-	if !ok || in.Schema.IsAnother(*a, in.Subject.ID, in.Subject.Name) || in.Schema.Deactivated(a.State) {
-		return Plan{}
-	}
 	if p := keepActive(in, a); p != nil {
 		return *p
+	}
+	change, ok := in.Schema.Deactivation(a.State)
+	if !ok {
+		return Plan{Steps: leave(in, staysAsItIs(in, a.ID, "this provider's accounts can't be deactivated"), NextIfActive)}
 	}
 	var steps []Step
 	if in.Resource.Origin == "" && !in.own(a) {
@@ -204,12 +211,14 @@ func keepActive(in *Input, a *account.Account) *Plan {
 	bound := in.Resource.Origin != ""
 	own := in.own(a) || in.succeeds(a) || !claimed && bound
 	switch g := in.Guard; {
-	case !own && bound: // it was ours: somebody has written another claim into it
-		return &Plan{Steps: []Step{leaveActive(in, fmt.Sprintf("the account (id %s) stays as it is: its custom data says that it is owned by another resource", a.ID))}}
-	case !own:
+	case in.Schema.Deactivated(a.State), !own && !bound:
 		return &Plan{}
+	case in.Schema.IsAnother(*a, in.Subject.ID, in.Subject.Name):
+		return renamed(in, a, bound)
+	case !own: // it was ours: somebody has written another claim into it
+		return staysActive(in, a, "its custom data names another owner, which whoever knows the account's API key or password can write")
 	case !bound && in.Duplicate != nil:
-		return &Plan{Steps: []Step{leaveActive(in, "the account stays as it is: "+in.Duplicate.Message)}}
+		return staysActive(in, a, in.Duplicate.Message)
 	case in.Recipient != nil && in.Recipient.Lacks != "":
 		return &Plan{Steps: notHandedOver(in, a)}
 	case in.Recipient != nil:
@@ -223,4 +232,70 @@ func keepActive(in *Input, a *account.Account) *Plan {
 		return &Plan{Steps: []Step{s}}
 	}
 	return nil
+}
+
+// staysActive is the end for an account that the deletion policy would have deactivated, and that is not this resource's any more. Where
+// another resource has the account, that is all that is to be said; else nobody looks after it.
+func staysActive(in *Input, a *account.Account, why string) *Plan {
+	message := staysAsItIs(in, a.ID, why)
+	if in.HeldByAnother {
+		return &Plan{Steps: []Step{leaveActive(in, message)}}
+	}
+	return &Plan{Steps: leave(in, message, NextIfActive)}
+}
+
+// renamed is the end for an account that has another name: where the resource is bound to it, it was renamed at the provider.
+func renamed(in *Input, a *account.Account, bound bool) *Plan {
+	if !bound {
+		return &Plan{}
+	}
+	return staysActive(in, a, "at the provider it was renamed to "+a.Name)
+}
+
+// staysAsItIs says that an account is not deactivated, and why.
+func staysAsItIs(in *Input, id, why string) string {
+	return fmt.Sprintf("account %s (id %s) stays as it is: %s", in.Subject.Name, id, why)
+}
+
+// untouchable is why nobody may be asked for the account of a resource that is being deleted; "" where somebody may.
+func untouchable(in *Input) string {
+	switch {
+	case in.Stop != nil && in.Stop.Unread: // whom to tell of it has to be read first
+		return ""
+	case in.Resource.Suspended:
+		return "spec.suspend is true"
+	case in.Subject.Policy.Observe:
+		return "spec.managementPolicy is Observe"
+	case in.Stop != nil && in.Stop.ParentSuspended:
+		return in.Stop.Message
+	}
+	return ""
+}
+
+// leftAlone is the end of a resource for whose account nobody may be asked: what is known of the account without a call decides what there is
+// to say.
+func leftAlone(in *Input) Plan {
+	a, bound := in.View.Account, in.Resource.Origin != ""
+	known := *in
+	known.RecipientUnknown, known.Guard = false, nil // there is nothing to wait for
+	switch {
+	case a != nil:
+		if p := keepActive(&known, a); p != nil {
+			return *p
+		}
+	case in.View.Absences >= account.AbsencesUntilMissing && !in.View.Doubted: // it is missing
+		return Plan{}
+	case !bound && in.View.Listed && !in.View.OutcomeUnknown && !in.View.Awaited: // none was made
+		return Plan{}
+	}
+	if a == nil && !bound { // anybody may apply a resource like that
+		steps := leave(in, fmt.Sprintf("account %s, if it was created, stays as it is: %s", in.Subject.Name, untouchable(in)), NextIfActive)
+		steps[len(steps)-1].Reason = ReasonResourceDeleted
+		return Plan{Steps: steps}
+	}
+	id := in.shownID()
+	if a != nil {
+		id = a.ID
+	}
+	return Plan{Steps: leave(in, staysAsItIs(in, id, untouchable(in)), NextIfActive)}
 }

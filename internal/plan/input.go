@@ -28,8 +28,8 @@ type Input struct {
 	Stale  bool
 	// Duplicate says that another resource has the better right to the account; nil where none has.
 	Duplicate *Stop
-	// NotAccepted is why the resource does not get the account of a previous owner that is deleted, although it may have the account: it has to
-	// accept that; nil where nothing is to be accepted.
+	// NotAccepted is why the resource does not get the account of a resource of another namespace that had it, although it may have the account by
+	// its claim or by that one's: it has to accept that; nil where nothing is to be accepted.
 	NotAccepted *Stop
 	// OthersUnseen is set while there may be resources that can't be seen: one of them may have an account that existed before.
 	OthersUnseen bool
@@ -67,6 +67,8 @@ type Input struct {
 	Start *Start
 	// Deletion is set where the resource is being deleted.
 	Deletion *Deletion
+	// HeldByAnother is set where another resource has the account of one that is being deleted.
+	HeldByAnother bool
 	// Recipient is another resource that declares the account and may have it once this one is deleted; nil where none does.
 	Recipient *Recipient
 	// RecipientUnknown is set where there may be one, as far as is known yet; not for long.

@@ -81,11 +81,11 @@ func refused(in *Input, d account.Decision) Step {
 	name, id := in.Subject.Name, d.Account.ID
 	s := Step{Kind: Refuse, Reason: v1alpha1.ReasonAdoptionRefused, AccountName: name, AccountID: id, Differs: fieldChanges(d.Drift)}
 	switch {
+	case in.NotAccepted != nil:
+		s.Message, s.Next = in.NotAccepted.Message, in.NotAccepted.Next
 	case len(d.Drift) > 0:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing, and differs from the spec: %s", name, id, differences(d.Drift))
 		s.Next = "Declare what the account has, or set spec.adoptionPolicy: Always to have the spec applied to it."
-	case d.Holder != nil && in.NotAccepted != nil:
-		s.Message, s.Next = in.NotAccepted.Message, in.NotAccepted.Next
 	case d.Holder == nil:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing: this %s did not create it, and spec.adoptionPolicy does not allow to adopt it", name, id, in.Resource.Kind)
 		if !in.MayAdopt {

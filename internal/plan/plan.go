@@ -151,6 +151,8 @@ func forDecision(in *Input, d account.Decision) Plan {
 		return Plan{Steps: []Step{{Kind: Refuse, Reason: in.Duplicate.Reason, Message: in.Duplicate.Message, Next: in.Duplicate.Next}}}
 	case d.Step == account.StepRefuse:
 		return refuse(in, d)
+	case in.NotAccepted != nil && (d.Step == account.StepNone || d.Step == account.StepUpdate): // by its claim it would be the resource's
+		return refuse(in, d)
 	case in.ownerUnseen():
 		return Plan{Steps: []Step{unseenOwner(in)}}
 	case d.Step == account.StepMissing:

@@ -515,6 +515,14 @@ var situations = []struct {
 	{"deleted, claimed by another", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh, in.View.Account.CustomData = true, theirs.CustomData()
 	})},
+	{"deleted, claimed by another that has it", with(deleted(bound()), func(in *plan.Input) {
+		in.View.Fresh, in.View.Account.CustomData, in.HeldByAnother = true, theirs.CustomData(), true
+	})},
+	{"deleted, suspended", with(deleted(bound()), func(in *plan.Input) { in.Resource.Suspended, in.Deletion.Surroundings = true, "" })},
+	{"deleted, suspended, surroundings read", with(deleted(bound()), func(in *plan.Input) { in.Resource.Suspended = true })},
+	{"deleted, parent suspended", with(deleted(bound()), func(in *plan.Input) {
+		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonSuspended, Message: "ParentAccount acme is suspended", ParentSuspended: true}
+	})},
 	{"deleted, handed over", with(deleted(bound()), func(in *plan.Input) {
 		in.View.Fresh, in.Recipient = true, &plan.Recipient{Namespace: "telephony", Name: "acme-renamed"}
 		in.Guard = &plan.Guarded{Change: "deactivated by deletion", Reason: v1alpha1.ReasonAwaitingApproval, Message: "waits"}
@@ -531,6 +539,9 @@ var situations = []struct {
 		in.View.Fresh, in.Recipient = true, &plan.Recipient{Namespace: "telephony", Name: "acme-renamed", Lacks: "it can't", Next: "Let it."}
 	}))},
 	{"found, its previous owner gone and not accepted", with(found(another.CustomData()), func(in *plan.Input) {
+		in.NotAccepted = &plan.Stop{Message: "account acme-support (id 7) belonged to another namespace", Next: "Accept it."}
+	})},
+	{"found by its claim, had by a resource of another namespace and not accepted", with(found(ours.CustomData()), func(in *plan.Input) {
 		in.NotAccepted = &plan.Stop{Message: "account acme-support (id 7) belonged to another namespace", Next: "Accept it."}
 	})},
 	{"deleted, never the owner of what another one declares", with(deleted(found(another.CustomData())), func(in *plan.Input) {
