@@ -372,6 +372,10 @@ var _ = Describe("A policy", func() {
 		testenv.Remove(ctx, w, c)
 		Expect(w.Account("acme-rest").Active()).To(BeTrue())
 		Expect(w.Count("SetChildAccountInfo")).To(BeZero())
+		Eventually(testenv.EventsOf(ctx, c)).Should(ContainElement(HavePrefix("NotDeactivated: ")))
+		p := w.ParentAccount()
+		Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
+		Expect(p.Status.NotDeactivated).To(HaveField("Accounts", ConsistOf(HaveField("Message", HaveValue(ContainSubstring("spec.suspend is true"))))))
 	})
 
 	It("Deactivate does not outlive the hour without credentials", func(ctx SpecContext) {
