@@ -53,14 +53,7 @@ func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pe
 	if parent.Start.Flag {
 		why = "--start-policy=Observe"
 	}
-	what := fmt.Sprintf("pending since the operator's start, and held, as %s: ", why)
-	what += engine.Mismatch(v1alpha1.AnnotationApproveStart, s.parent.Annotations[v1alpha1.AnnotationApproveStart], group.Hash)
-	approve := engine.ToLetPass + approveStart(s, group.Hash)
-	message := fmt.Sprintf("%s%s. %s", what, group.List, approve)
-	if len(message) > v1alpha1.MaxPendingApprovalMessage { // the command has to be whole
-		message = what + approve
-	}
-	return []v1alpha1.PendingApproval{{Hash: group.Hash, Count: int32(group.Count), Message: message}}
+	return []v1alpha1.PendingApproval{{Hash: group.Hash, Count: int32(group.Count), Message: engine.StartMessage(s.parent, why, group)}}
 }
 
 // approveStart is the command that approves what is pending since a start.

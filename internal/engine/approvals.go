@@ -76,6 +76,18 @@ func withList(what, list, command string, most int) string {
 	return fmt.Sprintf("%s. %s", what, command)
 }
 
+// StartMessage says which writes are pending since the operator's start, why they wait, and how to approve them. The text of an approval of
+// something else comes first, as in the other groups, and never between the list and what introduces it.
+func StartMessage(parent *v1alpha1.ParentAccount, why string, group changeguard.StartGroup) string {
+	annotation := parent.Annotations[v1alpha1.AnnotationApproveStart]
+	what := Mismatch(v1alpha1.AnnotationApproveStart, annotation, group.Hash) + fmt.Sprintf("pending since the operator's start, and held, as %s: ", why)
+	approve := ToLetPass + ApproveCommand(types.NamespacedName{Namespace: parent.Namespace, Name: parent.Name}, v1alpha1.AnnotationApproveStart, group.Hash)
+	if text := fmt.Sprintf("%s%s. %s", what, group.List, approve); len(text) <= v1alpha1.MaxPendingApprovalMessage {
+		return text
+	}
+	return what + approve // the command has to be whole
+}
+
 // longestApproval is how much of an annotation is repeated that approves something else.
 const longestApproval = 80
 

@@ -55,6 +55,27 @@ func TestApprovalsOfSomethingElse(t *testing.T) {
 	}
 }
 
+// Of what waits since a start, too, an approval of something else comes first, and the list follows what introduces it.
+func TestStartMessage(t *testing.T) {
+	const hash, wrong = "0123456789abcdef0123456789abcdef", "ffff"
+	const waits = "pending since the operator's start, and held, as spec.startPolicy is Observe: "
+	parent := &v1alpha1.ParentAccount{}
+	parent.Namespace, parent.Name = "ta", "acme"
+	approve := "To approve exactly these: kubectl annotate parentaccount -n ta acme --overwrite accounts.cpaas.dev/approve-start=" + hash
+	const mismatch = `the present value of the annotation accounts.cpaas.dev/approve-start, "ffff", approves something else. `
+	for name, c := range map[string]struct{ value, list, want string }{
+		"as ever":                          {"", "ta/start-ta (email=a@acme.example)", waits + "ta/start-ta (email=a@acme.example). " + approve},
+		"another is approved":              {wrong, "ta/start-ta (email=a@acme.example)", mismatch + waits + "ta/start-ta (email=a@acme.example). " + approve},
+		"a long list":                      {"", strings.Repeat("a name, ", 1000), waits + approve},
+		"a long list, another is approved": {wrong, strings.Repeat("a name, ", 1000), mismatch + waits + approve},
+	} {
+		parent.Annotations = map[string]string{v1alpha1.AnnotationApproveStart: c.value}
+		if got := StartMessage(parent, "spec.startPolicy is Observe", changeguard.StartGroup{Hash: hash, Count: 1, List: c.list}); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // The command is said where one group waits whose message has it; else where all of them are to be read.
 func TestApprovalDue(t *testing.T) {
 	const command = "kubectl annotate parentaccount -n telephony acme --overwrite accounts.cpaas.dev/approve-mass-change=0123"
