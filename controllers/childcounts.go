@@ -5,8 +5,10 @@ import (
 	"context"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
@@ -19,9 +21,16 @@ import (
 // created one after another are one write.
 const CountsAfter = 5 * time.Second
 
-// countingChildren has a ParentAccount reconciled some time after ChildAccounts of it got their accounts, as the next list may be far away.
+// countingChildren has a ParentAccount, and those that share its account, reconciled some time after ChildAccounts of it got their accounts, as the next list may be far away.
 func countingChildren(r *ParentAccountReconciler) handler.EventHandler {
-	settled := debounce.New(cmp.Or(r.CountsAfter, CountsAfter), r.enqueue)
+	settled := debounce.New(cmp.Or(r.CountsAfter, CountsAfter), func(parent types.NamespacedName) {
+		r.enqueue(parent)
+		if dir := r.Parents.Get(parent); dir != nil {
+			for _, other := range r.Parents.Sharing(parent, dir.Directory) {
+				r.enqueue(other)
+			}
+		}
+	})
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workqueue.TypedRateLimitingInterface[ctrl.Request]) {
 		before, after := e.ObjectOld.(*v1alpha1.ChildAccount), e.ObjectNew.(*v1alpha1.ChildAccount)
 		if before.Status.AccountID == "" && after.Status.AccountID != "" {
@@ -30,20 +39,36 @@ func countingChildren(r *ParentAccountReconciler) handler.EventHandler {
 	}}
 }
 
-// countChildren counts the accounts of the last list, and those that were created since.
-func countChildren(r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) *v1alpha1.ChildAccountCounts {
-	l, managed := dir.Listings(), int32(0)
-	for i := range s.children.Items {
-		child := &s.children.Items[i]
-		id := child.Status.AccountID
-		if child.Status.Origin != "" && dir.Observe(directory.Key{ID: id}).Account != nil {
-			managed++
+// countChildren counts the accounts of the last list, and those that were created since. ChildAccounts of all ParentAccounts of the account have
+// some of them.
+func countChildren(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) *v1alpha1.ChildAccountCounts {
+	l, managed, all := dir.Listings(), bound(s.children.Items, dir), seesAll(r.Children.Read)
+	var parents v1alpha1.ParentAccountList
+	all = r.List(ctx, &parents, client.UnsafeDisableDeepCopy) == nil && all
+	for i := range parents.Items {
+		other := &parents.Items[i]
+		if other.UID == s.parent.UID || other.Status.AccountID != dir.AccountID || !v1alpha1.SameService(other, s.parent) {
+			continue
 		}
+		var children v1alpha1.ChildAccountList
+		all = r.List(ctx, &children, append(childrenOfParent(client.ObjectKeyFromObject(other)), client.UnsafeDisableDeepCopy)...) == nil && all
+		managed += bound(children.Items, dir)
 	}
 	total := int32(l.Total + l.Created)
-	if before := s.was.ChildAccounts; before != nil && !seesAll(r.Children.Read) {
+	if before := s.was.ChildAccounts; before != nil && !all {
 		managed = max(managed, min(before.Managed, total)) // those that can't be seen have theirs as before
 	}
 	total = max(total, managed)
 	return &v1alpha1.ChildAccountCounts{Total: total, Managed: managed, Unmanaged: total - managed}
+}
+
+// bound is how many of the ChildAccounts have an account that a ParentAccount knows of.
+func bound(children []v1alpha1.ChildAccount, dir *directory.Parent) (n int32) {
+	for i := range children {
+		st := &children[i].Status
+		if st.Origin != "" && dir.Observe(directory.Key{ID: st.AccountID}).Account != nil {
+			n++
+		}
+	}
+	return n
 }

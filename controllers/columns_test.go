@@ -43,6 +43,26 @@ var _ = Describe("kubectl get", func() {
 		Eventually(testenv.ColumnsOf(ctx, p)).Should(HaveKeyWithValue("Reason", "Suspended"))
 	})
 
+	It("says of all ParentAccounts of one account at once that its calls are rate-limited, until they are not, and counts what either manages", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		p := w.ApplyParent(ctx, everyHour)
+		twin := applyBeside(ctx, w, "twin", w.Sim.Credentials(w.Parent.ID), everyHour)
+		w.Options.CountsAfter = time.Second
+		w.Start(ctx)
+		c := w.ApplyReady(ctx, "acme-slow")
+		w.ApplyReady(ctx, "acme-twins", under(twin))
+		for _, one := range []*v1alpha1.ParentAccount{p, twin} {
+			Eventually(testenv.ColumnsOf(ctx, one)).Should(And(HaveKeyWithValue("Reason", "Available"), HaveKeyWithValue("Children", "2"), HaveKeyWithValue("Unmanaged", "0")), one.Name)
+		}
+		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: 429, Method: "SetChildAccountInfo", Times: 1})
+		testenv.Edit(ctx, c, func(c *v1alpha1.ChildAccount) { c.Spec.LanguageCode = ptr.To("de") })
+		for _, one := range []*v1alpha1.ParentAccount{p, twin} {
+			Eventually(testenv.EventsOf(ctx, one)).Should(ContainElement(HavePrefix("RateLimited: ")), one.Name)
+			Eventually(testenv.ColumnsOf(ctx, one)).WithTimeout(time.Minute).Should(HaveKeyWithValue("Reason", "Available"), one.Name)
+			Eventually(testenv.EventsOf(ctx, one)).Should(ContainElement(HavePrefix("Recovered: the provider does not rate-limit any more")), one.Name)
+		}
+	})
+
 	It("says of a ChildAccount that the provider rate-limits calls, and not that it does not answer", func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		w.Sim.AddFault(simulator.Fault{Kind: simulator.FaultHTTP, Status: 429})

@@ -2,12 +2,10 @@ package controllers
 
 import (
 	"context"
-	"hash/fnv"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
@@ -49,6 +47,8 @@ func (r *ParentAccountReconciler) untilResync(s *parentScope, dir *directory.Par
 		return 0
 	case l.Err == nil:
 		return directory.UntilChecked(dir.Directory, l.AttemptedAt, nextList(r, s, dir, l.AttemptedAt).Sub(now))
+	case directory.RateLimitOver(dir, now):
+		return 0
 	}
 	out := conditions.Parents.Failed(l.Err)
 	since := r.troubledSince(out, s.parent.Status.Conditions, l.AttemptedAt)
@@ -77,23 +77,11 @@ func (f *firstTime) orNow(now time.Time) time.Time {
 	return f.time
 }
 
-// nextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
-// that many of them do not ask all at once, not even after a restart; so this is half an interval to one and a half away.
-func nextResync(last time.Time, interval time.Duration, uid types.UID) time.Time {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(uid))
-	next := last.Truncate(interval).Add(time.Duration(h.Sum64() % uint64(interval)))
-	for next.Before(last.Add(interval / 2)) {
-		next = next.Add(interval)
-	}
-	return next
-}
-
 // listed says how the last list went, and when the next one is due.
 func (r *ParentAccountReconciler) listed(ctx context.Context, s *parentScope, dir *directory.Parent, next time.Duration) conditions.Outcome {
 	l := dir.Listings()
 	if l.Err != nil {
-		out := r.failed(s, l.Err)
+		out := conditions.OfList(r.failed(s, l.Err))
 		if down, probe := dir.Budget.Unavailable(); down {
 			probe = max(probe, conditions.SoonAtLeast)
 			out.Retry = conditions.Every(probe)
@@ -101,20 +89,14 @@ func (r *ParentAccountReconciler) listed(ctx context.Context, s *parentScope, di
 		return out
 	}
 	judgeMissing(ctx, r, s, dir)
-	s.parent.Status.ChildAccounts = countChildren(r, s, dir)
-	if lasting, left := dir.Budget.Throttled(); lasting {
-		return throttled(min(next, left))
+	s.parent.Status.ChildAccounts = countChildren(ctx, r, s, dir)
+	if conditions.HadReason(s.was.Conditions, v1alpha1.ConditionAPIAvailable, v1alpha1.ReasonAPIUnavailable) {
+		dir.Budget.OtherTroubleOver()
+	}
+	if limited, left := dir.Budget.Throttled(); limited {
+		return conditions.RateLimited(min(next, left))
 	}
 	return conditions.Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account can be worked with", After: next}
-}
-
-// throttled is what a ParentAccount says while the provider rate-limits its calls, although the list could be read. The message is the same
-// for as long as that lasts, so that it is written once.
-func throttled(next time.Duration) conditions.Outcome {
-	return conditions.Outcome{
-		Reason: v1alpha1.ReasonRateLimited, Retry: conditions.Every(max(next, conditions.SoonAtLeast)),
-		Message: "the provider rate-limits calls, so the operator makes fewer",
-	}
 }
 
 // known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may

@@ -61,7 +61,7 @@ func knownTo(ctx context.Context, r *ParentAccountReconciler, s *parentScope, di
 // nextList is when a ParentAccount is to read the list after one at last.
 func nextList(r *ParentAccountReconciler, s *parentScope, dir *directory.Parent, last time.Time) time.Time {
 	turn := r.Parents.Schedule(s.key(), dir)
-	next := nextResync(last, turn.Interval, turn.Seed).Add(turn.Grace)
+	next := directory.NextResync(last, turn.Interval, turn.Seed).Add(turn.Grace)
 	if !turn.Latest.IsZero() && turn.Latest.Before(next) {
 		return turn.Latest
 	}

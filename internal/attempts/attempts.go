@@ -17,8 +17,10 @@ type Failed struct {
 	Fingerprint string
 	// Until is when it may be retried; zero for never.
 	Until time.Time
-	// Since is when this very attempt first failed.
+	// Since is when this very attempt first failed, or when the provider recovered after that.
 	Since time.Time
+	// NotBefore is until when the provider has asked to wait.
+	NotBefore time.Time
 	// Outcome is how it ended.
 	Outcome conditions.Outcome
 }
@@ -84,7 +86,7 @@ func (s *Store) Record(uid types.UID, t conditions.Table, out conditions.Outcome
 	case pause == 0:
 		s.failed[uid] = Failed{Fingerprint: out.Fingerprint, Outcome: out, Since: since}
 	default:
-		s.failed[uid] = Failed{Fingerprint: out.Fingerprint, Outcome: out, Since: since, Until: now.Add(pause)}
+		s.failed[uid] = Failed{Fingerprint: out.Fingerprint, Outcome: out, Since: since, NotBefore: now.Add(out.After), Until: now.Add(pause)}
 	}
 	return pause
 }
@@ -97,6 +99,29 @@ func (s *Store) EndBackoff(uid types.UID, at time.Time) {
 		f.Until = at
 		s.failed[uid] = f
 	}
+}
+
+// ProviderRecovered has an attempt that the provider did not answer, or rate-limited, be retried as soon as the provider lets it: the provider
+// answers again. The pauses begin anew.
+func (s *Store) ProviderRecovered(uid types.UID, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.failed[uid]
+	if !ok || !conditions.WaitsForProvider(f.Outcome) {
+		return
+	}
+	f.Since = now
+	if from := latest(now, f.NotBefore); f.Until.After(from) {
+		f.Until = from
+	}
+	s.failed[uid] = f
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // since is when the attempt first failed; zero where nothing is remembered, now where it was another one.

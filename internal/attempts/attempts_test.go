@@ -107,6 +107,45 @@ func TestRecordAfterARestart(t *testing.T) {
 	}
 }
 
+// Once the provider answers again, what it did not answer or rate-limited is retried, no sooner than the provider has asked for, and the pauses
+// begin anew. Other refusals, and other resources, wait as before.
+func TestProviderRecovered(t *testing.T) {
+	const failing, pause = 20 * time.Minute, time.Minute
+	recovered := noon.Add(failing + 5*time.Second)
+	for name, c := range map[string]struct {
+		reason string
+		asked  time.Duration
+		want   time.Time
+	}{
+		"an outage":                {v1alpha1.ReasonAPIUnavailable, 0, recovered},
+		"rate-limited":             {v1alpha1.ReasonRateLimited, 0, recovered},
+		"asked to wait":            {v1alpha1.ReasonRateLimited, 30 * time.Second, noon.Add(failing + 30*time.Second)},
+		"asked to wait long":       {v1alpha1.ReasonRateLimited, time.Hour, noon.Add(failing + time.Hour)},
+		"asked to wait, until now": {v1alpha1.ReasonRateLimited, 5 * time.Second, recovered},
+		"refused":                  {v1alpha1.ReasonNameTaken, 0, noon.Add(2 * failing)},
+	} {
+		s := New()
+		out := conditions.Outcome{Reason: c.reason, After: c.asked, Fingerprint: "attempt"}
+		for _, uid := range []types.UID{uid, other} {
+			record(s, uid, out, noon)
+			record(s, uid, out, noon.Add(failing))
+		}
+		before, _ := s.Last(other)
+		s.ProviderRecovered(uid, recovered)
+		s.ProviderRecovered("nothing failed", recovered)
+		f, _ := s.Last(uid)
+		if after, _ := s.Last(other); !f.Until.Equal(c.want) || after != before {
+			t.Errorf("%s: again at %v, want %v; another resource %+v, before %+v", name, f.Until, c.want, after, before)
+		}
+		if again := record(s, uid, out, recovered.Add(time.Second)); c.reason != v1alpha1.ReasonNameTaken && again != max(conditions.SoonAtLeast, c.asked) {
+			t.Errorf("%s: it fails again, and is retried after %v", name, again)
+		}
+	}
+	if s := New(); record(s, uid, conditions.Outcome{Reason: v1alpha1.ReasonAPIUnavailable, Fingerprint: "attempt"}, noon) > pause || len(s.failed) != 1 {
+		t.Error("an outage is retried within a minute")
+	}
+}
+
 func TestRemaining(t *testing.T) {
 	failed := conditions.Outcome{Reason: v1alpha1.ReasonNameTaken, Message: "is taken", After: time.Hour, Fingerprint: "attempt"}
 	out := Failed{Fingerprint: "attempt", Until: noon.Add(10 * time.Minute), Outcome: failed}.Remaining(noon.Add(4 * time.Minute))

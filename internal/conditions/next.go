@@ -91,7 +91,7 @@ var nextOfParents = map[string]string{
 	v1alpha1.ReasonBlockedNotEnabled:   "Have the provider's support enable child accounts for the account." + retriesSlowly,
 	v1alpha1.ReasonBalanceTooLow:       "Top up the account at the provider." + retriesSlowly,
 
-	v1alpha1.ReasonRateLimited:    "The operator retries automatically. If this lasts, set a lower spec.limits.requestsPerSecond, or have others that use the account call less often.",
+	v1alpha1.ReasonRateLimited:    "The operator retries automatically. This ends once calls were answered for 10 seconds without that, or for up to 2 minutes where it comes and goes. If it lasts, set a lower spec.limits.requestsPerSecond, or have others that use the account call less often.",
 	v1alpha1.ReasonAPIUnavailable: retries,
 }
 

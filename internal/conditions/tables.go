@@ -136,8 +136,8 @@ var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents,
 	v1alpha1.ReasonBlockedNotEnabled:   {ready: no, second: yes, stalled: true, retry: slow, help: "The provider has not enabled child accounts."},
 	v1alpha1.ReasonBalanceTooLow:       {ready: no, second: yes, stalled: true, retry: slow, help: "The account's balance is too low."},
 
-	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider rate-limits the calls."},
-	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently."},
+	v1alpha1.ReasonRateLimited:    {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider rate-limits calls for the account, whichever ParentAccount made them. It begins with the first call that is rate-limited. It ends once calls were answered for 10 seconds without that; where it is back within 10 minutes, that time doubles, up to 2 minutes. An outage takes its place."},
+	v1alpha1.ReasonAPIUnavailable: {ready: asBefore, second: no, reconciling: true, retry: soon, help: "The provider does not answer, or not consistently. Once it answers again, all that waits for it is retried within seconds, as the limits of the ParentAccount allow."},
 }, everyRecovery: true, recovered: map[string]string{
 	v1alpha1.ReasonAPIUnavailable: "the provider answers again",
 	v1alpha1.ReasonRateLimited:    "the provider does not rate-limit any more",

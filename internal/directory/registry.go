@@ -70,8 +70,8 @@ type Registry struct {
 	// Written is told of the ParentAccounts that share a snapshot with the one that has written to the account of a name; nil tells
 	// nobody.
 	Written func(others []types.NamespacedName, accountName string)
-	// Concerned is told of a ParentAccount that is to be reconciled: another one has read its list, or its credentials were refused in
-	// a call; nil tells nobody.
+	// Concerned is told of a ParentAccount that is to be reconciled: another one has read its list, its credentials were refused in
+	// a call, or the provider begins or ends to rate-limit its calls; nil tells nobody.
 	Concerned func(types.NamespacedName)
 	// Freed is told of values that accounts of a source have no more: another account can have them; nil tells nobody.
 	Freed func(Source, []Freed)
@@ -234,7 +234,30 @@ func (r *Registry) Budget(endpoint, accountID string, made *pacing.Budget) *paci
 		r.budgets = map[string]weak.Pointer[pacing.Budget]{}
 	}
 	r.budgets[key] = weak.Make(made)
+	made.OnTurn(func() { r.turned(made) })
 	return made
+}
+
+// turned tells of all ParentAccounts whose calls a budget bounds.
+func (r *Registry) turned(b *pacing.Budget) {
+	if r.Concerned == nil {
+		return
+	}
+	for _, key := range r.boundBy(b) {
+		r.Concerned(key)
+	}
+}
+
+// boundBy are the ParentAccounts whose calls a budget bounds, in no order.
+func (r *Registry) boundBy(b *pacing.Budget) (keys []types.NamespacedName) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for key, p := range r.parents {
+		if p.Budget == b {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // Join makes the directory of a ParentAccount, on the snapshot of the source: the one that others use already, or a new one. Put has

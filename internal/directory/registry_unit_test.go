@@ -2,6 +2,7 @@ package directory
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
@@ -166,4 +168,35 @@ func TestScheduleIsOfThoseWhoMayRead(t *testing.T) {
 	if others := r.Sharing(a, self.Directory); len(others) != 1 || others[0] != b || r.Schedule(a, self).Interval != time.Minute {
 		t.Errorf("shares with %v: %+v", others, r.Schedule(a, self))
 	}
+}
+
+// All ParentAccounts whose calls a budget bounds hear of rate-limiting at once, whoever was refused, and when it is over; no others do.
+func TestAllThatShareABudgetHearOfRateLimiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r Registry
+		heard := map[string]int{}
+		r.Concerned = func(key types.NamespacedName) {
+			heard[key.Name]++
+			r.Get(key).Budget.Throttled() // as who hears asks
+		}
+		b := connect(&r, "one", "1", 10)
+		connect(&r, "twin", "1", 10)
+		connect(&r, "former", "1", 10)
+		disconnect(&r, "former")
+		connect(&r, "other", "2", 10)
+		expect := func(what string, times int) {
+			t.Helper()
+			if want := map[string]int{"one": times, "twin": times}; !maps.Equal(heard, want) {
+				t.Errorf("%s: %v, want %v", what, heard, want)
+			}
+		}
+		for range 3 {
+			b.Learn(&account.Error{Class: account.Throttled, Answered: true})
+		}
+		expect("it begins", 1)
+		<-time.After(time.Minute) // of the bubble
+		b.Learn(nil)
+		b.Learn(nil)
+		expect("it is over", 2)
+	})
 }

@@ -2,10 +2,13 @@ package directory
 
 import (
 	"cmp"
+	"hash/fnv"
 	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"cpaas.dev/child-account-operator/internal/account"
 )
 
 const (
@@ -54,4 +57,27 @@ func scheduleFor(self scheduled, others []scheduled) Schedule {
 	}
 	s.Latest = self.provenAt.Add(max(longestProof, 2*s.Interval))
 	return s
+}
+
+// NextResync is when the list after the one at last is due. Each parent has a moment of its own within the interval, so
+// that many of them do not ask all at once, not even after a restart; so this is half an interval to one and a half away.
+func NextResync(last time.Time, interval time.Duration, uid types.UID) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(uid))
+	next := last.Truncate(interval).Add(time.Duration(h.Sum64() % uint64(interval)))
+	for next.Before(last.Add(interval / 2)) {
+		next = next.Add(interval)
+	}
+	return next
+}
+
+// RateLimitOver says whether a ParentAccount's list that was rate-limited can be read before its time: other calls are answered again, and the
+// provider has not asked for more patience.
+func RateLimitOver(p *Parent, now time.Time) bool {
+	l := p.Listings()
+	if l.Err == nil || l.Err.Class != account.Throttled || l.Err.Alone || now.Before(l.AttemptedAt.Add(l.Err.RetryAfter)) {
+		return false
+	}
+	limited, _ := p.Budget.Throttled()
+	return !limited
 }

@@ -8,7 +8,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"pgregory.net/rapid"
+
+	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/pacing"
+	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
 
 func user(name string, interval, provenAgo time.Duration) scheduled {
@@ -84,4 +89,68 @@ func TestTurns(t *testing.T) {
 			t.Fatalf("%d lists, want %d at most", reads, most)
 		}
 	})
+}
+
+// The next list is never much sooner or later than an interval away, after the first always an interval, and many parents
+// do not meet.
+func TestNextResync(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		interval := time.Duration(rapid.Int64Range(int64(time.Second), int64(24*time.Hour)).Draw(t, "interval"))
+		last := time.Unix(100000, 0).Add(time.Duration(rapid.Int64Range(0, int64(48*time.Hour)).Draw(t, "last")))
+		uid := types.UID(rapid.String().Draw(t, "uid"))
+		next := NextResync(last, interval, uid)
+		if away := next.Sub(last); away < interval/2 || away > interval*3/2 {
+			t.Fatalf("%v away, of an interval of %v", away, interval)
+		}
+		if second := NextResync(next, interval, uid); second.Sub(next) != interval {
+			t.Fatalf("the second after %v, of an interval of %v", second.Sub(next), interval)
+		}
+	})
+	moments := map[time.Time]bool{}
+	for i := range 1000 {
+		moments[NextResync(time.Unix(100000, 0), 5*time.Minute, types.UID(rune('a'+i))).Truncate(time.Second)] = true
+	}
+	if len(moments) < 200 {
+		t.Errorf("a thousand parents meet at %d moments", len(moments))
+	}
+}
+
+// A list that was rate-limited is read before its time once other calls are answered again, unless the provider asked for more patience.
+func TestRateLimitOver(t *testing.T) {
+	asked := time.Unix(100000, 0)
+	limited := account.Error{Class: account.Throttled, Answered: true}
+	alone, patient := limited, limited
+	alone.Alone, patient.RetryAfter = true, time.Minute
+	for name, c := range map[string]struct {
+		failed  *account.Error
+		answers []*account.Error
+		after   time.Duration
+		want    bool
+	}{
+		"it could be read":          {nil, nil, time.Second, false},
+		"still rate-limited":        {&limited, []*account.Error{&limited}, time.Second, false},
+		"answered since":            {&limited, []*account.Error{&limited, nil}, time.Second, false},
+		"over":                      {&limited, nil, time.Second, true},
+		"of one account":            {&alone, nil, time.Second, false},
+		"an outage":                 {&account.Error{Class: account.Unavailable}, nil, time.Second, false},
+		"the provider said when":    {&patient, nil, time.Second, false},
+		"when the provider said so": {&patient, nil, time.Minute, true},
+	} {
+		p := &Parent{Directory: New(fake.New(fake.Options{}).Remote(), clock.RealClock{}), Budget: pacing.NewBudget(10, 10)}
+		p.access.listFailed(asked, errorOf(c.failed))
+		for _, a := range c.answers {
+			p.Budget.Learn(a)
+		}
+		if got := RateLimitOver(p, asked.Add(c.after)); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// errorOf is an error that is nil where there is none.
+func errorOf(e *account.Error) error {
+	if e == nil {
+		return nil
+	}
+	return e
 }

@@ -82,14 +82,12 @@ func (e *reporter) reportLeft(ctx context.Context, s *scope, err error) {
 		s.declared.AccountName, s.status.AccountID, s.declared.ConnectionSecret.Name)
 }
 
-// raiseAlarm tells the parent that its provider does not answer, or continues rate-limiting calls, where it has not found out by itself.
+// raiseAlarm tells the parent that its provider does not answer, where it has not found out by itself.
 func (e *reporter) raiseAlarm(s *scope) {
 	if s.dir == nil || e.Alarm == nil || s.dir.Listings().Err != nil {
 		return
 	}
-	down, _ := s.dir.Budget.Unavailable()
-	throttled, _ := s.dir.Budget.Throttled()
-	if down || throttled && !conditions.HadReason(s.parent.Conditions, v1alpha1.ConditionAPIAvailable, v1alpha1.ReasonRateLimited) {
+	if down, _ := s.dir.Budget.Unavailable(); down {
 		e.Alarm(s.declared.Parent)
 	}
 }
@@ -111,6 +109,9 @@ func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
 	_, notGranted := e.grants.Last(s.uid())
 	writePlans(s, notGranted, generation, now)
 	writeProfileState(s, now)
+	if except := e.Table.Except(out, st.Conditions); except.Message != out.Message {
+		e.Table.Write(&st.Conditions, generation, except, now)
+	}
 	if out.Secret != nil {
 		meta.SetStatusCondition(&st.Conditions, metav1.Condition{
 			Type: v1alpha1.ConditionConnectionSecretReady, Status: out.Secret.Status, Reason: out.Secret.Reason, Message: conditions.Bounded(out.Secret.Message),

@@ -48,10 +48,6 @@ const (
 	slowest = 0.1
 	// halvesAfter lets the answers to calls that were under way together count as one.
 	halvesAfter = time.Second
-	// throttlesAfter is for how long a provider has to continue rate-limiting until that is worth reporting, and throttledFor after how long
-	// without another such answer it counts as over: longer than whoever was refused waits until the next attempt.
-	throttlesAfter = 10 * time.Second
-	throttledFor   = 90 * time.Second
 	// longestPause bounds for how long one answer may stop all calls: some rate-limit one account alone.
 	longestPause = time.Minute
 )
@@ -73,9 +69,9 @@ type Budget struct {
 	grants   int
 	timer    *time.Timer
 	breaker  breaker
-	// throttledSince and throttledAt are the first and the last of a row of answers that rate-limited, each less than throttledFor after
-	// the one before.
-	throttledSince, throttledAt time.Time
+	throttle throttle
+	// turned is told when the provider begins to rate-limit, and when that ends with a call; nil tells nobody. It is called without the lock.
+	turned func()
 }
 
 type bounds struct{ perSecond, maxInFlight int }
@@ -151,13 +147,32 @@ func (b *Budget) Unavailable() (unavailable bool, next time.Duration) {
 	return true, max(b.breaker.untilProbe(time.Now()), 0)
 }
 
-// Throttled says whether the provider has been rate-limiting calls for a while, and after how long without another such answer it counts as
-// over.
-func (b *Budget) Throttled() (lasting bool, left time.Duration) {
+// Throttled says whether the provider rate-limits calls, and after how long to ask again, as it may be over by then. It does from the first call
+// that is rate-limited on, until calls were answered for 10 seconds without that; where it comes and goes, for up to 2 minutes. It does not any
+// more once the provider is unavailable.
+func (b *Budget) Throttled() (throttled bool, again time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	left = throttledFor - time.Since(b.throttledAt)
-	return b.throttledAt.Sub(b.throttledSince) >= throttlesAfter && left > 0, max(left, 0)
+	left := b.throttle.left(time.Now())
+	return left > 0, min(left, b.throttle.quiet) // once a call is answered, that is all that is left
+}
+
+// OtherTroubleOver is to be called when a trouble of another kind than rate-limiting is over: rate-limiting before it ends then, too, if a call
+// was answered since.
+func (b *Budget) OtherTroubleOver() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.throttle.answered {
+		b.throttle.interrupt()
+	}
+}
+
+// OnTurn has a function be told when the provider begins to rate-limit calls, and when a call shows that it does so no more. The function must
+// return soon: a call waits for it.
+func (b *Budget) OnTurn(tell func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.turned = tell
 }
 
 // Acquire waits for a place and for the rate. The caller calls release when its call has ended. It fails with ctx, and
@@ -282,23 +297,35 @@ func (b *Budget) recover(now time.Time) {
 
 // Learn takes from an answer what it says about the provider's patience, and whether it answers at all.
 func (b *Budget) Learn(failed *account.Error) {
+	if turned := b.learn(failed); turned != nil {
+		turned()
+	}
+}
+
+// learn is Learn; it returns whom to tell, nil for nobody.
+func (b *Budget) learn(failed *account.Error) (turned func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := time.Now()
-	if failed != nil && failed.Class == account.Throttled && !failed.Alone {
+	now, turns := time.Now(), false
+	switch {
+	case failed == nil, failed.Class != account.Throttled && failed.Class != account.Unavailable:
+		turns = b.throttle.wasAnswered(now)
+	case failed.Class == account.Throttled && !failed.Alone:
 		b.slowDown(now, failed.RetryAfter)
+		turns = b.throttle.limited(now)
 	}
 	if b.breaker.learn(now, failed) {
+		b.throttle.interrupt()
 		b.refuseAll(now)
 	}
+	if turns {
+		return b.turned
+	}
+	return nil
 }
 
 func (b *Budget) slowDown(now time.Time, pause time.Duration) {
 	b.recover(now)
-	if now.Sub(b.throttledAt) >= throttledFor {
-		b.throttledSince = now
-	}
-	b.throttledAt = now
 	if now.Sub(b.halved) >= halvesAfter {
 		b.rate, b.halved = max(b.rate/2, slowest), now
 	}
