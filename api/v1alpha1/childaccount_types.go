@@ -791,6 +791,9 @@ func (o *ObservedAccount) SetVerifications(list []ObservedVerification) { o.Veri
 // +kubebuilder:printcolumn:name="Deleting",type=date,JSONPath=`.metadata.deletionTimestamp`,description="For how long the resource has been waiting to be deleted."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Secret",type=string,JSONPath=`.status.conditions[?(@.type=="ConnectionSecretReady")].reason`,priority=1,description="The reason of ConnectionSecretReady."
+// +kubebuilder:printcolumn:name="Service Key",type=string,JSONPath=`.status.conditions[?(@.type=="ServiceAccountKeyReady")].reason`,priority=1,description="Whether the connection Secret has the declared service-account key: the reason of ServiceAccountKeyReady."
+// +kubebuilder:printcolumn:name="Profile Synced",type=string,JSONPath=`.status.conditions[?(@.type=="ProfileSynced")].reason`,priority=1,description="Whether the account has the profile in spec.profile: the reason of ProfileSynced."
+// +kubebuilder:printcolumn:name="Plans Synced",type=string,JSONPath=`.status.conditions[?(@.type=="PlansSynced")].reason`,priority=1,description="Whether the account has the plans in spec.plans: the reason of PlansSynced."
 // +kubebuilder:printcolumn:name="Drift",type=string,JSONPath=`.status.drift[0].field`,priority=1,description="The first field that differs from the spec and stays so: see status.drift."
 // +kubebuilder:printcolumn:name="Verification",type=string,JSONPath=`.status.observed.verification[0].status`,priority=1,description="How the most urgent verification stands, where the operator reads them: see status.observed.verification."
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].message`,priority=1,description="The message of Synced."

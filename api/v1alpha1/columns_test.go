@@ -84,7 +84,7 @@ func childStates(of func(reason string) columnState) []columnState {
 	drifted := func(c *v1alpha1.ChildAccount) {
 		c.Status.Drift = []v1alpha1.DriftedField{{Field: "email", Desired: "a@acme.example", Since: metav1.Now()}, {Field: "location", Desired: "Europe/Berlin", Since: metav1.Now()}}
 	}
-	return []columnState{
+	return append([]columnState{
 		{"not seen yet", func(*v1alpha1.ParentAccount, *v1alpha1.ChildAccount, time.Time) {}},
 		{"the password is unknown", with(available, secret(v1alpha1.ReasonPasswordUnknown))},
 		{"adopted, without an API key", with(available, secret(v1alpha1.ReasonPartialAdopted))},
@@ -96,7 +96,32 @@ func childStates(of func(reason string) columnState) []columnState {
 		{"deleted, the account can't be deactivated", with(deleting, deleted)},
 		{"deleted, and waits for an approval", with(awaiting, deleted)},
 		{"deleted, not seen since", with(available, deleted)},
+	}, besideStates()...)
+}
+
+// besideStates are the states of a ChildAccount that is Ready, and of which a condition about a part of the spec has something to say; and the one
+// in which all of them do.
+func besideStates() (all []columnState) {
+	kinds := map[string]map[string]conditions.Row{
+		v1alpha1.ConditionProfileSynced: conditions.Profiles, v1alpha1.ConditionPlansSynced: conditions.Plans, v1alpha1.ConditionServiceAccountKeyReady: conditions.ServiceKeys,
 	}
+	says := func(rows map[string]string) func(*v1alpha1.ParentAccount, *v1alpha1.ChildAccount, time.Time) {
+		return func(_ *v1alpha1.ParentAccount, c *v1alpha1.ChildAccount, now time.Time) {
+			for kind, reason := range rows {
+				conditions.WriteState(c.GetConditions(), kind, 1, &conditions.State{Status: kinds[kind][reason].Status, Reason: reason, Message: "of " + kind}, now)
+			}
+			out := conditions.Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account matches the spec"}
+			conditions.Children.Write(c.GetConditions(), 1, conditions.Children.Except(out, *c.GetConditions()), now)
+		}
+	}
+	every := map[string]string{}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		every[kind] = v1alpha1.ReasonRoleMissing
+		for _, reason := range slices.Sorted(maps.Keys(kinds[kind])) {
+			all = append(all, columnState{kind + " is " + reason, says(map[string]string{kind: reason})})
+		}
+	}
+	return append(all, columnState{"nothing may act as the account", says(every)})
 }
 
 // parentStates are what else there is to see of a ParentAccount.
@@ -125,6 +150,9 @@ func parentStates(of func(reason string) columnState) []columnState {
 			conditions.WriteState(&p.Status.Conditions, kind, 1, &conditions.State{Status: metav1.ConditionFalse, Reason: reason, Message: "of the account itself"}, time.Now())
 		}
 	}
+	incapable := func(p *v1alpha1.ParentAccount) {
+		conditions.WriteCapabilityMissing(&p.Status.Conditions, 1, v1alpha1.ReasonRoleMissing, "verifications can't be read.", true, time.Now())
+	}
 	deleted := func(p *v1alpha1.ParentAccount) { p.Finalizers = []string{v1alpha1.ParentFinalizer} }
 	return []columnState{
 		{"not seen yet", func(*v1alpha1.ParentAccount, *v1alpha1.ChildAccount, time.Time) {}},
@@ -132,6 +160,7 @@ func parentStates(of func(reason string) columnState) []columnState {
 		{"resources wait, and the provider does not answer", with(unavailable, pending)},
 		{"accounts were left active", with(available, left)},
 		{"the parent account itself is not as declared", with(available, own)},
+		{"calls that the operator can do without are refused", with(available, incapable)},
 		{"deleted, and kept for its children", with(deleting, deleted)},
 		{"deleted, and the provider does not answer", with(unavailable, deleted)},
 	}

@@ -476,7 +476,7 @@ type ChildAccountCounts struct {
 	// Total is how many child accounts the provider listed.
 	// +required
 	Total int32 `json:"total"`
-	// Managed is how many of them belong to a ChildAccount.
+	// Managed is how many of them belong to a ChildAccount, of this ParentAccount or of another one of the same account.
 	// +required
 	Managed int32 `json:"managed"`
 	// Unmanaged is how many of them belong to no ChildAccount.
@@ -505,6 +505,7 @@ type ChildAccountCounts struct {
 // +kubebuilder:printcolumn:name="Left Active",type=integer,JSONPath=`.status.notDeactivated.total`,priority=1,description="How many accounts of deleted resources could not be deactivated: see status.notDeactivated."
 // +kubebuilder:printcolumn:name="Account Synced",type=string,JSONPath=`.status.conditions[?(@.type=="AccountSynced")].reason`,priority=1,description="Whether the parent account itself matches spec.account: the reason of AccountSynced."
 // +kubebuilder:printcolumn:name="Plans Synced",type=string,JSONPath=`.status.conditions[?(@.type=="PlansSynced")].reason`,priority=1,description="Whether the parent account has the plans in spec.plans: the reason of PlansSynced."
+// +kubebuilder:printcolumn:name="Capability Missing",type=string,JSONPath=`.status.conditions[?(@.type=="CapabilityMissing")].reason`,priority=1,description="Why the provider refuses calls that the operator can do without: the reason of CapabilityMissing."
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="APIAvailable")].message`,priority=1,description="The message of APIAvailable."
 type ParentAccount struct {
 	metav1.TypeMeta `json:",inline"`
