@@ -54,6 +54,8 @@ var _ = Describe("Sharing a parent", func() {
 		Expect(w.Writes()).To(Equal(writes))
 		Expect(w.Account("acme-guest").Active()).To(BeTrue())
 		Eventually(testenv.EventsOf(ctx, c)).Should(ContainElement(HavePrefix("NotDeactivated: ")))
+		Expect(testenv.K8s.Get(ctx, testenv.KeyOf(p), p)).To(Succeed())
+		Expect(p.Status.NotDeactivated).To(HaveField("Accounts", ConsistOf(HaveField("AccountID", HaveValue(Equal(c.Status.AccountID))))), "its owner is told")
 
 		testenv.Edit(ctx, p, testenv.Sharing(testenv.FromAll))
 		c = t.Apply(ctx, "acme-guest")

@@ -104,14 +104,14 @@ var mutants = []mutant{
 	}, crash, "TestEveryCrash/of/update$/once/before_patch_ChildAccount", "to equal"},
 	{"switches off what is deleted under Retain", []edit{
 		{observe, "NeedsFinalizer: s.declared.Deactivate &&", "NeedsFinalizer: true ||"},
-		{deletion, "case !d.Deactivate, in.Subject", "case in.Subject"},
+		{deletion, "case !d.Deactivate, !bound", "case !bound"},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Retain$", "active"},
 	{"switches off what is deleted under Retain, amidst chaos", []edit{
 		{observe, "NeedsFinalizer: s.declared.Deactivate &&", "NeedsFinalizer: true ||"},
-		{deletion, "case !d.Deactivate, in.Subject", "case in.Subject"},
+		{deletion, "case !d.Deactivate, !bound", "case !bound"},
 	}, chaos, "TestChaos$", "which nobody asked for"},
 	{"switches off what is off", []edit{
-		{deletion, " || in.Schema.Deactivated(a.State) {", " {"},
+		{deletion, "case in.Schema.Deactivated(a.State), ", "case "},
 	}, crash, "TestEveryCrash/of/delete,_with_deletionPolicy_Deactivate$/once/after_SetChild", "times that the account was switched off"},
 	{"does not count what it switches off", []edit{
 		{counts, "	return e.changes.Note(ctx, c, e.Clock.Now(), s.parent.Storage)\n", "	_ = c\n	return nil\n"},

@@ -210,8 +210,8 @@ func (e *observer) previousOwner(ctx context.Context, s *scope, a *account.Accou
 // again.
 func (e *observer) observePrevious(ctx context.Context, s *scope, in *plan.Input) {
 	s.previous = e.previousOwner(ctx, s, in.View.Account)
-	e.observeLastOwner(s, in.View.Account)
-	in.NotAccepted = e.notAcceptedFrom(s, in.View.Account)
+	observeLastOwner(e, s, in.View.Account)
+	in.NotAccepted = notAcceptedFrom(e, s, in.View.Account)
 	if in.NotAccepted == nil && s.previous != nil && s.boundID() == "" && !accepts(s.managed, s.parent, s.previous.Namespace, e.Installation) {
 		in.NotAccepted = notAccepted(s, *in.View.Account)
 	}
@@ -372,12 +372,12 @@ func (e *Engine) Gone(ctx context.Context, m Managed, others []Managed) {
 	case m.Declaration().Deactivate: // Forget says what is to be said of it, as that takes requests
 		e.releases.noteGone(m)
 	default:
-		e.handedOver(ctx, m, others)
+		handedOver(ctx, e, m, others)
 	}
 }
 
 // handedOver says whether one of others gets the account of a resource that is gone, and emits the event of that.
-func (e *Engine) handedOver(ctx context.Context, m Managed, others []Managed) bool {
+func handedOver(ctx context.Context, e *Engine, m Managed, others []Managed) bool {
 	st, d := m.Status(), m.Declaration()
 	if dir := e.Connected.Get(d.Parent); dir != nil && declaresCustomData(dir.Fields(), d) {
 		others = adopters(others)

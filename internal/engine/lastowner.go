@@ -105,7 +105,7 @@ func noteBindings(s stores, of *scope) {
 }
 
 // observeLastOwner notes the resource of another namespace that had the account last; nil for none, or where it is not known.
-func (e *observer) observeLastOwner(s *scope, a *account.Account) {
+func observeLastOwner(e *observer, s *scope, a *account.Account) {
 	if s.lastOwner = nil; a == nil {
 		return
 	}
@@ -117,7 +117,7 @@ func (e *observer) observeLastOwner(s *scope, a *account.Account) {
 
 // notAcceptedFrom stops a resource that would get an account by its claim, or adopt it, where a resource of another namespace had the account last and the
 // resource does not accept that, whatever the claim says. Nil where nothing is to be accepted, or another resource is the owner by the claim.
-func (e *observer) notAcceptedFrom(s *scope, a *account.Account) *plan.Stop {
+func notAcceptedFrom(e *observer, s *scope, a *account.Account) *plan.Stop {
 	if s.lastOwner == nil || s.boundID() != "" || s.declared.Policy.Observe {
 		return nil
 	}

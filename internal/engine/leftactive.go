@@ -123,7 +123,7 @@ func tellLeftActive(ctx context.Context, e *Engine, uid types.UID) error {
 		return err
 	}
 	st := m.Status()
-	if isOff(e, m) || heldByAnother(newScope(m.Copy(), e.Installation), others, st.AccountID) || e.handedOver(ctx, m, others) {
+	if isOff(e, m) || heldByAnother(newScope(m.Copy(), e.Installation), others, st.AccountID) || handedOver(ctx, e, m, others) {
 		return nil
 	}
 	message := "account " + m.Declaration().AccountName + " (id " + st.AccountID + ") stays as it is: the resource was deleted without the operator's finalizer, so the operator could not deactivate the account before"
