@@ -2,16 +2,12 @@ package controllers
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"slices"
 
 	kuberetry "k8s.io/client-go/util/retry"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
 
 // noteNotDeactivated adds an account to the ParentAccount's status.notDeactivated, as it is stored.
@@ -22,51 +18,9 @@ func noteNotDeactivated(ctx context.Context, c client.Client, live client.Reader
 			return err
 		}
 		before := p.DeepCopy()
-		if !addNotDeactivated(&p.Status, a) {
+		if !engine.AddNotDeactivated(&p.Status, a) {
 			return nil
 		}
 		return c.Status().Patch(ctx, p, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	})
-}
-
-// addNotDeactivated adds an account, and says whether it was not there yet: a try before may have stored it. An account stands there once, and
-// beyond the bound the oldest entry of the namespace with the most goes, so that no tenant can push out what others have left.
-func addNotDeactivated(st *v1alpha1.ParentAccountStatus, a v1alpha1.NotDeactivatedAccount) bool {
-	if st.NotDeactivated == nil {
-		st.NotDeactivated = &v1alpha1.NotDeactivated{}
-	}
-	n := st.NotDeactivated
-	most, of := "", map[string]int{}
-	for i, other := range n.Accounts {
-		switch {
-		case other.Namespace == a.Namespace && other.Name == a.Name && ptr.Equal(other.AccountID, a.AccountID):
-			return false
-		case a.AccountID != nil && ptr.Equal(other.AccountID, a.AccountID):
-			n.Accounts, n.Total = slices.Delete(n.Accounts, i, i+1), n.Total-1
-			return addNotDeactivated(st, a)
-		}
-		if of[other.Namespace]++; of[other.Namespace] > of[most] {
-			most = other.Namespace
-		}
-	}
-	n.Total++
-	if len(n.Accounts) >= v1alpha1.MaxNotDeactivated {
-		oldest := slices.IndexFunc(n.Accounts, func(o v1alpha1.NotDeactivatedAccount) bool { return o.Namespace == most })
-		n.Accounts = slices.Delete(n.Accounts, oldest, oldest+1)
-	}
-	n.Accounts = append(n.Accounts, a)
-	h := sha256.New()
-	fmt.Fprintln(h, n.Total)
-	for _, one := range n.Accounts {
-		fmt.Fprintf(h, "%s/%s %s %d\n", one.Namespace, one.Name, ptr.Deref(one.AccountID, ""), one.Time.Unix())
-	}
-	n.Hash = hex.EncodeToString(h.Sum(nil)[:16])
-	return true
-}
-
-// acknowledgeNotDeactivated removes the accounts whose hash somebody has acknowledged.
-func acknowledgeNotDeactivated(p *v1alpha1.ParentAccount) {
-	if n := p.Status.NotDeactivated; n != nil && p.Annotations[v1alpha1.AnnotationAcknowledgeNotDeactivated] == n.Hash {
-		p.Status.NotDeactivated = nil
-	}
 }

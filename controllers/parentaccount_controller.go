@@ -172,7 +172,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	if out.Err != nil {
 		return ctrl.Result{}, out.Err
 	}
-	acknowledgeNotDeactivated(s.parent)
+	engine.AcknowledgeNotDeactivated(s.parent)
 	st := &s.parent.Status
 	s.held = r.Children.engine.Held(r.Children.parents.parentOf(s.parent).Guarded)
 	writePending(r, s)

@@ -1,4 +1,4 @@
-package controllers
+package engine
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ func TestNotDeactivated(t *testing.T) {
 	}
 	hashes := map[string]bool{}
 	for i := range v1alpha1.MaxNotDeactivated + 5 {
-		if !addNotDeactivated(&p.Status, left(i)) || addNotDeactivated(&p.Status, left(i)) {
+		if !AddNotDeactivated(&p.Status, left(i)) || AddNotDeactivated(&p.Status, left(i)) {
 			t.Fatalf("%d is not added once", i)
 		}
 		hashes[p.Status.NotDeactivated.Hash] = true
@@ -31,14 +31,14 @@ func TestNotDeactivated(t *testing.T) {
 	}
 
 	p.Annotations = map[string]string{v1alpha1.AnnotationAcknowledgeNotDeactivated: "of another list"}
-	if acknowledgeNotDeactivated(p); p.Status.NotDeactivated == nil {
+	if AcknowledgeNotDeactivated(p); p.Status.NotDeactivated == nil {
 		t.Error("acknowledged by a wrong hash")
 	}
 	metav1.SetMetaDataAnnotation(&p.ObjectMeta, v1alpha1.AnnotationAcknowledgeNotDeactivated, n.Hash)
-	if acknowledgeNotDeactivated(p); p.Status.NotDeactivated != nil {
+	if AcknowledgeNotDeactivated(p); p.Status.NotDeactivated != nil {
 		t.Error("not acknowledged")
 	}
-	acknowledgeNotDeactivated(p)
+	AcknowledgeNotDeactivated(p)
 }
 
 // An account is listed once, and no tenant pushes out what others have left.
@@ -47,16 +47,16 @@ func TestNoTenantPushesOutOthers(t *testing.T) {
 	left := func(namespace, name, id string) v1alpha1.NotDeactivatedAccount {
 		return v1alpha1.NotDeactivatedAccount{Namespace: namespace, Name: name, AccountID: ptr.To(id), AccountName: name}
 	}
-	addNotDeactivated(&p.Status, left("telephony", "first", "1"))
+	AddNotDeactivated(&p.Status, left("telephony", "first", "1"))
 	for i := range 3 * v1alpha1.MaxNotDeactivated {
-		addNotDeactivated(&p.Status, left("tenant", fmt.Sprint("acme-", i), fmt.Sprint(100+i)))
+		AddNotDeactivated(&p.Status, left("tenant", fmt.Sprint("acme-", i), fmt.Sprint(100+i)))
 	}
 	if n := p.Status.NotDeactivated; n.Accounts[0].Name != "first" || len(n.Accounts) != v1alpha1.MaxNotDeactivated || int(n.Total) != 3*v1alpha1.MaxNotDeactivated+1 {
 		t.Errorf("%d, of %d: %+v", len(n.Accounts), n.Total, n.Accounts[0])
 	}
 	p = &v1alpha1.ParentAccount{}
 	for i := range 5 {
-		addNotDeactivated(&p.Status, left("tenant", fmt.Sprint("acme-", i), "7"))
+		AddNotDeactivated(&p.Status, left("tenant", fmt.Sprint("acme-", i), "7"))
 	}
 	if n := p.Status.NotDeactivated; n.Total != 1 || len(n.Accounts) != 1 || n.Accounts[0].Name != "acme-4" {
 		t.Errorf("%+v", n)
