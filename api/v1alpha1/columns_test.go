@@ -111,7 +111,7 @@ func besideStates() (all []columnState) {
 				conditions.WriteState(c.GetConditions(), kind, 1, &conditions.State{Status: kinds[kind][reason].Status, Reason: reason, Message: "of " + kind}, now)
 			}
 			out := conditions.Outcome{Reason: v1alpha1.ReasonAvailable, Message: "the account matches the spec"}
-			conditions.Children.Write(c.GetConditions(), 1, conditions.Children.Except(out, *c.GetConditions()), now)
+			conditions.Children.Write(c.GetConditions(), 1, conditions.Except(conditions.Children, out, *c.GetConditions()), now)
 		}
 	}
 	every := map[string]string{}

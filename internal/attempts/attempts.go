@@ -102,19 +102,24 @@ func (s *Store) EndBackoff(uid types.UID, at time.Time) {
 }
 
 // ProviderRecovered has an attempt that the provider did not answer, or rate-limited, be retried as soon as the provider lets it: the provider
-// answers again. The pauses begin anew.
-func (s *Store) ProviderRecovered(uid types.UID, now time.Time) {
+// answers again. The pauses begin anew. It returns whether there was such an attempt.
+func (s *Store) ProviderRecovered(uid types.UID, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, ok := s.failed[uid]
 	if !ok || !conditions.WaitsForProvider(f.Outcome) {
-		return
+		return false
 	}
 	f.Since = now
-	if from := latest(now, f.NotBefore); f.Until.After(from) {
+	from := now
+	if conditions.IsRateLimited(f.Outcome) { // nobody asks for patience during an outage: the breaker says when it tries
+		from = latest(now, f.NotBefore)
+	}
+	if f.Until.After(from) {
 		f.Until = from
 	}
 	s.failed[uid] = f
+	return true
 }
 
 func latest(a, b time.Time) time.Time {

@@ -117,12 +117,13 @@ func TestProviderRecovered(t *testing.T) {
 		asked  time.Duration
 		want   time.Time
 	}{
-		"an outage":                {v1alpha1.ReasonAPIUnavailable, 0, recovered},
-		"rate-limited":             {v1alpha1.ReasonRateLimited, 0, recovered},
-		"asked to wait":            {v1alpha1.ReasonRateLimited, 30 * time.Second, noon.Add(failing + 30*time.Second)},
-		"asked to wait long":       {v1alpha1.ReasonRateLimited, time.Hour, noon.Add(failing + time.Hour)},
-		"asked to wait, until now": {v1alpha1.ReasonRateLimited, 5 * time.Second, recovered},
-		"refused":                  {v1alpha1.ReasonNameTaken, 0, noon.Add(2 * failing)},
+		"an outage":                              {v1alpha1.ReasonAPIUnavailable, 0, recovered},
+		"an outage, and the breaker tries later": {v1alpha1.ReasonAPIUnavailable, 10 * time.Second, recovered},
+		"rate-limited":                           {v1alpha1.ReasonRateLimited, 0, recovered},
+		"asked to wait":                          {v1alpha1.ReasonRateLimited, 30 * time.Second, noon.Add(failing + 30*time.Second)},
+		"asked to wait long":                     {v1alpha1.ReasonRateLimited, time.Hour, noon.Add(failing + time.Hour)},
+		"asked to wait, until now":               {v1alpha1.ReasonRateLimited, 5 * time.Second, recovered},
+		"refused":                                {v1alpha1.ReasonNameTaken, 0, noon.Add(2 * failing)},
 	} {
 		s := New()
 		out := conditions.Outcome{Reason: c.reason, After: c.asked, Fingerprint: "attempt"}

@@ -15,7 +15,7 @@ var declaredBeside = []string{v1alpha1.ConditionProfileSynced, v1alpha1.Conditio
 
 // Except is an outcome of an account that matches the spec, with the conditions that are False about parts of the spec: Ready and Synced are
 // True all the same, and do not claim what the others deny. Where none is False the outcome is as it was.
-func (t Table) Except(o Outcome, is []metav1.Condition) Outcome {
+func Except(t Table, o Outcome, is []metav1.Condition) Outcome {
 	if o.Reason == "" {
 		return o
 	}

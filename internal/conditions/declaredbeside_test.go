@@ -41,14 +41,14 @@ func TestExcept(t *testing.T) {
 			Outcome{Reason: v1alpha1.ReasonValueNotKept, Message: "not kept", Next: NothingToDo}, is(no, v1alpha1.ReasonValueNotKept, v1alpha1.ConditionProfileSynced), "not kept",
 		},
 	} {
-		if got := Children.Text(Children.Except(c.out, c.is), longestMessage); got != c.want {
+		if got := Children.Text(Except(Children, c.out, c.is), longestMessage); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	if got := Children.Except(Undecided, is(no, v1alpha1.ReasonRejected, declaredBeside...)); got.Message != "" {
+	if got := Except(Children, Undecided, is(no, v1alpha1.ReasonRejected, declaredBeside...)); got.Message != "" {
 		t.Errorf("nothing can be said yet: %q", got.Message)
 	}
-	brief := Children.Except(Outcome{Reason: v1alpha1.ReasonAvailable, Message: strings.Repeat("long ", 1000), Brief: "short"}, is(no, v1alpha1.ReasonRejected, v1alpha1.ConditionPlansSynced))
+	brief := Except(Children, Outcome{Reason: v1alpha1.ReasonAvailable, Message: strings.Repeat("long ", 1000), Brief: "short"}, is(no, v1alpha1.ReasonRejected, v1alpha1.ConditionPlansSynced))
 	if text := Children.Text(brief, 1000); !strings.Contains(text, "short, but parts of the spec are not applied: PlansSynced (Rejected)") {
 		t.Errorf("where there is little room: %q", text)
 	}

@@ -23,7 +23,7 @@ the code.
 | condition | it says |
 |---|---|
 | Ready | whether the account is there, usable, and matches the spec |
-| Synced; APIAvailable on a ParentAccount | how the last reconcile ended. ` + "`kubectl get`" + ` prints its reason, and with ` + "`-o wide`" + ` its message. APIAvailable is True while the provider answers, if only with a refusal: with the reason Unauthorized, for example, beside Ready False. Neither Ready nor Synced depends on ProfileSynced, PlansSynced and ServiceAccountKeyReady: where one of these is False, the message names it, and `+"`-o wide`"+` prints the reasons of all |
+| Synced; APIAvailable on a ParentAccount | how the last reconcile ended. ` + "`kubectl get`" + ` prints its reason, and with ` + "`-o wide`" + ` its message. APIAvailable is True while the provider answers, if only with a refusal: with the reason Unauthorized, for example, beside Ready False. Neither Ready nor Synced depends on ProfileSynced, PlansSynced and ServiceAccountKeyReady: where one of these is False, the message names it, and ` + "`-o wide`" + ` prints the reasons of all |
 | Reconciling | True while the operator continues automatically; absent otherwise |
 | Stalled | True while somebody has to act; absent otherwise. The operator still retries as the column "retried" says: what needs no change of the resource, a higher balance for example, the operator notices automatically |
 | ConnectionSecretReady | on a ChildAccount: whether the connection Secret holds all that is known of the account ([reasons](#connectionsecretready)) |

@@ -29,8 +29,11 @@ func OfList(o Outcome) Outcome {
 
 // WaitsForProvider says whether an outcome is that of a call that the provider did not answer, or rate-limited.
 func WaitsForProvider(o Outcome) bool {
-	return o.Reason == v1alpha1.ReasonAPIUnavailable || o.Reason == v1alpha1.ReasonRateLimited
+	return o.Reason == v1alpha1.ReasonAPIUnavailable || IsRateLimited(o)
 }
+
+// IsRateLimited says whether an outcome is that of a call that the provider rate-limited.
+func IsRateLimited(o Outcome) bool { return o.Reason == v1alpha1.ReasonRateLimited }
 
 // AnswersAgain says whether the conditions of a ParentAccount show that the provider answers calls which it did not, or rate-limited.
 func AnswersAgain(was, is []metav1.Condition) bool {

@@ -267,6 +267,8 @@ var _ = Describe("An outage", func() {
 		w.Sim.RemoveFault(down)
 		w.advance(ctx, 2*time.Minute)
 		Eventually(testenv.StateOf(ctx, w.p)).WithTimeout(time.Minute).Should(testenv.BeAvailable())
+		w.tap.settled()               // amid a call no two minutes pass
+		w.advance(ctx, 2*time.Minute) // who was refused a call just before waits a minute
 		awaitAllReady(ctx, w.World, n)
 		w.tap.onceEach(n, w.tap.settled().Since(after), names...)
 		Consistently(w.warnings(ctx)).Should(Equal(testenv.Costs{"ParentAccount/acme APIUnavailable": 1}))

@@ -2,6 +2,8 @@ package engine
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
@@ -16,7 +18,9 @@ func ProviderRecovered(e *Engine, parent *v1alpha1.ParentAccount, was []metav1.C
 	}
 	now := e.Clock.Now()
 	for _, m := range resources() {
-		e.attempts.ProviderRecovered(m.Object().GetUID(), now)
+		if o := m.Object(); e.attempts.ProviderRecovered(o.GetUID(), now) {
+			e.Wake(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(o)}, false) // its turn is now, or sooner than it has asked to be woken
+		}
 	}
 	e.owns.fields.ProviderRecovered(parent.UID, now)
 	e.owns.plans.ProviderRecovered(parent.UID, now)

@@ -52,7 +52,7 @@ func TestTheEndOfAnOutageWakesWhatWaits(t *testing.T) {
 			}
 			parent.Status.Conditions = nil
 			conditions.Parents.Write(&parent.Status.Conditions, 1, conditions.Outcome{Reason: v1alpha1.ReasonAvailable}, w.clock.Now())
-			if !engine.ProviderRecovered(w.engine, parent, troubled, all) || !needsWork() {
+			if !engine.ProviderRecovered(w.engine, parent, troubled, all) || !needsWork() || len(w.woken) != 1 {
 				t.Fatal("the provider answers, and the resource waits")
 			}
 			w.settle("child-1")

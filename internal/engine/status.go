@@ -109,7 +109,7 @@ func (e *reporter) writeStatus(s *scope, out conditions.Outcome) {
 	_, notGranted := e.grants.Last(s.uid())
 	writePlans(s, notGranted, generation, now)
 	writeProfileState(s, now)
-	if except := e.Table.Except(out, st.Conditions); except.Message != out.Message {
+	if except := conditions.Except(e.Table, out, st.Conditions); except.Message != out.Message {
 		e.Table.Write(&st.Conditions, generation, except, now)
 	}
 	if out.Secret != nil {
