@@ -182,9 +182,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 		st.ObservedGeneration = s.parent.Generation
 		conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	}
-	if engine.ProviderRecovered(r.Children.engine, s.parent, s.was.Conditions, func() []engine.Managed { return managed(s.children.Items) }) {
-		s.wakes = true
-	}
+	s.wakes = engine.ProviderRecovered(r.Children.engine, s.parent, s.was.Conditions, func() []engine.Managed { return managed(s.children.Items) }) || s.wakes
 	engine.WriteCapabilities(r.Children.engine, s.key(), &st.Conditions, s.parent.Generation)
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()

@@ -41,14 +41,12 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 func (r *ParentAccountReconciler) untilResync(s *parentScope, dir *directory.Parent) time.Duration {
 	now, l := r.Clock.Now(), dir.Listings()
 	switch {
-	case l.AttemptedAt.IsZero():
+	case l.AttemptedAt.IsZero(), directory.RateLimitOver(dir, now):
 		return 0
 	case l.Err == nil && r.Parents.TakeListRequest(s.key()):
 		return 0
 	case l.Err == nil:
 		return directory.UntilChecked(dir.Directory, l.AttemptedAt, nextList(r, s, dir, l.AttemptedAt).Sub(now))
-	case directory.RateLimitOver(dir, now):
-		return 0
 	}
 	out := conditions.Parents.Failed(l.Err)
 	since := r.troubledSince(out, s.parent.Status.Conditions, l.AttemptedAt)
