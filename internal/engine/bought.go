@@ -210,9 +210,8 @@ func syncPlans(e *Engine, s *scope) {
 	if s.was.AccountID == s.boundID() && s.was.Origin == v1alpha1.OriginAdopted && s.was.ObservedGeneration <= 0 && len(s.was.PlanChanges) == 0 && plansOf(s).Seen == nil {
 		doubtPlans(e, s) // a process has ended that had found the account
 	}
-	restored := false
-	s.status.PlanChanges, restored = e.bought.sync(accountKey(s), s.status.PlanChanges, s.declared.Plans, plansOf(s).Seen, e.Clock.Now())
-	s.plans.restored = s.plans.restored || restored
+	all, restored := e.bought.sync(accountKey(s), s.status.PlanChanges, s.declared.Plans, plansOf(s).Seen, e.Clock.Now())
+	s.status.PlanChanges, s.plans.restored = all, s.plans.restored || restored
 }
 
 // takeUpPlans has the status of a resource that was just bound record what was requested for the account. An account that was not created for the

@@ -31,9 +31,7 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 	for _, other := range others {
 		d, o := other.Declaration(), other.Object()
 		rival := claimant(other)
-		idle := !rival.Bound && (d.Policy.Observe || d.Suspended && !rival.Claimed)       // who once had it, has it
-		idle = idle || s.unaccepted && !rival.Bound && !rival.Claimed && !rival.Permitted // what it has to accept is told first
-		if o.GetUID() == s.uid() || idle || isReleased(o) || !rival.Precedes(self) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
+		if o.GetUID() == s.uid() || keepsNobody(s, rival, d) || isReleased(o) || !rival.Precedes(self) || e.parentAccountOf(ctx, other) != s.dir.AccountID {
 			continue
 		}
 		if s.waitsFor = nil; !o.GetDeletionTimestamp().IsZero() && hasFinalizer(o) {
@@ -47,6 +45,15 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		return stop, nil
 	}
 	return nil, nil
+}
+
+// keepsNobody says whether a rival that is not bound keeps the account from nobody: it wants nothing now, unless it once had the account, or the
+// resource has something to accept, which is said first.
+func keepsNobody(s *scope, rival account.Claimant, d Declaration) bool {
+	if rival.Bound {
+		return false
+	}
+	return d.Policy.Observe || d.Suspended && !rival.Claimed || s.unaccepted && !rival.Claimed && !rival.Permitted
 }
 
 // claimants has a resource as one of those that declare an account, judged by whose the account's claim says that it is.

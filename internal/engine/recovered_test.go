@@ -24,13 +24,13 @@ func TestTheEndOfAnOutageWakesWhatWaits(t *testing.T) {
 		"rate-limited": {Class: account.Throttled, Message: "too many calls", Answered: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, fake.Options{})
 			w.service.Add(fake.Fault{Method: fake.MethodCreate, Times: 1000, Error: fault})
 			w.apply(w.declared("child-1"))
 			resource := managedLine{w.line("child-1")}
-			pause := time.Duration(0)
-			for since := w.clock.Now(); w.clock.Since(since) < 10*time.Minute; w.clock.Step(pause) {
-				pause = max(w.reconcile("child-1").RequeueAfter, time.Second)
+			for since := w.clock.Now(); w.clock.Since(since) < 10*time.Minute; {
+				w.clock.Step(max(w.reconcile("child-1").RequeueAfter, time.Second))
 			}
 			w.reconcile("child-1")
 			w.service.Heal()

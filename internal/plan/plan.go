@@ -149,9 +149,7 @@ func forDecision(in *Input, d account.Decision) Plan {
 		return Plan{Steps: []Step{{Kind: Wait}}}
 	case in.Duplicate != nil && !in.Subject.Policy.Observe:
 		return Plan{Steps: []Step{{Kind: Refuse, Reason: in.Duplicate.Reason, Message: in.Duplicate.Message, Next: in.Duplicate.Next}}}
-	case d.Step == account.StepRefuse:
-		return refuse(in, d)
-	case in.NotAccepted != nil && (d.Step == account.StepNone || d.Step == account.StepUpdate): // by its claim it would be the resource's
+	case d.Step == account.StepRefuse, unaccepted(in, d):
 		return refuse(in, d)
 	case in.ownerUnseen():
 		return Plan{Steps: []Step{unseenOwner(in)}}
@@ -165,6 +163,16 @@ func forDecision(in *Input, d account.Decision) Plan {
 	if s := templateProblem(in, d); s != nil {
 		return Plan{Steps: []Step{*s}}
 	}
+	return attempted(in, d)
+}
+
+// unaccepted says whether an account would be the resource's by its claim, and the resource has not accepted it.
+func unaccepted(in *Input, d account.Decision) bool {
+	return in.NotAccepted != nil && (d.Step == account.StepNone || d.Step == account.StepUpdate)
+}
+
+// attempted is a decision to read or to write the account, unless that waits.
+func attempted(in *Input, d account.Decision) Plan {
 	p := Plan{Attempt: attempt(in, d)}
 	guarded := guards(in, d)
 	if s := backoff(in, p.Attempt); s != nil {
