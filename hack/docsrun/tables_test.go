@@ -109,6 +109,7 @@ var notRun = []exception{
 	{"docs/operations.md", "kubectl delete -k config/default", warning},
 	{"docs/operations.md", "kubectl top *", nodes},
 	{"docs/operations.md", "make release", mention},
+	{"docs/parent-account.md", "kubectl get parentaccount -o wide", mention},
 	{"docs/operations.md", "make push *", registry},
 	{"docs/operations.md", "make clean", mention},
 	{"docs/operations.md", "make uninstall UNINSTALL_TIMEOUT=5m", "is run without a limit of one's own"},

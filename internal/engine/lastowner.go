@@ -104,13 +104,14 @@ func noteBindings(s stores, of *scope) {
 	}
 }
 
-// observeLastOwner notes the resource of another namespace that had the account last; nil for none, or where it is not known.
+// observeLastOwner notes the resource of another namespace that had the account last; nil for none, or where it is not known. A namespace that was
+// deleted and created again is another one, unless the account's claim names the resource: whoever restores a namespace gets its accounts back.
 func observeLastOwner(e *observer, s *scope, a *account.Account) {
 	if s.lastOwner = nil; a == nil {
 		return
 	}
 	last := e.owners.of(leftKey{s.dir.AccountID, a.ID})
-	if last != nil && (last.former || last.Namespace != s.obj.GetNamespace()) {
+	if last != nil && (last.Namespace != s.obj.GetNamespace() || last.former && !s.claimed(*a)) {
 		s.lastOwner = last
 	}
 }

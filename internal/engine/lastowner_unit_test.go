@@ -98,6 +98,7 @@ func TestWhoHadAnAccount(t *testing.T) {
 	}{
 		"the same namespace":                         {to: "sales", claim: "other data"},
 		"the same name, of another namespace by now": {to: "sales", claim: "other data", deleted: true, warned: true},
+		"the same name, created again":               {to: "sales", claim: account.Claim{Installation: "prod", Namespace: "sales", Name: name}.CustomData(), deleted: true},
 		"another namespace":                          {to: namespace, claim: "other data", warned: true},
 		"another namespace, the former is deleted":   {to: namespace, claim: "other data", deleted: true, warned: true},
 		"after a restart":                            {to: namespace, claim: "other data", restart: true},
