@@ -422,7 +422,7 @@ var _ = Describe("A ChildAccount that is moved to another namespace", func() {
 		testenv.Remove(ctx, w, was)
 		expectHandedOver(ctx, w, is, was.Status.AccountID)
 		expectCredentials(ctx, w, is, before)
-		Eventually(testenv.EventsOf(ctx, is)).Should(beEvent("TakenOver", "from another ChildAccount"))
+		Eventually(testenv.EventsOf(ctx, is)).Should(beEvent("TakenOver", "names another ChildAccount as its owner"))
 		Eventually(testenv.EventsOf(ctx, was)).Should(beEvent("HandedOver", "to another ChildAccount"))
 	})
 
