@@ -195,14 +195,18 @@ func releaseFinalizer(ctx context.Context, r *run, step plan.Step) *conditions.O
 	}
 	before := r.s.obj.DeepCopyObject().(client.Object)
 	controllerutil.RemoveFinalizer(r.s.obj, v1alpha1.Finalizer)
+	r.releases.note(r.s.uid()) // before: the cache may see that the resource is gone before the answer is here
 	err := r.Patch(ctx, r.s.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-	if _, refused := conditions.Refusal(err); refused {
+	_, refused := conditions.Refusal(err)
+	if refused || apierrors.IsConflict(err) {
+		r.releases.forget(r.s.uid())
+	}
+	if refused {
 		r.s.obj.SetFinalizers(before.GetFinalizers())
 		return notReleased(r, refusedWrite(r, v1alpha1.ReasonDeleting, theResource(r.s), err), err)
 	}
 	if client.IgnoreNotFound(err) == nil { // not before: a start that holds the deletion would hold it no more after a conflict
 		r.forget(r.s.uid())
-		r.releases.note(r.s.uid())
 	}
 	if err == nil { // a cache that is behind must not have the account looked after once more: it may be another's by now
 		r.ownWrites.Note(r.s.uid(), r.s.obj.GetResourceVersion(), r.Clock.Now())

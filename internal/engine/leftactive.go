@@ -29,7 +29,7 @@ import (
 // which nothing was said yet. Both are kept until they are forgotten (Engine.Forget). All methods may be called by several workers at once.
 type releases struct {
 	mu sync.Mutex
-	// ended are resources that this process has released; gone are resources as they were last seen.
+	// ended are resources that this process has released, or is releasing; gone are resources as they were last seen.
 	ended map[types.UID]struct{}
 	gone  map[types.UID]Managed
 }
@@ -38,7 +38,7 @@ func newReleases() *releases {
 	return &releases{ended: map[types.UID]struct{}{}, gone: map[types.UID]Managed{}}
 }
 
-// note notes that this process has released a resource.
+// note notes that this process releases a resource.
 func (r *releases) note(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
