@@ -112,21 +112,14 @@ func (s *Store) ProviderRecovered(uid types.UID, now time.Time) bool {
 	}
 	f.Since = now
 	from := now
-	if conditions.IsRateLimited(f.Outcome) { // nobody asks for patience during an outage: the breaker says when it tries
-		from = latest(now, f.NotBefore)
+	if conditions.IsRateLimited(f.Outcome) && f.NotBefore.After(now) { // nobody asks for patience during an outage: the breaker says when it tries
+		from = f.NotBefore
 	}
 	if f.Until.After(from) {
 		f.Until = from
 	}
 	s.failed[uid] = f
 	return true
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // since is when the attempt first failed; zero where nothing is remembered, now where it was another one.

@@ -29,7 +29,7 @@ type Applicant struct {
 type Values struct {
 	mu sync.Mutex
 	of map[types.UID]*application
-	by map[Value]map[types.UID]bool
+	by index[Value]
 }
 
 // application is what a resource applies for.
@@ -45,7 +45,7 @@ type application struct {
 
 // NewValues returns an empty Values.
 func NewValues() *Values {
-	return &Values{of: map[types.UID]*application{}, by: map[Value]map[types.UID]bool{}}
+	return &Values{of: map[types.UID]*application{}, by: index[Value]{}}
 }
 
 // Try notes, before the call, that a resource is about to apply for values: whatever is freed from now on may be after the provider's answer.
@@ -87,10 +87,7 @@ func (v *Values) note(a Applicant, values []Value) {
 	}
 	v.of[a.UID] = noted
 	for _, value := range values {
-		if v.by[value] == nil {
-			v.by[value] = map[types.UID]bool{}
-		}
-		v.by[value][a.UID] = true
+		v.by.add(value, a.UID)
 	}
 }
 
@@ -152,8 +149,6 @@ func (v *Values) forget(uid types.UID) {
 	}
 	delete(v.of, uid)
 	for _, value := range a.values {
-		if delete(v.by[value], uid); len(v.by[value]) == 0 {
-			delete(v.by, value)
-		}
+		v.by.remove(value, uid)
 	}
 }

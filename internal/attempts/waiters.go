@@ -16,7 +16,7 @@ type Awaited struct{ ParentAccountID, AccountName string }
 type Waiters struct {
 	mu sync.Mutex
 	of map[types.UID]*waiter
-	by map[Awaited]map[types.UID]bool
+	by index[Awaited]
 }
 
 type waiter struct {
@@ -36,13 +36,10 @@ func (w *Waiters) Wait(uid types.UID, key types.NamespacedName, account Awaited)
 	}
 	w.forget(uid)
 	if w.of == nil {
-		w.of, w.by = map[types.UID]*waiter{}, map[Awaited]map[types.UID]bool{}
+		w.of, w.by = map[types.UID]*waiter{}, index[Awaited]{}
 	}
 	w.of[uid] = &waiter{key: key, account: account}
-	if w.by[account] == nil {
-		w.by[account] = map[types.UID]bool{}
-	}
-	w.by[account][uid] = true
+	w.by.add(account, uid)
 	return false
 }
 
@@ -80,7 +77,5 @@ func (w *Waiters) forget(uid types.UID) {
 		return
 	}
 	delete(w.of, uid)
-	if delete(w.by[waits.account], uid); len(w.by[waits.account]) == 0 {
-		delete(w.by, waits.account)
-	}
+	w.by.remove(waits.account, uid)
 }

@@ -31,9 +31,10 @@ func Except(t Table, o Outcome, is []metav1.Condition) Outcome {
 	if len(unmet) == 0 {
 		return o
 	}
-	o.Message += ", but parts of the spec are not applied: " + strings.Join(unmet, ", ")
+	except := ", but parts of the spec are not applied: " + strings.Join(unmet, ", ")
+	o.Message += except
 	if o.Brief != "" {
-		o.Brief += ", but parts of the spec are not applied: " + strings.Join(unmet, ", ")
+		o.Brief += except
 	}
 	o.Next = Advise(t.nextStep(o), "The messages of these conditions say why, and what to do.")
 	return o

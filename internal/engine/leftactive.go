@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -93,12 +92,10 @@ func noteLeftActive(ctx context.Context, e *Engine, m Managed, parent *Parent, i
 	o, st := m.Object(), m.Status()
 	left := v1alpha1.NotDeactivatedAccount{
 		Time: metav1.NewTime(e.Clock.Now()).Rfc3339Copy(), Namespace: o.GetNamespace(), Name: o.GetName(), AccountName: m.Declaration().AccountName,
+		Message: cutOrNone(message, longestObserved),
 	}
 	if id = cmp.Or(st.AccountID, id); id != "" {
 		left.AccountID = &id
-	}
-	if message = strings.ToValidUTF8(message[:min(len(message), longestObserved)], ""); message != "" {
-		left.Message = &message
 	}
 	err := parent.NoteNotDeactivated(ctx, left)
 	return client.IgnoreNotFound(err) // where the parent is gone too, the event and the log say it

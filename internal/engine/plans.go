@@ -386,19 +386,6 @@ func observedPlans(declared, have []account.Plan) []v1alpha1.ObservedPlan {
 	return out
 }
 
-// cut is as much of a text as there is room for.
-func cut(text string, most int) string {
-	return strings.ToValidUTF8(text[:min(len(text), most)], "")
-}
-
-// cutOrNone is cut, and nil of an empty text.
-func cutOrNone(text string, most int) *string {
-	if text = cut(text, most); text == "" {
-		return nil
-	}
-	return &text
-}
-
 // untilPlansSettle is for how long no change of the plans may be requested, as an earlier one may still be made.
 func untilPlansSettle(changes []v1alpha1.PlanChange, lacking []account.Plan, now time.Time) time.Duration {
 	wait := time.Duration(0)

@@ -224,8 +224,20 @@ func (s *scope) requested() string { return s.annotation(v1alpha1.AnnotationReco
 
 // annotation is the value that a person gave to one of our annotations, as much of it as is kept.
 func (s *scope) annotation(name string) string {
-	v := s.obj.GetAnnotations()[name]
-	return strings.ToValidUTF8(v[:min(len(v), longestObserved)], "")
+	return cut(s.obj.GetAnnotations()[name], longestObserved)
+}
+
+// cut is as much of a text as there is room for.
+func cut(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
+// cutOrNone is cut, and nil of an empty text.
+func cutOrNone(text string, most int) *string {
+	if text = cut(text, most); text == "" {
+		return nil
+	}
+	return &text
 }
 
 // canSee says whether the resource may be told of those in a namespace: one that uses another namespace's ParentAccount
@@ -271,7 +283,7 @@ func (s *scope) drift(changes []plan.FieldChange, now time.Time) {
 	}
 	var out []v1alpha1.DriftedField
 	for _, c := range changes {
-		d := v1alpha1.DriftedField{Field: c.Field, Desired: strings.ToValidUTF8(c.To[:min(len(c.To), longestObserved)], ""), Since: metav1.NewTime(now).Rfc3339Copy()}
+		d := v1alpha1.DriftedField{Field: c.Field, Desired: cut(c.To, longestObserved), Since: metav1.NewTime(now).Rfc3339Copy()}
 		if first, ok := since[d.Field]; ok {
 			d.Since = first
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,12 +27,41 @@ func (t *toldOf) Eventf(_, _ runtime.Object, kind, reason, _, _ string, args ...
 	*t = append(*t, reason)
 }
 
+const (
+	// restart stands for a process that takes over, perhaps before a reason for a refusal that may be one of the parent's credentials.
+	restart = "a restart"
+	perhaps = "perhaps "
+)
+
+// toldOver are the events of a resource that has these reasons, one a minute.
+func toldOver(reasons []string) toldOf {
+	var events toldOf
+	at := clocktesting.NewFakeClock(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
+	e := New(Config{Clock: at, Table: conditions.Children, Wake: func(ctrl.Request, bool) {}, Recorder: conditions.NewEventRecorder(&events)})
+	var is []metav1.Condition
+	for _, reason := range reasons {
+		if reason == restart {
+			*e.told = troubles[types.UID]{}
+			continue
+		}
+		at.Step(time.Minute)
+		s := &scope{obj: &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{UID: "one"}}}
+		s.was.Conditions = slices.Clone(is)
+		out := conditions.Outcome{Reason: reason, Message: "because"}
+		if certain, doubtful := strings.CutPrefix(reason, perhaps); doubtful {
+			out.Reason, out.DoubtsCredentials, out.Unsettled = certain, true, true
+		}
+		e.Table.Write(&is, 1, out, at.Now())
+		tellTrouble(&e.reporter, s, out)
+	}
+	return events
+}
+
 // A trouble is told of once, although a trouble of the parent's hides it for a while; and how long it lasted counts from its own begin.
 func TestToldOnce(t *testing.T) {
 	const (
 		well, missing, frozen, waits = v1alpha1.ReasonAvailable, v1alpha1.ReasonAccountMissing, v1alpha1.ReasonFrozen, v1alpha1.ReasonAwaitingApproval
 		parent, down                 = v1alpha1.ReasonParentNotReady, v1alpha1.ReasonAPIUnavailable
-		restart                      = "a restart"
 	)
 	for name, test := range map[string]struct {
 		reasons []string // one a minute
@@ -47,22 +77,7 @@ func TestToldOnce(t *testing.T) {
 		"whose command is another by now":   {[]string{well, waits, parent, waits}, []string{waits, waits}},
 		"over, which the parent's was part": {[]string{well, parent, parent, frozen, frozen, well}, []string{frozen, "Recovered: the provider has unblocked the account, after 2m0s (4m0s with the troubles just before): nothing to do"}},
 	} {
-		var events toldOf
-		at := clocktesting.NewFakeClock(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
-		e := New(Config{Clock: at, Table: conditions.Children, Wake: func(ctrl.Request, bool) {}, Recorder: conditions.NewEventRecorder(&events)})
-		var is []metav1.Condition
-		for _, reason := range test.reasons {
-			if reason == restart {
-				*e.told = troubles[types.UID]{}
-				continue
-			}
-			at.Step(time.Minute)
-			s := &scope{obj: &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{UID: "one"}}}
-			s.was.Conditions = slices.Clone(is)
-			out := conditions.Outcome{Reason: reason, Message: "because"}
-			e.Table.Write(&is, 1, out, at.Now())
-			tellTrouble(&e.reporter, s, out)
-		}
+		events := toldOver(test.reasons)
 		if !slices.Equal(events, test.told) {
 			t.Errorf("%s: told of %q, want %q", name, events, test.told)
 		}
@@ -73,7 +88,7 @@ func TestToldOnce(t *testing.T) {
 func TestToldOnceTheListIsRead(t *testing.T) {
 	const (
 		well, role, parent = v1alpha1.ReasonAvailable, v1alpha1.ReasonRoleMissing, v1alpha1.ReasonParentNotReady
-		open, restart      = "perhaps " + role, "a restart"
+		open               = perhaps + role
 	)
 	for name, test := range map[string]struct{ reasons, told []string }{
 		"the parent's":                 {[]string{well, open, parent}, nil},
@@ -88,25 +103,7 @@ func TestToldOnceTheListIsRead(t *testing.T) {
 		"over, and again":              {[]string{well, open, well, open, role}, []string{role}},
 		"told, over, and the parent's": {[]string{well, open, role, well, open, parent}, []string{role}},
 	} {
-		var events toldOf
-		at := clocktesting.NewFakeClock(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
-		e := New(Config{Clock: at, Table: conditions.Children, Wake: func(ctrl.Request, bool) {}, Recorder: conditions.NewEventRecorder(&events)})
-		var is []metav1.Condition
-		for _, reason := range test.reasons {
-			if reason == restart {
-				*e.told = troubles[types.UID]{}
-				continue
-			}
-			at.Step(time.Minute)
-			s := &scope{obj: &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{UID: "one"}}}
-			s.was.Conditions = slices.Clone(is)
-			out := conditions.Outcome{Reason: reason, Message: "because"}
-			if reason == open {
-				out.Reason, out.DoubtsCredentials, out.Unsettled = role, true, true
-			}
-			e.Table.Write(&is, 1, out, at.Now())
-			tellTrouble(&e.reporter, s, out)
-		}
+		events := toldOver(test.reasons)
 		if got := slices.DeleteFunc(slices.Clone(events), func(told string) bool { return told[0] == 'R' && told != role }); !slices.Equal(got, test.told) {
 			t.Errorf("%s: told of %q, want %q", name, events, test.told)
 		}
