@@ -36,6 +36,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/cli"
 	"cpaas.dev/child-account-operator/internal/testenv"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 func managerOf(objects []*unstructured.Unstructured) *appsv1.Deployment {
@@ -58,15 +59,6 @@ func optionsOf(d *appsv1.Deployment, more ...string) cli.ManagerOptions {
 	Expect(o.LeaderElect).To(BeTrue())
 	o.LeaderElectionNamespace = d.Namespace // in a pod it is the pod's
 	return o
-}
-
-// freePort is an address that nobody serves at.
-func freePort() string {
-	GinkgoHelper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // tokenOf makes a ServiceAccount and a token of it.
@@ -278,7 +270,7 @@ var _ = Describe("config/default", func() {
 		d := managerOf(testenv.Rendered("config/default"))
 		w.Options = optionsOf(d)
 		Expect(w.Options.MetricsSecure).To(BeTrue())
-		w.Options.MetricsAddress, w.Options.ProbeAddress = freePort(), freePort()
+		w.Options.MetricsAddress, w.Options.ProbeAddress = freeport.Reserve(GinkgoT()), freeport.Reserve(GinkgoT())
 		w.ApplyParent(ctx)
 		testenv.FreeLease(ctx, testenv.OperatorNamespace)
 		w.Start(ctx)

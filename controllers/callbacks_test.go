@@ -21,6 +21,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // callbackSender sends callbacks to an operator that receives them over TLS.
@@ -33,11 +34,9 @@ type callbackSender struct {
 // newCallbackSender has the operator of a world receive callbacks, with a certificate that the sender trusts.
 func newCallbackSender(w *testenv.World) *callbackSender {
 	GinkgoHelper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	Expect(l.Close()).To(Succeed())
-	s := &callbackSender{World: w, dir: GinkgoT().TempDir(), url: fmt.Sprintf("https://%s/callbacks/%s/acme", l.Addr(), w.NS)}
-	w.Options.CallbackAddress = l.Addr().String()
+	address := freeport.Reserve(GinkgoT())
+	s := &callbackSender{World: w, dir: GinkgoT().TempDir(), url: fmt.Sprintf("https://%s/callbacks/%s/acme", address, w.NS)}
+	w.Options.CallbackAddress = address
 	w.Options.CallbackTLSCertFile, w.Options.CallbackTLSKeyFile = filepath.Join(s.dir, "tls.crt"), filepath.Join(s.dir, "tls.key")
 	s.renew()
 	return s

@@ -23,6 +23,7 @@ import (
 
 	"cpaas.dev/child-account-operator/hack/internal/stack"
 	"cpaas.dev/child-account-operator/hack/internal/treecopy"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 const top = "../.."
@@ -123,11 +124,7 @@ func freeAddress(t *testing.T, address string) string {
 		listener.Close()
 		return address
 	}
-	if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return freeport.Reserve(t)
 }
 
 // settle gives the reader what the other pages take for granted: the kinds, an operator, a provider, which is reached by

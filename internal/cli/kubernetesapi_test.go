@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/internal/namespacecache"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // proxyPassword must show nowhere.
@@ -46,9 +47,7 @@ func TestKubernetesAPIThatIsNotReached(t *testing.T) {
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	t.Cleanup(refusing.Close)
 	proxy := refusing.Listener.Addr().String()
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	address := gone.Listener.Addr().String()
+	address := freeport.Reserve(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

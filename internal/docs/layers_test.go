@@ -36,7 +36,7 @@ var layers = []layer{
 // forTests are packages that only tests import: they may know any layer.
 var forTests = []string{
 	"internal/argocd", "internal/chaostest", "internal/crashtest", "internal/docs", "internal/golden", "internal/protocoltest", "internal/provider/fake",
-	"internal/provider/providertest", "internal/starttest", "internal/testenv",
+	"internal/provider/providertest", "internal/starttest", "internal/testenv", "internal/testenv/freeport",
 }
 
 func TestImportsPointDownward(t *testing.T) {

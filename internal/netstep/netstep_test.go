@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // The secrets of the tests: none may ever show.
@@ -60,16 +62,6 @@ func listener(t *testing.T, serve func(net.Conn)) (address string) {
 
 // silent reads until the other side hangs up.
 func silent(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
-
-func refusing(t *testing.T) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // answersConnect is a proxy that answers each CONNECT with a status line, and with bytes of whatever it leads to after 200.
 func answersConnect(t *testing.T, status string, then func(net.Conn)) (address string) {
@@ -165,7 +157,7 @@ func TestFailedSteps(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}}
-	noServer, silence, noTLS := refusing(t), listener(t, silent), listener(t, plain)
+	noServer, silence, noTLS := freeport.Reserve(t), listener(t, silent), listener(t, plain)
 	closes := listener(t, func(conn net.Conn) {
 		_ = conn.(*net.TCPConn).CloseWrite() // what is left unread would reset the connection
 		silent(conn)

@@ -32,6 +32,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // echo is how a service gives back what it was sent: text is all of it, parts the beginnings of the secrets.
@@ -338,7 +339,7 @@ func (c *cage) run(level ...string) *process {
 	for _, p := range c.parrots {
 		args = append(args, "--allowed-endpoints="+p.URL)
 	}
-	c.callbacks = freeAddress()
+	c.callbacks = freeport.Reserve(GinkgoT())
 	return startManager(c.kubeconfig, c.output, append(append(args, "--callback-address="+c.callbacks), level...)...)
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"cpaas.dev/child-account-operator/internal/cli"
 	"cpaas.dev/child-account-operator/internal/testenv"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // asOperator is the variable in whose presence the test binary is the operator's own.
@@ -86,7 +87,7 @@ func startProcess(kubeconfig string, output *testenv.SyncBuffer, args ...string)
 // startManager starts the manager at the debug level, with its metrics served.
 func startManager(kubeconfig string, output *testenv.SyncBuffer, args ...string) *process {
 	GinkgoHelper()
-	metrics := freeAddress()
+	metrics := freeport.Reserve(GinkgoT())
 	p := startProcess(kubeconfig, output, append([]string{
 		"manager", "--zap-log-level=debug", "--health-probe-bind-address=0", "--metrics-bind-address=" + metrics, "--metrics-secure=false",
 	}, args...)...)
@@ -109,14 +110,6 @@ func (p *process) scrape(g Gomega) string {
 	body, err := io.ReadAll(resp.Body)
 	g.Expect(err).NotTo(HaveOccurred())
 	return string(body)
-}
-
-func freeAddress() string {
-	GinkgoHelper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // kubeconfigFile leads to the suite's API server, with the operator's rights.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // front stands between an operator and the Kubernetes API: it passes bytes, or says nothing, or is not there.
@@ -25,7 +27,7 @@ type front struct {
 func newFront(t *testing.T, target string) *front {
 	u, err := url.Parse(target)
 	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	f := &front{t: t, target: u.Host, address: "127.0.0.1:0", open: map[net.Conn]bool{}}
+	f := &front{t: t, target: u.Host, address: freeport.Reserve(t), open: map[net.Conn]bool{}}
 	f.come()
 	t.Cleanup(f.leave)
 	return f
@@ -36,7 +38,7 @@ func (f *front) come() {
 	l, err := net.Listen("tcp", f.address)
 	NewWithT(f.t).Expect(err).NotTo(HaveOccurred())
 	f.mu.Lock()
-	f.listener, f.address = l, l.Addr().String()
+	f.listener = l
 	f.mu.Unlock()
 	go func() {
 		for {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"cpaas.dev/child-account-operator/internal/testenv"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // operator is the operator in a process of its own, with all that it writes.
@@ -37,7 +37,7 @@ type operator struct {
 func (c *cluster) start(t *testing.T, f *front, user string, env []string, args ...string) *operator {
 	t.Helper()
 	g := NewWithT(t)
-	o := &operator{t: t, output: &testenv.SyncBuffer{}, probes: freeAddress(t), metrics: freeAddress(t), ended: make(chan struct{}), began: time.Now()}
+	o := &operator{t: t, output: &testenv.SyncBuffer{}, probes: freeport.Reserve(t), metrics: freeport.Reserve(t), ended: make(chan struct{}), began: time.Now()}
 	self, err := os.Executable()
 	g.Expect(err).NotTo(HaveOccurred())
 	o.cmd = exec.Command(self, append([]string{
@@ -73,13 +73,6 @@ func (c *cluster) kubeconfig(t *testing.T, f *front, user string) string {
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	NewWithT(t).Expect(clientcmd.WriteToFile(*k, file)).To(Succeed())
 	return file
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	NewWithT(t).Expect(err).NotTo(HaveOccurred())
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // answer is what the operator's own HTTP server says; code 0 stands for nothing.

@@ -13,6 +13,7 @@ import (
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/simulator"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // self makes a call, and fails the test if that fails.
@@ -184,9 +185,7 @@ func TestTokenAnswers(t *testing.T) {
 		}
 		server.Close()
 	}
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	r := newRemote(t, Config{BaseURL: gone.URL, Credentials: Credentials{AccountID: masterID, ClientID: "client", ClientSecret: clientSecret}})
+	r := newRemote(t, Config{BaseURL: "http://" + freeport.Reserve(t), Credentials: Credentials{AccountID: masterID, ClientID: "client", ClientSecret: clientSecret}})
 	_, err := r.Create(background, newAccount(1))
 	if e := wantError(t, err, account.Unavailable, false); !strings.Contains(e.Message, "check the endpoint") {
 		t.Error(e)

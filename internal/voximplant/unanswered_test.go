@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/testenv/freeport"
 )
 
 // proxyPassword must show nowhere.
@@ -40,8 +41,7 @@ func TestStepsToTheService(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silentDNS.Close()
-	gone := httptest.NewServer(nil)
-	gone.Close()
+	gone := "http://" + freeport.Reserve(t)
 	proxy := func(status int) string {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		t.Cleanup(server.Close)
@@ -60,8 +60,8 @@ func TestStepsToTheService(t *testing.T) {
 			}}}).DialContext
 			c.Endpoint, c.Transport = "https://api.canary.test", transport
 		}, []string{"name resolution of api.canary.test failed: DNS did not answer in time", "DNS in the operator's Pod"}},
-		"a connection that is refused": {func(c *Config) { c.Endpoint = gone.URL }, []string{"connecting to 127.0.0.1:", "connection refused", "network policies"}},
-		"a proxy that is gone":         {through(t, gone.URL), []string{"connecting to the proxy 127.0.0.1:", "connection refused", "HTTPS_PROXY"}},
+		"a connection that is refused": {func(c *Config) { c.Endpoint = gone }, []string{"connecting to 127.0.0.1:", "connection refused", "network policies"}},
+		"a proxy that is gone":         {through(t, gone), []string{"connecting to the proxy 127.0.0.1:", "connection refused", "HTTPS_PROXY"}},
 		"a proxy that forbids":         {through(t, proxy(http.StatusForbidden)), []string{"the proxy 127.0.0.1:", "did not connect to api.canary.test:443: HTTP 403 Forbidden", "NO_PROXY"}},
 		"a proxy that wants a password": {
 			through(t, proxy(http.StatusProxyAuthRequired)),
