@@ -3,6 +3,9 @@ package engine_test
 import (
 	"context"
 	"encoding/json"
+	"reflect"
+	"slices"
+	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,23 +85,110 @@ func addLines(s *runtime.Scheme) {
 	metav1.AddToGroupVersion(s, group)
 }
 
-func copied[T any](in *T) *T {
-	raw, err := json.Marshal(in)
-	if err != nil {
-		panic(err)
-	}
-	out := new(T)
-	if err := json.Unmarshal(raw, out); err != nil {
-		panic(err)
-	}
-	return out
-}
-
 // DeepCopyObject implements runtime.Object.
 func (l *Line) DeepCopyObject() runtime.Object { return copied(l) }
 
 // DeepCopyObject implements runtime.Object.
-func (l *LineList) DeepCopyObject() runtime.Object { return copied(l) }
+func (l *LineList) DeepCopyObject() runtime.Object {
+	out := &LineList{TypeMeta: l.TypeMeta, Items: make([]Line, len(l.Items))}
+	l.ListMeta.DeepCopyInto(&out.ListMeta)
+	for i := range l.Items {
+		out.Items[i] = *copied(&l.Items[i])
+	}
+	return out
+}
+
+// copied is a deep copy. TestCopiesOfALineShareNothing says which field is forgotten here.
+func copied(l *Line) *Line {
+	out := *l
+	l.ObjectMeta.DeepCopyInto(&out.ObjectMeta)
+	s := &out.Spec
+	for _, field := range []**string{&s.Login, &s.Tongue, &s.Nickname, &s.Region, &s.Motto, &s.Notes} {
+		*field = copiedValue(*field)
+	}
+	s.Enabled, s.Quiet = copiedValue(s.Enabled), copiedValue(s.Quiet)
+	if s.Limits = copiedValue(s.Limits); s.Limits != nil {
+		s.Limits.Credit = copiedValue(s.Limits.Credit)
+	}
+	if s.Key = copiedValue(s.Key); s.Key != nil {
+		s.Key.Roles = slices.Clone(s.Key.Roles)
+	}
+	l.Status.AccountStatus.DeepCopyInto(&out.Status.AccountStatus)
+	out.Status.Seen = runtime.DeepCopyJSON(l.Status.Seen)
+	out.Status.Plans = slices.Clone(l.Status.Plans)
+	for i := range out.Status.Plans {
+		l.Status.Plans[i].DeepCopyInto(&out.Status.Plans[i])
+	}
+	return &out
+}
+
+func copiedValue[T any](in *T) *T {
+	if in == nil {
+		return nil
+	}
+	out := *in
+	return &out
+}
+
+func TestCopiesOfALineShareNothing(t *testing.T) {
+	t.Parallel()
+	l := &Line{}
+	fill(reflect.ValueOf(l).Elem())
+	c := copied(l)
+	if !reflect.DeepEqual(l, c) {
+		t.Errorf("%+v is copied as %+v", l, c)
+	}
+	expectUnshared(t, "Line", reflect.ValueOf(*l), reflect.ValueOf(*c))
+}
+
+// fill gives each field of a value a value.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Interface, reflect.String:
+		v.Set(reflect.ValueOf("x").Convert(v.Type()))
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.Map:
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key)
+		fill(value)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				fill(v.Field(i))
+			}
+		}
+	}
+}
+
+// expectUnshared checks that two values have no memory in common, but for what is unexported, such as a time's zone.
+func expectUnshared(t *testing.T, path string, a, b reflect.Value) {
+	t.Helper()
+	switch a.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		if a.Pointer() == b.Pointer() {
+			t.Errorf("%s is shared", path)
+		}
+	}
+	switch a.Kind() {
+	case reflect.Pointer:
+		expectUnshared(t, path, a.Elem(), b.Elem())
+	case reflect.Slice:
+		expectUnshared(t, path+"[0]", a.Index(0), b.Index(0))
+	case reflect.Struct:
+		for i := range a.NumField() {
+			if field := a.Type().Field(i); field.IsExported() {
+				expectUnshared(t, path+"."+field.Name, a.Field(i), b.Field(i))
+			}
+		}
+	}
+}
 
 // managedLine is a Line as the engine knows it.
 type managedLine struct{ *Line }

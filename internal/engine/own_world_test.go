@@ -18,7 +18,6 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	fakeclient "sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -207,7 +206,7 @@ func newOwnWorld(t *testing.T) *ownWorld {
 	}
 	salt := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: ownSaltSecret, Labels: map[string]string{v1alpha1.LabelInput: "true"}}}
 	salt.Data = map[string][]byte{"salt": []byte(ownSalt)}
-	w.client = interceptor.NewClient(fakeclient.NewClientBuilder().WithScheme(scheme).WithObjects(salt).WithStatusSubresource(&v1alpha1.ParentAccount{}).Build(), interceptor.Funcs{
+	w.client = interceptor.NewClient(fakeKubernetes(scheme).WithObjects(salt).WithStatusSubresource(&v1alpha1.ParentAccount{}).Build(), interceptor.Funcs{
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			w.calls = append(w.calls, writeStatus)
 			w.writes++

@@ -13,7 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
@@ -71,6 +73,13 @@ type world struct {
 	stored changeguard.Stored
 }
 
+// fakeKubernetes builds a Kubernetes API in memory without managed fields, which only server-side apply needs. To keep them took as
+// much as half of all that these tests do.
+func fakeKubernetes(scheme *runtime.Scheme) *fakeclient.ClientBuilder {
+	tracker := clienttesting.NewObjectTracker(scheme, serializer.NewCodecFactory(scheme).UniversalDecoder())
+	return fakeclient.NewClientBuilder().WithScheme(scheme).WithObjectTracker(tracker)
+}
+
 func newWorld(t testing.TB, o fake.Options) *world {
 	t.Helper()
 	w := &world{TB: t, service: fake.New(o), options: o, clock: clocktesting.NewFakeClock(time.Now())}
@@ -79,7 +88,7 @@ func newWorld(t testing.TB, o fake.Options) *world {
 	if err := corev1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	w.client = interceptor.NewClient(fakeclient.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&Line{}).Build(), interceptor.Funcs{
+	w.client = interceptor.NewClient(fakeKubernetes(scheme).WithStatusSubresource(&Line{}).Build(), interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			if _, surroundings := o.(*metav1.PartialObjectMetadata); surroundings {
 				return nil // neither the namespace nor the CRD is being deleted
