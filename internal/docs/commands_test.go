@@ -3,6 +3,7 @@ package docs
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -195,11 +196,27 @@ func checkKubectl(t *testing.T, where string, words []string) {
 		checkResources(t, where, plain[1])
 	}
 	if kubectl, err := exec.LookPath("kubectl"); err == nil && len(words) > 0 {
-		// With --help it looks at its own words and at nothing else.
-		if out, err := exec.Command(kubectl, append(slices.Clone(words), "--help")...).CombinedOutput(); err != nil {
-			t.Errorf("%s: %s", where, out)
+		if said := unknownTo(kubectl, words); said != "" {
+			t.Errorf("%s: %s", where, said)
 		}
 	}
+}
+
+// helped are what kubectl said to words with --help, "" where it knows them all: documents repeat themselves.
+var helped = map[string]string{}
+
+// unknownTo returns what kubectl says where it does not know its verb or a flag. With --help it looks at its own words and at nothing
+// else, so that names of resources make no difference.
+func unknownTo(kubectl string, words []string) string {
+	key := strings.Join(words, " ")
+	said, known := helped[key]
+	if !known {
+		if out, err := exec.Command(kubectl, append(slices.Clone(words), "--help")...).CombinedOutput(); err != nil {
+			said = fmt.Sprintf("%v: %s", err, out)
+		}
+		helped[key] = said
+	}
+	return said
 }
 
 func checkResources(t *testing.T, where, list string) {

@@ -1,11 +1,15 @@
 package docs
 
 import (
+	"errors"
+	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -40,18 +44,26 @@ type schema struct {
 
 func crds(t *testing.T) []definition {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(root, "config/crd/bases/*.yaml"))
-	if err != nil || len(names) < 2 {
-		t.Fatal("CRDs: ", names, err)
-	}
-	out := make([]definition, len(names))
-	for i, name := range names {
-		if err := yaml.Unmarshal([]byte(read(t, name)), &out[i]); err != nil {
-			t.Fatal(name, err)
-		}
+	out, err := readCRDs()
+	if err != nil {
+		t.Fatal("CRDs: ", err)
 	}
 	return out
 }
+
+// readCRDs reads them once: to parse them takes longer than most tests do.
+var readCRDs = sync.OnceValues(func() ([]definition, error) {
+	names, err := filepath.Glob(filepath.Join(root, "config/crd/bases/*.yaml"))
+	if err == nil && len(names) < 2 {
+		err = fmt.Errorf("only %v are there", names)
+	}
+	out := make([]definition, len(names))
+	for i, name := range names {
+		text, readErr := os.ReadFile(name)
+		err = errors.Join(err, readErr, yaml.Unmarshal(text, &out[i]))
+	}
+	return out, err
+})
 
 func (d definition) schema() schema { return d.Spec.Versions[0].Schema.OpenAPIV3Schema }
 
