@@ -22,7 +22,7 @@ func lookAtAnswers(t *testing.T, p *promises) string {
 	w := newWorld(t)
 	w.PutAccount(completeAccount)
 	v := &viewer{official: w.official(t, w.caFile), t: t, promises: p, table: newTable("call of the client", "what it was for", "what came")}
-	for _, step := range []func(){v.readItself, v.list, v.showAll, v.showLess, v.add, v.change, v.selectOtherwise, v.actAsChild, v.beChild, v.prices} {
+	for _, step := range []func(){v.readItself, v.list, v.showAll, v.showLess, v.add, v.change, v.selectOtherwise, v.actAsChild, v.beChild, v.prices, v.plans, v.documents, v.money} {
 		step()
 	}
 	return v.table.text
@@ -172,6 +172,58 @@ func (v *viewer) prices() {
 	c = call{Method: "getSubscriptionPrice", Request: map[string]any{"subscriptionTemplateId": 3}}
 	v.want(only(v.do(c)), map[string]any{"subscriptionTemplateName": "Phone RU 495", "price": 5.25, "verificationStatus": "REQUIRED"})
 	v.note(c, "what a subscription costs", "its template with the prices")
+}
+
+func (v *viewer) plans() {
+	child := client{AccountID: childA}
+	for _, method := range []string{"getAccountPlans", "getAvailablePlans"} {
+		c := call{Client: child, Method: method, Request: map[string]any{"planType": "MAU", "planSubscriptionTemplateId": []int64{10, 11}}}
+		list, _ := v.do(c)["result"].([]any)
+		if len(list) == 0 {
+			v.t.Errorf("%s: none", method)
+		}
+		for _, plan := range list {
+			v.want(plan, map[string]any{"planType": "MAU"})
+		}
+	}
+	v.note(call{Method: "getAccountPlans"}, "the plans of a child", "the plan of the type that was asked for, with its packages")
+	v.note(call{Method: "getAvailablePlans"}, "the plans that a child may change to", "those that are dearer than the account's")
+	c := call{Client: child, Method: "changeAccountPlan", Request: map[string]any{"planType": "MAU", "planSubscriptionTemplateId": 11}}
+	answer := v.do(c)
+	v.want(answer, map[string]any{"result": 1})
+	v.want(answer["accountInfo"], map[string]any{"accountId": childA})
+	if plan := simulator.PlanOf(v.Simulator, childA, "MAU"); plan != 11 {
+		v.t.Errorf("the plan is %d", plan)
+	}
+	v.note(c, "another plan of a child", "`result` 1 and the account's state")
+}
+
+func (v *viewer) documents() {
+	if err := v.SetField(childA, "verifications", []simulator.Verification{{
+		Name: "DE", Status: simulator.VerificationInProgress, HoldUntil: "2026-03-01",
+		Documents: []simulator.Document{{ID: 7, Individual: true, Comment: "page 2 is missing", Uploaded: "2026-01-02 03:04:05", Status: "INCOMPLETE_SET"}},
+	}}); err != nil {
+		v.t.Fatal(err)
+	}
+	c := call{Method: "getAccountDocuments", Request: map[string]any{"childAccountId": "all", "childrenVerificationsOnly": true}}
+	v.want(only(v.do(c)), map[string]any{"accountId": childA})
+	v.note(c, "the verifications of all children", "the one child that has any")
+	c.Request = map[string]any{"childAccountId": childA, "childrenVerificationsOnly": true, "withDetails": true, "verificationName": "DE", "verificationStatus": "IN_PROGRESS"}
+	account, _ := only(v.do(c)).(map[string]any)
+	list, _ := account["verifications"].([]any)
+	if len(list) != 1 {
+		v.t.Fatalf("verifications: %s", jsonOf(account))
+	}
+	v.note(c, "one child's, with the documents that were uploaded", "the verification and its documents, as said below")
+}
+
+func (v *viewer) money() {
+	c := call{Method: "getMoneyAmountToCharge", Request: map[string]any{"currency": "USD"}}
+	v.do(c)
+	v.note(c, "how much money to add", "the amounts and the subscriptions that need them")
+	c = call{Method: "getCurrencyRate", Request: map[string]any{"currency": "EUR;USD"}}
+	v.want(v.do(c)["result"], map[string]any{"USD": 1})
+	v.note(c, "exchange rates", "those that were asked for")
 }
 
 // only is the first element of a result.

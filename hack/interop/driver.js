@@ -37,7 +37,11 @@ function mark(key, value) {
   return this[key] instanceof Date ? { $date: Number(this[key]) } : value;
 }
 
+function unmark(key, value) {
+  return value && value.$date ? new Date(value.$date) : value;
+}
+
 readline.createInterface({ input: process.stdin }).on('line', async (line) => {
-  const outcome = await make(JSON.parse(line)).then((answer) => ({ answer }), (error) => ({ failure: failureOf(error) }));
+  const outcome = await make(JSON.parse(line, unmark)).then((answer) => ({ answer }), (error) => ({ failure: failureOf(error) }));
   process.stdout.write(JSON.stringify(outcome, mark) + '\n');
 });

@@ -42,6 +42,9 @@ var troubles = []trouble{
 	}}, "`error` 106: Account's name is not unique"},
 	{"an invalid value", nil, call{Method: "setChildAccountInfo", Request: map[string]any{"childAccountId": childA, "languageCode": "xx"}}, "`error` 202: The 'language_code' parameter is invalid"},
 	{"`any` as a list of ids, which the typings allow (that it is refused is a guess)", nil, call{Method: "getChildrenAccounts", Request: map[string]any{"childAccountId": "any"}}, "`error` 194: The 'child_account_id' parameter is invalid"},
+	{"a day, which the client sends with a time, and the documents without (that it is refused is a guess)", nil,
+		call{Method: "getCurrencyRate", Request: map[string]any{"currency": "EUR", "date": map[string]any{"$date": 1767225600000}}},
+		"`error` 496: The 'date' parameter is invalid."},
 	{"a parameter that the method does not have", nil, call{Method: "setAccountInfo", Request: map[string]any{"mobilePhone": "4930123456"}}, "`error` 492: The 'mobilePhone' parameter is forbidden."},
 	{"a new e-mail by a token call", nil, call{Method: "setAccountInfo", Request: map[string]any{"newAccountEmail": "new@acme.example"}}, "`error` 537: Changing the email is only possible with password authentication."},
 	{"too many calls: the service says so", func(t *testing.T, o *official, _ *call) {

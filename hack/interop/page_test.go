@@ -22,7 +22,7 @@ UPDATE_DOCS=1 make test-interop; make test-interop fails where it isn't as they 
 
 ## What the client makes of the simulator's answers
 Each answer has the properties and types that the client's typings promise, except as said under
-[What its typings promise](#what-its-typings-promise). Each parameter that the typings have was sent at least once.
+[What its typings promise](#what-its-typings-promise). Each parameter that the typings have was sent at least once, but for days.
 
 ANSWERS
 ## What the client makes of errors
@@ -32,8 +32,9 @@ result; all else rejects it.
 ERRORS
 ## What both clients send
 For the same purpose, part by part as the simulator received it. "Same" is same to the letter, secrets too, which are masked
-here. A difference without a reason fails the test. AddAccount and ChargeAccount are no methods of the client: there it sends the names
-and values that it is given, which were taken from the documents, so that it says nothing about them.
+here. A difference without a reason fails the test. AddAccount, CloneAccount and ChargeAccount are no methods of the client: there it sends the names
+and values that it is given, which were taken from the documents, so that it says nothing about them. The methods of keys (CreateKey, GetKeys,
+DeleteKey) have a test of their own: both clients send the same, and the client works with the credentials that ours makes of a key.
 
 REQUESTS
 ## What parameters there are

@@ -104,6 +104,13 @@ var intents = []intent{
 	{"another plan of a child", func(ctx context.Context, r *voximplant.Remote) error {
 		return r.ChangePlan(ctx, text(childA), account.Plan{Type: "MAU", ID: "11"})
 	}, call{Client: client{AccountID: childA}, Method: "changeAccountPlan", Request: map[string]any{"planType": "MAU", "planSubscriptionTemplateId": 11}}},
+	{"the verifications of all children", func(ctx context.Context, r *voximplant.Remote) error { _, err := r.Verifications(ctx); return err },
+		call{Method: "getAccountDocuments", Request: map[string]any{"childAccountId": "all", "childrenVerificationsOnly": true}}},
+	{"how much money to add", func(ctx context.Context, r *voximplant.Remote) error { _, err := r.AmountToCharge(ctx); return err },
+		call{Method: "getMoneyAmountToCharge", Request: map[string]any{}}},
+	{"exchange rates", func(ctx context.Context, r *voximplant.Remote) error { _, err := r.ExchangeRates(ctx); return err },
+		call{Method: "getCurrencyRate", Request: map[string]any{"currency": "RUR;KZT;EUR;USD"}}},
+	{"every field of the parent itself", updateOwn, ownSetting()},
 	{"the parent itself", func(ctx context.Context, r *voximplant.Remote) error { _, err := r.Self(ctx); return err },
 		call{Method: "getAccountInfo", Request: map[string]any{"returnLiveBalance": false}}},
 }
@@ -206,6 +213,34 @@ func setting(selection map[string]any, meant func(account.Field) bool) call {
 		}
 	}
 	return call{Method: "setChildAccountInfo", Request: request}
+}
+
+// ownKnown are the fields of the parent account itself that the provider's client can change: it does not know mobile_phone.
+func ownKnown(f account.Field) bool { return f.Path != "profile.mobilePhone" }
+
+// updateOwn writes every such field, and the salt of the parent's callbacks.
+func updateOwn(ctx context.Context, r *voximplant.Remote) error {
+	var changes []account.Change
+	for _, f := range voximplant.OwnFields() {
+		if f.Updatable && ownKnown(f) {
+			changes = append(changes, account.Change{Field: f, To: samples[f.Path].value})
+		}
+	}
+	return r.UpdateOwn(ctx, changes, callbackSalt)
+}
+
+// ownSetting is the same by the provider's client, whose method for it knows the parameters of callbacks.
+func ownSetting() call {
+	request := map[string]any{"callbackSalt": callbackSalt.Reveal()}
+	for _, f := range voximplant.OwnFields() {
+		switch {
+		case f.Path == callbackURL:
+			request["callbackUrl"] = samples[f.Path].value
+		case f.Updatable && ownKnown(f):
+			request[samples[f.Path].property] = samples[f.Path].theirs
+		}
+	}
+	return call{Method: "setAccountInfo", Request: request}
 }
 
 // lookAtRequests has both clients do the same, each in a world of its own, and compares what came in, part by part.

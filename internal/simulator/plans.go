@@ -60,13 +60,13 @@ func (p accountPlans) set(account int64, t planTemplate) {
 	p[account][t.kind] = t.id
 }
 
-// shown is the template as the service shows it. What the packages of a plan have is made up.
+// shown is the template as the service offers it. What the packages of a plan have is made up.
 func (t planTemplate) shown() map[string]any {
 	return map[string]any{
 		"plan_subscription_template_id": t.id, "plan_type": t.kind, "plan_name": t.name, "periodic_charge": t.charge,
 		"packages": []map[string]any{{
 			"price_group_id": []int64{t.id * 10}, "package_name": t.name, "may_overrun": true, "overrun_price": 0.02,
-			"overrun_resources": 1, "resource_left": 1000, "package_size": 1000, "orig_package_size": 1000,
+			"overrun_resources": 1, "package_size": 1000,
 		}},
 	}
 }
@@ -109,6 +109,10 @@ func getAccountPlans(s *Simulator, c *invocation) (map[string]any, *apiError) {
 		}
 		shown := t.shown()
 		shown["next_charge"] = s.clock().UTC().AddDate(0, 1, 0).Format(time.DateOnly)
+		packages, _ := shown["packages"].([]map[string]any)
+		for _, p := range packages { // what an account's plan has beside what is offered
+			p["resource_left"], p["orig_package_size"] = p["package_size"], p["package_size"]
+		}
 		plans = append(plans, shown)
 	}
 	return map[string]any{"result": plans}, nil

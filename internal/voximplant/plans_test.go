@@ -37,6 +37,10 @@ func TestGetAccountPlans(t *testing.T) {
 	if err != nil || len(offers) != 4 || offers[0].NextCharge != "" || len(w.Calls()[1].Params) != 0 {
 		t.Errorf("%v, %v", offers, err)
 	}
+	want.ResourceLeft, want.OriginalSize, want.PriceGroupIDs, want.Name = "", "", []string{"110"}, "MAU Start"
+	if got := offers[0].Packages[0]; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("offered: %+v", got)
+	}
 }
 
 func TestChangeAccountPlan(t *testing.T) {
