@@ -85,11 +85,14 @@ func TestSince(t *testing.T) {
 func fleetOf(n int, alter func(map[string]measured)) fleetResult {
 	calls := func(method string, n int) spending { return spending{Calls: map[string]int{method: n}} }
 	f := fleetResult{N: n, Scenarios: map[string]measured{
-		creation:    {spending: spending{Calls: map[string]int{"AddAccount": n}, Requests: map[string]requests{"patch x": {Count: 4 * n}}, CPU: map[string]float64{}}, Applied: 1, Ready: []float64{0.5, 2, 5}},
-		firstResync: {spending: spending{Calls: map[string]int{listing: 1}, Peak: 100e6}},
-		rest:        {spending: calls(listing, 5*((n+999)/1000)), Resyncs: 5},
-		change:      {spending: calls("SetChildAccountInfo", (n+99)/100)},
-		restart:     {spending: calls(listing, (n+999)/1000+1)},
+		creation:      {spending: spending{Calls: map[string]int{"AddAccount": n}, Requests: map[string]requests{"patch x": {Count: 4 * n}}, CPU: map[string]float64{}}, Applied: 1, Ready: []float64{0.5, 2, 5}},
+		firstResync:   {spending: spending{Calls: map[string]int{listing: 1}, Peak: 100e6}},
+		rest:          {spending: calls(listing, 5*((n+999)/1000)), Resyncs: 5},
+		change:        {spending: calls("SetChildAccountInfo", (n+99)/100)},
+		restart:       {spending: calls(listing, (n+999)/1000+1)},
+		profilesStart: {spending: spending{Calls: map[string]int{listing: 1, documents: 1, "GetMoneyAmountToCharge": 1, "GetCurrencyRate": 1}}},
+		profiles:      {spending: spending{Calls: map[string]int{"AddAccount": n, "SetAccountInfo": n, listing: (n + 999) / 1000, documents: 1}, Requests: map[string]requests{"patch x": {Count: 4 * n}}}},
+		profilesRest:  {spending: spending{Calls: map[string]int{listing: 5 * ((n + 999) / 1000), documents: 5}}, Resyncs: 5},
 	}}
 	alter(f.Scenarios)
 	return f
@@ -117,6 +120,16 @@ func TestGoals(t *testing.T) {
 			m.Requests = map[string]requests{"patch x": {Count: 1}}
 			s[rest] = m
 		}, "writes of a resync at rest"},
+		"a profile by two calls": {1000, func(s map[string]measured) { s[profiles].Calls["SetAccountInfo"] = 2000 }, "created account with a profile"},
+		"documents of each":      {1000, func(s map[string]measured) { s[profilesRest].Calls[documents] = 1000 }, "resync at rest with profiles"},
+		"a profile written at rest": {1000, func(s map[string]measured) {
+			m := s[profilesRest]
+			m.Requests = map[string]requests{"patch x": {Count: 1}}
+			s[profilesRest] = m
+		}, "writes of a resync at rest with profiles"},
+		"money with each list": {1000, func(s map[string]measured) {
+			s[profilesRest].Calls["GetCurrencyRate"], s[profilesRest].Calls[documents] = 1, 4
+		}, "money in an hour"},
 		"a restart that looks": {1000, func(s map[string]measured) { s[restart].Calls[listing] = 1001 }, "API calls of a restart"},
 		"a restart that writes": {1000, func(s map[string]measured) {
 			m := s[restart]
@@ -169,6 +182,10 @@ func TestPage(t *testing.T) {
 		"| AddAccount | 1 | 1 |",
 		"| **of them writes** | 4 | 4 |",
 		"| **One field of all changed** to the same value: calls that write | 10 | - |",
+		"| **A created account with a profile**: API calls | 2.002 | 2.001 |",
+		"| **A resync at rest with profiles and verifications**: API calls | 2 | 11 |",
+		"| of them for verifications | 1 | 1 |",
+		"| calls for money from the operator's start until then | 2 | 2 |",
 		"![How many are Ready, over time](picture.svg)",
 	} {
 		if !strings.Contains(page, line+"\n") {

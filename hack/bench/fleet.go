@@ -41,8 +41,9 @@ type fleet struct {
 	stack     *stack.Stack
 	cluster   *stack.Cluster
 	simulator *stack.Simulator
-	// kubeconfig is the operator's.
+	// kubeconfig is the operator's, and flags are what it is started with beside the usual.
 	kubeconfig string
+	flags      []string
 	operator   *stack.Process
 	audit      *auditLog
 	tracker    *tracker
@@ -50,10 +51,10 @@ type fleet struct {
 	pids map[string]int
 }
 
-// runFleet starts a fleet and runs the scenarios with it.
-func runFleet(ctx context.Context, s *stack.Stack, n int, o options, scenarios []scenario) (*fleetResult, error) {
+// runFleet starts a fleet, whose operator has these flags beside the usual, and runs the scenarios with it.
+func runFleet(ctx context.Context, s *stack.Stack, n int, o options, scenarios []scenario, flags ...string) (*fleetResult, error) {
 	fmt.Fprintf(s.Out, "\n%d accounts\n", n)
-	f := &fleet{n: n, options: o, stack: s, pids: map[string]int{"bench": os.Getpid()}}
+	f := &fleet{n: n, options: o, stack: s, flags: flags, pids: map[string]int{"bench": os.Getpid()}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the tracker's watch before the control plane is stopped
 	if err := f.start(ctx); err != nil {
@@ -141,7 +142,7 @@ func (f *fleet) authorize(ctx context.Context) error {
 }
 
 func (f *fleet) startOperator(context.Context) (err error) {
-	if f.operator, err = f.stack.StartOperator(f.kubeconfig, f.simulator.URL); err == nil {
+	if f.operator, err = f.stack.StartOperator(f.kubeconfig, []string{f.simulator.URL}, f.flags...); err == nil {
 		f.pids["operator"] = f.operator.PID()
 	}
 	return err

@@ -137,6 +137,18 @@ func (r *results) everythingElse() string {
 		}},
 		{"changed within", of(change, func(m measured) string { return inSeconds(m.Applied) })},
 		{"all Ready after the last change", of(change, func(m measured) string { return inSeconds(m.last() - m.Applied) })},
+		{"**A created account with a profile**: API calls", func(f fleetResult) string {
+			return of(profiles, func(m measured) string { return f.each(allCalls(m.spending)) })(f)
+		}},
+		{"writes to the Kubernetes API", func(f fleetResult) string {
+			return of(profiles, func(m measured) string { return f.each(writingRequests(m.spending)) })(f)
+		}},
+		{"**A resync at rest with profiles and verifications**: API calls", of(profilesRest, func(m measured) string { return perResync(m, allCalls(m.spending)) })},
+		{"of them for verifications", of(profilesRest, func(m measured) string { return perResync(m, m.Calls[documents]) })},
+		{"requests to the Kubernetes API", of(profilesRest, func(m measured) string { return perResync(m, allRequests(m.spending)) })},
+		{"calls for money from the operator's start until then", func(f fleetResult) string {
+			return of(profilesRest, func(measured) string { return fmt.Sprint(f.moneyCalls()) })(f)
+		}},
 		{"**A new account** while the list is read every second: Ready after (median)", of(newcomers, func(m measured) string { return inSeconds(median(m.Ready)) })},
 		{"the slowest of " + fmt.Sprint(newcomerCount), of(newcomers, func(m measured) string { return inSeconds(m.last()) })},
 	})
@@ -171,6 +183,15 @@ var goals = []goal{
 	{"writes of a resync at rest, to either side", 0, "", 0, rest, func(f fleetResult) float64 {
 		return float64(writingCalls(f.Scenarios[rest].spending) + writingRequests(f.Scenarios[rest].spending))
 	}},
+	{"API calls per created account with a profile", 2.05, "", 0, profiles, func(f fleetResult) float64 { return f.share(allCalls(f.Scenarios[profiles].spending)) }},
+	{"API calls of a resync at rest with profiles and verifications, beside one for each thousand accounts", 1, "", 0, profilesRest, func(f fleetResult) float64 {
+		m := f.Scenarios[profilesRest]
+		return float64(allCalls(m.spending))/float64(m.Resyncs) - float64(f.pages())
+	}},
+	{"writes of a resync at rest with profiles and verifications, to either side", 0, "", 0, profilesRest, func(f fleetResult) float64 {
+		return float64(writingCalls(f.Scenarios[profilesRest].spending) + writingRequests(f.Scenarios[profilesRest].spending))
+	}},
+	{"API calls for money in an hour", mostMoneyCalls, "", 0, profilesRest, func(f fleetResult) float64 { return float64(f.moneyCalls()) }},
 	{"API calls of a restart beside one for each thousand accounts", 1, "", 0, restart, func(f fleetResult) float64 {
 		return float64(allCalls(f.Scenarios[restart].spending) - f.pages())
 	}},

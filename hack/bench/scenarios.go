@@ -24,6 +24,11 @@ const (
 	change      = "change"
 	restart     = "restart"
 	newcomers   = "newcomers"
+
+	// The scenarios of accounts with a profile: the operator's start before there are any, their creation, and resyncs.
+	profilesStart = "start with readings"
+	profiles      = "profiles"
+	profilesRest  = "profiles at rest"
 )
 
 // scenarios are tried in this order, each on what the one before it has left.

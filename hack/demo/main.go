@@ -62,7 +62,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if d.simulator, err = d.stack.StartSimulator(ctx); err != nil {
 		return err
 	}
-	_, err = d.stack.StartOperator(d.cluster.Kubeconfig, d.simulator.URL)
+	_, err = d.stack.StartOperator(d.cluster.Kubeconfig, []string{d.simulator.URL})
 	return err
 }
 

@@ -155,7 +155,7 @@ func (r *reader) settle(ctx context.Context, t *testing.T, cluster *stack.Cluste
 	t.Setenv("CA_BUNDLE", base64.StdEncoding.EncodeToString(authority))
 	r.call(ctx, t, call{"POST", "parents", parent, ""})
 	r.call(ctx, t, call{"GET", "parents/900000/credentials", "", "credentials.json"})
-	if _, err := r.stack.StartOperator(cluster.Kubeconfig, sim.URL, private.URL); err != nil {
+	if _, err := r.stack.StartOperator(cluster.Kubeconfig, []string{sim.URL, private.URL}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -71,9 +71,9 @@ func tail(path string, lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// StartOperator starts the operator, which talks to these endpoints alone.
-func (s *Stack) StartOperator(kubeconfig string, endpoints ...string) (*Process, error) {
-	args := []string{"manager", "--metrics-bind-address", "0", "--health-probe-bind-address", "0"}
+// StartOperator starts the operator, which talks to these endpoints alone, with further flags.
+func (s *Stack) StartOperator(kubeconfig string, endpoints []string, flags ...string) (*Process, error) {
+	args := append([]string{"manager", "--metrics-bind-address", "0", "--health-probe-bind-address", "0"}, flags...)
 	for _, endpoint := range endpoints {
 		args = append(args, "--allowed-endpoints", endpoint)
 	}
