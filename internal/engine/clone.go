@@ -95,6 +95,12 @@ func awaitTemplate(e *reporter, s *scope, pause time.Duration) time.Duration {
 	return soonest(pause, templateSecondLook)
 }
 
+// awaitsUnnoted says whether the resource waits for a template, and nothing would wake it: a process that has just started has noted nothing. A
+// reconcile notes it.
+func awaitsUnnoted(e *reporter, s *scope) bool {
+	return s.template != "" && s.dir != nil && !e.clones.Remembers(s.uid())
+}
+
 // wakeClones wakes the resources that wait for the account that the resource declares.
 func wakeClones(e *reporter, s *scope) {
 	dir := s.dir

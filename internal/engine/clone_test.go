@@ -292,6 +292,32 @@ func TestCloneIsWokenByItsTemplate(t *testing.T) {
 	}
 }
 
+// So it is where the operator was started since: a reconcile before the first list can't tell that the resource waits, so the list wakes it.
+func TestCloneIsWokenByItsTemplateAfterARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	refuse := fake.Refuse(fake.MethodCreate, account.Throttled)
+	refuse.Times = 100
+	w.service.Add(refuse)
+	w.apply(w.declared(template))
+	w.apply(w.toClone())
+	w.expect(name, "Unknown Creating")
+	w.start()
+	if w.list(); !w.engine.NeedsWork(t.Context(), managedLine{w.line(name)}) {
+		t.Fatal("no list wakes it")
+	}
+	w.reconcile(name)
+	w.expectRest(name)
+	w.service.Heal()
+	w.settle(template)
+	for len(w.woken) > 0 {
+		if (<-w.woken).Name == name {
+			return
+		}
+	}
+	t.Error("the template does not wake it")
+}
+
 // An account that nobody declares can be cloned in the ParentAccount's namespace.
 func TestCloneOfAnUndeclaredAccount(t *testing.T) {
 	t.Parallel()

@@ -259,6 +259,9 @@ func (e *Engine) NeedsWork(ctx context.Context, m Managed) bool {
 	if last := p.Last(); last.Guarded && last.Reason == "" || last.Held && !e.starts.Waits(s.parent.Guarded, resourceAtStart(s), last.Change) {
 		return true // it is to be counted
 	}
+	if awaitsUnnoted(&e.reporter, s) {
+		return true
+	}
 	e.reporter.writeStatus(s, *e.execute(ctx, s, p, view).outcome)
 	return !e.reporter.statusUpToDate(s) && untilStatus(e, s, true) == 0
 }
