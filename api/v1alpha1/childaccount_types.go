@@ -557,6 +557,12 @@ type AccountStatus struct {
 	// +optional
 	ClonedFrom *ClonedFrom `json:"clonedFrom,omitempty"`
 
+	// Creation is the attempt to create the account that the operator stored before the request, if the provider's accounts do not say which
+	// resource created them. After an answer that was lost, the operator recognizes the account by it: an account of this name that was not there
+	// before, and that has every value as sent. Unset while no attempt is open, and always for a ChildAccount.
+	// +optional
+	Creation *CreationAttempt `json:"creation,omitempty"`
+
 	// LastApplied holds the declared, non-secret values by path as the operator last wrote them or found them in place. By them the
 	// operator tells an edit of the spec from a change at the provider. Example: {notifications.news: "true"}.
 	// +optional
@@ -597,6 +603,31 @@ type AccountStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// CreationAttempt is an attempt to create an account.
+type CreationAttempt struct {
+	// Attempt counts the attempts, each of which comes after another read of the list.
+	// +required
+	Attempt int32 `json:"attempt"`
+	// ParentAccountID is the id of the parent account under which the account is created.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	ParentAccountID string `json:"parentAccountID"`
+	// AccountName is the account's name, as it was declared then.
+	// +required
+	// +kubebuilder:validation:MaxLength=320
+	AccountName string `json:"accountName"`
+	// OtherIDs are the ids of the accounts that had this name before the attempt, or that the resource had: none of them is its result.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=64
+	OtherIDs []string `json:"otherIDs,omitempty"`
+	// Sent holds the non-secret values that the request had, by path, in canonical spelling.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Sent map[string]string `json:"sent,omitempty"`
 }
 
 // ClonedFrom is the account that an account was cloned from, and what it got from there. Users, scenarios and applications are unset where the

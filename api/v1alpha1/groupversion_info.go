@@ -1,4 +1,4 @@
-// Package v1alpha1 holds the kinds of accounts.cpaas.dev/v1alpha1: ParentAccount and ChildAccount,
+// Package v1alpha1 holds the kinds of accounts.cpaas.dev/v1alpha1: ParentAccount, ChildAccount and SubAccount,
 // with the names of their conditions, reasons, labels and annotations.
 // +kubebuilder:object:generate=true
 // +groupName=accounts.cpaas.dev
@@ -25,6 +25,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&ParentAccount{}, &ParentAccountList{},
 		&ChildAccount{}, &ChildAccountList{},
+		&SubAccount{}, &SubAccountList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

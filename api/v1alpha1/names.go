@@ -77,6 +77,9 @@ const (
 	ReasonDeleting            = "Deleting"
 	ReasonCABundleInvalid     = "CABundleInvalid"
 	ReasonWriteRefused        = "WriteRefused"
+	ReasonProviderMismatch    = "ProviderMismatch"
+	ReasonPasswordRequired    = "PasswordRequired"
+	ReasonAdoptedReadOnly     = "AdoptedReadOnly"
 )
 
 // Labels and annotations.

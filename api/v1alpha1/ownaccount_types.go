@@ -174,12 +174,14 @@ func (a *OwnAccount) CallbackSaltSecret() (name, key string, ok bool) {
 // SameService says whether two ParentAccounts are of one provider, at the same address, and trust the same authorities there: then the same
 // account id is the same account.
 func SameService(a, b *ParentAccount) bool {
-	return a.Provider() == b.Provider() && a.Endpoint() == b.Endpoint() && slices.Equal(a.Spec.Voximplant.CABundle, b.Spec.Voximplant.CABundle)
+	trustedByA, _ := a.CABundle()
+	trustedByB, _ := b.CABundle()
+	return a.Provider() == b.Provider() && a.Endpoint() == b.Endpoint() && slices.Equal(trustedByA, trustedByB)
 }
 
 // InputSecrets are the names of the Secrets that the spec refers to.
 func (p *ParentAccount) InputSecrets() []string {
-	names := []string{p.Spec.Voximplant.CredentialsSecretRef.Name}
+	names := []string{p.CredentialsSecret()}
 	if name, _, ok := p.APIKeySecret(); ok {
 		names = append(names, name)
 	}

@@ -8,8 +8,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ProviderVoximplant is the name of the provider of spec.voximplant.
-const ProviderVoximplant = "Voximplant"
+// The names of the providers: of spec.voximplant and of spec.twoSMS.
+const (
+	ProviderVoximplant = "Voximplant"
+	ProviderTwoSMS     = "2sms"
+)
 
 // The defaults. They are applied when the spec is read and never written into it.
 const (
@@ -18,6 +21,8 @@ const (
 	DefaultAPIKeyKey          = "api-key"
 	DefaultPasswordKey        = "password"
 	DefaultSaltKey            = "salt"
+	ClientIDKey               = "clientID"
+	ClientSecretKey           = "clientSecret"
 	DefaultResyncInterval     = 5 * time.Minute
 	DefaultRequestsPerSecond  = 20
 	DefaultMaxInFlight        = 8
@@ -31,14 +36,26 @@ const (
 
 // ParentAccountSpec declares an account at a provider, who may use the account, and the limits of calls and changes.
 //
+// +kubebuilder:validation:XValidation:rule="has(self.voximplant) != has(self.twoSMS)",message="declare exactly one of voximplant and twoSMS: a ParentAccount is one account at one provider",fieldPath=".voximplant"
+// +kubebuilder:validation:XValidation:rule="has(self.twoSMS) == has(oldSelf.twoSMS)",message="a ParentAccount can't change from voximplant to twoSMS or back: its resources belong to accounts at the former provider. Make a new ParentAccount instead",fieldPath=".twoSMS"
+// +kubebuilder:validation:XValidation:rule="!has(self.twoSMS) || !has(self.account)",message="account can't be declared together with twoSMS: the provider's API does not change the parent account itself. Remove account",fieldPath=".account"
+// +kubebuilder:validation:XValidation:rule="!has(self.twoSMS) || !has(self.plans)",message="plans can't be declared together with twoSMS: the provider's accounts have no plans. Remove plans",fieldPath=".plans"
+// +kubebuilder:validation:XValidation:rule="!has(self.twoSMS) || !has(self.followAPIAddress)",message="followAPIAddress can't be declared together with twoSMS: the provider names no other address. Remove followAPIAddress",fieldPath=".followAPIAddress"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.account) || !has(oldSelf.account.profile) || !has(oldSelf.account.profile.billingAddress) || has(self.account) && has(self.account.profile) && has(self.account.profile.billingAddress)",message="account.profile.billingAddress can't be removed: the provider keeps a billing address once it is set, and only changes it. Declare the address that is to be in its place",fieldPath=".account"
 type ParentAccountSpec struct {
-	// Voximplant is the account at Voximplant whose child accounts the operator manages: its credentials, and the address of the API.
-	// +required
-	Voximplant VoximplantParent `json:"voximplant"`
+	// Voximplant is the account at Voximplant whose child accounts ChildAccounts declare: its credentials, and the address of the API.
+	// Exactly one of voximplant and twoSMS must be set, and neither can take the place of the other later.
+	// +optional
+	Voximplant VoximplantParent `json:"voximplant,omitzero"`
 
-	// AllowedNamespaces says from which namespaces ChildAccounts may name this ParentAccount, and what these ChildAccounts may do. Unset:
-	// only ChildAccounts of its own namespace may. Example: {from: Selector, selector: {matchLabels: {telephony: allowed}}}.
+	// TwoSMS is the master account at 2sms whose sub-accounts SubAccounts declare: its credentials, and the address of the API. Exactly one
+	// of voximplant and twoSMS must be set, and neither can take the place of the other later. Example: {baseURL: https://api.2sms.example/v2, accountID:
+	// 86e51d05-20a3-486c-adf1-a98ca194c74c, clientSecretRef: {name: twosms}}.
+	// +optional
+	TwoSMS *TwoSMSParent `json:"twoSMS,omitempty"`
+
+	// AllowedNamespaces says from which namespaces ChildAccounts and SubAccounts may name this ParentAccount, and what they may do. Unset:
+	// only those of its own namespace may. Example: {from: Selector, selector: {matchLabels: {telephony: allowed}}}.
 	// +optional
 	AllowedNamespaces *AllowedNamespaces `json:"allowedNamespaces,omitempty"`
 
@@ -148,6 +165,51 @@ type VoximplantParent struct {
 	// +kubebuilder:validation:Format=""
 	// +kubebuilder:validation:MaxLength=262144
 	CABundle []byte `json:"caBundle,omitempty"`
+}
+
+// TwoSMSParent is a master account at 2sms, which has sub-accounts.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.caBundle) || self.caBundle.replace('\\n', \"\").matches('^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$')",fieldPath=".caBundle",message="must be PEM in base64: base64 < ca.pem"
+type TwoSMSParent struct {
+	// BaseURL is the address of the admin API, as 2sms has named it to you: scheme and host, and a path if the address has one. There is no
+	// default, as 2sms serves the API on several hosts. Scheme, host and port must be those of one of the operator's --allowed-endpoints.
+	// Another host counts as another account (reason ParentChanged) until the annotation accounts.cpaas.dev/accept-parent accepts the
+	// account. Example: https://api.2sms.example/v2.
+	// +required
+	// +kubebuilder:validation:MinLength=8
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[][A-Za-z0-9.:-]+(/[A-Za-z0-9._~-]+)*$')",message="baseURL must be scheme and host, and a path if there is one, without a user, query or trailing slash: https://api.2sms.example/v2"
+	BaseURL string `json:"baseURL"`
+
+	// AccountID is the id of the master account, a guid. Example: 86e51d05-20a3-486c-adf1-a98ca194c74c.
+	// +required
+	// +kubebuilder:validation:MaxLength=36
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$')",message="accountID must be the guid of the master account: 86e51d05-20a3-486c-adf1-a98ca194c74c"
+	AccountID string `json:"accountID"`
+
+	// ClientSecretRef names the Secret with the client credentials of the API, under the keys clientID and clientSecret. The Secret must be
+	// in this namespace, with the label accounts.cpaas.dev/input: "true". A change of the Secret is applied without a restart. If the
+	// provider refuses the new credentials, the operator continues with the former ones until it restarts. Example: {name: twosms}.
+	// +required
+	ClientSecretRef SecretReference `json:"clientSecretRef"`
+
+	// CABundle holds the certificate authorities to trust at the address, as PEM in base64 like in webhook configurations, up to 256 KiB.
+	// They replace the system's authorities. Unset: the operator trusts the system's authorities. The field is no secret: never put a private
+	// key into it. It has no effect on a plain http address. Example: the output of base64 < ca.pem.
+	// +optional
+	// +kubebuilder:validation:Format=""
+	// +kubebuilder:validation:MaxLength=262144
+	CABundle []byte `json:"caBundle,omitempty"`
+}
+
+// SecretReference names a Secret in the resource's own namespace.
+type SecretReference struct {
+	// Name is the Secret's name. The Secret is in the same namespace, with the label accounts.cpaas.dev/input: "true". Example: twosms.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	Name string `json:"name"`
 }
 
 // AllowedNamespaces says which namespaces may use a ParentAccount. Its own always may.
@@ -285,7 +347,7 @@ type ParentAccountStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// Provider is the provider's name: Voximplant. It is unset before the first connection.
+	// Provider is the provider's name: Voximplant or 2sms. It is unset before the first connection.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Provider string `json:"provider,omitempty"`
@@ -541,19 +603,65 @@ func (p *ParentAccount) StartPolicy() StartPolicy {
 	return valueOr(p.Spec.StartPolicy, StartReconcile)
 }
 
-// Endpoint returns the API's address in lower case, the default where none is given.
+// Endpoint returns the API's address, the default where none is given: scheme and host in lower case, and a path if it has one.
 func (p *ParentAccount) Endpoint() string {
-	return strings.ToLower(valueOr(p.Spec.Voximplant.Endpoint, DefaultVoximplantEndpoint))
+	if p.Spec.TwoSMS == nil {
+		return strings.ToLower(valueOr(p.Spec.Voximplant.Endpoint, DefaultVoximplantEndpoint))
+	}
+	host := p.EndpointOrigin()
+	return host + p.Spec.TwoSMS.BaseURL[len(host):]
+}
+
+// EndpointOrigin returns scheme, host and port of the API's address, in lower case.
+func (p *ParentAccount) EndpointOrigin() string {
+	if p.Spec.TwoSMS == nil {
+		return p.Endpoint()
+	}
+	scheme, rest, _ := strings.Cut(p.Spec.TwoSMS.BaseURL, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return strings.ToLower(scheme + "://" + host)
+}
+
+// EndpointField names the field with the API's address, for messages.
+func (p *ParentAccount) EndpointField() string {
+	if p.Spec.TwoSMS != nil {
+		return "spec.twoSMS.baseURL"
+	}
+	return "spec.voximplant.endpoint"
+}
+
+// CABundle returns the authorities to trust at the API's address, and the field that has them.
+func (p *ParentAccount) CABundle() (bundle []byte, field string) {
+	if p.Spec.TwoSMS != nil {
+		return p.Spec.TwoSMS.CABundle, "spec.twoSMS.caBundle"
+	}
+	return p.Spec.Voximplant.CABundle, "spec.voximplant.caBundle"
 }
 
 // FollowsAPIAddress says whether calls go to the address that the provider prefers.
 func (p *ParentAccount) FollowsAPIAddress() bool { return valueOr(p.Spec.FollowAPIAddress, false) }
 
 // Provider returns the provider's name.
-func (*ParentAccount) Provider() string { return ProviderVoximplant }
+func (p *ParentAccount) Provider() string {
+	if p.Spec.TwoSMS != nil {
+		return ProviderTwoSMS
+	}
+	return ProviderVoximplant
+}
 
-// CredentialsKey returns the key of the credentials in their Secret.
+// CredentialsSecret returns the name of the Secret with the credentials.
+func (p *ParentAccount) CredentialsSecret() string {
+	if p.Spec.TwoSMS != nil {
+		return p.Spec.TwoSMS.ClientSecretRef.Name
+	}
+	return p.Spec.Voximplant.CredentialsSecretRef.Name
+}
+
+// CredentialsKey returns the key of the credentials in their Secret: of several the one that is secret.
 func (p *ParentAccount) CredentialsKey() string {
+	if p.Spec.TwoSMS != nil {
+		return ClientSecretKey
+	}
 	return valueOr(p.Spec.Voximplant.CredentialsSecretRef.Key, DefaultCredentialsKey)
 }
 
