@@ -29,6 +29,8 @@ import (
 // parentAccounts finds the ParentAccounts of resources.
 type parentAccounts struct {
 	client.Client
+	// provider is the one whose ParentAccounts the kind's resources may use.
+	provider string
 	// live asks the Kubernetes API.
 	live client.Reader
 	// namespaces reads the labels of namespaces.
@@ -88,7 +90,7 @@ func (r *parentAccounts) Find(ctx context.Context, m engine.Managed, key types.N
 		if !exists {
 			return nil, &plan.Stop{Reason: v1alpha1.ReasonParentNotFound, Message: fmt.Sprintf("ParentAccount %s does not exist in namespace %s", key.Name, key.Namespace)}, nil
 		}
-		return r.parentOf(parent), nil, nil
+		return r.parentOf(parent), r.mismatch(m, parent), nil
 	}
 	allowed, found := false, (*engine.Parent)(nil)
 	if exists {
@@ -101,7 +103,26 @@ func (r *parentAccounts) Find(ctx context.Context, m engine.Managed, key types.N
 		return found, &plan.Stop{Denied: true, Reason: v1alpha1.ReasonNamespaceNotAllowed, Message: fmt.Sprintf(
 			"there is no ParentAccount %s in namespace %s that allows namespace %s", key.Name, key.Namespace, namespace)}, nil
 	}
+	if stop := r.mismatch(m, parent); stop != nil {
+		return found, stop, nil
+	}
 	return found, notGranted(m, parent), nil
+}
+
+// mismatch stops a resource whose ParentAccount is of another provider than the resource's kind.
+func (r *parentAccounts) mismatch(m engine.Managed, parent *v1alpha1.ParentAccount) *plan.Stop {
+	if parent.Provider() == r.provider {
+		return nil
+	}
+	kind, of := m.Declaration().Kind, ChildAccounts
+	if parent.Provider() == SubAccounts.provider {
+		of = SubAccounts
+	}
+	return &plan.Stop{
+		Denied: true, Reason: v1alpha1.ReasonProviderMismatch,
+		Message: fmt.Sprintf("ParentAccount %s is of the provider %s, whose accounts are %ss, and this resource is a %s, of the provider %s", parent.Name, parent.Provider(), of.name, kind, r.provider),
+		Next:    fmt.Sprintf("Name a ParentAccount of the provider %s in spec.parentRef, or declare the account as a %s.", r.provider, of.name),
+	}
 }
 
 // parent is the cache's own ParentAccount, which must not be changed: every child asks for it in every resync.
@@ -175,10 +196,12 @@ func (r *parentAccounts) looksAfter(namespace string) bool {
 
 // Usable implements Parents.
 func (r *parentAccounts) Usable(ctx context.Context, m engine.Managed) bool {
-	if m.Declaration().Parent.Namespace == m.Object().GetNamespace() {
-		return true
+	key := parentKey(m.Object())
+	if key.Namespace == m.Object().GetNamespace() {
+		parent, err := r.parent(ctx, key)
+		return err != nil || parent.Provider() == r.provider
 	}
-	_, stop, err := r.Find(ctx, m, m.Declaration().Parent)
+	_, stop, err := r.Find(ctx, m, key)
 	return stop == nil && err == nil
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // Engine is what keeps the accounts, once the controller was set up.
-func (r *ChildAccountReconciler) Engine() *engine.Engine { return r.engine }
+func (r *AccountReconciler) Engine() *engine.Engine { return r.engine }
 
 // ReadList has the list of a ParentAccount read, and the ParentAccount reconciled, at once.
 func ReadList(r *ParentAccountReconciler, parent types.NamespacedName) {

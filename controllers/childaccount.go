@@ -18,15 +18,6 @@ var (
 	_ engine.PlanObserver = childAccount{}
 )
 
-// managed are ChildAccounts as the engine knows them.
-func managed(children []v1alpha1.ChildAccount) []engine.Managed {
-	all := make([]engine.Managed, len(children))
-	for i := range children {
-		all[i] = childAccount{&children[i]}
-	}
-	return all
-}
-
 // Object implements Managed.
 func (c childAccount) Object() client.Object { return c.ChildAccount }
 
@@ -58,16 +49,11 @@ func (c childAccount) ReadObserved(object []byte) (any, error) {
 // Declaration implements Managed.
 func (c childAccount) Declaration() engine.Declaration {
 	d := engine.Declaration{
-		Kind:        "ChildAccount",
-		AccountName: c.AccountName(),
-		Parent:      c.ParentKey(),
-		Fields:      &c.Spec,
-		Policy: account.Policy{
-			Adopt:       account.Adoption(c.AdoptionPolicy()),
-			Observe:     c.Observes(),
-			ReportDrift: c.ReportsDrift(),
-			Recreate:    c.Recreates(),
-		},
+		Kind:             ChildAccounts.name,
+		AccountName:      c.AccountName(),
+		Parent:           c.ParentKey(),
+		Fields:           &c.Spec,
+		Policy:           policyOf(c.AdoptionPolicy(), c),
 		Deactivate:       c.Deactivates(),
 		Suspended:        c.Suspended(),
 		CloneFrom:        c.Template(),

@@ -15,6 +15,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/debounce"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
 
 // CountsAfter is for how long no ChildAccount must have got its account until the ParentAccount's status counts them: thousands that are
@@ -32,9 +33,8 @@ func countingChildren(r *ParentAccountReconciler) handler.EventHandler {
 		}
 	})
 	return handler.Funcs{UpdateFunc: func(_ context.Context, e event.UpdateEvent, _ workqueue.TypedRateLimitingInterface[ctrl.Request]) {
-		before, after := e.ObjectOld.(*v1alpha1.ChildAccount), e.ObjectNew.(*v1alpha1.ChildAccount)
-		if before.Status.AccountID == "" && after.Status.AccountID != "" {
-			settled.Touch(after.ParentKey())
+		if managed(e.ObjectOld).Status().AccountID == "" && managed(e.ObjectNew).Status().AccountID != "" {
+			settled.Touch(parentKey(e.ObjectNew))
 		}
 	}}
 }
@@ -42,7 +42,7 @@ func countingChildren(r *ParentAccountReconciler) handler.EventHandler {
 // countChildren counts the accounts of the last list, and those that were created since. ChildAccounts of all ParentAccounts of the account have
 // some of them.
 func countChildren(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) *v1alpha1.ChildAccountCounts {
-	l, managed, all := dir.Listings(), bound(s.children.Items, dir), seesAll(r.Children.Read)
+	l, managed, all := dir.Listings(), bound(s.children, dir), seesAll(r.Children.Read, r.of(s.parent).Kind)
 	var parents v1alpha1.ParentAccountList
 	all = r.List(ctx, &parents, client.UnsafeDisableDeepCopy) == nil && all
 	for i := range parents.Items {
@@ -50,9 +50,9 @@ func countChildren(ctx context.Context, r *ParentAccountReconciler, s *parentSco
 		if other.UID == s.parent.UID || other.Status.AccountID != dir.AccountID || !v1alpha1.SameService(other, s.parent) {
 			continue
 		}
-		var children v1alpha1.ChildAccountList
-		all = r.List(ctx, &children, append(childrenOfParent(client.ObjectKeyFromObject(other)), client.UnsafeDisableDeepCopy)...) == nil && all
-		managed += bound(children.Items, dir)
+		children, err := r.of(other).Kind.listed(ctx, r, childrenOfParent(client.ObjectKeyFromObject(other))...)
+		all = err == nil && all
+		managed += bound(children, dir)
 	}
 	total := int32(l.Total + l.Created)
 	if before := s.was.ChildAccounts; before != nil && !all {
@@ -63,10 +63,9 @@ func countChildren(ctx context.Context, r *ParentAccountReconciler, s *parentSco
 }
 
 // bound is how many of the ChildAccounts have an account that a ParentAccount knows of.
-func bound(children []v1alpha1.ChildAccount, dir *directory.Parent) (n int32) {
-	for i := range children {
-		st := &children[i].Status
-		if st.Origin != "" && dir.Observe(directory.Key{ID: st.AccountID}).Account != nil {
+func bound(children []engine.Managed, dir *directory.Parent) (n int32) {
+	for _, child := range children {
+		if st := child.Status(); st.Origin != "" && dir.Observe(directory.Key{ID: st.AccountID}).Account != nil {
 			n++
 		}
 	}

@@ -1,4 +1,4 @@
-// Package controllers reconciles ParentAccounts and ChildAccounts: gate, observe, plan, apply, status.
+// Package controllers reconciles ParentAccounts, ChildAccounts and SubAccounts: gate, observe, plan, apply, status.
 // What a state means for the conditions, and when to come back, are tables (conditions.go, outcome.go).
 package controllers
 

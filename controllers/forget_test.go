@@ -22,7 +22,7 @@ import (
 
 var _ = Describe("A resource that goes without being let go", func() {
 	// reconciling runs the controller of children alone, so that it can be looked into.
-	reconciling := func(ctx context.Context, w *testenv.World) *controllers.ChildAccountReconciler {
+	reconciling := func(ctx context.Context, w *testenv.World) *controllers.AccountReconciler {
 		GinkgoHelper()
 		mgr, err := ctrl.NewManager(testenv.Config, ctrl.Options{
 			Scheme: cli.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"},
@@ -31,7 +31,7 @@ var _ = Describe("A resource that goes without being let go", func() {
 		})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(controllers.Index(ctx, mgr.GetFieldIndexer())).To(Succeed())
-		r := &controllers.ChildAccountReconciler{
+		r := &controllers.AccountReconciler{
 			Client: mgr.GetClient(), Parents: &directory.Registry{}, Recorder: conditions.NewEventRecorder(mgr.GetEventRecorder("spec")), Clock: clock.RealClock{}, Concurrency: 1,
 		}
 		Expect(r.SetupWithManager(mgr)).To(Succeed())

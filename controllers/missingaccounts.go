@@ -11,14 +11,15 @@ import (
 // judgeMissing decides which of the accounts that the list lacks are believed to be missing, before any child is woken, and says what
 // is not believed.
 func judgeMissing(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) {
+	of := r.of(s.parent)
 	children := func(yield func(engine.Managed) bool) {
-		for i := range s.children.Items {
-			if child := (childAccount{&s.children.Items[i]}); r.Children.parents.Usable(ctx, child) && !yield(child) {
+		for _, child := range s.children {
+			if of.parents.Usable(ctx, child) && !yield(child) {
 				return
 			}
 		}
 	}
-	verdict, changed := r.Children.engine.JudgeAbsences(r.Children.parents.parentOf(s.parent), dir, children)
+	verdict, changed := of.engine.JudgeAbsences(of.parents.parentOf(s.parent), dir, children)
 	s.wakes = s.wakes || changed
 	if verdict == nil && !listsRead(r, s) { // what a former process found stands until this one knows
 		return

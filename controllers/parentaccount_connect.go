@@ -3,6 +3,7 @@ package controllers
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -25,12 +26,13 @@ import (
 // connection returns the parent's directory, connected with the present credentials, or with former ones where those can't
 // be used. Where neither can the parent is taken out of the registry, so that nothing more is written.
 func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope) (*directory.Parent, *conditions.Outcome) {
-	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: s.parent.Spec.Voximplant.CABundle, Follow: s.parent.FollowsAPIAddress()}
-	if !slices.Contains(r.AllowedEndpoints, c.Endpoint) {
-		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("spec.voximplant.endpoint %s is not one of the operator's --allowed-endpoints: %s", c.Endpoint, strings.Join(r.AllowedEndpoints, ", "))})
+	bundle, bundleField := s.parent.CABundle()
+	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: bundle, Follow: s.parent.FollowsAPIAddress()}
+	if !slices.Contains(r.AllowedEndpoints, s.parent.EndpointOrigin()) {
+		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("%s %s is not one of the operator's --allowed-endpoints: %s", s.parent.EndpointField(), c.Endpoint, strings.Join(r.AllowedEndpoints, ", "))})
 	}
 	if _, err := trust.Parse(c.CABundle); err != nil {
-		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonCABundleInvalid, Message: "spec.voximplant.caBundle " + err.Error()})
+		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonCABundleInvalid, Message: bundleField + " " + err.Error()})
 	}
 	dir, out := r.present(ctx, s, &c)
 	if out != nil {
@@ -63,6 +65,10 @@ func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c
 
 // material reads the Secrets that a connection is made of. A *secrets.Problem says which can't be used.
 func material(ctx context.Context, reader secrets.Reader, p *v1alpha1.ParentAccount, c *provider.Connection) (err error) {
+	if p.Spec.TwoSMS != nil {
+		c.Credentials, err = clientCredentials(ctx, reader, p)
+		return err
+	}
 	c.Credentials, err = reader.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
 	if err != nil {
 		return err
@@ -71,6 +77,19 @@ func material(ctx context.Context, reader secrets.Reader, p *v1alpha1.ParentAcco
 		c.APIKey, err = reader.APIKey(ctx, p.Namespace, name, key)
 	}
 	return err
+}
+
+// clientCredentials are the client credentials of a master account at 2sms, as one text.
+func clientCredentials(ctx context.Context, reader secrets.Reader, p *v1alpha1.ParentAccount) ([]byte, error) {
+	parts := map[string]string{"accountID": p.Spec.TwoSMS.AccountID}
+	for _, key := range []string{v1alpha1.ClientIDKey, v1alpha1.ClientSecretKey} {
+		value, err := reader.Input(ctx, p.Namespace, p.CredentialsSecret(), key)
+		if err != nil {
+			return nil, err
+		}
+		parts[key] = string(value)
+	}
+	return json.Marshal(parts)
 }
 
 // refusedBefore is why the very connection did not come about, as long as it is not time to try again.
@@ -96,7 +115,7 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 	c.Gate = gate
 	remote, err := r.Providers.Connect(s.parent.Provider(), c)
 	if err != nil {
-		return nil, &conditions.Outcome{Reason: v1alpha1.ReasonSecretInvalid, Message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey(), err)}
+		return nil, &conditions.Outcome{Reason: v1alpha1.ReasonSecretInvalid, Message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.CredentialsSecret(), s.parent.CredentialsKey(), err)}
 	}
 	dir := &directory.Parent{
 		Budget: own, Endpoint: c.Endpoint, Requested: s.requested(),
@@ -110,15 +129,15 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 		return nil, &out
 	}
 	if c.APIKey != "" && (old == nil || old.APIKey != dir.APIKey) {
-		r.Children.recheckSecrets(s.children.Items, lacksKey)
+		r.of(s.parent).recheckSecrets(s.children, lacksKey)
 	}
 	return dir, nil
 }
 
 // lacksKey says whether the account was there before and its API key is not known, for which nobody asks again by himself.
-func lacksKey(c *v1alpha1.ChildAccount) bool {
-	return conditions.HadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted) ||
-		conditions.HadReason(c.Status.Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
+func lacksKey(c engine.Managed) bool {
+	return conditions.HadReason(c.Status().Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPartialAdopted) ||
+		conditions.HadReason(c.Status().Conditions, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ReasonPasswordUnknown)
 }
 
 // identify reads which account the connection is of, and has it share that account's budget. In the place of another connection to the
@@ -130,7 +149,7 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 		return err
 	}
 	dir.AccountID, dir.AccountName, dir.Balance, dir.Own = self.ID, self.Name, self.Balance, directory.OwnAccount{State: self.State, At: r.Clock.Now()}
-	engine.ReportAddress(ctx, r.Children.engine, s.parent, remote)
+	engine.ReportAddress(ctx, r.of(s.parent).engine, s.parent, remote)
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
 	gate.Use(dir.Budget)
 	old, source := r.Parents.Former(s.key()), sourceOf(s.parent, dir)
@@ -221,7 +240,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	}
 	st := &s.parent.Status
 	if st.EndpointHost != "" && st.EndpointHost != host {
-		r.Children.recheckSecrets(s.children.Items, func(*v1alpha1.ChildAccount) bool { return true }) // the endpoint stands in them
+		r.of(s.parent).recheckSecrets(s.children, func(engine.Managed) bool { return true }) // the endpoint stands in them
 	}
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = s.parent.Provider(), dir.AccountID, dir.AccountName, host
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())

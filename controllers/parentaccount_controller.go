@@ -39,8 +39,8 @@ type ParentAccountReconciler struct {
 	Secrets secrets.Reader
 	// Parents gets every parent account that can be worked with.
 	Parents *directory.Registry
-	// Children is told after each resync.
-	Children *ChildAccountReconciler
+	// Children and SubAccounts are told after each resync, each of its own provider's ParentAccounts; SubAccounts may be nil.
+	Children, SubAccounts *AccountReconciler
 	// Providers makes connections to the providers that there are.
 	Providers provider.Registry
 	// AllowedEndpoints are the addresses that may be talked to (--allowed-endpoints).
@@ -84,14 +84,32 @@ func parentLimiter(wake func(types.NamespacedName)) *fairqueue.Limiter {
 type parentScope struct {
 	parent *v1alpha1.ParentAccount
 	was    v1alpha1.ParentAccountStatus
-	// children are the ChildAccounts that refer to it, shared with the cache: they must not be changed.
-	children v1alpha1.ChildAccountList
+	// children are the resources that refer to it, shared with the cache: they must not be changed.
+	children []engine.Managed
 	// refused is why the present credentials can't be used, where former ones continue meanwhile.
 	refused *conditions.Outcome
 	// wakes is set where the children are to hear of it: a call to the provider was made, answered or not, or may be made again.
 	wakes bool
 	// held is what is held back of the changes of the children.
 	held engine.Held
+}
+
+// accounts are the reconcilers of all kinds.
+func (r *ParentAccountReconciler) accounts() []*AccountReconciler {
+	if r.SubAccounts == nil {
+		return []*AccountReconciler{r.Children}
+	}
+	return []*AccountReconciler{r.Children, r.SubAccounts}
+}
+
+// of is the reconciler of the resources that a ParentAccount can have.
+func (r *ParentAccountReconciler) of(p *v1alpha1.ParentAccount) *AccountReconciler {
+	for _, a := range r.accounts() {
+		if a.Kind != nil && a.Kind.provider == p.Provider() {
+			return a
+		}
+	}
+	return r.Children
 }
 
 func (s *parentScope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.parent) }
@@ -108,7 +126,9 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Parents.Forget(req.NamespacedName)
-			r.Children.engine.ForgetParent(req.NamespacedName)
+			for _, a := range r.accounts() {
+				a.engine.ForgetParent(req.NamespacedName)
+			}
 		}
 		return ctrl.Result{}, namespacecache.IgnoreNotSynced(client.IgnoreNotFound(err))
 	}
@@ -120,12 +140,16 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	edited := parent.Status.ObservedGeneration != parent.Generation
 	return r.works.Do(types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
 		s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
-		if err := r.List(ctx, &s.children, append(childrenOfParent(s.key()), client.UnsafeDisableDeepCopy)...); err != nil {
-			return ctrl.Result{}, namespacecache.IgnoreNotSynced(err)
+		children, err := r.of(parent).Kind.listed(ctx, r, childrenOfParent(s.key())...)
+		if namespacecache.IsNotSynced(err) && parent.Spec.TwoSMS == nil {
+			return ctrl.Result{}, nil
+		} else if namespacecache.IgnoreNotSynced(err) != nil {
+			return ctrl.Result{}, err
 		}
+		s.children = children
 		if released, err := hold(ctx, r.Client, s, r.Clock.Now()); apierrors.IsConflict(err) {
 			return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil // overtaken by a change
-		} else if pause, refused := engine.ParentWriteRefused(ctx, r.Children.engine, s.parent, err); refused {
+		} else if pause, refused := engine.ParentWriteRefused(ctx, r.of(s.parent).engine, s.parent, err); refused {
 			return ctrl.Result{RequeueAfter: pause}, nil
 		} else if released || err != nil {
 			return ctrl.Result{}, err
@@ -156,7 +180,7 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
 func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.Outcome {
 	out := conditions.Parents.Failed(err)
-	out.Next = cmp.Or(out.Next, conditions.NextForCredentials(out.Reason, s.parent.Spec.Voximplant.CredentialsSecretRef.Name, s.parent.CredentialsKey()))
+	out.Next = cmp.Or(out.Next, conditions.NextForCredentials(out.Reason, s.parent.CredentialsSecret(), s.parent.CredentialsKey()))
 	var listed time.Time
 	if dir := r.Parents.Former(s.key()); dir != nil {
 		listed = dir.Listings().CompleteAt
@@ -174,16 +198,16 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	engine.AcknowledgeNotDeactivated(s.parent)
 	st := &s.parent.Status
-	s.held = r.Children.engine.Held(r.Children.parents.parentOf(s.parent).Guarded)
+	s.held = r.of(s.parent).engine.Held(r.of(s.parent).parents.parentOf(s.parent).Guarded)
 	writePending(r, s)
 	st.ChangeBudget = changeBudget(s.held.Used)
-	engine.NoteEarlierPlans(r.Children.engine, s.parent, s.was.AccountID)
+	engine.NoteEarlierPlans(r.of(s.parent).engine, s.parent, s.was.AccountID)
 	if out = held(r, s, out, r.Clock.Now()); out.Reason != "" { // else there is nothing to say yet of credentials that were taken away
 		st.ObservedGeneration = s.parent.Generation
 		conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	}
-	s.wakes = engine.ProviderRecovered(r.Children.engine, s.parent, s.was.Conditions, func() []engine.Managed { return managed(s.children.Items) }) || s.wakes
-	engine.WriteCapabilities(r.Children.engine, s.key(), &st.Conditions, s.parent.Generation)
+	s.wakes = engine.ProviderRecovered(r.of(s.parent).engine, s.parent, s.was.Conditions, func() []engine.Managed { return s.children }) || s.wakes
+	engine.WriteCapabilities(r.of(s.parent).engine, s.key(), &st.Conditions, s.parent.Generation)
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
 		before.Status = s.was
@@ -191,17 +215,17 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 			return r.overtaken(ctx, s, err)
 		}
 	}
-	engine.ParentStatusStored(r.Children.engine, s.key())
-	engine.ReportParent(ctx, r.Children.engine, s.parent, s.was.Conditions, out)
+	engine.ParentStatusStored(r.of(s.parent).engine, s.key())
+	engine.ReportParent(ctx, r.of(s.parent).engine, s.parent, s.was.Conditions, out)
 	emitStartHeld(ctx, r, s)
 	emitMismatch(r, s)
-	engine.ReportMissing(ctx, r.Children.engine, s.parent, s.was.Conditions, st.Conditions)
+	engine.ReportMissing(ctx, r.of(s.parent).engine, s.parent, s.was.Conditions, st.Conditions)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)
 	pause = untilReleased(s.parent, conditions.Parents.Requeue(out, pause), now)
-	pause = engine.ReadBesideList(ctx, r.Children.engine, s.key(), s.requested(), pause, func() { r.Children.resynced(ctx, s.key()) })
-	pause = engine.KeepOwnAccount(ctx, r.Children.engine, r.Children.parents.parentOf(s.parent), s.parent, pause)
+	pause = engine.ReadBesideList(ctx, r.of(s.parent).engine, s.key(), s.requested(), pause, func() { r.of(s.parent).resynced(ctx, s.key()) })
+	pause = engine.KeepOwnAccount(ctx, r.of(s.parent).engine, r.of(s.parent).parents.parentOf(s.parent), s.parent, pause)
 	return ctrl.Result{RequeueAfter: pause}, nil
 }
 
@@ -212,7 +236,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
 		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
 	}
-	if pause, refused := engine.ParentWriteRefused(ctx, r.Children.engine, s.parent, err); refused {
+	if pause, refused := engine.ParentWriteRefused(ctx, r.of(s.parent).engine, s.parent, err); refused {
 		return ctrl.Result{RequeueAfter: pause}, nil
 	}
 	return ctrl.Result{}, err
@@ -221,26 +245,32 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 // wake tells the children what the provider answered, or that it did not.
 func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 	if s.wakes {
-		s.children.Items = nil // there may be thousands, and they are read again
-		r.Children.resynced(ctx, s.key())
+		s.children = nil // there may be thousands, and they are read again
+		r.of(s.parent).resynced(ctx, s.key())
 	}
 }
 
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.Children.engine.Alarm, r.Children.engine.StartChanged = r.enqueue, r.enqueue
+	for _, a := range r.accounts() {
+		a.engine.Alarm, a.engine.StartChanged = r.enqueue, r.enqueue
+	}
 	share(r)
 	r.works = parentLimiter(r.enqueue)
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
 		return nil
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	counting := countingChildren(r)
+	b := ctrl.NewControllerManagedBy(mgr)
+	for _, a := range r.accounts() {
+		b = b.Watches(a.Kind.object(), counting)
+	}
+	return b.
 		Named("parentaccount").
 		For(&v1alpha1.ParentAccount{}, forParentAccounts()).
 		Watches(&corev1.Secret{}, parentsWith(mgr.GetClient())).
 		Watches(&v1alpha1.ChildAccount{}, handler.EnqueueRequestsFromMapFunc(parentOfChild), builder.WithPredicates(holdsParent)).
-		Watches(&v1alpha1.ChildAccount{}, countingChildren(r)).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controllerOptions(r.Concurrency)).
 		Complete(r)

@@ -41,21 +41,22 @@ func holds(p *v1alpha1.ParentAccount) bool {
 	return controllerutil.ContainsFinalizer(p, v1alpha1.ParentFinalizer)
 }
 
-// needsParent says whether the account of a ChildAccount may still have to be deactivated.
-func needsParent(c *v1alpha1.ChildAccount) bool {
-	return controllerutil.ContainsFinalizer(c, v1alpha1.Finalizer) && c.Deactivates()
+// needsParent says whether the account of a resource may still have to be deactivated.
+func needsParent(o client.Object) bool {
+	c, ok := o.(*v1alpha1.ChildAccount)
+	return ok && controllerutil.ContainsFinalizer(c, v1alpha1.Finalizer) && c.Deactivates()
 }
 
 // waiters is the deletion of the ParentAccount, with the ChildAccounts that the ParentAccount is needed for.
 func waiters(s *parentScope) conditions.ParentDeletion {
 	d := conditions.ParentDeletion{AllDeleting: true}
-	for i := range s.children.Items {
-		c := &s.children.Items[i]
-		name, list := c.Name, &d.Remaining
-		if c.Namespace != s.parent.Namespace {
-			name = c.Namespace + "/" + c.Name
+	for _, child := range s.children {
+		c := child.Object()
+		name, list := c.GetName(), &d.Remaining
+		if c.GetNamespace() != s.parent.Namespace {
+			name = c.GetNamespace() + "/" + name
 		}
-		if !c.DeletionTimestamp.IsZero() {
+		if !c.GetDeletionTimestamp().IsZero() {
 			list = &d.Deleting
 		}
 		d.AllDeleting = d.AllDeleting && list == &d.Deleting
@@ -79,12 +80,12 @@ func held(r *ParentAccountReconciler, s *parentScope, out conditions.Outcome, no
 
 // parentOfChild is the ParentAccount that a ChildAccount names.
 func parentOfChild(_ context.Context, o client.Object) []reconcile.Request {
-	return []reconcile.Request{{NamespacedName: o.(*v1alpha1.ChildAccount).ParentKey()}}
+	return []reconcile.Request{{NamespacedName: parentKey(o)}}
 }
 
 // holdsParent passes what decides whether a ParentAccount is needed for a deletion.
 var holdsParent = predicate.Funcs{
-	CreateFunc: func(e event.CreateEvent) bool { return needsParent(e.Object.(*v1alpha1.ChildAccount)) },
+	CreateFunc: func(e event.CreateEvent) bool { return needsParent(e.Object) },
 	DeleteFunc: func(e event.DeleteEvent) bool { return e.Object.(*v1alpha1.ChildAccount).Deactivates() },
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		before, after := e.ObjectOld.(*v1alpha1.ChildAccount), e.ObjectNew.(*v1alpha1.ChildAccount)

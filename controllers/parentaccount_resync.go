@@ -10,6 +10,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/directory"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
 
 // resync reads the whole list if it is time to.
@@ -32,7 +33,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 		s.wakes = true
 	}
 	if dir.Listings().Complete > 0 {
-		begin(ctx, r.Children, s)
+		begin(ctx, r.of(s.parent), s)
 	}
 	return r.listed(ctx, s, dir, wait)
 }
@@ -99,16 +100,16 @@ func (r *ParentAccountReconciler) listed(ctx context.Context, s *parentScope, di
 
 // known is what the children know of: their ids, and the names of those without one. Nothing is asked for those that may
 // not use the parent.
-func (r *parentAccounts) known(ctx context.Context, children []v1alpha1.ChildAccount) directory.Known {
-	k := directory.Known{More: !seesAll(r.read)}
-	for i := range children {
-		if !r.Usable(ctx, childAccount{&children[i]}) {
+func (r *parentAccounts) known(ctx context.Context, kind *Kind, children []engine.Managed) directory.Known {
+	k := directory.Known{More: !seesAll(r.read, kind)}
+	for _, child := range children {
+		if !r.Usable(ctx, child) {
 			continue
 		}
-		if id := children[i].Status.AccountID; id != "" {
+		if id := child.Status().AccountID; id != "" {
 			k.IDs = append(k.IDs, id)
 		} else {
-			k.Names = append(k.Names, children[i].AccountName())
+			k.Names = append(k.Names, child.Declaration().AccountName)
 		}
 	}
 	return k

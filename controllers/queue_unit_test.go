@@ -16,7 +16,7 @@ import (
 func TestQueueHasWhatIsNotUrgentLast(t *testing.T) {
 	queue := priorityqueue.New[ctrl.Request](t.Name())
 	defer queue.ShutDown()
-	r := &ChildAccountReconciler{}
+	r := &AccountReconciler{}
 	r.enqueue(requested("early", 0), false) // not started: nothing to put it into
 	asQueue := workqueue.TypedRateLimitingInterface[ctrl.Request](queue)
 	r.queue.Store(&asQueue)

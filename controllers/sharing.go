@@ -16,14 +16,21 @@ import (
 
 // share has ParentAccounts that lead to one account, and so have one snapshot, hear of each other.
 func share(r *ParentAccountReconciler) {
-	r.Parents.Concerned, r.Parents.Freed = r.enqueue, r.Children.engine.UniqueValues.Freed
+	r.Parents.Concerned = r.enqueue
+	r.Parents.Freed = func(of directory.Source, freed []directory.Freed) {
+		for _, a := range r.accounts() {
+			a.engine.UniqueValues.Freed(of, freed)
+		}
+	}
 	r.Parents.Written = func(others []types.NamespacedName, accountName string) {
-		wakeNamed(context.Background(), r.Children, others, accountName) // the cache answers at once
+		for _, a := range r.accounts() {
+			wakeNamed(context.Background(), a, others, accountName) // the cache answers at once
+		}
 	}
 }
 
 // wakeNamed wakes the resources of some ParentAccounts that declare an account name: another ParentAccount has written to the account.
-func wakeNamed(ctx context.Context, r *ChildAccountReconciler, parents []types.NamespacedName, accountName string) {
+func wakeNamed(ctx context.Context, r *AccountReconciler, parents []types.NamespacedName, accountName string) {
 	children, err := r.engine.Kind.Named(ctx, accountName)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "children not woken", "accountName", accountName)
@@ -38,21 +45,23 @@ func wakeNamed(ctx context.Context, r *ChildAccountReconciler, parents []types.N
 
 // sourceOf is what the snapshot of a connection is of, whose account is known by now.
 func sourceOf(p *v1alpha1.ParentAccount, dir *directory.Parent) directory.Source {
+	bundle, _ := p.CABundle()
 	return directory.Source{
-		Provider: p.Provider(), Endpoint: dir.Endpoint, CABundle: string(p.Spec.Voximplant.CABundle), AccountID: dir.AccountID,
+		Provider: p.Provider(), Endpoint: dir.Endpoint, CABundle: string(bundle), AccountID: dir.AccountID,
 	}
 }
 
 // knownTo is what the children of a ParentAccount know of, and those of all that share its snapshot: its list is theirs too.
 func knownTo(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) directory.Known {
-	known := r.Children.parents.known(ctx, s.children.Items)
+	of := r.of(s.parent)
+	known := of.parents.known(ctx, of.Kind, s.children)
 	for _, other := range r.Parents.Sharing(s.key(), dir.Directory) {
-		var children v1alpha1.ChildAccountList
-		if err := r.List(ctx, &children, append(childrenOfParent(other), client.UnsafeDisableDeepCopy)...); err != nil {
+		children, err := of.Kind.listed(ctx, r, childrenOfParent(other)...)
+		if err != nil {
 			known.More = true
 			continue
 		}
-		theirs := r.Children.parents.known(ctx, children.Items)
+		theirs := of.parents.known(ctx, of.Kind, children)
 		known.IDs, known.Names = append(known.IDs, theirs.IDs...), append(known.Names, theirs.Names...)
 	}
 	return known

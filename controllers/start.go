@@ -15,7 +15,7 @@ import (
 )
 
 // begin tells the engine that a complete list of the ParentAccount was read; the first is its start.
-func begin(ctx context.Context, r *ChildAccountReconciler, s *parentScope) {
+func begin(ctx context.Context, r *AccountReconciler, s *parentScope) {
 	parent := r.parents.parentOf(s.parent)
 	if r.engine.Starts.Begun(parent) {
 		return
@@ -28,14 +28,14 @@ func begin(ctx context.Context, r *ChildAccountReconciler, s *parentScope) {
 			}
 		}
 	}
-	r.engine.Starts.Begin(ctx, parent, managed(s.children.Items), unread)
+	r.engine.Starts.Begin(ctx, parent, s.children, unread)
 }
 
-// within are the ChildAccounts of one namespace.
-func within(children []v1alpha1.ChildAccount, namespace string) (in []engine.Managed) {
-	for i := range children {
-		if children[i].Namespace == namespace {
-			in = append(in, childAccount{&children[i]})
+// within are the resources of one namespace.
+func within(children []engine.Managed, namespace string) (in []engine.Managed) {
+	for _, child := range children {
+		if child.Object().GetNamespace() == namespace {
+			in = append(in, child)
 		}
 	}
 	return in
@@ -43,9 +43,9 @@ func within(children []v1alpha1.ChildAccount, namespace string) (in []engine.Man
 
 // pendingSinceStart is the group of writes that were pending when the operator started, and wait (startPolicy Observe).
 func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
-	parent := r.Children.parents.parentOf(s.parent)
-	group := r.Children.engine.Starts.Group(parent)
-	s.wakes = s.wakes || r.Children.engine.Starts.Released(parent)
+	parent := r.of(s.parent).parents.parentOf(s.parent)
+	group := r.of(s.parent).engine.Starts.Group(parent)
+	s.wakes = s.wakes || r.of(s.parent).engine.Starts.Released(parent)
 	if group.Count == 0 {
 		return nil
 	}
@@ -66,7 +66,7 @@ func emitStartHeld(ctx context.Context, r *ParentAccountReconciler, s *parentSco
 	for _, p := range s.parent.Status.PendingApprovals {
 		if approve := approveStart(s, p.Hash); strings.Contains(p.Message, approve) && !slices.Contains(s.was.PendingApprovals, p) {
 			log.FromContext(ctx).Info("writes that were pending when the operator started wait for an approval", "resources", p.Count, "approve", approve)
-			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d ChildAccounts wait since the operator's start: %s", p.Count, approve)}
+			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d %ss wait since the operator's start: %s", p.Count, r.of(s.parent).Kind.name, approve)}
 			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, v1alpha1.ReasonAwaitingApproval, "Start", "%s", conditions.Parents.ForEvent(out))
 		}
 	}

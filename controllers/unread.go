@@ -28,12 +28,12 @@ type Read interface {
 
 // waits says whether the operator does nothing for a resource because its namespace can't be read at present: what is known of it may be
 // old. It is woken when the namespace joins.
-func (r *ChildAccountReconciler) waits(namespace string) bool {
+func (r *AccountReconciler) waits(namespace string) bool {
 	return r.Read != nil && !r.Read.Synced(namespace)
 }
 
-// seesAll says whether the ChildAccounts of all namespaces are known.
-func seesAll(read Read) bool { return read == nil || read.Complete(&v1alpha1.ChildAccount{}) }
+// seesAll says whether the resources of a kind are known of all namespaces.
+func seesAll(read Read, kind *Kind) bool { return read == nil || read.Complete(kind.object()) }
 
 // parentUnread stops a resource whose ParentAccount is in a namespace that can't be read at present. It is the
 // same whether there is such a ParentAccount or not. Before the first answer of the Kubernetes API nothing is said.
@@ -50,18 +50,18 @@ func parentUnread(parent types.NamespacedName, err error) *plan.Stop {
 
 // Joined wakes the resources of other namespaces that name a ParentAccount of a namespace which can be read from now on.
 // Those of the namespace itself are woken by the cache. What it could not be known to need at a start is held as of now.
-func (r *ChildAccountReconciler) Joined(namespace string) {
+func (r *AccountReconciler) Joined(namespace string) {
 	if namespace == metav1.NamespaceAll {
 		return
 	}
 	ctx := context.Background() // the cache answers at once
-	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, client.UnsafeDisableDeepCopy); namespacecache.IgnoreNotSynced(err) != nil {
+	children, err := r.Kind.listed(ctx, r)
+	if namespacecache.IgnoreNotSynced(err) != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
 	}
-	r.engine.Starts.Joined(namespace, within(children.Items, namespace))
-	for i := range children.Items {
-		if c := &children.Items[i]; c.Namespace != namespace && c.ParentKey().Namespace == namespace {
+	r.engine.Starts.Joined(namespace, within(children, namespace))
+	for _, child := range children {
+		if c := child.Object(); c.GetNamespace() != namespace && parentKey(c).Namespace == namespace {
 			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)}, false)
 		}
 	}

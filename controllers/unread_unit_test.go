@@ -39,7 +39,7 @@ func (unreadable) Statuses() []namespacecache.Status { return nil }
 // What can't be read is left alone, without an error that would be logged and retried: whoever can read it again wakes it.
 func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
 	req := ctrl.Request{NamespacedName: types.NamespacedName{Namespace: "telephony", Name: "acme"}}
-	children := &ChildAccountReconciler{Client: unreadable{}, Read: unreadable{}, Clock: clock.RealClock{}}
+	children := &AccountReconciler{Client: unreadable{}, Read: unreadable{}, Clock: clock.RealClock{}}
 	children.build()
 	if result, err := children.Reconcile(t.Context(), req); err != nil || result != (ctrl.Result{}) {
 		t.Errorf("a ChildAccount: %v, %v", result, err)
@@ -55,7 +55,7 @@ func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
 	if registry.Get(req.NamespacedName) != known {
 		t.Error("a ParentAccount that can't be read is taken for deleted")
 	}
-	if !children.waits("telephony") || seesAll(children.Read) {
+	if !children.waits("telephony") || seesAll(children.Read, ChildAccounts) {
 		t.Error("it counts as read")
 	}
 	share, err := labels.Parse("shard=a")
@@ -87,7 +87,7 @@ func TestResyncedLeavesAloneWhatCantBeRead(t *testing.T) {
 	parent := types.NamespacedName{Namespace: "telephony", Name: "acme"}
 	for _, read := range []Read{nil, unreadable{}} {
 		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[ctrl.Request]())
-		r := &ChildAccountReconciler{Client: goingChild{}, Read: read}
+		r := &AccountReconciler{Client: goingChild{}, Read: read}
 		r.queue.Store(&queue)
 		r.resynced(t.Context(), parent)
 		if woken := queue.Len() > 0; woken != (read == nil) {

@@ -21,38 +21,31 @@ import (
 
 // The indexes of the manager's cache.
 const (
-	// indexParent finds the ChildAccounts of all namespaces that name a ParentAccount, "namespace/name".
+	// indexParent finds the resources of all namespaces that name a ParentAccount, "namespace/name".
 	indexParent = "parent"
-	// indexInput finds the ParentAccounts and the ChildAccounts that refer to an input Secret.
+	// indexInput finds the ParentAccounts and the resources that refer to an input Secret.
 	indexInput = "inputSecrets"
 )
 
 // Index adds the indexes that the controllers need to a cache.
 func Index(ctx context.Context, indexer client.FieldIndexer) error {
-	err := indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexParent, func(o client.Object) []string {
-		return []string{o.(*v1alpha1.ChildAccount).ParentKey().String()}
-	})
-	if err != nil {
-		return err
-	}
-	err = indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexAccountName, func(o client.Object) []string {
-		return []string{o.(*v1alpha1.ChildAccount).AccountName()}
-	})
-	if err != nil {
-		return err
-	}
-	err = indexer.IndexField(ctx, &v1alpha1.ChildAccount{}, indexInput, func(o client.Object) []string {
-		return o.(*v1alpha1.ChildAccount).InputSecrets()
-	})
-	if err != nil {
-		return err
+	for _, k := range kinds {
+		for name, values := range map[string]client.IndexerFunc{
+			indexParent:      func(o client.Object) []string { return []string{parentKey(o).String()} },
+			indexAccountName: k.names,
+			indexInput:       func(o client.Object) []string { return o.(resource).InputSecrets() },
+		} {
+			if err := indexer.IndexField(ctx, k.object(), name, values); err != nil {
+				return err
+			}
+		}
 	}
 	return indexer.IndexField(ctx, &v1alpha1.ParentAccount{}, indexInput, func(o client.Object) []string {
 		return o.(*v1alpha1.ParentAccount).InputSecrets()
 	})
 }
 
-// childrenOfParent lists the ChildAccounts that refer to a ParentAccount.
+// childrenOfParent lists the resources of a kind that refer to a ParentAccount.
 func childrenOfParent(parent types.NamespacedName) []client.ListOption {
 	return []client.ListOption{client.MatchingFields{indexParent: parent.String()}}
 }
@@ -81,7 +74,7 @@ var asked = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 	return false
 }}
 
-func forChildAccounts() builder.ForOption { return builder.WithPredicates(asked) }
+func forAccounts() builder.ForOption { return builder.WithPredicates(asked) }
 
 // forParentAccounts passes labels too: they say whose a ParentAccount is.
 func forParentAccounts() builder.ForOption {
@@ -109,19 +102,14 @@ func sameCondition(a, b []metav1.Condition, kind string) bool {
 	return ca.Status == cb.Status && ca.Reason == cb.Reason && ca.Message == cb.Message
 }
 
-// childrenOf maps a ParentAccount to the ChildAccounts that refer to it.
-func childrenOf(c client.Reader) handler.EventHandler {
-	return waking[*v1alpha1.ChildAccountList](c, func(o client.Object) []client.ListOption { return childrenOfParent(client.ObjectKeyFromObject(o)) })
-}
-
-// childrenWith maps an input Secret to the ChildAccounts that refer to it.
-func childrenWith(c client.Reader) handler.EventHandler {
-	return waking[*v1alpha1.ChildAccountList](c, referringTo)
+// childrenOf maps a ParentAccount to the resources of the kind that refer to it.
+func childrenOf(r *AccountReconciler) handler.EventHandler {
+	return waking(r, r.Kind.list, func(o client.Object) []client.ListOption { return childrenOfParent(client.ObjectKeyFromObject(o)) })
 }
 
 // parentsWith maps an input Secret to the ParentAccounts that refer to it.
 func parentsWith(c client.Reader) handler.EventHandler {
-	return waking[*v1alpha1.ParentAccountList](c, referringTo)
+	return waking(c, func() client.ObjectList { return &v1alpha1.ParentAccountList{} }, referringTo)
 }
 
 // referringTo selects what refers to an input Secret.
@@ -129,38 +117,30 @@ func referringTo(secret client.Object) []client.ListOption {
 	return []client.ListOption{client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexInput: secret.GetName()}}
 }
 
-// childrenIn maps a namespace to its ChildAccounts that name a ParentAccount of another one: whether they may, may have
-// changed with the namespace's labels.
-func childrenIn(c client.Reader) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, ns client.Object) []ctrl.Request {
-		var children v1alpha1.ChildAccountList
-		if c.List(ctx, &children, client.InNamespace(ns.GetName()), client.UnsafeDisableDeepCopy) != nil { // only names are read
+// childrenIn maps a namespace to its resources that name a ParentAccount of another one: whether they may, may have changed with the
+// namespace's labels.
+func childrenIn(r *AccountReconciler) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, ns client.Object) (requests []ctrl.Request) {
+		children, err := r.Kind.listed(ctx, r, client.InNamespace(ns.GetName()))
+		if err != nil {
 			return nil
 		}
-		var requests []ctrl.Request
-		for i := range children.Items {
-			if children.Items[i].ParentKey().Namespace != ns.GetName() {
-				requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])})
+		for _, child := range children {
+			if parentKey(child.Object()).Namespace != ns.GetName() {
+				requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(child.Object())})
 			}
 		}
 		return requests
 	})
 }
 
-// list is a pointer to a list type.
-type list[T any] interface {
-	*T
-	client.ObjectList
-}
-
-// waking maps an object to the resources that are selected by it.
-func waking[L list[T], T any](c client.Reader, selected func(client.Object) []client.ListOption) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []ctrl.Request {
-		found := L(new(T))
+// waking maps an object to the resources of a list that are selected by it.
+func waking(c client.Reader, list func() client.ObjectList, selected func(client.Object) []client.ListOption) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) (requests []ctrl.Request) {
+		found := list()
 		if c.List(ctx, found, append(selected(o), client.UnsafeDisableDeepCopy)...) != nil { // only names are read
 			return nil
 		}
-		var requests []ctrl.Request
 		_ = meta.EachListItem(found, func(item runtime.Object) error {
 			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(item.(client.Object))})
 			return nil

@@ -37,6 +37,8 @@ type Subject struct {
 	Intent, Refused bool
 	// Retried is set where the first attempt to create the account may have been made already, by whomever.
 	Retried bool
+	// Attempt is the open attempt to create the account, where the provider's accounts carry no claims; nil for none.
+	Attempt *Attempt
 	// Takeover is the installation whose account the resource may take, "" for none.
 	Takeover string
 	// PreviousOwner is the claim of a deleted resource whose account this one may have; nil for none.
@@ -60,6 +62,8 @@ type View struct {
 	Partial bool
 	// Account is the account, nil where it is not known.
 	Account *Account
+	// Namesakes are the ids of all accounts with the name, where the subject has no id and there are several; nil where there are not.
+	Namesakes []string
 	// Absences counts the complete lists in a row that did not have the account.
 	Absences int
 	// Doubted is set where that is not believed, whatever lists say: too many accounts are missing at once, or nobody has judged yet.
@@ -117,6 +121,10 @@ type Decision struct {
 	NotGranted []Change
 	// Later are changes that have to wait until the resource's status names the account, as they replace the claim.
 	Later []Change
+	// Namesakes are View's, with StepRefuse.
+	Namesakes []string
+	// Unwritable are changes that can't be made, as each change takes the account's password, which nobody knows.
+	Unwritable []Change
 	// Holder is the claim of whoever holds the account, for StepRefuse; nil where it has no claim.
 	Holder *Claim
 }
@@ -134,12 +142,17 @@ func Decide(schema Schema, s Subject, v View) Decision {
 		return decideAbsent(s, v)
 	case schema.IsAnother(*v.Account, s.ID, s.Name):
 		return Decision{Step: StepMissing, Account: v.Account}
+	case s.ID == "" && len(v.Namesakes) > 1: // nobody can tell which of them it is
+		return Decision{Step: StepRefuse, Account: v.Account, Namesakes: v.Namesakes}
 	case s.Policy.Observe:
 		return Decision{Step: StepNone, Account: v.Account, Drift: Diff(schema, s.Desired, v.Account.State, s.LastApplied)}
 	}
 	if s.ID == "" {
 		if d := mayBind(schema, s, v); d != nil {
 			return *d
+		}
+		if v.Claimless && !s.Refused && s.Attempt.Made(schema, *v.Account) {
+			s.LastApplied = s.Attempt.Sent
 		}
 	}
 	return compare(schema, s, v)
@@ -159,7 +172,7 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 		d.Holder = &claim
 		return &d
 	case claimed: // its holder's time is over, somebody says
-	case v.Claimless && s.Intent && !s.Refused: // before the intent was stored there was none: this one is of our own attempt
+	case v.Claimless && !s.Refused && s.Attempt.Made(schema, *v.Account): // there was none before
 	case s.Policy.Adopt != AdoptIfIdentical && s.Policy.Adopt != AdoptAlways:
 		return &d
 	case s.Policy.Adopt == AdoptIfIdentical:
@@ -173,6 +186,9 @@ func mayBind(schema Schema, s Subject, v View) *Decision {
 	}
 	return nil
 }
+
+// Readable are those of the changes whose fields the provider shows.
+func Readable(changes []Change) []Change { return readable(slices.Clone(changes)) }
 
 // readable are the changes of fields that the provider shows.
 func readable(changes []Change) []Change {
@@ -215,7 +231,7 @@ func decideAbsent(s Subject, v View) Decision {
 		return Decision{Step: StepRecreate}
 	case s.ID != "", s.Policy.Observe:
 		return Decision{Step: StepMissing}
-	case (s.Intent || s.Retried) && !v.Fresh:
+	case (s.Intent || s.Retried || v.Claimless) && !v.Fresh: // without a claim nobody could tell two accounts of one resource apart
 		return Decision{Step: StepRead}
 	}
 	return Decision{Step: StepCreate}

@@ -309,25 +309,47 @@ func TestDecideTakeover(t *testing.T) {
 	}
 }
 
-// Where the provider's accounts carry no claims, only the intent that was stored before the creation says whose one is.
+// Where the provider's accounts carry no claims, only the attempt that was stored before the creation says whose one is.
 func TestDecideWithoutClaims(t *testing.T) {
 	a := &account.Account{ID: "17", Name: "acme-support", State: account.State{"location": "UTC"}}
+	sent := &account.Attempt{Sent: account.State{"location": "UTC"}}
 	for name, c := range map[string]struct {
-		intent, refused, claims, fresh bool
-		adopt                          account.Adoption
-		want                           account.Step
+		attempt                 *account.Attempt
+		refused, claims, fresh  bool
+		namesakes               []string
+		adopt                   account.Adoption
+		observe, bound, missing bool
+		want                    account.Step
 	}{
-		"of our own attempt":                {intent: true, fresh: true, want: account.StepNone},
-		"of our own attempt, before a look": {intent: true, want: account.StepRead},
+		"of our own attempt":                {attempt: sent, fresh: true, want: account.StepNone},
+		"of our own attempt, before a look": {attempt: sent, want: account.StepRead},
 		"of nobody's":                       {fresh: true, want: account.StepRefuse},
-		"every attempt was refused":         {intent: true, refused: true, fresh: true, want: account.StepRefuse},
+		"there before":                      {attempt: &account.Attempt{Others: []string{"16", "17"}, Sent: sent.Sent}, fresh: true, want: account.StepRefuse},
+		"another value than was sent":       {attempt: &account.Attempt{Sent: account.State{"location": "Europe/Berlin"}}, fresh: true, want: account.StepRefuse},
+		"every attempt was refused":         {attempt: sent, refused: true, fresh: true, want: account.StepRefuse},
 		"may be adopted":                    {fresh: true, adopt: account.AdoptAlways, want: account.StepNone},
-		"a provider with claims":            {intent: true, claims: true, fresh: true, want: account.StepRefuse},
+		"a provider with claims":            {attempt: sent, claims: true, fresh: true, want: account.StepRefuse},
+		"two have the name":                 {attempt: sent, fresh: true, namesakes: []string{"17", "18"}, want: account.StepRefuse},
+		"two have the name, and may be":     {fresh: true, namesakes: []string{"17", "18"}, adopt: account.AdoptAlways, want: account.StepRefuse},
+		"two have the name, to be observed": {fresh: true, namesakes: []string{"17", "18"}, observe: true, want: account.StepRefuse},
+		"two have the name, one is bound":   {bound: true, namesakes: []string{"17", "18"}, want: account.StepNone},
+		"none, before a look":               {missing: true, want: account.StepRead},
+		"none":                              {missing: true, fresh: true, want: account.StepCreate},
 	} {
-		s := account.Subject{Claim: ourClaim, Name: "acme-support", Intent: c.intent, Refused: c.refused, Policy: account.Policy{Adopt: c.adopt}}
-		d := account.Decide(schema, s, account.View{Listed: true, Fresh: c.fresh, Claimless: !c.claims, Account: a})
+		s := account.Subject{Claim: ourClaim, Name: "acme-support", Intent: c.attempt != nil, Attempt: c.attempt, Refused: c.refused, Policy: account.Policy{Adopt: c.adopt, Observe: c.observe}}
+		v := account.View{Listed: true, Fresh: c.fresh, Claimless: !c.claims, Account: a, Namesakes: c.namesakes}
+		if c.bound {
+			s.ID = a.ID
+		}
+		if c.missing {
+			v.Account = nil
+		}
+		d := account.Decide(schema, s, v)
 		if d.Step != c.want {
 			t.Errorf("%s: %s, want %s", name, d.Step, c.want)
+		}
+		if len(d.Namesakes) > 0 != (len(c.namesakes) > 0 && !c.bound) {
+			t.Errorf("%s: namesakes %v", name, d.Namesakes)
 		}
 	}
 }

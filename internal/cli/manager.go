@@ -43,6 +43,7 @@ import (
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/readings"
 	"cpaas.dev/child-account-operator/internal/secrets"
+	"cpaas.dev/child-account-operator/internal/twosms"
 	"cpaas.dev/child-account-operator/internal/voximplant"
 )
 
@@ -243,8 +244,8 @@ type operator struct {
 	options ManagerOptions
 	mgr     ctrl.Manager
 	cache   *namespacecache.Cache
-	// children are told the installation's id once it is known.
-	children *controllers.ChildAccountReconciler
+	// children and subs are told the installation's id once it is known.
+	children, subs *controllers.AccountReconciler
 	// installation is what may stand in the way of knowing the installation's id, lease of reading the lease.
 	installation, lease hindrance
 	began               time.Time
@@ -308,6 +309,8 @@ func cacheOptions(ctx context.Context, o ManagerOptions) namespacecache.Options 
 	kinds := []namespacecache.Kind{
 		{Name: parentAccounts, Object: &v1alpha1.ParentAccount{}, Transform: stripped},
 		{Name: childAccounts, Object: &v1alpha1.ChildAccount{}, Transform: stripped},
+		// Roles of an earlier version don't allow to read them, and an earlier version's CRDs don't have them.
+		{Name: subAccounts, Object: &v1alpha1.SubAccount{}, Transform: stripped, Optional: true},
 		{Name: "input secrets", Object: &corev1.Secret{}, Label: marked(v1alpha1.LabelInput), Transform: stripped},
 		{Name: "connection secrets", Object: secrets.Metadata(), Label: marked(v1alpha1.LabelConnection), Transform: secrets.SlimMetadata()},
 	}
@@ -325,10 +328,13 @@ func cacheOptions(ctx context.Context, o ManagerOptions) namespacecache.Options 
 }
 
 // The operator's own kinds, as the cache names them.
-const parentAccounts, childAccounts = "parentaccounts", "childaccounts"
+const parentAccounts, childAccounts, subAccounts = "parentaccounts", "childaccounts", "subaccounts"
 
 // advice says what to do where the operator's own kinds can't be read, as their CRDs are not installed.
 func advice(kinds []string, reason string) string {
+	if slices.Equal(kinds, []string{subAccounts}) {
+		return "SubAccounts are not served, all else is: install the CRDs and the operator's roles of this version, which allow to read subaccounts"
+	}
 	if reason != string(metav1.StatusReasonNotFound) || !slices.Contains(kinds, parentAccounts) && !slices.Contains(kinds, childAccounts) {
 		return ""
 	}
@@ -365,7 +371,7 @@ func (op *operator) setup(ctx context.Context) error {
 		namespaces = mgr.GetAPIReader()
 	}
 	inputs := secrets.Reader{Labelled: op.cache, Live: mgr.GetAPIReader()}
-	op.children = &controllers.ChildAccountReconciler{
+	op.children = &controllers.AccountReconciler{
 		ConnectionSecrets: connections,
 		Read:              op.cache,
 		Client:            mgr.GetClient(),
@@ -382,10 +388,13 @@ func (op *operator) setup(ctx context.Context) error {
 		Clock:             o.Clock,
 		Concurrency:       cmp.Or(o.ChildConcurrency, childConcurrency),
 	}
-	if err := op.children.SetupWithManager(mgr); err != nil {
-		return err
+	op.subs = op.children.Like(controllers.SubAccounts)
+	for _, r := range []*controllers.AccountReconciler{op.children, op.subs} {
+		if err := r.SetupWithManager(mgr); err != nil {
+			return err
+		}
+		op.cache.OnJoin(r.Joined)
 	}
-	op.cache.OnJoin(op.children.Joined)
 	parentAccounts := op.parentAccounts(inputs, parents, recorder)
 	if err := parentAccounts.SetupWithManager(mgr); err != nil {
 		return err
@@ -396,7 +405,7 @@ func (op *operator) setup(ctx context.Context) error {
 	return mgr.Add(leaderOrNot(boundGarbage))
 }
 
-// parentAccounts is the reconciler of ParentAccounts, whose ChildAccounts op.children reconciles.
+// parentAccounts is the reconciler of ParentAccounts, whose ChildAccounts op.children reconciles, and whose SubAccounts op.subs.
 func (op *operator) parentAccounts(inputs secrets.Reader, parents *directory.Registry, recorder conditions.EventRecorder) *controllers.ParentAccountReconciler {
 	o := op.options
 	return &controllers.ParentAccountReconciler{
@@ -404,6 +413,7 @@ func (op *operator) parentAccounts(inputs secrets.Reader, parents *directory.Reg
 		Secrets:          inputs,
 		Parents:          parents,
 		Children:         op.children,
+		SubAccounts:      op.subs,
 		Providers:        providers(o.Clock, o.transports(), o.Readings.Money),
 		AllowedEndpoints: o.AllowedEndpoints,
 		Recorder:         recorder,
@@ -419,7 +429,7 @@ func (op *operator) parentAccounts(inputs secrets.Reader, parents *directory.Reg
 func (op *operator) serveGauges(parents *directory.Registry, beside *readings.Store) error {
 	selects := func(p *v1alpha1.ParentAccount) bool { return op.options.share.Matches(labels.Set(p.Labels)) }
 	g := &gauges.Gauges{Cache: op.cache, Statuses: op.cache.Statuses, Parents: parents, Readings: beside, Selects: selects, Clock: op.options.Clock}
-	metrics.WillCall(voximplant.Methods()...)
+	metrics.WillCall(append(voximplant.Methods(), twosms.Methods()...)...)
 	g.Serve()
 	return op.mgr.Add(g)
 }
@@ -429,6 +439,32 @@ func (op *operator) serveGauges(parents *directory.Registry, beside *readings.St
 func providers(c clock.Clock, shared *transports, balances bool) provider.Registry {
 	return provider.Registry{
 		v1alpha1.ProviderVoximplant: connectVoximplant(shared, c, balances),
+		v1alpha1.ProviderTwoSMS:     connectTwoSMS(shared, c),
+	}
+}
+
+func connectTwoSMS(shared *transports, c clock.Clock) provider.Connect {
+	return func(conn provider.Connection) (provider.Parent, error) {
+		transport, err := shared.trusting(conn.CABundle)
+		if err != nil {
+			return nil, err
+		}
+		credentials, err := twosms.ParseCredentials(conn.Credentials)
+		if err != nil {
+			return nil, err
+		}
+		return twosms.New(twosms.Config{
+			BaseURL: conn.Endpoint, Credentials: credentials, Transport: transport, Clock: c.Now, Gate: conn.Gate.Acquire, Observe: observed(conn),
+			UserAgent: secrets.FieldManager + "/" + version,
+		})
+	}
+}
+
+// observed tells the pacing and the metrics of each call of a connection.
+func observed(conn provider.Connection) func(string, time.Duration, *account.Error) {
+	return func(method string, took time.Duration, failed *account.Error) {
+		conn.Gate.Learn(failed)
+		metrics.Called(method, took, failed)
 	}
 }
 
@@ -451,11 +487,8 @@ func connectVoximplant(shared *transports, c clock.Clock, balances bool) provide
 			FollowAddress: conn.Follow,
 			Clock:         c.Now,
 			Gate:          conn.Gate.Acquire,
-			Observe: func(method string, took time.Duration, failed *account.Error) {
-				conn.Gate.Learn(failed)
-				metrics.Called(method, took, failed)
-			},
-			UserAgent: secrets.FieldManager + "/" + version,
+			Observe:       observed(conn),
+			UserAgent:     secrets.FieldManager + "/" + version,
 		})
 	}
 }

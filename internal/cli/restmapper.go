@@ -20,6 +20,7 @@ func restMapper() meta.RESTMapper {
 	}{
 		{v1alpha1.GroupVersion, "ParentAccount", "parentaccounts", meta.RESTScopeNamespace},
 		{v1alpha1.GroupVersion, "ChildAccount", "childaccounts", meta.RESTScopeNamespace},
+		{v1alpha1.GroupVersion, "SubAccount", "subaccounts", meta.RESTScopeNamespace},
 		{corev1.SchemeGroupVersion, "Secret", "secrets", meta.RESTScopeNamespace},
 		{corev1.SchemeGroupVersion, "Namespace", "namespaces", meta.RESTScopeRoot},
 		{schema.GroupVersion{Group: "apiextensions.k8s.io", Version: "v1"}, "CustomResourceDefinition", "customresourcedefinitions", meta.RESTScopeRoot},

@@ -38,6 +38,8 @@ func stripped(in any) (any, error) {
 	switch o := in.(type) {
 	case *v1alpha1.ChildAccount:
 		o.Labels = nil
+	case *v1alpha1.SubAccount:
+		o.Labels = nil
 	case *corev1.Secret:
 		o.Annotations, o.Labels = nil, map[string]string{v1alpha1.LabelInput: o.Labels[v1alpha1.LabelInput]}
 		o.Data = bounded(o.Data, longestValue, allValues)

@@ -38,6 +38,7 @@ var nextOfChildren = map[string]string{
 	v1alpha1.ReasonNotPermitted:        "Ask the owner of the ParentAccount for the grant, or remove from this resource what needs the grant.",
 	v1alpha1.ReasonParentNotFound:      "Create the ParentAccount, or correct spec.parentRef.",
 	v1alpha1.ReasonParentNotReady:      "Read the conditions of the ParentAccount, or ask its owner. This resource continues automatically once the ParentAccount is ready.",
+	v1alpha1.ReasonProviderMismatch:    "Name a ParentAccount of the right provider in spec.parentRef.",
 	v1alpha1.ReasonParentChanged:       "Name a ParentAccount of the former account in spec.parentRef, restore the credentials, or accept the new account with the annotation " + v1alpha1.AnnotationAcceptParent + ".",
 
 	v1alpha1.ReasonSecretMissing:     "Create the Secret in this namespace, with the label " + v1alpha1.LabelInput + `: "true", or correct the reference.`,

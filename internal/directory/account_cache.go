@@ -1,6 +1,8 @@
 package directory
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"cpaas.dev/child-account-operator/internal/account"
@@ -50,10 +52,33 @@ func (c *accountCache) view(key Key) account.View {
 	}
 	v.OutcomeUnknown = v.OutcomeUnknown || r.outcomeUnknown
 	v.NotKept = c.attempts.notKept(r.account.ID)
+	if key.ID == "" {
+		r, v.Namesakes = c.present(r)
+	}
 	if v.Absences = c.lists.Complete - r.inList; v.Absences == 0 && !r.notReturned {
 		v.Account = c.snapshot.accountOf(r)
 	}
 	return v
+}
+
+// present are the ids of the accounts with the name of a row that were there when they were last listed or read, in order, where there are
+// several; and the row of the first of them, or the given one where there is none. The caller holds the lock.
+func (c *accountCache) present(r *row) (first *row, ids []string) {
+	all := c.snapshot.namesakes[c.snapshot.canonical(r.account.Name)]
+	if len(all) == 0 {
+		return r, nil
+	}
+	there := slices.DeleteFunc(slices.Clone(all), func(r *row) bool { return c.lists.Complete != r.inList || r.notReturned })
+	if len(there) == 0 {
+		return r, nil
+	}
+	slices.SortFunc(there, func(a, b *row) int { return cmp.Compare(a.account.ID, b.account.ID) })
+	if len(there) > 1 {
+		for _, r := range there {
+			ids = append(ids, r.account.ID)
+		}
+	}
+	return there[0], ids
 }
 
 // observed is what was last read of an account, or written to it; nil where nothing is known.

@@ -15,7 +15,7 @@ type accountReader struct {
 
 func newAccountReader(c *connection, cache *accountCache) *accountReader {
 	r := &accountReader{connection: c, cache: cache}
-	r.coalescer.call = r.call
+	r.coalescer.call, r.coalescer.together = r.call, c.getsTogether
 	return r
 }
 

@@ -15,13 +15,17 @@ const (
 	maxCoalesced = 1000
 )
 
-// readCoalescer lets reads by id that come within a few milliseconds share one call. A read never joins a call that is already
-// under way, so the answer is newer than the read. It is safe for concurrent use: mu guards the call that reads can still join,
-// and is not held during the call.
+// readCoalescer lets reads by id that come within a few milliseconds share one call, and reads by name where one call reads many. A read never
+// joins a call that is already under way, so the answer is newer than the read. It is safe for concurrent use: mu guards the call that reads can
+// still join, and is not held during the call.
 type readCoalescer struct {
 	// call reads the accounts of several keys.
 	call func(context.Context, []Key) error
+	// together says whether one call reads any number of accounts by name. Then such calls are made one after another, and whoever comes
+	// meanwhile shares the next one. Nil is no.
+	together func() bool
 
+	turn sync.Mutex
 	mu   sync.Mutex
 	next *sharedRead
 }
@@ -37,7 +41,7 @@ type sharedRead struct {
 
 // read returns once the account was read, or the call failed, or ctx ended.
 func (c *readCoalescer) read(ctx context.Context, key Key) error {
-	if key.ID == "" { // a provider looks up one name at a time: nothing to share
+	if key.ID == "" && !c.gathers() { // a provider looks up one name at a time: nothing to share
 		return c.call(ctx, []Key{key})
 	}
 	s := c.join(ctx, key)
@@ -48,6 +52,8 @@ func (c *readCoalescer) read(ctx context.Context, key Key) error {
 		return ctx.Err()
 	}
 }
+
+func (c *readCoalescer) gathers() bool { return c.together != nil && c.together() }
 
 // join adds the key to the next call.
 func (c *readCoalescer) join(ctx context.Context, key Key) *sharedRead {
@@ -67,6 +73,10 @@ func (c *readCoalescer) join(ctx context.Context, key Key) *sharedRead {
 
 // run makes the call.
 func (c *readCoalescer) run(ctx context.Context, s *sharedRead) {
+	if c.gathers() {
+		c.turn.Lock()
+		defer c.turn.Unlock()
+	}
 	c.mu.Lock()
 	if c.next == s {
 		c.next = nil

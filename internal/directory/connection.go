@@ -42,6 +42,12 @@ func (c *connection) hasClaims() bool {
 	return ok
 }
 
+// getsTogether says whether one call reads any number of accounts by name.
+func (c *connection) getsTogether() bool {
+	remote, ok := c.current().(provider.Gatherer)
+	return ok && remote.GetsTogether()
+}
+
 // claimer is the Remote where it can write claims, else an error of class Invalid; so with the methods below.
 func (c *connection) claimer() (provider.Claimer, error) {
 	return capability[provider.Claimer](c, account.Error{Message: "this provider keeps no custom data"})
@@ -85,6 +91,10 @@ type Capabilities struct {
 	Plans bool
 	// Clones: an account can be made as a clone of another one.
 	Clones bool
+	// Claims: its accounts carry the claim of the resource that they belong to.
+	Claims bool
+	// Replaces: each update replaces the whole account, the password included.
+	Replaces bool
 }
 
 // CapabilitiesOf returns what the provider of a directory has.
@@ -97,5 +107,10 @@ func CapabilitiesOf(d *Directory) Capabilities {
 	_, serviceKeys := remote.(provider.ServiceKeyer)
 	_, plans := remote.(provider.Planner)
 	_, clones := remote.(provider.Cloner)
-	return Capabilities{Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown, ServiceKeys: serviceKeys, Plans: plans, Clones: clones}
+	_, claims := remote.(provider.Claimer)
+	replacer, _ := remote.(provider.Replacer)
+	return Capabilities{
+		Claims: claims, Replaces: replacer != nil && replacer.ReplacesAll(),
+		Passwords: passwords, Keys: keys, SignIns: signIns, KeysShown: shown, ServiceKeys: serviceKeys, Plans: plans, Clones: clones,
+	}
 }

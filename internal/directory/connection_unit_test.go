@@ -30,7 +30,7 @@ func TestCapabilities(t *testing.T) {
 			}
 		}
 		got := CapabilitiesOf(&Directory{connection: conn})
-		if conn.hasClaims() != c.can || got != (Capabilities{Passwords: c.can, Keys: c.can, SignIns: c.can, ServiceKeys: c.can, Plans: c.can, Clones: c.can}) {
+		if conn.hasClaims() != c.can || got != (Capabilities{Passwords: c.can, Keys: c.can, SignIns: c.can, ServiceKeys: c.can, Plans: c.can, Clones: c.can, Claims: c.can}) {
 			t.Errorf("claims %v, %+v; want %v", conn.hasClaims(), got, c.can)
 		}
 	}

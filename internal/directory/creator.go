@@ -2,6 +2,8 @@ package directory
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/provider"
@@ -29,7 +31,7 @@ func (c *creator) create(ctx context.Context, n provider.NewAccount, call func(c
 	}
 	if created.Account.ID == "" {
 		c.cache.creationPending(n.Name, true)
-		return c.readCreated(ctx, n.Name, created)
+		return c.readCreated(ctx, n, created)
 	}
 	if _, claims := remote.(provider.Claimer); claims {
 		created.Account.CustomData = n.CustomData
@@ -55,16 +57,19 @@ func (c *creator) readBeforeRepeating(ctx context.Context, name string) error {
 	return nil
 }
 
-// readCreated completes what a creation has answered without an id, by a read of the account.
-func (c *creator) readCreated(ctx context.Context, name string, created provider.Created) (provider.Created, error) {
-	view, err := c.readByName(ctx, name)
+// readCreated completes what a creation has answered without an id, by a read of the account: the only one of its name, and none that was there
+// before.
+func (c *creator) readCreated(ctx context.Context, n provider.NewAccount, created provider.Created) (provider.Created, error) {
+	view, err := c.readByName(ctx, n.Name)
 	switch {
 	case err != nil:
 		failed := *account.AsError(err)
 		failed.OutcomeUnknown = true
 		return provider.Created{}, &failed
-	case view.Account == nil:
+	case view.Account == nil, slices.Contains(n.Others, view.Account.ID):
 		return provider.Created{}, notReturnedYet()
+	case len(view.Namesakes) > 1:
+		return provider.Created{}, &account.Error{Class: account.Incomplete, OutcomeUnknown: true, Message: "the account was created, and others have its name: " + strings.Join(view.Namesakes, ", ")}
 	}
 	sent := created.Account.State
 	c.cache.sentAtCreation(view.Account.ID, sent)

@@ -1,6 +1,10 @@
 package directory
 
-import "cpaas.dev/child-account-operator/internal/account"
+import (
+	"slices"
+
+	"cpaas.dev/child-account-operator/internal/account"
+)
 
 // keepAbsent is for how many complete lists an account that none of them had is remembered.
 const keepAbsent = 3
@@ -30,6 +34,8 @@ type snapshot struct {
 	identity account.Field
 	byID     map[string]*row
 	byName   map[string]*row
+	// namesakes has the rows of a name that several accounts have.
+	namesakes map[string][]*row
 	// unique are the fields in a state whose values one account at a time can have. freed are the values that accounts have no more, since
 	// that was last told.
 	// holders has the account's id for each value of them, nil until somebody asks who has one.
@@ -39,7 +45,7 @@ type snapshot struct {
 }
 
 func newSnapshot(schema account.Schema) snapshot {
-	return snapshot{schema: schema, identity: schema.Identity(), byID: map[string]*row{}, byName: map[string]*row{}, unique: uniqueFields(schema)}
+	return snapshot{schema: schema, identity: schema.Identity(), byID: map[string]*row{}, byName: map[string]*row{}, namesakes: map[string][]*row{}, unique: uniqueFields(schema)}
 }
 
 // canonical is the canonical spelling of a name.
@@ -77,14 +83,32 @@ func (s *snapshot) put(a account.Account, asOf revision, list int) {
 	}
 	r.account.State = nil
 	s.byID[a.ID] = r
-	s.byName[s.canonical(a.Name)] = r
+	s.addName(r)
+}
+
+// addName has the row found by its name, beside others that have it.
+func (s *snapshot) addName(r *row) {
+	name := s.canonical(r.account.Name)
+	if other := s.byName[name]; other != nil && other != r {
+		if s.namesakes[name] == nil {
+			s.namesakes[name] = []*row{other}
+		}
+		s.namesakes[name] = append(s.namesakes[name], r)
+	}
+	s.byName[name] = r
 }
 
 // confirm records that the account was read, requested at a revision, once the rows of the answer were put.
 func (s *snapshot) confirm(key Key, requested revision) {
-	if r := s.find(key); r != nil && r.asOf <= requested {
-		r.outcomeUnknown = false
-		r.notReturned = r.asOf < requested
+	rows := []*row{s.find(key)}
+	if several := s.namesakes[s.canonical(key.Name)]; key.ID == "" && len(several) > 0 {
+		rows = several
+	}
+	for _, r := range rows {
+		if r != nil && r.asOf <= requested {
+			r.outcomeUnknown = false
+			r.notReturned = r.asOf < requested
+		}
 	}
 }
 
@@ -101,7 +125,7 @@ func (s *snapshot) write(r *row, written account.State, answered revision) {
 	if name, renamed := written[s.identity.Path]; renamed {
 		s.dropName(r)
 		r.account.Name = name
-		s.byName[s.canonical(name)] = r
+		s.addName(r)
 	}
 }
 
@@ -144,9 +168,18 @@ func (s *snapshot) forget(r *row) {
 	s.dropName(r)
 }
 
-// dropName has the row no longer found by its name, unless another account has the name by now.
+// dropName has the row no longer found by its name; another account that has the name is found by it.
 func (s *snapshot) dropName(r *row) {
-	if name := s.canonical(r.account.Name); s.byName[name] == r {
+	name := s.canonical(r.account.Name)
+	others := slices.DeleteFunc(s.namesakes[name], func(o *row) bool { return o == r })
+	if s.namesakes[name] = others; len(others) < 2 {
+		delete(s.namesakes, name)
+	}
+	switch {
+	case s.byName[name] != r:
+	case len(others) > 0:
+		s.byName[name] = others[len(others)-1]
+	default:
 		delete(s.byName, name)
 	}
 }

@@ -73,6 +73,7 @@ var executors = map[plan.Kind]func(context.Context, *run, plan.Step) *conditions
 	plan.AddFinalizer:       addFinalizer,
 	plan.RemoveFinalizer:    removeFinalizer,
 	plan.PrepareSecret:      prepareSecret,
+	plan.StoreAttempt:       storeAttempt,
 	plan.ReadResource:       readResource,
 	plan.DiscardSecret:      discardSecret,
 	plan.WithdrawPassword:   withdrawPassword,
@@ -201,7 +202,12 @@ func (r *run) afterRead(view account.View, err error) *conditions.Outcome {
 		return r.stopped(err)
 	}
 	r.readRequests.done(r.s.uid(), r.s.readRequest)
+	view = r.s.sought(view)
 	r.view, r.read, r.again = view, &view, true
+	if r.s.seeks && view.Account == nil && !view.Awaited { // what was read is not of the name that the resource declares
+		r.s.foundNone()
+		r.read = nil
+	}
 	return nil
 }
 
@@ -308,12 +314,22 @@ func createBy(ctx context.Context, r *run, write string, call func(context.Conte
 		r.settledSecrets.Recheck(s.uid())
 	}
 	apply(r, account.EmailTaken, account.NameTaken)
-	created, err := call(ctx, provider.NewAccount{
-		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired,
-	})
+	var overtaken *conditions.Outcome
+	n := provider.NewAccount{
+		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired, Before: lastLook(r, &overtaken),
+	}
+	if open := s.attempt(); open != nil {
+		n.Others = open.Others
+	}
+	created, err := call(ctx, n)
+	if overtaken != nil {
+		return overtaken
+	}
 	why := whyCreated(s)
 	if err == nil || account.AsError(err).OutcomeUnknown {
 		r.attempts.NoteCreated(s.uid())
+	} else {
+		attemptRefused(r, err)
 	}
 	if account.ClassOf(err) == account.NameTaken {
 		return afterNameTaken(ctx, r, err)
@@ -427,8 +443,12 @@ func changed(r *run, changes []account.Change) {
 
 func updateOwn(ctx context.Context, r *run, step plan.Step, changes []account.Change) *conditions.Outcome {
 	s := r.s
+	if out := reservePassword(ctx, r); out != nil {
+		return out
+	}
 	apply(r, classesOf(changes)...)
 	err := s.dir.Update(ctx, r.target(step.AccountID), changes)
+	passwordSent(r, err)
 	r.changes.Done(s.uid(), refused(err))
 	logWritten(ctx, s, writeUpdate, whyUpdated(s, changes), step.AccountID, err, "fields", account.FieldNames(changes))
 	if err != nil {

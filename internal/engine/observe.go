@@ -107,7 +107,7 @@ func knownView(s *scope, view *account.View) account.View {
 
 // observeAccount has what is known of the account, of its password and of earlier attempts.
 func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) {
-	in.View = knownView(s, view)
+	in.View = s.sought(knownView(s, view))
 	if recognise(s, in.View.Account) {
 		in.Resource, in.Subject = resourceOf(s), subjectOf(s)
 	}
@@ -117,7 +117,7 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 		in.Successor = &successor
 	}
 	in.Shared, in.SeesAll, in.MayAdopt = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace, mayAdopt(s.obj.GetNamespace(), s.parent)
-	in.Password = plan.Password{Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
+	in.Password = plan.Password{Sent: s.sendsPassword(), Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
 	in.Attempts.Connection = s.dir.Connection
 	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())
 	// At rest nothing depends on it, and thousands of resources are looked at in a resync.
@@ -148,6 +148,7 @@ func (e *observer) observeSecret(ctx context.Context, s *scope, in *plan.Input) 
 		in.Secret.Settled, altered = e.secretSettled(ctx, s)
 	}
 	in.Secret.LacksPassword = lacksPassword(s)
+	in.Password.Known = in.Password.Sent && s.boundID() != "" && e.passwordKnown(ctx, s)
 	in.ServiceKey = observeServiceKey(ctx, e, s)
 	in.Secret.Verify = toVerify(e.unverified, s, altered) && (!in.NoPasswords || !in.NoKeys)
 }
@@ -205,8 +206,8 @@ func resourceOf(s *scope) plan.Resource {
 func subjectOf(s *scope) account.Subject {
 	return account.Subject{
 		Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(),
-		Takeover: s.annotation(v1alpha1.AnnotationTakeover),
-		Desired:  s.desired, LastApplied: lastApplied(s), Policy: s.declared.Policy,
+		Takeover: s.annotation(v1alpha1.AnnotationTakeover), Attempt: s.attempt(),
+		Desired: s.desired, LastApplied: lastApplied(s), Policy: s.declared.Policy,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/conditions"
+	"cpaas.dev/child-account-operator/internal/directory"
 	"cpaas.dev/child-account-operator/internal/plan"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/secrets"
@@ -85,6 +86,7 @@ func rotatePassword(ctx context.Context, r *run, step plan.Step) *conditions.Out
 		}
 	}
 	r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)
+	r.again = s.promoted != "" && s.sendsPassword() // the account can be changed now
 	return nil
 }
 
@@ -131,6 +133,9 @@ func settlePassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 		return nil
 	}
 	next := r.s.stored[secrets.KeyPasswordNext]
+	if !directory.CapabilitiesOf(r.s.dir.Directory).SignIns {
+		return settleUnchecked(ctx, r, next)
+	}
 	has, err := hasPassword(ctx, r.s, r.s.status.AccountID, next)
 	if err != nil {
 		r.settledSecrets.Unset(r.s.uid())
@@ -145,6 +150,15 @@ func settlePassword(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 		return brokenSecret(v1alpha1.ReasonUpdating, err)
 	}
 	return nil
+}
+
+// settleUnchecked gives the account a password that it may have already, where nobody can say whether it has it: then it certainly has. A
+// pre-existing account whose own password is not known keeps it: what the connection Secret holds may have been prepared for another account.
+func settleUnchecked(ctx context.Context, r *run, next account.Secret) *conditions.Outcome {
+	if r.s.status.Origin == v1alpha1.OriginAdopted && r.s.stored[secrets.KeyPassword] == "" {
+		return nil
+	}
+	return giveNext(ctx, r, next)
 }
 
 // promote puts a password that the account has by now into the former one's place.

@@ -214,27 +214,32 @@ func (r *resolver) outage(s *scope) *plan.Stop {
 // then gives up the account that it has, which stays as it is.
 func pinned(s *scope) *plan.Stop {
 	st := s.status
-	if st.ParentAccountID == "" || st.ParentAccountID == s.dir.AccountID {
+	of := st.ParentAccountID
+	if of == "" && st.Creation != nil { // an attempt may have created the account there
+		of = st.Creation.ParentAccountID
+	}
+	if of == "" || of == s.dir.AccountID {
 		return nil
 	}
 	accepted := s.obj.GetAnnotations()[v1alpha1.AnnotationAcceptParent] == s.dir.AccountID
 	deleted := !s.obj.GetDeletionTimestamp().IsZero() && s.boundID() != ""
 	if accepted && !deleted {
 		s.unbind()
+		st.Creation = nil
 		return nil
 	}
 	stop := &plan.Stop{
 		Reason:  v1alpha1.ReasonParentChanged,
-		Message: fmt.Sprintf("the account belongs to parent account %s, but ParentAccount %s is account %s now", st.ParentAccountID, s.parent.Key.Name, s.dir.AccountID),
+		Message: fmt.Sprintf("the account belongs to parent account %s, but ParentAccount %s is account %s now", of, s.parent.Key.Name, s.dir.AccountID),
 		Next: fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, restore this one's credentials, or give this %s the annotation %s: %q to find an account there.",
-			st.ParentAccountID, s.declared.Kind, v1alpha1.AnnotationAcceptParent, s.dir.AccountID),
+			of, s.declared.Kind, v1alpha1.AnnotationAcceptParent, s.dir.AccountID),
 	}
 	switch {
 	case accepted:
 		stop.Message += ", which the annotation " + v1alpha1.AnnotationAcceptParent + " accepts"
 		stop.Left = true
 	case deleted:
-		stop.Next = fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, or apply one, or restore this one's credentials.", st.ParentAccountID)
+		stop.Next = fmt.Sprintf("Name a ParentAccount of account %s in spec.parentRef, or apply one, or restore this one's credentials.", of)
 	}
 	return stop
 }

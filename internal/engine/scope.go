@@ -128,6 +128,8 @@ type scope struct {
 	cloned *v1alpha1.ClonedFrom
 	// template is the name of the account that the resource waits for, to have its own cloned from it; "" where it waits for none.
 	template string
+	// seeks is set while the account is looked for by the name of an earlier attempt to create it, which the resource does not declare any more.
+	seeks bool
 	// provedOwn is set where an account that is not the resource's has a password that was prepared for it.
 	provedOwn bool
 }
@@ -146,6 +148,7 @@ func newScope(m Managed, installation string) *scope {
 func (s *scope) enter(dir *directory.Parent) {
 	s.dir, s.schema = dir, dir.Fields()
 	s.desired = plan.Declared(s.schema, s.declared.Fields)
+	s.seek()
 }
 
 func (s *scope) uid() types.UID { return s.obj.GetUID() }
@@ -169,6 +172,9 @@ func (s *scope) target() string { return s.dir.AccountID + "/" + s.declared.Acco
 // intends says whether an earlier attempt may have created the account: the connection Secret says so, or the resource itself, where
 // earlier versions of the operator had it.
 func (s *scope) intends() bool {
+	if s.claimless() {
+		return s.attempt() != nil
+	}
 	if s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == s.target() {
 		return true
 	}
@@ -189,6 +195,11 @@ func (s *scope) bind(a account.Account, made bool) {
 		return
 	}
 	s.former, st.PlanChanges, st.ClonedFrom = nil, nil, nil
+	s.declared.AccountName, s.seeks = s.managed.Declaration().AccountName, false
+	if st.LastApplied = nil; made && st.Creation != nil {
+		st.LastApplied = st.Creation.Sent
+	}
+	st.Creation = nil
 	if o, ok := s.managed.(PlanObserver); ok && o.ObservedPlans() != nil { // of another account
 		o.SetObservedPlans(nil)
 	}
@@ -247,9 +258,9 @@ func (s *scope) canSee(namespace string) bool {
 }
 
 // givesPassword says whether the account is to have the declared password: one that was there before the resource keeps
-// its own, unless it may be adopted whatever it is.
+// its own, unless it may be adopted whatever it is, or could not be changed without a password.
 func (s *scope) givesPassword() bool {
-	return s.password != "" && (s.status.Origin != v1alpha1.OriginAdopted || s.declared.Policy.Adopt == account.AdoptAlways)
+	return s.password != "" && (s.status.Origin != v1alpha1.OriginAdopted || s.declared.Policy.Adopt == account.AdoptAlways || s.sendsPassword())
 }
 
 // hadReason says whether a condition had a reason when the resource was found.
@@ -298,6 +309,7 @@ func (s *scope) drift(changes []plan.FieldChange, now time.Time) {
 
 // confirm notes an account that matches the spec: all that is declared counts as applied.
 func (s *scope) confirm(a account.Account, differs []plan.FieldChange, now time.Time) {
+	s.status.Creation = nil
 	s.observe(a)
 	s.drift(differs, now)
 	applied := s.schema.Normal(s.desired)
@@ -323,6 +335,7 @@ func (s *scope) connection() secrets.Connection {
 		TookOut:     s.tookOut,
 		Labels:      s.declared.ConnectionSecret.Labels,
 		Annotations: s.declared.ConnectionSecret.Annotations,
+		Renames:     s.schema.Identity().Updatable,
 	}
 	if s.previous != nil && s.previous.Namespace == c.Namespace {
 		c.FormerResource = s.declared.Kind + "/" + s.previous.Name

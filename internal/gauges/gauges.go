@@ -100,6 +100,15 @@ func (g *Gauges) collect(put put) {
 			}
 		}
 	}
+	var subs v1alpha1.SubAccountList
+	if g.Cache.List(ctx, &subs, client.UnsafeDisableDeepCopy) == nil {
+		for i := range subs.Items {
+			resources[stateOf("SubAccount", conditions.SubAccounts, subs.Items[i].Status.Conditions)]++
+			for _, d := range subs.Items[i].Status.Drift {
+				drift[d.Field]++
+			}
+		}
+	}
 	for of, n := range resources {
 		put(metrics.Resources, float64(n), of[:]...)
 	}
@@ -184,7 +193,7 @@ func number(is bool) float64 {
 // states are all states that the condition tables know, each with no resource yet.
 func states() map[[3]string]int {
 	out := map[[3]string]int{}
-	for kind, table := range map[string]conditions.Table{"ParentAccount": conditions.Parents, "ChildAccount": conditions.Children} {
+	for kind, table := range map[string]conditions.Table{"ParentAccount": conditions.Parents, "ChildAccount": conditions.Children, "SubAccount": conditions.SubAccounts} {
 		out[[3]string{kind, "", ""}] = 0
 		for reason, ready := range table.States() {
 			out[[3]string{kind, string(ready), reason}] = 0

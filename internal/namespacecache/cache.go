@@ -35,6 +35,8 @@ type Kind struct {
 	Label labels.Selector
 	// Transform changes each object before it is stored; nil changes nothing.
 	Transform toolscache.TransformFunc
+	// Optional kinds hold up nothing else of their namespace. While one can't be read, the log says so, and its own objects can't be got or listed.
+	Optional bool
 }
 
 // Options say what is cached, and who is told of it.
@@ -303,10 +305,11 @@ func (c *objects) in(namespace string, o runtime.Object) (client.Reader, error) 
 	if r == nil {
 		return nil, &cache.ErrResourceNotCached{GVK: k.GroupVersionKind}
 	}
-	if !s.joined.Load() {
+	m := r.latest.Load()
+	if !s.joined.Load() || m == nil {
 		return nil, c.notSynced(s)
 	}
-	return r.latest.Load().cache, nil
+	return m.cache, nil
 }
 
 // IndexField implements client.FieldIndexer; call it before Start.

@@ -37,6 +37,9 @@ type reader struct {
 	trouble trouble
 }
 
+// holdsUp says whether the kind can't be read, and its namespace can't be worked with without it. The caller holds the cache's lock.
+func (r *reader) holdsUp() bool { return !r.synced && !r.kind.Optional }
+
 // run reads until ctx ends, by one mirror after the other.
 func (r *reader) run(ctx context.Context) {
 	for backoff := pauses(); ctx.Err() == nil; {

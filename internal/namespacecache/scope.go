@@ -42,7 +42,7 @@ func (s *scope) reader(k key) *reader {
 
 // refused says whether a kind is known not to be readable. The caller holds the lock.
 func (s *scope) refused() bool {
-	return slices.ContainsFunc(s.readers, func(r *reader) bool { return !r.synced && refuses(r.trouble.err) })
+	return slices.ContainsFunc(s.readers, func(r *reader) bool { return r.holdsUp() && refuses(r.trouble.err) })
 }
 
 // update changes something under the lock, draws the conclusions for all scopes, and tells of them.
@@ -51,7 +51,7 @@ func (c *Cache) update(change func()) {
 	change()
 	var joined []*scope
 	for _, s := range c.scopes {
-		readable := c.open && !slices.ContainsFunc(s.readers, func(r *reader) bool { return !r.synced })
+		readable := c.open && !slices.ContainsFunc(s.readers, (*reader).holdsUp)
 		if was := s.joined.Swap(readable); readable && !was {
 			joined = append(joined, s)
 		}
@@ -75,6 +75,9 @@ func (c *Cache) update(change func()) {
 func (s *scope) replay(handlers []*handler) {
 	for _, h := range handlers {
 		r := s.reader(h.key)
+		if r.latest.Load() == nil {
+			continue
+		}
 		for _, o := range r.latest.Load().informer.GetStore().List() {
 			h.OnAdd(o, true)
 		}

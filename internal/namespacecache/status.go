@@ -1,6 +1,7 @@
 package namespacecache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -35,6 +36,9 @@ type Status struct {
 	Since time.Time
 	// Err is the first kind's last failure, nil where there was none.
 	Err error
+	// Optional are the optional kinds that can't be read, with the first one's last failure; they have no part in the above.
+	Optional    []string
+	OptionalErr error
 }
 
 // Statuses are those of all namespaces, in order.
@@ -60,6 +64,11 @@ func (c *Cache) status(s *scope) Status {
 	var unread []string
 	for _, r := range s.readers {
 		switch {
+		case r.kind.Optional:
+			if !r.synced && r.trouble.err != nil {
+				is.Optional = append(is.Optional, r.kind.Name)
+				is.OptionalErr = cmp.Or(is.OptionalErr, r.trouble.err)
+			}
 		case r.trouble.err != nil && (!r.synced || c.options.Clock.Since(r.trouble.since) >= failsAfter):
 			is.fail(r.kind.Name, r.trouble)
 		case !r.synced:
@@ -83,6 +92,18 @@ func (c *Cache) tell(s *scope) {
 	now, is := c.options.Clock.Now(), c.status(s)
 	log := c.options.Log.WithValues("namespace", s.namespace)
 	same := is.Synced == s.told.Synced && is.Reason == s.told.Reason
+	if without := strings.Join(is.Optional, ", "); without != strings.Join(s.told.Optional, ", ") {
+		s.told.Optional = is.Optional
+		if without != "" {
+			fields := []any{"kinds", without, "reason", ReasonOf(is.OptionalErr)}
+			if c.options.Advice != nil {
+				fields = append(fields, "next", c.options.Advice(is.Optional, ReasonOf(is.OptionalErr)))
+			}
+			log.Error(is.OptionalErr, "resources of a kind can't be read, and wait until they can: all else is worked with", fields...)
+		} else {
+			log.Info("resources of all kinds are read")
+		}
+	}
 	switch {
 	case same && (is.Err == nil || now.Sub(s.toldAt) < remindsAfter):
 		return

@@ -166,6 +166,9 @@ type Password struct {
 	Mark string
 	// Settled is set where the account is known to have the password that Mark stands for.
 	Settled bool
+	// Sent is set where each change of the account takes its password, which the account then has. Known is set where the password of the
+	// account that the resource is bound to is known, declared or not.
+	Sent, Known bool
 	// Problem is why the declared password can't be read; nil where it can.
 	Problem *Stop
 }
@@ -232,9 +235,20 @@ func (in *Input) canSee(namespace string) bool {
 }
 
 // givesPassword says whether the account is to have the declared password: a pre-existing account keeps its own, unless it
-// may be adopted whatever it is.
+// may be adopted whatever it is, or could not be changed without a password.
 func (in *Input) givesPassword(origin Origin) bool {
-	return in.Password.Declared && (origin != Adopted || in.Subject.Policy.Adopt == account.AdoptAlways)
+	return in.Password.Declared && (origin != Adopted || in.Subject.Policy.Adopt == account.AdoptAlways || in.Password.Sent)
+}
+
+// writable says whether the account can be changed: where that takes its password, whether somebody knows it.
+func (in *Input) writable(a *account.Account) bool {
+	switch {
+	case !in.Password.Sent:
+		return true
+	case in.Resource.Origin != "":
+		return in.givesPassword(in.Resource.Origin) || in.Password.Known
+	}
+	return in.own(a) || in.givesPassword(Adopted)
 }
 
 // verifiable says whether there is anything to verify: a password or an API key.
@@ -256,10 +270,10 @@ func (in *Input) claimed(a *account.Account) bool {
 	return ok && claim == in.Subject.Claim
 }
 
-// own says whether the account is the resource's by its claim, or, where accounts carry none, by the intent to create it: there
-// was no account before that was recorded.
+// own says whether the account is the resource's by its claim, or, where accounts carry none, by the attempt to create it: the
+// account was not there before that was recorded.
 func (in *Input) own(a *account.Account) bool {
-	return in.claimed(a) || in.View.Claimless && in.Subject.Intent && !in.Subject.Refused
+	return in.claimed(a) || in.View.Claimless && in.Subject.Intent && !in.Subject.Refused && in.Subject.Attempt.Made(in.Schema, *a)
 }
 
 // succeeds says whether the account carries the claim of a deleted previous owner whose account the resource may have.

@@ -17,6 +17,8 @@ func reported(in *Input, d account.Decision) Step {
 	off := in.Schema.Deactivated(d.Account.State)
 	_, declared := in.Schema.Value(in.Subject.Desired, account.MarkActive)
 	switch {
+	case len(d.Unwritable) > 0:
+		s.Reason, s.Message = unwritten(d)
 	case in.Schema.Frozen(d.Account.State):
 		s.Reason, s.Message = v1alpha1.ReasonFrozen, "the provider has blocked the account"
 	case len(d.NotKept) > 0:
@@ -34,6 +36,15 @@ func reported(in *Input, d account.Decision) Step {
 		s.Reason, s.Message = v1alpha1.ReasonAvailable, "the account matches the spec"
 	}
 	return unlessOutdated(in, s)
+}
+
+// unwritten is what there is to say of an account whose password nobody knows, although each change takes it.
+func unwritten(d account.Decision) (reason, message string) {
+	const why = "the account is pre-existing or its password was lost, each change takes the account's password, and the operator does not know it"
+	if differing := account.Readable(d.Unwritable); len(differing) > 0 {
+		return v1alpha1.ReasonPasswordRequired, "the account differs from the spec and can't be changed: " + why + ". It differs in: " + differences(differing)
+	}
+	return v1alpha1.ReasonAdoptedReadOnly, "all that the provider returns of the account matches the spec, and the account is only read: " + why
 }
 
 // observation is the end for an account that is only read, and differs from the spec so.
@@ -83,13 +94,20 @@ func refused(in *Input, d account.Decision) Step {
 	switch {
 	case in.NotAccepted != nil:
 		s.Message, s.Next = in.NotAccepted.Message, in.NotAccepted.Next
+	case len(d.Namesakes) > 0:
+		s.AccountID, s.Message = "", fmt.Sprintf("several accounts have the name %s: ids %s. The operator can't tell which one is this %s's, and changes none of them", name, strings.Join(d.Namesakes, ", "), in.Resource.Kind)
+		s.Next = "Change the " + in.Schema.Identity().Path + " of all but one of these accounts at the provider. If the operator may have created one of them, keep that one, and set spec.adoptionPolicy: IfIdentical if it is not taken up automatically."
 	case len(d.Drift) > 0:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing, and differs from the spec: %s", name, id, differences(d.Drift))
 		s.Next = "Declare what the account has, or set spec.adoptionPolicy: Always to have the spec applied to it."
 	case d.Holder == nil:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing: this %s did not create it, and spec.adoptionPolicy does not allow to adopt it", name, id, in.Resource.Kind)
+		if in.Subject.Attempt != nil {
+			s.Message = fmt.Sprintf("account %s (id %s) is not known as this %s's, and spec.adoptionPolicy does not allow to adopt it: the answer to an earlier request to create it was lost, and %s",
+				name, id, in.Resource.Kind, notAsSent(in, d.Account))
+		}
 		if !in.MayAdopt {
-			s.Next = fmt.Sprintf("Choose another spec.accountName in a new resource, or %s, and then set spec.adoptionPolicy.", AskForGrant(in.Resource.Parent))
+			s.Next = fmt.Sprintf("%s, or %s, and then set spec.adoptionPolicy.", anotherName(in.Schema), AskForGrant(in.Resource.Parent))
 		}
 	case !in.canSee(d.Holder.Namespace):
 		s.Reason, s.AccountID = v1alpha1.ReasonClaimedElsewhere, ""
@@ -101,6 +119,22 @@ func refused(in *Input, d account.Decision) Step {
 			in.Resource.Kind, v1alpha1.AnnotationTakeover, d.Holder.Installation)
 	}
 	return s
+}
+
+// anotherName is the step to declare an account of another name.
+func anotherName(schema account.Schema) string {
+	if f := schema.Identity(); f.Updatable {
+		return "Declare another spec." + f.Path
+	}
+	return "Choose another spec.accountName in a new resource"
+}
+
+// notAsSent is why an account is not the result of the open attempt to create one.
+func notAsSent(in *Input, a *account.Account) string {
+	if differing := in.Subject.Attempt.Differences(in.Schema, *a); len(differing) > 0 {
+		return "this account is otherwise than was sent: " + differences(differing)
+	}
+	return "this account was there before, or the request was refused"
 }
 
 // AskForGrant is the step before a resource may adopt an account where the ParentAccount grants that to no resource of its namespace.
@@ -120,6 +154,9 @@ func missing(in *Input, d account.Decision) Step {
 	case in.Subject.ID == "":
 		s.Message = fmt.Sprintf("the parent has no account %s to observe", name)
 		s.Next = "Correct spec.accountName in a new resource, or set spec.managementPolicy: Manage to have the account created."
+		if f := in.Schema.Identity(); f.Updatable {
+			s.Next = "Correct spec." + f.Path + ", or set spec.managementPolicy: Manage to have the account created."
+		}
 	default:
 		s.Message = fmt.Sprintf("account %s (%s) is missing at the provider", in.Resource.ObservedID, name)
 	}

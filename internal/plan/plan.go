@@ -159,11 +159,19 @@ func forDecision(in *Input, d account.Decision) Plan {
 		return Plan{Steps: observed(in, d)}
 	case d.Step == account.StepNone:
 		return settle(in, d)
+	case d.Step == account.StepUpdate && !in.writable(d.Account):
+		return settle(in, unwritable(d))
 	}
 	if s := templateProblem(in, d); s != nil {
 		return Plan{Steps: []Step{*s}}
 	}
 	return attempted(in, d)
+}
+
+// unwritable is a decision to change an account that can't be changed.
+func unwritable(d account.Decision) account.Decision {
+	d.Step, d.Unwritable, d.Changes = account.StepNone, d.Changes, nil
+	return d
 }
 
 // unaccepted says whether an account would be the resource's by its claim, and the resource has not accepted it.
@@ -247,16 +255,18 @@ func create(in *Input) []Step {
 		born.CustomData = ""
 	}
 	name := in.Subject.Name
-	steps := append(missingFinalizer(in), []Step{
-		{Kind: PrepareSecret, Reason: ReasonNoAccount, AccountName: name, Secret: in.Secret.Name},
-		{Kind: ReadResource, Reason: ReasonBeforeCreation},
-		made,
-		{Kind: StoreSecret, Reason: ReasonAccountCreated, AccountName: name, Secret: in.Secret.Name},
-	}...)
+	steps := append(missingFinalizer(in), Step{Kind: PrepareSecret, Reason: ReasonNoAccount, AccountName: name, Secret: in.Secret.Name})
+	if in.View.Claimless { // the resource is read again once it is the call's turn
+		steps = append(steps, Step{Kind: StoreAttempt, Reason: ReasonBeforeCreation, AccountName: name})
+	} else {
+		steps = append(steps, Step{Kind: ReadResource, Reason: ReasonBeforeCreation})
+	}
+	steps = append(steps, made, Step{Kind: StoreSecret, Reason: ReasonAccountCreated, AccountName: name, Secret: in.Secret.Name})
 	after := *in
 	after.View = account.View{Claimless: in.View.Claimless}
 	after.Resource.Finalizer, after.Resource.Origin, after.Resource.Completing = in.keepsFinalizer(), Created, true
-	after.Subject.Intent, after.Subject.LastApplied = true, nil
+	after.Subject.Intent, after.Subject.LastApplied, after.Subject.Attempt = true, nil, &account.Attempt{}
+	after.Password.Known = true
 	after.Secret.Content, after.Secret.Recheck, after.Secret.Verify = &Content{APIKey: true}, false, false
 	after.ServiceKey = in.ServiceKey.ofNone()
 	after.Plans = in.Plans.ofNew()
@@ -370,6 +380,9 @@ func superfluousFinalizer(in *Input) []Step {
 // needsOwnershipProof says whether the account's claim alone does not prove that it is the resource's, or was that of the previous owner.
 func (in *Input) needsOwnershipProof(a *account.Account) bool {
 	never := in.Subject.Policy.Adopt != account.AdoptIfIdentical && in.Subject.Policy.Adopt != account.AdoptAlways
+	if in.View.Claimless { // the status says so, which nobody else writes
+		return false
+	}
 	return in.Shared && in.Resource.Origin == "" && (in.own(a) || in.succeeds(a)) && never
 }
 
@@ -387,7 +400,11 @@ func taken(in *Input, a *account.Account) Input {
 	after.FoundInactive = (in.claimed(a) || in.succeeds(a)) && !in.Subject.Intent && !declared && in.Schema.Deactivated(a.State)
 	if after.Resource.Origin = Adopted; in.own(a) && in.Subject.Intent {
 		after.Resource.Origin, after.Resource.Completing = Created, true
+		if in.Subject.Attempt != nil {
+			after.Subject.LastApplied = in.Subject.Attempt.Sent
+		}
 	}
+	after.Password.Known = after.Resource.Origin == Created
 	after.Secret.Verify = after.Resource.Origin == Adopted && in.verifiable()
 	return after
 }
@@ -561,6 +578,11 @@ func observed(in *Input, d account.Decision) []Step {
 }
 
 func confirmed(in *Input, d account.Decision) Step {
+	if len(d.Unwritable) > 0 {
+		s := step(Observe, in, d.Account)
+		s.Reason, s.Differs = v1alpha1.ReasonPasswordRequired, fieldChanges(account.Readable(d.Unwritable))
+		return s
+	}
 	s := step(Confirm, in, d.Account)
 	differs, notKept := plansLeft(in)
 	s.Differs, s.NotKept = append(fieldChanges(d.Drift), differs...), append(fieldChanges(d.NotKept), notKept...)

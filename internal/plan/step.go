@@ -26,6 +26,8 @@ const (
 	// PrepareSecret makes sure of the connection Secret before the account is created: it records the attempt, and a generated
 	// password is in it then.
 	PrepareSecret Kind = "PrepareSecret"
+	// StoreAttempt stores the attempt to create the account in the resource's status, where the provider's accounts carry no claims.
+	StoreAttempt Kind = "StoreAttempt"
 	// ReadResource reads the resource itself again, and ends where it is being deleted or has changed.
 	ReadResource Kind = "ReadResource"
 	// DiscardSecret deletes a connection Secret that says nothing of any account.
@@ -119,6 +121,7 @@ var kinds = map[Kind]struct {
 	AddFinalizer:       {text: "add the finalizer"},
 	RemoveFinalizer:    {text: "take away the finalizer"},
 	PrepareSecret:      {text: "prepare connection Secret %s"},
+	StoreAttempt:       {text: "store in the status the attempt to create account %s"},
 	ReadResource:       {text: "read the resource again"},
 	DiscardSecret:      {text: "delete connection Secret %s"},
 	WithdrawPassword:   {text: "remove what was prepared from connection Secret %s"},

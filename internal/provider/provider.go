@@ -121,6 +121,18 @@ type Planner interface {
 	ChangePlan(ctx context.Context, id string, p account.Plan) error
 }
 
+// Replacer is implemented by a Remote that may have an API that replaces the whole account with each update, and wants its password for that.
+type Replacer interface {
+	// ReplacesAll says whether it does. Then Update and SetPassword need Target.Password, and every update gives the account that password.
+	ReplacesAll() bool
+}
+
+// Gatherer is implemented by a Remote whose Get may make one call for any number of names.
+type Gatherer interface {
+	// GetsTogether says whether it does. Reads by name that come while such a call is under way then share the next one.
+	GetsTogether() bool
+}
+
 // Verifier is implemented by a Remote whose provider verifies accounts before it lets them do certain things.
 type Verifier interface {
 	// Verifications reads the verifications of all child accounts, in one call, by the accounts' ids; each list is as
@@ -190,6 +202,11 @@ type NewAccount struct {
 	CustomData string
 	// Desired holds the declared values by path; creation sends those of Settable fields.
 	Desired account.State
+	// Others are the ids of accounts that have the name already. They are not sent: none of them is the new account.
+	Others []string
+	// Before is called once it is the call's turn, right before each request of it; after an error no request is made. Nil does nothing. A Remote that
+	// is a Claimer need not call it.
+	Before func(context.Context) error
 }
 
 // Created is what is known right after creation.

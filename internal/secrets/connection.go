@@ -70,6 +70,9 @@ type Connection struct {
 	Previous []corev1.Secret
 	// TookOut is told the resource version of a Secret that something was taken out of; nil tells nobody.
 	TookOut func(resourceVersion string)
+	// Renames is set where the account's name can change: the Secret then is the resource's, whatever name it has, if it tells of the account that the
+	// resource was bound to, or records the resource's own attempt to create one.
+	Renames bool
 	// Labels and Annotations are those that the resource declares for the Secret.
 	Labels, Annotations map[string]string
 }

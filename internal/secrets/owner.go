@@ -14,14 +14,24 @@ func belongs(secret *corev1.Secret, c Connection) bool {
 	resource := secret.Annotations[v1alpha1.AnnotationResource]
 	return secret.Labels[v1alpha1.LabelConnection] == "true" &&
 		(resource == c.Resource || resource != "" && resource == c.FormerResource) &&
-		secret.Annotations[v1alpha1.AnnotationAccount] == c.Account && !ofAnotherAccount(secret, c)
+		(secret.Annotations[v1alpha1.AnnotationAccount] == c.Account || renamed(secret, c)) && !ofAnotherAccount(secret, c)
+}
+
+// renamed says whether the Secret is of the resource's account under a former name.
+func renamed(secret *corev1.Secret, c Connection) bool {
+	parent, _, _ := strings.Cut(c.Account, "/")
+	if !c.Renames || !strings.HasPrefix(secret.Annotations[v1alpha1.AnnotationAccount], parent+"/") {
+		return false
+	}
+	i, ok := intentOf(secret)
+	return c.Bound != "" && tellsOf(secret, c.Bound) || ok && c.UID != "" && i.uid == c.UID
 }
 
 // ofAnotherAccount says whether the Secret holds the credentials of another account than the resource's, whatever its label and
 // annotations say of its owner: people can write those, by mistake, and what the Secret holds may be the only copy. An account
 // that is recreated has another id, but the same name and parent.
 func ofAnotherAccount(secret *corev1.Secret, c Connection) bool {
-	if len(secret.Data[KeyAccountID]) == 0 && len(passwordsOf(secret)) == 0 || c.Bound != "" && tellsOf(secret, c.Bound) {
+	if len(secret.Data[KeyAccountID]) == 0 && len(passwordsOf(secret)) == 0 || c.Bound != "" && tellsOf(secret, c.Bound) || renamed(secret, c) {
 		return false
 	}
 	if i, ok := intentOf(secret); ok && i.account != c.Account {

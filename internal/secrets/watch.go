@@ -272,6 +272,16 @@ func (w *Watched) PasswordIntact(ctx context.Context, secret client.ObjectKey, e
 	return missing || !expected && !have[AnnotationField(v1alpha1.AnnotationPasswordSerial)]
 }
 
+// HoldsPassword says, without a call, whether the connection Secret holds the password of an account that it tells of, whoever wrote it.
+func (w *Watched) HoldsPassword(ctx context.Context, secret client.ObjectKey) bool {
+	meta := w.metadata(ctx, secret)
+	if meta == nil {
+		return false
+	}
+	have := fieldsOf(meta, func(string) bool { return true })
+	return have[DataField(KeyPassword)] && have[DataField(KeyAccountID)]
+}
+
 // Exists says, without a call, whether there is such a connection Secret. The cache may be behind.
 func (w *Watched) Exists(ctx context.Context, secret client.ObjectKey) bool {
 	return w.metadata(ctx, secret) != nil

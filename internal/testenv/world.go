@@ -130,6 +130,7 @@ func (w *World) Sweep(ctx context.Context, ns string) {
 // removeFrom removes the ChildAccounts and all ParentAccounts of a namespace, whose finalizers nobody waits for.
 func removeFrom(ctx context.Context, ns string, children []v1alpha1.ChildAccount) {
 	GinkgoHelper()
+	Expect(K8s.DeleteAllOf(ctx, &v1alpha1.SubAccount{}, client.InNamespace(ns))).To(Succeed())
 	InParallel(len(children), func(i int) error {
 		if len(children[i].Finalizers) == 0 {
 			return nil

@@ -65,6 +65,8 @@ type call struct {
 	secrets []account.Secret
 	// list is set where the answer is a list of accounts.
 	list bool
+	// before is called once it is the call's turn, right before each request; after an error no request is made. Nil does nothing.
+	before func(context.Context) error
 }
 
 // write says whether the call changes something.
@@ -94,6 +96,11 @@ func (c *client) try(ctx context.Context, call call) (a *answer, tokenRefused bo
 		return nil, false, apihttp.NotSent(call.method, redact, err)
 	}
 	defer release()
+	if call.before != nil {
+		if err := call.before(ctx); err != nil {
+			return nil, false, apihttp.NotSent(call.method, redact, err)
+		}
+	}
 	start := time.Now()
 	a, status, failed := c.send(ctx, call, token, append(redact, token))
 	c.config.Observe(call.method, time.Since(start), failed)

@@ -20,6 +20,8 @@ type Remote struct{ client *client }
 var (
 	_ provider.Parent         = (*Remote)(nil)
 	_ provider.PasswordSetter = (*Remote)(nil)
+	_ provider.Replacer       = (*Remote)(nil)
+	_ provider.Gatherer       = (*Remote)(nil)
 )
 
 // New makes a Remote; the error says what is wrong with the base URL or that credentials are missing. It makes no call.
@@ -36,6 +38,12 @@ func (r *Remote) Format(f fmt.State, verb rune) { r.client.Format(f, verb) }
 
 // Fields implements provider.Remote: the field table. It is shared and must not be changed.
 func (r *Remote) Fields() account.Schema { return schema }
+
+// ReplacesAll implements provider.Replacer: a PUT has all of an account.
+func (*Remote) ReplacesAll() bool { return true }
+
+// GetsTogether implements provider.Gatherer: Get reads the whole list.
+func (*Remote) GetsTogether() bool { return true }
 
 // Self implements provider.Identifier by the list, which has the master account. Its Name is the company's.
 func (r *Remote) Self(ctx context.Context) (account.Account, error) {
@@ -164,7 +172,7 @@ func (r *Remote) Create(ctx context.Context, n provider.NewAccount) (provider.Cr
 	if n.Password == "" {
 		return provider.Created{}, &account.Error{Class: account.PasswordRejected, Method: methodCreate, Message: "an account can't be made without a password"}
 	}
-	if _, failed := r.client.do(ctx, call{method: methodCreate, verb: http.MethodPost, body: body, secrets: []account.Secret{n.Password}}); failed != nil {
+	if _, failed := r.client.do(ctx, call{method: methodCreate, verb: http.MethodPost, body: body, secrets: []account.Secret{n.Password}, before: n.Before}); failed != nil {
 		return provider.Created{}, failed
 	}
 	return provider.Created{Account: account.Account{Name: n.Name, State: schema.Normal(desired)}}, nil

@@ -59,6 +59,14 @@ func notFound() *account.Error {
 	return &account.Error{Class: account.NotFound, Message: "no such account", Answered: true}
 }
 
+// ReplacesAll implements provider.Replacer. Accounts without passwords need none.
+func (r *remote) ReplacesAll() bool {
+	return r.service.options.FullReplace && !r.service.options.NoPasswords
+}
+
+// GetsTogether implements provider.Gatherer.
+func (*remote) GetsTogether() bool { return false }
+
 // Fields implements provider.Remote.
 func (r *remote) Fields() account.Schema { return r.service.schema }
 
@@ -141,6 +149,11 @@ func (r *remote) Create(ctx context.Context, n provider.NewAccount) (out provide
 		}
 		if f.Settable && value != "" {
 			state[f.Path] = value
+		}
+	}
+	if n.Before != nil {
+		if err := n.Before(ctx); err != nil {
+			return out, &account.Error{Class: account.Unavailable, Method: MethodCreate, Message: err.Error()}
 		}
 	}
 	err = r.call(ctx, Call{Method: MethodCreate, Names: []string{n.Name}}, true, func() *account.Error {

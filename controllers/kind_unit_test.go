@@ -18,7 +18,7 @@ import (
 
 // Resources that have no account and want none make no room.
 func TestWhatIsSuspendedMakesNoRoom(t *testing.T) {
-	k := &childKind{Reader: declared{n: 1000}}
+	k := &kindReader{kind: ChildAccounts, Reader: declared{n: 1000}}
 	fleet, err := k.Fleet(t.Context(), childAccount{&v1alpha1.ChildAccount{}})
 	if fleet.Total != 1 || err != nil {
 		t.Errorf("counted %d, %v, want the one that has an account", fleet.Total, err)
@@ -72,7 +72,7 @@ func TestNamespaceOfAFleet(t *testing.T) {
 		"may not be read":                {cached: &namespace{err: apierrors.NewForbidden(resource, "telephony", nil)}, want: changeguard.Namespace{Name: "telephony"}},
 		"the Kubernetes API is not well": {cached: &namespace{err: broken}, want: changeguard.Namespace{Name: "telephony"}, err: broken},
 	} {
-		k := &childKind{Reader: declared{n: 1}, live: c.live, namespaces: c.cached}
+		k := &kindReader{kind: ChildAccounts, Reader: declared{n: 1}, live: c.live, namespaces: c.cached}
 		child := &v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "telephony", CreationTimestamp: metav1.NewTime(noon)}}
 		fleet, err := k.Fleet(t.Context(), childAccount{child})
 		if !errors.Is(err, c.err) || err == nil && fleet.Namespace != c.want {

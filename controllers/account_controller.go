@@ -36,9 +36,11 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// ChildAccountReconciler has the engine keep child accounts as their ChildAccounts declare them.
-type ChildAccountReconciler struct {
+// AccountReconciler has the engine keep accounts as the resources of a kind declare them.
+type AccountReconciler struct {
 	client.Client
+	// Kind is the kind; nil: ChildAccounts.
+	Kind *Kind
 	// Connections keeps the connection Secrets.
 	Connections secrets.Store
 	// Inputs reads the Secrets with declared passwords.
@@ -60,7 +62,7 @@ type ChildAccountReconciler struct {
 	ConnectionSecrets *secrets.Watched
 	// Read says which namespaces can be read; nil: all.
 	Read Read
-	// Concurrency is how many ChildAccounts are reconciled at one time.
+	// Concurrency is how many resources are reconciled at one time.
 	Concurrency int
 	// Only are the namespaces that are looked after (--namespaces); empty: all.
 	Only []string
@@ -76,31 +78,43 @@ type ChildAccountReconciler struct {
 	queue atomic.Pointer[workqueue.TypedRateLimitingInterface[ctrl.Request]]
 }
 
+// Like is a reconciler of another kind, with all that this one was made with.
+func (r *AccountReconciler) Like(kind *Kind) *AccountReconciler {
+	return &AccountReconciler{
+		Client: r.Client, Kind: kind, Connections: r.Connections, Inputs: r.Inputs, Namespaces: r.Namespaces, WatchNamespaces: r.WatchNamespaces,
+		Parents: r.Parents, Readings: r.Readings, Recorder: r.Recorder, Clock: r.Clock, Installation: r.Installation,
+		ConnectionSecrets: r.ConnectionSecrets, Read: r.Read, Concurrency: r.Concurrency, Only: r.Only, ObserveStarts: r.ObserveStarts, Share: r.Share,
+	}
+}
+
 // build makes the engine.
-func (r *ChildAccountReconciler) build() {
-	r.parents = &parentAccounts{Client: r.Client, live: r.Connections.Live, namespaces: r.Namespaces, only: r.Only, share: r.Share, read: r.Read, observeStarts: r.ObserveStarts}
+func (r *AccountReconciler) build() {
+	if r.Kind == nil {
+		r.Kind = ChildAccounts
+	}
+	r.parents = &parentAccounts{Client: r.Client, provider: r.Kind.provider, live: r.Connections.Live, namespaces: r.Namespaces, only: r.Only, share: r.Share, read: r.Read, observeStarts: r.ObserveStarts}
 	r.engine = engine.New(engine.Config{
-		Client: r.Client, Kind: &childKind{r.Client, r.Connections.Live, r.Namespaces, r.Read}, Table: conditions.Children,
+		Client: r.Client, Kind: &kindReader{r.Client, r.Kind, r.Connections.Live, r.Namespaces, r.Read}, Table: r.Kind.table,
 		Parents: r.parents, Connected: r.Parents, Connections: r.Connections, ConnectionSecrets: r.ConnectionSecrets, Inputs: r.Inputs,
 		Recorder: r.Recorder, Clock: r.Clock, Readings: r.Readings, Installation: r.Installation, Wake: r.enqueue,
 	})
 }
 
-// Reconcile brings one account to what its ChildAccount declares.
-func (r *ChildAccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+// Reconcile brings one account to what its resource declares.
+func (r *AccountReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	defer r.engine.Arrived(req)()
 	if err := r.forgetGone(ctx, req); err != nil {
 		return ctrl.Result{}, err
 	}
-	child := &v1alpha1.ChildAccount{}
+	child := r.Kind.object()
 	if err := r.Get(ctx, req.NamespacedName, child); err != nil {
 		return ctrl.Result{}, namespacecache.IgnoreNotSynced(client.IgnoreNotFound(err))
 	}
-	return r.engine.Reconcile(ctx, childAccount{child})
+	return r.engine.Reconcile(ctx, managed(child))
 }
 
 // enqueue puts a resource into the queue, behind all that people and the Kubernetes API ask for unless it is urgent.
-func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
+func (r *AccountReconciler) enqueue(req ctrl.Request, urgent bool) {
 	queue := r.queue.Load()
 	if queue == nil {
 		return // not started yet: every resource is looked at then
@@ -114,30 +128,30 @@ func (r *ChildAccountReconciler) enqueue(req ctrl.Request, urgent bool) {
 
 // resynced wakes the children of a parent whose account does not match the spec or whose status would say something else,
 // after the parent's list was read or could not be.
-func (r *ChildAccountReconciler) resynced(ctx context.Context, parent types.NamespacedName) {
-	var children v1alpha1.ChildAccountList
-	if err := r.List(ctx, &children, append(childrenOfParent(parent), client.UnsafeDisableDeepCopy)...); err != nil {
+func (r *AccountReconciler) resynced(ctx context.Context, parent types.NamespacedName) {
+	children, err := r.Kind.listed(ctx, r, childrenOfParent(parent)...)
+	if err != nil {
 		log.FromContext(ctx).Error(err, "children not woken")
 		return
 	}
-	for i := range children.Items {
-		if !r.waits(children.Items[i].Namespace) && r.engine.NeedsWork(ctx, childAccount{&children.Items[i]}) {
-			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&children.Items[i])}, false)
+	for _, child := range children {
+		if !r.waits(child.Object().GetNamespace()) && r.engine.NeedsWork(ctx, child) {
+			r.enqueue(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(child.Object())}, false)
 		}
 	}
 }
 
 // recheckSecrets has the connection Secrets of some of the children read again, although nothing of theirs changed.
-func (r *ChildAccountReconciler) recheckSecrets(children []v1alpha1.ChildAccount, which func(*v1alpha1.ChildAccount) bool) {
-	for i := range children {
-		if which(&children[i]) {
-			r.engine.RecheckSecret(children[i].UID)
+func (r *AccountReconciler) recheckSecrets(children []engine.Managed, which func(engine.Managed) bool) {
+	for _, child := range children {
+		if which(child) {
+			r.engine.RecheckSecret(child.Object().GetUID())
 		}
 	}
 }
 
 // SetupWithManager registers the controller.
-func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
+func (r *AccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.build()
 	capture := func(_ context.Context, queue workqueue.TypedRateLimitingInterface[ctrl.Request]) error {
 		r.queue.Store(&queue)
@@ -148,57 +162,58 @@ func (r *ChildAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		b = b.WatchesRawSource(r.ConnectionSecrets.Edits(r.resourcesOf))
 	}
 	if r.WatchNamespaces {
-		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(mgr.GetClient()), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		b = b.WatchesMetadata(NamespaceMetadata(), childrenIn(r), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 			WatchesMetadata(NamespaceMetadata(), r.forgettingNamespaces())
 	}
 	return b.
-		Named("childaccount").
-		For(&v1alpha1.ChildAccount{}, forChildAccounts()).
-		Watches(&v1alpha1.ChildAccount{}, r.forgetting()).
-		Watches(&v1alpha1.ParentAccount{}, childrenOf(mgr.GetClient()), forParentsOfChildren()).
-		Watches(&corev1.Secret{}, childrenWith(mgr.GetClient())).
+		Named(strings.ToLower(r.Kind.name)).
+		For(r.Kind.object(), forAccounts()).
+		Watches(r.Kind.object(), r.forgetting()).
+		Watches(&v1alpha1.ParentAccount{}, childrenOf(r), forParentsOfChildren()).
+		Watches(&corev1.Secret{}, waking(r, r.Kind.list, referringTo)).
 		WatchesRawSource(sourceFunc(capture)).
 		WithOptions(controllerOptions(r.Concurrency)).
 		Complete(r)
 }
 
-// resourcesOf are the ChildAccount that a connection Secret names as its own, whose connection Secret is read again, and the one that it
+// resourcesOf are the resource that a connection Secret names as its own, whose connection Secret is read again, and the one that it
 // names as the one that the account is handed over to, while that has none.
-func (r *ChildAccountReconciler) resourcesOf(ctx context.Context, edit secrets.Edit) []ctrl.Request {
+func (r *AccountReconciler) resourcesOf(ctx context.Context, edit secrets.Edit) []ctrl.Request {
 	found := r.resourceOf(ctx, edit)
 	namespace, name, ok := strings.Cut(edit.Secret.Annotations[v1alpha1.AnnotationHandOverTo], "/")
-	child, key := &v1alpha1.ChildAccount{}, types.NamespacedName{Namespace: namespace, Name: name}
-	if ok && r.Get(ctx, key, child) == nil && child.Status.Origin == "" {
+	child, key := r.Kind.object(), types.NamespacedName{Namespace: namespace, Name: name}
+	if ok && r.Get(ctx, key, child) == nil && managed(child).Status().Origin == "" {
 		found = append(found, ctrl.Request{NamespacedName: key})
 	}
 	return found
 }
 
-// resourceOf is the ChildAccount that a connection Secret names as its own, whose connection Secret is read again.
-func (r *ChildAccountReconciler) resourceOf(ctx context.Context, edit secrets.Edit) []ctrl.Request {
+// resourceOf is the resource that a connection Secret names as its own, whose connection Secret is read again.
+func (r *AccountReconciler) resourceOf(ctx context.Context, edit secrets.Edit) []ctrl.Request {
 	secret := edit.Secret
-	name, ok := secrets.OwnerName(secret, "ChildAccount")
+	name, ok := secrets.OwnerName(secret, r.Kind.name)
 	if !ok {
 		return nil
 	}
 	key := types.NamespacedName{Namespace: secret.Namespace, Name: name}
-	child := &v1alpha1.ChildAccount{}
+	child := r.Kind.object()
 	if r.Get(ctx, key, child) != nil || child.ConnectionSecretName() != secret.Name {
 		return nil
 	}
-	r.engine.SecretEdited(child.UID, edit)
+	r.engine.SecretEdited(child.GetUID(), edit)
 	return []ctrl.Request{{NamespacedName: key}}
 }
 
-// DefaultSecretName is the name that the connection Secret of "ChildAccount/<name>" has where none is declared.
+// DefaultSecretName is the name that the connection Secret of a resource, such as "ChildAccount/<name>", has where none is declared.
 func DefaultSecretName(resource string) string {
-	child := v1alpha1.ChildAccount{}
-	child.Name = strings.TrimPrefix(resource, "ChildAccount/")
-	return child.ConnectionSecretName()
+	kind, name, _ := strings.Cut(resource, "/")
+	o := kindOf(kind).object()
+	o.SetName(name)
+	return o.ConnectionSecretName()
 }
 
 // Identify tells the installation's id, before anything is reconciled.
-func (r *ChildAccountReconciler) Identify(installation string) {
+func (r *AccountReconciler) Identify(installation string) {
 	r.Installation, r.engine.Installation = installation, installation
 }
 
