@@ -55,6 +55,8 @@ var _ = DescribeTable("Every manifest that people are shown is accepted as it st
 	Entry("docs/guide.md", "../docs/guide.md", 12),
 	Entry("docs/account-profile.md", "../docs/account-profile.md", 2),
 	Entry("config/samples, ChildAccounts", "../config/samples/accounts_v1alpha1_childaccount.yaml", 3),
+	Entry("config/samples, SubAccount", "../config/samples/accounts_v1alpha1_subaccount.yaml", 1),
+	Entry("config/samples, ParentAccount of 2sms", "../config/samples/accounts_v1alpha1_parentaccount_twosms.yaml", 1),
 	Entry("config/samples, ParentAccount", "../config/samples/accounts_v1alpha1_parentaccount.yaml", 1),
 	policySamples(),
 )

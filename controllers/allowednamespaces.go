@@ -58,10 +58,10 @@ func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 			Percent: limits.Percent, Minimum: limits.Minimum, Window: limits.Window, DeactivationsPerHour: p.MaxDeactivationsPerHour(),
 		},
 		ResourceVersion: p.ResourceVersion,
-		Deactivations:   func() []changeguard.Deactivation { return deactivationsOf(p) },
-		Storage:         deactivationStorage{r.Client, r.live, p},
+		Deactivations:   func() []changeguard.Deactivation { return engine.DeactivationsOf(p) },
+		Storage:         engine.StorageOf(r.Client, r.live, p),
 		NoteNotDeactivated: func(ctx context.Context, a v1alpha1.NotDeactivatedAccount) error {
-			return noteNotDeactivated(ctx, r.Client, r.live, p, a)
+			return engine.NoteNotDeactivated(ctx, r.Client, r.live, p, a)
 		},
 	}
 	if approved := p.Annotations[v1alpha1.AnnotationApproveMassChange]; approved != "" {

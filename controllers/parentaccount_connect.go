@@ -3,7 +3,6 @@ package controllers
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -46,7 +45,8 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 
 // present is the connection with the present credentials: the one that there is, or a new one.
 func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c *provider.Connection) (*directory.Parent, *conditions.Outcome) {
-	err := material(ctx, r.Secrets, s.parent, c)
+	var err error
+	c.Credentials, c.APIKey, err = r.Secrets.OfParent(ctx, s.parent)
 	if p, ok := errors.AsType[*secrets.Problem](err); ok {
 		return nil, &conditions.Outcome{Reason: p.Reason, Message: p.Message, Next: p.Next}
 	} else if err != nil {
@@ -61,35 +61,6 @@ func (r *ParentAccountReconciler) present(ctx context.Context, s *parentScope, c
 		return nil, out
 	}
 	return r.connect(ctx, s, *c, dir)
-}
-
-// material reads the Secrets that a connection is made of. A *secrets.Problem says which can't be used.
-func material(ctx context.Context, reader secrets.Reader, p *v1alpha1.ParentAccount, c *provider.Connection) (err error) {
-	if p.Spec.TwoSMS != nil {
-		c.Credentials, err = clientCredentials(ctx, reader, p)
-		return err
-	}
-	c.Credentials, err = reader.Input(ctx, p.Namespace, p.Spec.Voximplant.CredentialsSecretRef.Name, p.CredentialsKey())
-	if err != nil {
-		return err
-	}
-	if name, key, ok := p.APIKeySecret(); ok {
-		c.APIKey, err = reader.APIKey(ctx, p.Namespace, name, key)
-	}
-	return err
-}
-
-// clientCredentials are the client credentials of a master account at 2sms, as one text.
-func clientCredentials(ctx context.Context, reader secrets.Reader, p *v1alpha1.ParentAccount) ([]byte, error) {
-	parts := map[string]string{"accountID": p.Spec.TwoSMS.AccountID}
-	for _, key := range []string{v1alpha1.ClientIDKey, v1alpha1.ClientSecretKey} {
-		value, err := reader.Input(ctx, p.Namespace, p.CredentialsSecret(), key)
-		if err != nil {
-			return nil, err
-		}
-		parts[key] = string(value)
-	}
-	return json.Marshal(parts)
 }
 
 // refusedBefore is why the very connection did not come about, as long as it is not time to try again.

@@ -200,7 +200,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	st := &s.parent.Status
 	s.held = r.of(s.parent).engine.Held(r.of(s.parent).parents.parentOf(s.parent).Guarded)
 	writePending(r, s)
-	st.ChangeBudget = changeBudget(s.held.Used)
+	st.ChangeBudget = engine.ChangeBudgetOf(s.held.Used)
 	engine.NoteEarlierPlans(r.of(s.parent).engine, s.parent, s.was.AccountID)
 	if out = held(r, s, out, r.Clock.Now()); out.Reason != "" { // else there is nothing to say yet of credentials that were taken away
 		st.ObservedGeneration = s.parent.Generation
@@ -217,8 +217,8 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	engine.ParentStatusStored(r.of(s.parent).engine, s.key())
 	engine.ReportParent(ctx, r.of(s.parent).engine, s.parent, s.was.Conditions, out)
-	emitStartHeld(ctx, r, s)
-	emitMismatch(r, s)
+	engine.EmitStartHeld(ctx, r.of(s.parent).engine, s.parent, s.was.PendingApprovals)
+	engine.EmitMismatch(r.Recorder, s.parent, s.was)
 	engine.ReportMissing(ctx, r.of(s.parent).engine, s.parent, s.was.Conditions, st.Conditions)
 	r.wake(ctx, s)
 	now := r.Clock.Now()

@@ -3,14 +3,9 @@ package controllers
 import (
 	"cmp"
 	"slices"
-	"strings"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
-	"cpaas.dev/child-account-operator/internal/changeguard"
 	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/engine"
 )
@@ -34,7 +29,7 @@ func pendingGroups(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pendin
 	all := append(pendingSinceStart(r, s), s.held.Approvals(s.key(), s.parent.Annotations[v1alpha1.AnnotationApproveMassChange])...)
 	if !s.held.Settled || !listsRead(r, s) { // what waits of changes is not known yet: as before
 		for _, group := range s.was.PendingApprovals {
-			if massChange(group) {
+			if engine.ApprovesMassChange(group) {
 				all = append(all, group)
 			}
 		}
@@ -49,43 +44,8 @@ func pendingGroups(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pendin
 	return all
 }
 
-// massChange says whether a group is one that the annotation approve-mass-change approves.
-func massChange(group v1alpha1.PendingApproval) bool {
-	return strings.Contains(group.Message, v1alpha1.AnnotationApproveMassChange+"="+group.Hash)
-}
-
-// emitMismatch answers whoever has just approved something else than what waits, once for each value of the annotation. The status that
-// says so is stored by then. A value that was there before anything waited is nobody's mistake.
-func emitMismatch(r *ParentAccountReconciler, s *parentScope) {
-	value, now := s.parent.Annotations[v1alpha1.AnnotationApproveMassChange], s.parent.Status.PendingApprovals
-	said := engine.Mismatch(v1alpha1.AnnotationApproveMassChange, value, "")
-	if said == "" || !slices.ContainsFunc(s.was.PendingApprovals, massChange) {
-		return
-	}
-	for _, group := range s.was.PendingApprovals {
-		if engine.Mismatch(v1alpha1.AnnotationApproveMassChange, value, group.Hash) == "" || strings.HasPrefix(group.Message, said) {
-			return
-		}
-	}
-	for _, group := range now {
-		if massChange(group) && strings.HasPrefix(group.Message, said) {
-			out := conditions.Outcome{Message: group.Message, Brief: said + "What waits is approved by: " + engine.ApproveCommand(s.key(), v1alpha1.AnnotationApproveMassChange, group.Hash)}
-			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, "ApprovalMismatch", "Approve", "%s", conditions.Parents.ForEvent(out))
-			return
-		}
-	}
-}
-
 // listsRead says whether this process has read enough lists to say what is missing and what waits.
 func listsRead(r *ParentAccountReconciler, s *parentScope) bool {
 	dir := r.Parents.Former(s.key())
 	return dir != nil && dir.Directory != nil && dir.Listings().Complete >= account.AbsencesUntilMissing
-}
-
-// changeBudget is the status of what is used of limits.massChange; nil where nothing is.
-func changeBudget(used *changeguard.Used) *v1alpha1.ChangeBudget {
-	if used == nil {
-		return nil
-	}
-	return &v1alpha1.ChangeBudget{Used: int32(used.Used), Limit: int32(used.Limit), FreesAt: metav1.NewTime(used.FreesAt).Rfc3339Copy()}
 }

@@ -2,15 +2,8 @@ package controllers
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
-
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/internal/conditions"
 	"cpaas.dev/child-account-operator/internal/engine"
 )
 
@@ -54,20 +47,4 @@ func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.Pe
 		why = "--start-policy=Observe"
 	}
 	return []v1alpha1.PendingApproval{{Hash: group.Hash, Count: int32(group.Count), Message: engine.StartMessage(s.parent, why, group)}}
-}
-
-// approveStart is the command that approves what is pending since a start.
-func approveStart(s *parentScope, hash string) string {
-	return engine.ApproveCommand(s.key(), v1alpha1.AnnotationApproveStart, hash)
-}
-
-// emitStartHeld tells what waits since the start, whenever that is something else. The status that has it is stored by then.
-func emitStartHeld(ctx context.Context, r *ParentAccountReconciler, s *parentScope) {
-	for _, p := range s.parent.Status.PendingApprovals {
-		if approve := approveStart(s, p.Hash); strings.Contains(p.Message, approve) && !slices.Contains(s.was.PendingApprovals, p) {
-			log.FromContext(ctx).Info("writes that were pending when the operator started wait for an approval", "resources", p.Count, "approve", approve)
-			out := conditions.Outcome{Message: p.Message, Brief: fmt.Sprintf("%d %ss wait since the operator's start: %s", p.Count, r.of(s.parent).Kind.name, approve)}
-			r.Recorder.Eventf(s.parent, nil, corev1.EventTypeWarning, v1alpha1.ReasonAwaitingApproval, "Start", "%s", conditions.Parents.ForEvent(out))
-		}
-	}
 }

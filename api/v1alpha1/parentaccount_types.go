@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -663,6 +664,28 @@ func (p *ParentAccount) CredentialsKey() string {
 		return ClientSecretKey
 	}
 	return valueOr(p.Spec.Voximplant.CredentialsSecretRef.Key, DefaultCredentialsKey)
+}
+
+// CredentialsKeys returns the keys of the credentials in their Secret.
+func (p *ParentAccount) CredentialsKeys() []string {
+	if p.Spec.TwoSMS != nil {
+		return []string{ClientIDKey, ClientSecretKey}
+	}
+	return []string{p.CredentialsKey()}
+}
+
+// CredentialsOf returns the credentials as the provider's client reads them, of the values under CredentialsKeys.
+func (p *ParentAccount) CredentialsOf(values map[string][]byte) []byte {
+	if p.Spec.TwoSMS == nil {
+		return values[p.CredentialsKey()]
+	}
+	text, err := json.Marshal(map[string]string{
+		"accountID": p.Spec.TwoSMS.AccountID, ClientIDKey: string(values[ClientIDKey]), ClientSecretKey: string(values[ClientSecretKey]),
+	})
+	if err != nil { // a map of strings always marshals
+		panic(err)
+	}
+	return text
 }
 
 // APIKeySecret returns the name and the key of the Secret with the account's own API key; ok is false where none is given.

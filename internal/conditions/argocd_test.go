@@ -48,6 +48,8 @@ func objectWith(t *testing.T, kind string, conditions []metav1.Condition) *unstr
 	switch kind {
 	case "ChildAccount":
 		object = &v1alpha1.ChildAccount{ObjectMeta: named, Status: v1alpha1.ChildAccountStatus{AccountStatus: v1alpha1.AccountStatus{ObservedGeneration: generation, Conditions: conditions}}}
+	case "SubAccount":
+		object = &v1alpha1.SubAccount{ObjectMeta: named, Status: v1alpha1.SubAccountStatus{AccountStatus: v1alpha1.AccountStatus{ObservedGeneration: generation, Conditions: conditions}}}
 	case "ParentAccount":
 		object = &v1alpha1.ParentAccount{ObjectMeta: named, Status: v1alpha1.ParentAccountStatus{ObservedGeneration: generation, Conditions: conditions}}
 	}

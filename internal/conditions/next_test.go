@@ -19,6 +19,9 @@ func TestEveryReasonHasANextStep(t *testing.T) {
 		_, child := nextOfChildren[reason]
 		_, parent := nextOfParents[reason]
 		_, secret := nextOfSecrets[reason]
+		if _, sub := SubAccounts.next[reason]; sub {
+			child = true
+		}
 		if !child && !parent && !secret {
 			t.Errorf("%s has no next step", name)
 		}
@@ -39,7 +42,7 @@ func TestEveryReasonHasANextStep(t *testing.T) {
 			}
 		}
 	}
-	for kind, steps := range map[string]map[string]string{"ChildAccount": nextOfChildren, "ParentAccount": nextOfParents, "connection Secret": nextOfSecrets} {
+	for kind, steps := range map[string]map[string]string{"ChildAccount": nextOfChildren, "SubAccount": SubAccounts.next, "ParentAccount": nextOfParents, "connection Secret": nextOfSecrets} {
 		for reason, next := range steps {
 			if len(next) < len(NothingToDo) || !strings.HasSuffix(next, ".") || strings.ToUpper(next[:1]) != next[:1] || strings.TrimSpace(next) != next {
 				t.Errorf("%s, %s: %q is no sentence", kind, reason, next)

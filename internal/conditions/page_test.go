@@ -17,7 +17,7 @@ func TestConditionsDoc(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`# Conditions
 
-For tenants, admins and on-call who read a condition of a ChildAccount or ParentAccount: what each reason means and what to do. The page is made from the tables in
+For tenants, admins and on-call who read a condition of a ChildAccount, SubAccount or ParentAccount: what each reason means and what to do. The page is made from the tables in
 the code.
 
 | condition | it says |
@@ -51,6 +51,7 @@ verifies the account's password and API key, too:
     kubectl annotate childaccount NAME accounts.cpaas.dev/reconcile-requested-at="$(date)" --overwrite
 `)
 	writeTable(&b, "ChildAccount", Children)
+	writeTable(&b, "SubAccount", SubAccounts)
 	writeTable(&b, "ParentAccount", Parents)
 	b.WriteString("\n## ConnectionSecretReady\nReady does not depend on it, unless the row says so. Where the provider could not be asked for what is lacking, or whether what is there is right, the reason is that of the\nfailed call, from the table of ChildAccounts.\n\n| reason | ConnectionSecretReady | what it means, what to do |\n|---|---|---|\n")
 	writeRows(&b, Secrets)

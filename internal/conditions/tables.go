@@ -79,7 +79,7 @@ var Children = Table{second: v1alpha1.ConditionSynced, next: nextOfChildren, row
 
 	v1alpha1.ReasonParentNotFound:   {ready: no, second: no, stalled: true, help: "There is no such ParentAccount in the namespace."},
 	v1alpha1.ReasonParentNotReady:   {ready: no, second: no, stalled: true, retry: slow, help: "The ParentAccount can't be used. Its own conditions say why, or the message where the operator can't read the ParentAccount's namespace."},
-	v1alpha1.ReasonProviderMismatch: {ready: no, second: no, stalled: true, help: "The ParentAccount in spec.parentRef is of another provider than resources of this kind: a ChildAccount needs one with spec.voximplant, a SubAccount one with spec.twoSMS. The operator makes no call for the resource."},
+	v1alpha1.ReasonProviderMismatch: {ready: no, second: no, stalled: true, help: "The ParentAccount in spec.parentRef is of another provider than resources of this kind; the message names both providers. The operator makes no call for the resource."},
 	v1alpha1.ReasonParentChanged:    {ready: no, second: no, stalled: true, help: "The ParentAccount in spec.parentRef belongs to another account than the one this account was created under. The operator does nothing but serve a deletion."},
 
 	v1alpha1.ReasonSecretMissing:     {ready: no, second: no, stalled: true, retry: slow, help: "A Secret that is referred to does not exist."},

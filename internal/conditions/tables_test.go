@@ -138,6 +138,9 @@ func TestEveryReasonHasARow(t *testing.T) {
 	for name, reason := range reasons {
 		_, child := Children.rows[reason]
 		_, parent := Parents.rows[reason]
+		if _, sub := SubAccounts.rows[reason]; sub {
+			child = true
+		}
 		if (child || parent) == elsewhere[reason] {
 			t.Errorf("%s: on a child %v, on a parent %v, elsewhere %v", name, child, parent, elsewhere[reason])
 		}
@@ -164,7 +167,7 @@ func TestEveryReasonHasARow(t *testing.T) {
 }
 
 // both are the tables by the kind that they are for.
-var both = map[string]Table{"ChildAccount": Children, "ParentAccount": Parents}
+var both = map[string]Table{"ChildAccount": Children, "ParentAccount": Parents, "SubAccount": SubAccounts}
 
 func TestEveryRowMakesSense(t *testing.T) {
 	for kind, table := range both {

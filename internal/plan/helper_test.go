@@ -282,8 +282,11 @@ func (w *world) bind(s plan.Step) {
 	w.in.Subject.ID, w.in.Resource.ObservedID = s.AccountID, s.AccountID
 	w.in.Resource.Origin = plan.Adopted
 	claim, claimed := a.Claim()
-	if claimed = claimed && claim == ours; w.in.Subject.Intent && (claimed || w.in.View.Claimless && !w.in.Subject.Refused) {
+	if claimed = claimed && claim == ours; w.in.Subject.Intent && (claimed || w.in.View.Claimless && !w.in.Subject.Refused && w.in.Subject.Attempt.Made(schema, account.Account{ID: a.ID, State: w.seen[a.ID]})) {
 		w.in.Resource.Origin, w.in.Resource.Completing = plan.Created, true
+		if w.in.Subject.Attempt != nil {
+			w.in.Subject.LastApplied = w.in.Subject.Attempt.Sent
+		}
 	}
 	w.in.Delegated.BindingStored, w.saltOf = false, ""
 	_, declared := w.in.Subject.Desired["active"]
@@ -313,6 +316,12 @@ func drawWorld(t *rapid.T) *world {
 	}
 	w.in.View.Claimless, w.in.NoKeys, w.in.NoPasswords = flag("claimless"), flag("no keys"), flag("no passwords")
 	w.drawAccount(t)
+	if w.in.View.Claimless && w.in.Subject.Intent {
+		w.in.Subject.Attempt = &account.Attempt{Sent: schema.Normal(drawState(t, "sent"))}
+		if flag("as sent") {
+			w.in.Subject.Attempt.Sent = w.seen["7"].With(nil)
+		}
+	}
 	switch rapid.IntRange(0, 2).Draw(t, "password") {
 	case 1:
 		w.in.Password = plan.Password{Declared: true, Mark: "mark-of-the-password"}

@@ -132,7 +132,11 @@ func anotherName(schema account.Schema) string {
 // notAsSent is why an account is not the result of the open attempt to create one.
 func notAsSent(in *Input, a *account.Account) string {
 	if differing := in.Subject.Attempt.Differences(in.Schema, *a); len(differing) > 0 {
-		return "this account is otherwise than was sent: " + differences(differing)
+		parts := make([]string, len(differing))
+		for i, c := range differing {
+			parts[i] = fmt.Sprintf("%s is %s, sent was %s", c.Field.Path, word(c.From), word(c.To))
+		}
+		return "this account is otherwise than was sent: " + strings.Join(parts, "; ")
 	}
 	return "this account was there before, or the request was refused"
 }

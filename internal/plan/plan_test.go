@@ -82,6 +82,18 @@ func with(in *plan.Input, change func(*plan.Input)) *plan.Input {
 	return in
 }
 
+// claimless is where the provider's accounts carry no claims.
+func claimless(in *plan.Input) *plan.Input {
+	in.View.Claimless, in.NoKeys = true, true
+	return in
+}
+
+// sending is where each change of an account sends the account's password.
+func sending(in *plan.Input) *plan.Input {
+	in.Password.Sent = true
+	return claimless(in)
+}
+
 // failedNow is an attempt at what the inputs lead to that has just failed.
 func failedNow(in *plan.Input) *plan.Input {
 	in.Attempts.Failed = &plan.Failed{
@@ -257,6 +269,38 @@ var situations = []struct {
 	})},
 
 	{"new", fresh()},
+	{"without claims: new", claimless(fresh())},
+	{"without claims: new, read", with(claimless(fresh()), func(in *plan.Input) { in.View.Fresh = true })},
+	{"without claims: of the open attempt", with(claimless(found("")), func(in *plan.Input) {
+		in.View.Fresh, in.Subject.Intent, in.Subject.Attempt = true, true, &account.Attempt{Sent: account.State{"email": "support@acme.example"}}
+	})},
+	{"without claims: of the open attempt, in a namespace of a shared parent", with(claimless(found("")), func(in *plan.Input) {
+		in.View.Fresh, in.Shared, in.Subject.Intent, in.Subject.Attempt = true, true, true, &account.Attempt{Sent: account.State{"email": "support@acme.example"}}
+	})},
+	{"without claims: otherwise than the open attempt has sent", with(claimless(found("")), func(in *plan.Input) {
+		in.View.Fresh, in.Subject.Intent, in.Subject.Attempt = true, true, &account.Attempt{Sent: account.State{"email": "other@acme.example"}}
+	})},
+	{"without claims: there before the open attempt", with(claimless(found("")), func(in *plan.Input) {
+		in.View.Fresh, in.Subject.Intent, in.Subject.Attempt = true, true, &account.Attempt{Others: []string{"7"}, Sent: account.State{"email": "support@acme.example"}}
+	})},
+	{"without claims: two of the name", with(claimless(found("")), func(in *plan.Input) {
+		in.View.Namesakes, in.Subject.Policy.Adopt = []string{"7", "8"}, account.AdoptAlways
+	})},
+	{"the password goes with each change: found, adoptable, nobody knows it", with(sending(found("")), func(in *plan.Input) {
+		in.View.Fresh, in.Subject.Policy.Adopt = true, account.AdoptAlways
+		in.Subject.Desired["languageCode"] = "de"
+	})},
+	{"the password goes with each change: adopted, nobody knows it", with(sending(bound()), func(in *plan.Input) {
+		in.Resource.Origin, in.Subject.LastApplied, in.Subject.Desired["canUseRestricted"] = plan.Adopted, nil, "true"
+	})},
+	{"the password goes with each change: adopted, declared", with(sending(bound()), func(in *plan.Input) {
+		in.Resource.Origin, in.Subject.LastApplied, in.Subject.Desired["canUseRestricted"] = plan.Adopted, nil, "true"
+		in.Password.Declared, in.Password.Mark = true, "m"
+	})},
+	{"the password goes with each change: created, nobody knows it any more", with(sending(bound()), func(in *plan.Input) { in.Subject.Desired["languageCode"] = "de" })},
+	{"the password goes with each change: created", with(sending(bound()), func(in *plan.Input) {
+		in.Subject.Desired["languageCode"], in.Password.Known = "de", true
+	})},
 	{"new, password declared", with(fresh(), func(in *plan.Input) { in.Password = plan.Password{Declared: true, Mark: "m"} })},
 	{"new, everything at creation", with(fresh(), func(in *plan.Input) { delete(in.Subject.Desired, "payments.invoice") })},
 	{"new, deactivated with its resource", with(fresh(), func(in *plan.Input) { in.Resource.NeedsFinalizer = true })},

@@ -1,4 +1,4 @@
-package controllers
+package engine
 
 import (
 	"errors"
@@ -28,8 +28,9 @@ func TestDeactivationStorage(t *testing.T) {
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(stored), cached); err != nil {
 		t.Fatal(err)
 	}
+	then := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	storage := deactivationStorage{c, c, cached}
-	one, two := changeguard.Deactivation{At: noon, Namespace: "a", Name: "1"}, changeguard.Deactivation{At: noon.Add(time.Second), Namespace: "a", Name: "2"}
+	one, two := changeguard.Deactivation{At: then, Namespace: "a", Name: "1"}, changeguard.Deactivation{At: then.Add(time.Second), Namespace: "a", Name: "2"}
 	version, err := storage.Write(t.Context(), changeguard.Stored{ResourceVersion: cached.ResourceVersion, Deactivations: []changeguard.Deactivation{one}})
 	if err != nil || version == cached.ResourceVersion {
 		t.Fatalf("%s, %v", version, err)

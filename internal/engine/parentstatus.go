@@ -1,17 +1,24 @@
-package controllers
+package engine
 
 import (
 	"context"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kuberetry "k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/changeguard"
 )
 
-func deactivationsOf(p *v1alpha1.ParentAccount) []changeguard.Deactivation {
+// StorageOf keeps a ParentAccount's deactivations in its status. live asks the Kubernetes API.
+func StorageOf(c client.Client, live client.Reader, p *v1alpha1.ParentAccount) changeguard.Storage {
+	return deactivationStorage{c, live, p}
+}
+
+// DeactivationsOf are the deactivations in a ParentAccount's status.
+func DeactivationsOf(p *v1alpha1.ParentAccount) []changeguard.Deactivation {
 	out := make([]changeguard.Deactivation, 0, len(p.Status.Deactivations))
 	for _, d := range p.Status.Deactivations {
 		out = append(out, changeguard.Deactivation{At: d.Time.Time, Namespace: d.Namespace, Name: d.Name})
@@ -48,7 +55,7 @@ func (d deactivationStorage) Read(ctx context.Context) (changeguard.Stored, erro
 	if err != nil {
 		return changeguard.Stored{}, err
 	}
-	return changeguard.Stored{ResourceVersion: p.ResourceVersion, Deactivations: deactivationsOf(p)}, nil
+	return changeguard.Stored{ResourceVersion: p.ResourceVersion, Deactivations: DeactivationsOf(p)}, nil
 }
 
 // liveParent reads a ParentAccount from the Kubernetes API, by a list: the operator has no right to get one.
@@ -64,4 +71,19 @@ func liveParent(ctx context.Context, live client.Reader, parent *v1alpha1.Parent
 		}
 	}
 	return nil, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("parentaccounts").GroupResource(), parent.Name)
+}
+
+// NoteNotDeactivated adds an account to the ParentAccount's status.notDeactivated, as it is stored.
+func NoteNotDeactivated(ctx context.Context, c client.Client, live client.Reader, parent *v1alpha1.ParentAccount, a v1alpha1.NotDeactivatedAccount) error {
+	return kuberetry.RetryOnConflict(kuberetry.DefaultBackoff, func() error {
+		p, err := liveParent(ctx, live, parent)
+		if err != nil {
+			return err
+		}
+		before := p.DeepCopy()
+		if !AddNotDeactivated(&p.Status, a) {
+			return nil
+		}
+		return c.Status().Patch(ctx, p, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	})
 }
