@@ -42,7 +42,7 @@ func countingChildren(r *ParentAccountReconciler) handler.EventHandler {
 // countChildren counts the accounts of the last list, and those that were created since. ChildAccounts of all ParentAccounts of the account have
 // some of them.
 func countChildren(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) *v1alpha1.ChildAccountCounts {
-	l, managed, all := dir.Listings(), bound(s.children, dir), seesAll(r.Children.Read, r.of(s.parent).Kind)
+	l, managed, all := dir.Listings(), bound(s.children, dir), seesAll(r.Children.Read, accountsOf(r, s.parent).Kind)
 	var parents v1alpha1.ParentAccountList
 	all = r.List(ctx, &parents, client.UnsafeDisableDeepCopy) == nil && all
 	for i := range parents.Items {
@@ -50,7 +50,7 @@ func countChildren(ctx context.Context, r *ParentAccountReconciler, s *parentSco
 		if other.UID == s.parent.UID || other.Status.AccountID != dir.AccountID || !v1alpha1.SameService(other, s.parent) {
 			continue
 		}
-		children, err := r.of(other).Kind.listed(ctx, r, childrenOfParent(client.ObjectKeyFromObject(other))...)
+		children, err := accountsOf(r, other).Kind.listed(ctx, r, childrenOfParent(client.ObjectKeyFromObject(other))...)
 		all = err == nil && all
 		managed += bound(children, dir)
 	}

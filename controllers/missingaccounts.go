@@ -11,7 +11,7 @@ import (
 // judgeMissing decides which of the accounts that the list lacks are believed to be missing, before any child is woken, and says what
 // is not believed.
 func judgeMissing(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) {
-	of := r.of(s.parent)
+	of := accountsOf(r, s.parent)
 	children := func(yield func(engine.Managed) bool) {
 		for _, child := range s.children {
 			if of.parents.Usable(ctx, child) && !yield(child) {

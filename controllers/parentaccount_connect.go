@@ -28,7 +28,7 @@ func (r *ParentAccountReconciler) connection(ctx context.Context, s *parentScope
 	bundle, bundleField := s.parent.CABundle()
 	c := provider.Connection{Endpoint: s.parent.Endpoint(), CABundle: bundle, Follow: s.parent.FollowsAPIAddress()}
 	if !slices.Contains(r.AllowedEndpoints, s.parent.EndpointOrigin()) {
-		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("%s %s is not one of the operator's --allowed-endpoints: %s", s.parent.EndpointField(), c.Endpoint, strings.Join(r.AllowedEndpoints, ", "))})
+		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonEndpointNotAllowed, Message: fmt.Sprintf("%s %s is not one of the operator's --allowed-endpoints: %s", v1alpha1.EndpointField(s.parent), c.Endpoint, strings.Join(r.AllowedEndpoints, ", "))})
 	}
 	if _, err := trust.Parse(c.CABundle); err != nil {
 		return nil, r.unusable(s, conditions.Outcome{Reason: v1alpha1.ReasonCABundleInvalid, Message: bundleField + " " + err.Error()})
@@ -100,7 +100,7 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 		return nil, &out
 	}
 	if c.APIKey != "" && (old == nil || old.APIKey != dir.APIKey) {
-		r.of(s.parent).recheckSecrets(s.children, lacksKey)
+		accountsOf(r, s.parent).recheckSecrets(s.children, lacksKey)
 	}
 	return dir, nil
 }
@@ -120,7 +120,7 @@ func (r *ParentAccountReconciler) identify(ctx context.Context, s *parentScope, 
 		return err
 	}
 	dir.AccountID, dir.AccountName, dir.Balance, dir.Own = self.ID, self.Name, self.Balance, directory.OwnAccount{State: self.State, At: r.Clock.Now()}
-	engine.ReportAddress(ctx, r.of(s.parent).engine, s.parent, remote)
+	engine.ReportAddress(ctx, accountsOf(r, s.parent).engine, s.parent, remote)
 	dir.Budget = r.Parents.Budget(dir.Endpoint, self.ID, dir.Budget)
 	gate.Use(dir.Budget)
 	old, source := r.Parents.Former(s.key()), sourceOf(s.parent, dir)
@@ -211,7 +211,7 @@ func (r *ParentAccountReconciler) enter(s *parentScope, dir *directory.Parent) (
 	}
 	st := &s.parent.Status
 	if st.EndpointHost != "" && st.EndpointHost != host {
-		r.of(s.parent).recheckSecrets(s.children, func(engine.Managed) bool { return true }) // the endpoint stands in them
+		accountsOf(r, s.parent).recheckSecrets(s.children, func(engine.Managed) bool { return true }) // the endpoint stands in them
 	}
 	st.Provider, st.AccountID, st.AccountName, st.EndpointHost = s.parent.Provider(), dir.AccountID, dir.AccountName, host
 	dir.Budget.Set(s.key().String(), s.parent.RequestsPerSecond(), s.parent.MaxInFlight())

@@ -94,17 +94,17 @@ type parentScope struct {
 	held engine.Held
 }
 
-// accounts are the reconcilers of all kinds.
-func (r *ParentAccountReconciler) accounts() []*AccountReconciler {
+// allAccounts are the reconcilers of all kinds.
+func allAccounts(r *ParentAccountReconciler) []*AccountReconciler {
 	if r.SubAccounts == nil {
 		return []*AccountReconciler{r.Children}
 	}
 	return []*AccountReconciler{r.Children, r.SubAccounts}
 }
 
-// of is the reconciler of the resources that a ParentAccount can have.
-func (r *ParentAccountReconciler) of(p *v1alpha1.ParentAccount) *AccountReconciler {
-	for _, a := range r.accounts() {
+// accountsOf is the reconciler of the resources that a ParentAccount can have.
+func accountsOf(r *ParentAccountReconciler, p *v1alpha1.ParentAccount) *AccountReconciler {
+	for _, a := range allAccounts(r) {
 		if a.Kind != nil && a.Kind.provider == p.Provider() {
 			return a
 		}
@@ -126,7 +126,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	if err := r.Get(ctx, req.NamespacedName, parent); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Parents.Forget(req.NamespacedName)
-			for _, a := range r.accounts() {
+			for _, a := range allAccounts(r) {
 				a.engine.ForgetParent(req.NamespacedName)
 			}
 		}
@@ -140,7 +140,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	edited := parent.Status.ObservedGeneration != parent.Generation
 	return r.works.Do(types.NamespacedName{Namespace: req.Namespace}, req, edited, func() (ctrl.Result, error) {
 		s := &parentScope{parent: parent, was: *parent.Status.DeepCopy()}
-		children, err := r.of(parent).Kind.listed(ctx, r, childrenOfParent(s.key())...)
+		children, err := accountsOf(r, parent).Kind.listed(ctx, r, childrenOfParent(s.key())...)
 		if namespacecache.IsNotSynced(err) && parent.Spec.TwoSMS == nil {
 			return ctrl.Result{}, nil
 		} else if namespacecache.IgnoreNotSynced(err) != nil {
@@ -149,7 +149,7 @@ func (r *ParentAccountReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		s.children = children
 		if released, err := hold(ctx, r.Client, s, r.Clock.Now()); apierrors.IsConflict(err) {
 			return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil // overtaken by a change
-		} else if pause, refused := engine.ParentWriteRefused(ctx, r.of(s.parent).engine, s.parent, err); refused {
+		} else if pause, refused := engine.ParentWriteRefused(ctx, accountsOf(r, s.parent).engine, s.parent, err); refused {
 			return ctrl.Result{RequeueAfter: pause}, nil
 		} else if released || err != nil {
 			return ctrl.Result{}, err
@@ -198,16 +198,16 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	}
 	engine.AcknowledgeNotDeactivated(s.parent)
 	st := &s.parent.Status
-	s.held = r.of(s.parent).engine.Held(r.of(s.parent).parents.parentOf(s.parent).Guarded)
+	s.held = accountsOf(r, s.parent).engine.Held(accountsOf(r, s.parent).parents.parentOf(s.parent).Guarded)
 	writePending(r, s)
 	st.ChangeBudget = engine.ChangeBudgetOf(s.held.Used)
-	engine.NoteEarlierPlans(r.of(s.parent).engine, s.parent, s.was.AccountID)
+	engine.NoteEarlierPlans(accountsOf(r, s.parent).engine, s.parent, s.was.AccountID)
 	if out = held(r, s, out, r.Clock.Now()); out.Reason != "" { // else there is nothing to say yet of credentials that were taken away
 		st.ObservedGeneration = s.parent.Generation
 		conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())
 	}
-	s.wakes = engine.ProviderRecovered(r.of(s.parent).engine, s.parent, s.was.Conditions, func() []engine.Managed { return s.children }) || s.wakes
-	engine.WriteCapabilities(r.of(s.parent).engine, s.key(), &st.Conditions, s.parent.Generation)
+	s.wakes = engine.ProviderRecovered(accountsOf(r, s.parent).engine, s.parent, s.was.Conditions, func() []engine.Managed { return s.children }) || s.wakes
+	engine.WriteCapabilities(accountsOf(r, s.parent).engine, s.key(), &st.Conditions, s.parent.Generation)
 	if !equality.Semantic.DeepEqual(s.was, *st) {
 		before := s.parent.DeepCopy()
 		before.Status = s.was
@@ -215,17 +215,17 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 			return r.overtaken(ctx, s, err)
 		}
 	}
-	engine.ParentStatusStored(r.of(s.parent).engine, s.key())
-	engine.ReportParent(ctx, r.of(s.parent).engine, s.parent, s.was.Conditions, out)
-	engine.EmitStartHeld(ctx, r.of(s.parent).engine, s.parent, s.was.PendingApprovals)
+	engine.ParentStatusStored(accountsOf(r, s.parent).engine, s.key())
+	engine.ReportParent(ctx, accountsOf(r, s.parent).engine, s.parent, s.was.Conditions, out)
+	engine.EmitStartHeld(ctx, accountsOf(r, s.parent).engine, s.parent, s.was.PendingApprovals)
 	engine.EmitMismatch(r.Recorder, s.parent, s.was)
-	engine.ReportMissing(ctx, r.of(s.parent).engine, s.parent, s.was.Conditions, st.Conditions)
+	engine.ReportMissing(ctx, accountsOf(r, s.parent).engine, s.parent, s.was.Conditions, st.Conditions)
 	r.wake(ctx, s)
 	now := r.Clock.Now()
 	pause := conditions.Parents.Pause(out, r.troubledSince(out, st.Conditions, now), now)
 	pause = untilReleased(s.parent, conditions.Parents.Requeue(out, pause), now)
-	pause = engine.ReadBesideList(ctx, r.of(s.parent).engine, s.key(), s.requested(), pause, func() { r.of(s.parent).resynced(ctx, s.key()) })
-	pause = engine.KeepOwnAccount(ctx, r.of(s.parent).engine, r.of(s.parent).parents.parentOf(s.parent), s.parent, pause)
+	pause = engine.ReadBesideList(ctx, accountsOf(r, s.parent).engine, s.key(), s.requested(), pause, func() { accountsOf(r, s.parent).resynced(ctx, s.key()) })
+	pause = engine.KeepOwnAccount(ctx, accountsOf(r, s.parent).engine, accountsOf(r, s.parent).parents.parentOf(s.parent), s.parent, pause)
 	return ctrl.Result{RequeueAfter: pause}, nil
 }
 
@@ -236,7 +236,7 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 		log.FromContext(ctx).V(1).Info("overtaken by a change", "cause", err.Error())
 		return ctrl.Result{RequeueAfter: conditions.SoonAtLeast}, nil
 	}
-	if pause, refused := engine.ParentWriteRefused(ctx, r.of(s.parent).engine, s.parent, err); refused {
+	if pause, refused := engine.ParentWriteRefused(ctx, accountsOf(r, s.parent).engine, s.parent, err); refused {
 		return ctrl.Result{RequeueAfter: pause}, nil
 	}
 	return ctrl.Result{}, err
@@ -246,13 +246,13 @@ func (r *ParentAccountReconciler) overtaken(ctx context.Context, s *parentScope,
 func (r *ParentAccountReconciler) wake(ctx context.Context, s *parentScope) {
 	if s.wakes {
 		s.children = nil // there may be thousands, and they are read again
-		r.of(s.parent).resynced(ctx, s.key())
+		accountsOf(r, s.parent).resynced(ctx, s.key())
 	}
 }
 
 // SetupWithManager registers the controller.
 func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	for _, a := range r.accounts() {
+	for _, a := range allAccounts(r) {
 		a.engine.Alarm, a.engine.StartChanged = r.enqueue, r.enqueue
 	}
 	share(r)
@@ -263,7 +263,7 @@ func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	counting := countingChildren(r)
 	b := ctrl.NewControllerManagedBy(mgr)
-	for _, a := range r.accounts() {
+	for _, a := range allAccounts(r) {
 		b = b.Watches(a.Kind.object(), counting)
 	}
 	return b.

@@ -33,7 +33,7 @@ func (r *ParentAccountReconciler) resync(ctx context.Context, s *parentScope, di
 		s.wakes = true
 	}
 	if dir.Listings().Complete > 0 {
-		begin(ctx, r.of(s.parent), s)
+		begin(ctx, accountsOf(r, s.parent), s)
 	}
 	return r.listed(ctx, s, dir, wait)
 }

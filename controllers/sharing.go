@@ -18,12 +18,12 @@ import (
 func share(r *ParentAccountReconciler) {
 	r.Parents.Concerned = r.enqueue
 	r.Parents.Freed = func(of directory.Source, freed []directory.Freed) {
-		for _, a := range r.accounts() {
+		for _, a := range allAccounts(r) {
 			a.engine.UniqueValues.Freed(of, freed)
 		}
 	}
 	r.Parents.Written = func(others []types.NamespacedName, accountName string) {
-		for _, a := range r.accounts() {
+		for _, a := range allAccounts(r) {
 			wakeNamed(context.Background(), a, others, accountName) // the cache answers at once
 		}
 	}
@@ -53,7 +53,7 @@ func sourceOf(p *v1alpha1.ParentAccount, dir *directory.Parent) directory.Source
 
 // knownTo is what the children of a ParentAccount know of, and those of all that share its snapshot: its list is theirs too.
 func knownTo(ctx context.Context, r *ParentAccountReconciler, s *parentScope, dir *directory.Parent) directory.Known {
-	of := r.of(s.parent)
+	of := accountsOf(r, s.parent)
 	known := of.parents.known(ctx, of.Kind, s.children)
 	for _, other := range r.Parents.Sharing(s.key(), dir.Directory) {
 		children, err := of.Kind.listed(ctx, r, childrenOfParent(other)...)

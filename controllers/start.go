@@ -36,9 +36,9 @@ func within(children []engine.Managed, namespace string) (in []engine.Managed) {
 
 // pendingSinceStart is the group of writes that were pending when the operator started, and wait (startPolicy Observe).
 func pendingSinceStart(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
-	parent := r.of(s.parent).parents.parentOf(s.parent)
-	group := r.of(s.parent).engine.Starts.Group(parent)
-	s.wakes = s.wakes || r.of(s.parent).engine.Starts.Released(parent)
+	parent := accountsOf(r, s.parent).parents.parentOf(s.parent)
+	group := accountsOf(r, s.parent).engine.Starts.Group(parent)
+	s.wakes = s.wakes || accountsOf(r, s.parent).engine.Starts.Released(parent)
 	if group.Count == 0 {
 		return nil
 	}

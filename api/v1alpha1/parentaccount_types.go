@@ -45,12 +45,12 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.account) || !has(oldSelf.account.profile) || !has(oldSelf.account.profile.billingAddress) || has(self.account) && has(self.account.profile) && has(self.account.profile.billingAddress)",message="account.profile.billingAddress can't be removed: the provider keeps a billing address once it is set, and only changes it. Declare the address that is to be in its place",fieldPath=".account"
 type ParentAccountSpec struct {
 	// Voximplant is the account at Voximplant whose child accounts ChildAccounts declare: its credentials, and the address of the API.
-	// Exactly one of voximplant and twoSMS must be set, and neither can take the place of the other later.
+	// Exactly one of voximplant and twoSMS must be set, and neither can take the place of the other later. Unset: twoSMS is set.
 	// +optional
 	Voximplant VoximplantParent `json:"voximplant,omitzero"`
 
 	// TwoSMS is the master account at 2sms whose sub-accounts SubAccounts declare: its credentials, and the address of the API. Exactly one
-	// of voximplant and twoSMS must be set, and neither can take the place of the other later. Example: {baseURL: https://api.2sms.example/v2, accountID:
+	// of voximplant and twoSMS must be set, and neither can take the place of the other later. Unset: voximplant is set. Example: {baseURL: https://api.2sms.example/v2, accountID:
 	// 86e51d05-20a3-486c-adf1-a98ca194c74c, clientSecretRef: {name: twosms}}.
 	// +optional
 	TwoSMS *TwoSMSParent `json:"twoSMS,omitempty"`
@@ -624,7 +624,7 @@ func (p *ParentAccount) EndpointOrigin() string {
 }
 
 // EndpointField names the field with the API's address, for messages.
-func (p *ParentAccount) EndpointField() string {
+func EndpointField(p *ParentAccount) string {
 	if p.Spec.TwoSMS != nil {
 		return "spec.twoSMS.baseURL"
 	}
@@ -667,7 +667,7 @@ func (p *ParentAccount) CredentialsKey() string {
 }
 
 // CredentialsKeys returns the keys of the credentials in their Secret.
-func (p *ParentAccount) CredentialsKeys() []string {
+func CredentialsKeys(p *ParentAccount) []string {
 	if p.Spec.TwoSMS != nil {
 		return []string{ClientIDKey, ClientSecretKey}
 	}
@@ -675,7 +675,7 @@ func (p *ParentAccount) CredentialsKeys() []string {
 }
 
 // CredentialsOf returns the credentials as the provider's client reads them, of the values under CredentialsKeys.
-func (p *ParentAccount) CredentialsOf(values map[string][]byte) []byte {
+func CredentialsOf(p *ParentAccount, values map[string][]byte) []byte {
 	if p.Spec.TwoSMS == nil {
 		return values[p.CredentialsKey()]
 	}

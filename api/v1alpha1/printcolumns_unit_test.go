@@ -16,6 +16,7 @@ func TestNoConditionIsHidden(t *testing.T) {
 			v1alpha1.ConditionReady, v1alpha1.ConditionSynced, v1alpha1.ConditionConnectionSecretReady, v1alpha1.ConditionServiceAccountKeyReady,
 			v1alpha1.ConditionPlansSynced, v1alpha1.ConditionProfileSynced,
 		},
+		"subaccounts": {v1alpha1.ConditionReady, v1alpha1.ConditionSynced, v1alpha1.ConditionConnectionSecretReady},
 		"parentaccounts": { // AccountsMissing is in status.pendingResources
 			v1alpha1.ConditionReady, v1alpha1.ConditionAPIAvailable, v1alpha1.ConditionAccountSynced, v1alpha1.ConditionPlansSynced, v1alpha1.ConditionCapabilityMissing,
 		},

@@ -42,7 +42,7 @@ type demo struct {
 // show goes through the demo step by step.
 func (d *demo) show(ctx context.Context, s *stack.Stack) error {
 	d.stack, d.out, d.table = s, s.Out, newTable(s.Out, isTerminal(os.Stdout))
-	steps := []func(context.Context) error{d.start, d.applySamples, d.awaitReady, d.showDrift}
+	steps := []func(context.Context) error{d.start, d.applySamples, d.awaitReady, d.awaitSubAccounts, d.showDrift}
 	if !d.once {
 		steps = append(steps, d.stayUp)
 	}

@@ -38,7 +38,12 @@ func (d *demo) applySamples(ctx context.Context) error {
 
 func (d *demo) applySample(ctx context.Context, object *unstructured.Unstructured) error {
 	note := ""
-	if object.GetKind() == "ParentAccount" {
+	if _, master, _ := unstructured.NestedMap(object.Object, "spec", "twoSMS"); master {
+		var err error
+		if note, err = d.connectMaster(ctx, object); err != nil {
+			return err
+		}
+	} else if object.GetKind() == "ParentAccount" {
 		note = fmt.Sprintf(", with endpoint: %s and, to see drift soon, resyncInterval: %s", d.simulator.URL, resync)
 		err := errors.Join(
 			unstructured.SetNestedField(object.Object, d.simulator.URL, "spec", "voximplant", "endpoint"),

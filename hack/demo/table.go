@@ -180,11 +180,15 @@ func (d *demo) complaints(ctx context.Context) string {
 	}
 	var parents v1alpha1.ParentAccountList
 	var children v1alpha1.ChildAccountList
-	if err := errors.Join(d.cluster.List(ctx, &parents), d.cluster.List(ctx, &children)); err != nil {
+	var subs v1alpha1.SubAccountList
+	if err := errors.Join(d.cluster.List(ctx, &parents), d.cluster.List(ctx, &children), d.cluster.List(ctx, &subs)); err != nil {
 		return "\n  " + err.Error()
 	}
 	for _, p := range parents.Items {
 		note("ParentAccount", p.Name, p.Status.Conditions)
+	}
+	for _, c := range subs.Items {
+		note("SubAccount", c.Name, c.Status.Conditions)
 	}
 	for _, c := range children.Items {
 		note("ChildAccount", c.Name, c.Status.Conditions)

@@ -20,14 +20,14 @@ const mostOthers = 32
 
 // claimless says whether the accounts of the resource's provider carry no claims. Then an attempt to create an account is in the status, which the
 // operator alone may write: what people can write, such as an annotation of the connection Secret, must not make an account theirs.
-func (s *scope) claimless() bool {
+func claimless(s *scope) bool {
 	return s.dir != nil && !directory.CapabilitiesOf(s.dir.Directory).Claims
 }
 
-// attempt is the open attempt to create the account; nil where there is none, or the provider's accounts carry claims.
-func (s *scope) attempt() *account.Attempt {
+// openAttempt is the open attempt to create the account; nil where there is none, or the provider's accounts carry claims.
+func openAttempt(s *scope) *account.Attempt {
 	c := s.status.Creation
-	if c == nil || !s.claimless() || c.ParentAccountID != s.dir.AccountID {
+	if c == nil || !claimless(s) || c.ParentAccountID != s.dir.AccountID {
 		return nil
 	}
 	return &account.Attempt{Others: c.OtherIDs, Sent: c.Sent}
@@ -35,20 +35,20 @@ func (s *scope) attempt() *account.Attempt {
 
 // seek has the account looked for by the name of the open attempt, where the resource declares another one by now: the attempt may have created
 // an account, and then that is the resource's.
-func (s *scope) seek() {
-	if s.attempt() != nil && s.boundID() == "" && s.status.Creation.AccountName != s.declared.AccountName {
+func seek(s *scope) {
+	if openAttempt(s) != nil && s.boundID() == "" && s.status.Creation.AccountName != s.declared.AccountName {
 		s.declared.AccountName, s.seeks = s.status.Creation.AccountName, true
 	}
 }
 
 // foundNone ends that: the attempt has created none.
-func (s *scope) foundNone() {
+func foundNone(s *scope) {
 	s.declared.AccountName, s.seeks, s.status.Creation = s.managed.Declaration().AccountName, false, nil
 }
 
 // sought is a view without an account that the attempt which is looked for has not created.
-func (s *scope) sought(view account.View) account.View {
-	if a := view.Account; s.seeks && a != nil && len(view.Namesakes) == 0 && !s.attempt().Made(s.schema, *a) {
+func sought(s *scope, view account.View) account.View {
+	if a := view.Account; s.seeks && a != nil && len(view.Namesakes) == 0 && !openAttempt(s).Made(s.schema, *a) {
 		view.Account = nil
 	}
 	return view
@@ -59,7 +59,7 @@ func (s *scope) sought(view account.View) account.View {
 func storeAttempt(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome {
 	s := r.s
 	next := &v1alpha1.CreationAttempt{
-		Attempt: 1, ParentAccountID: s.dir.AccountID, AccountName: s.declared.AccountName, OtherIDs: otherIDs(s, r.view), Sent: s.schema.Normal(s.desired),
+		Attempt: 1, ParentAccountID: s.dir.AccountID, AccountName: s.declared.AccountName, OtherIDs: otherIDs(s, r.view), Sent: sentAtCreation(s),
 	}
 	if before := s.was.Creation; before != nil {
 		next.Attempt = before.Attempt + 1
@@ -81,6 +81,17 @@ func storeAttempt(ctx context.Context, r *run, _ plan.Step) *conditions.Outcome 
 	return nil
 }
 
+// sentAtCreation are the declared values that a creation has.
+func sentAtCreation(s *scope) account.State {
+	sent := s.schema.Normal(s.desired)
+	for _, f := range s.schema {
+		if !f.Settable {
+			delete(sent, f.Path)
+		}
+	}
+	return sent
+}
+
 // otherIDs are the accounts that an attempt can't have created: those that have the name, and the one that the resource had.
 func otherIDs(s *scope, view account.View) []string {
 	ids := slices.Clone(view.Namesakes)
@@ -99,12 +110,12 @@ func otherIDs(s *scope, view account.View) []string {
 }
 
 // errOvertakenBefore ends a creation before its request.
-var errOvertakenBefore = errors.New("nothing was sent: the resource was changed, deleted or taken up by another process before its account was created")
+var errOvertakenBefore = errors.New("nothing was sent: the resource was changed or deleted, or another process continued with it, before its account was created")
 
 // lastLook reads the resource once it is the request's turn, right before it: whoever stood still since the attempt was stored, while another
 // process took over, sends nothing. It remembers in out why.
 func lastLook(r *run, out **conditions.Outcome) func(context.Context) error {
-	if !r.s.claimless() {
+	if !claimless(r.s) {
 		return nil
 	}
 	return func(ctx context.Context) error {
@@ -123,7 +134,7 @@ func attemptRefused(r *run, err error) {
 }
 
 // sendsPassword says whether each change of the account sends the account's password.
-func (s *scope) sendsPassword() bool {
+func sendsPassword(s *scope) bool {
 	return s.dir != nil && directory.CapabilitiesOf(s.dir.Directory).Replaces
 }
 
@@ -144,7 +155,7 @@ func (e *observer) passwordKnown(ctx context.Context, s *scope) bool {
 // until that is answered nobody knows which one it has.
 func reservePassword(ctx context.Context, r *run) *conditions.Outcome {
 	s := r.s
-	if !s.sendsPassword() || !s.givesPassword() || r.passwords.Has(s.uid(), s.boundID(), s.passwordMark) {
+	if !sendsPassword(s) || !s.givesPassword() || r.passwords.Has(s.uid(), s.boundID(), s.passwordMark) {
 		return nil
 	}
 	known, err := r.Connections.Remembers(ctx, s.connection(), s.password)
@@ -161,7 +172,7 @@ func reservePassword(ctx context.Context, r *run) *conditions.Outcome {
 func passwordSent(r *run, err error) {
 	s := r.s
 	switch {
-	case !s.sendsPassword():
+	case !sendsPassword(s):
 	case err == nil && s.givesPassword():
 		s.applied, s.given = true, true
 		r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)

@@ -202,10 +202,10 @@ func (r *run) afterRead(view account.View, err error) *conditions.Outcome {
 		return r.stopped(err)
 	}
 	r.readRequests.done(r.s.uid(), r.s.readRequest)
-	view = r.s.sought(view)
+	view = sought(r.s, view)
 	r.view, r.read, r.again = view, &view, true
 	if r.s.seeks && view.Account == nil && !view.Awaited { // what was read is not of the name that the resource declares
-		r.s.foundNone()
+		foundNone(r.s)
 		r.read = nil
 	}
 	return nil
@@ -318,7 +318,7 @@ func createBy(ctx context.Context, r *run, write string, call func(context.Conte
 	n := provider.NewAccount{
 		Name: s.declared.AccountName, Password: r.password, CustomData: s.claim.CustomData(), Desired: s.desired, Before: lastLook(r, &overtaken),
 	}
-	if open := s.attempt(); open != nil {
+	if open := openAttempt(s); open != nil {
 		n.Others = open.Others
 	}
 	created, err := call(ctx, n)

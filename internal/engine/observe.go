@@ -107,7 +107,7 @@ func knownView(s *scope, view *account.View) account.View {
 
 // observeAccount has what is known of the account, of its password and of earlier attempts.
 func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) {
-	in.View = s.sought(knownView(s, view))
+	in.View = sought(s, knownView(s, view))
 	if recognise(s, in.View.Account) {
 		in.Resource, in.Subject = resourceOf(s), subjectOf(s)
 	}
@@ -117,7 +117,7 @@ func (e *observer) observeAccount(s *scope, view *account.View, in *plan.Input) 
 		in.Successor = &successor
 	}
 	in.Shared, in.SeesAll, in.MayAdopt = s.parent.Shared, s.obj.GetNamespace() == s.parent.Key.Namespace, mayAdopt(s.obj.GetNamespace(), s.parent)
-	in.Password = plan.Password{Sent: s.sendsPassword(), Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
+	in.Password = plan.Password{Sent: sendsPassword(s), Declared: s.password != "", Rotation: s.rotation, Mark: s.passwordMark, Settled: e.passwords.Has(s.uid(), s.boundID(), s.passwordMark)}
 	in.Attempts.Connection = s.dir.Connection
 	in.Attempts.NoAccount = e.attempts.Uncreated(s.uid())
 	// At rest nothing depends on it, and thousands of resources are looked at in a resync.
@@ -206,7 +206,7 @@ func resourceOf(s *scope) plan.Resource {
 func subjectOf(s *scope) account.Subject {
 	return account.Subject{
 		Claim: s.claim, Name: s.declared.AccountName, ID: s.boundID(),
-		Takeover: s.annotation(v1alpha1.AnnotationTakeover), Attempt: s.attempt(),
+		Takeover: s.annotation(v1alpha1.AnnotationTakeover), Attempt: openAttempt(s),
 		Desired: s.desired, LastApplied: lastApplied(s), Policy: s.declared.Policy,
 	}
 }

@@ -86,7 +86,7 @@ func rotatePassword(ctx context.Context, r *run, step plan.Step) *conditions.Out
 		}
 	}
 	r.passwords.Set(s.uid(), s.boundID(), s.passwordMark)
-	r.again = s.promoted != "" && s.sendsPassword() // the account can be changed now
+	r.again = s.promoted != "" && sendsPassword(s) // the account can be changed now
 	return nil
 }
 

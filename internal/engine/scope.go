@@ -148,7 +148,7 @@ func newScope(m Managed, installation string) *scope {
 func (s *scope) enter(dir *directory.Parent) {
 	s.dir, s.schema = dir, dir.Fields()
 	s.desired = plan.Declared(s.schema, s.declared.Fields)
-	s.seek()
+	seek(s)
 }
 
 func (s *scope) uid() types.UID { return s.obj.GetUID() }
@@ -172,8 +172,8 @@ func (s *scope) target() string { return s.dir.AccountID + "/" + s.declared.Acco
 // intends says whether an earlier attempt may have created the account: the connection Secret says so, or the resource itself, where
 // earlier versions of the operator had it.
 func (s *scope) intends() bool {
-	if s.claimless() {
-		return s.attempt() != nil
+	if claimless(s) {
+		return openAttempt(s) != nil
 	}
 	if s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == s.target() {
 		return true
@@ -260,7 +260,7 @@ func (s *scope) canSee(namespace string) bool {
 // givesPassword says whether the account is to have the declared password: one that was there before the resource keeps
 // its own, unless it may be adopted whatever it is, or could not be changed without a password.
 func (s *scope) givesPassword() bool {
-	return s.password != "" && (s.status.Origin != v1alpha1.OriginAdopted || s.declared.Policy.Adopt == account.AdoptAlways || s.sendsPassword())
+	return s.password != "" && (s.status.Origin != v1alpha1.OriginAdopted || s.declared.Policy.Adopt == account.AdoptAlways || sendsPassword(s))
 }
 
 // hadReason says whether a condition had a reason when the resource was found.

@@ -241,7 +241,7 @@ func (in *Input) givesPassword(origin Origin) bool {
 }
 
 // writable says whether the account can be changed: where that takes its password, whether somebody knows it.
-func (in *Input) writable(a *account.Account) bool {
+func writable(in *Input, a *account.Account) bool {
 	switch {
 	case !in.Password.Sent:
 		return true

@@ -96,7 +96,7 @@ func refused(in *Input, d account.Decision) Step {
 		s.Message, s.Next = in.NotAccepted.Message, in.NotAccepted.Next
 	case len(d.Namesakes) > 0:
 		s.AccountID, s.Message = "", fmt.Sprintf("several accounts have the name %s: ids %s. The operator can't tell which one is this %s's, and changes none of them", name, strings.Join(d.Namesakes, ", "), in.Resource.Kind)
-		s.Next = "Change the " + in.Schema.Identity().Path + " of all but one of these accounts at the provider. If the operator may have created one of them, keep that one, and set spec.adoptionPolicy: IfIdentical if it is not taken up automatically."
+		s.Next = "Change the " + in.Schema.Identity().Path + " of all but one of these accounts at the provider. If the operator may have created one of them, keep that one, and set spec.adoptionPolicy: IfIdentical if this resource does not get it automatically."
 	case len(d.Drift) > 0:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing, and differs from the spec: %s", name, id, differences(d.Drift))
 		s.Next = "Declare what the account has, or set spec.adoptionPolicy: Always to have the spec applied to it."
@@ -138,7 +138,7 @@ func notAsSent(in *Input, a *account.Account) string {
 		}
 		return "this account is otherwise than was sent: " + strings.Join(parts, "; ")
 	}
-	return "this account was there before, or the request was refused"
+	return "this account is older than that request, or the request was refused"
 }
 
 // AskForGrant is the step before a resource may adopt an account where the ParentAccount grants that to no resource of its namespace.

@@ -159,7 +159,7 @@ func forDecision(in *Input, d account.Decision) Plan {
 		return Plan{Steps: observed(in, d)}
 	case d.Step == account.StepNone:
 		return settle(in, d)
-	case d.Step == account.StepUpdate && !in.writable(d.Account):
+	case d.Step == account.StepUpdate && !writable(in, d.Account):
 		return settle(in, unwritable(d))
 	}
 	if s := templateProblem(in, d); s != nil {

@@ -11,7 +11,7 @@ import (
 // where none is given. A *Problem says which can't be used.
 func (r Reader) OfParent(ctx context.Context, p *v1alpha1.ParentAccount) (credentials []byte, key account.Secret, err error) {
 	values := map[string][]byte{}
-	for _, name := range p.CredentialsKeys() {
+	for _, name := range v1alpha1.CredentialsKeys(p) {
 		if values[name], err = r.Input(ctx, p.Namespace, p.CredentialsSecret(), name); err != nil {
 			return nil, "", err
 		}
@@ -19,5 +19,5 @@ func (r Reader) OfParent(ctx context.Context, p *v1alpha1.ParentAccount) (creden
 	if name, of, ok := p.APIKeySecret(); ok {
 		key, err = r.APIKey(ctx, p.Namespace, name, of)
 	}
-	return p.CredentialsOf(values), key, err
+	return v1alpha1.CredentialsOf(p, values), key, err
 }
