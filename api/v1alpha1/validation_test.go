@@ -113,7 +113,7 @@ var _ = DescribeTable("kubectl apply refuses a ParentAccount and names the field
 		Expect(apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)).To(BeTrue(), "%v", err)
 		Expect(err).To(MatchError(And(ContainSubstring(field), ContainSubstring(text))))
 	},
-	Entry("no provider", `{}`, "spec.voximplant", "Required"),
+	Entry("no provider", `{}`, "spec.voximplant", "exactly one of"),
 	Entry("an e-mail of its own account", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"email":"a@b.example"}}`, "spec.account.email", "unknown field"),
 	Entry("a password of its own account", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"passwordSecretRef":{"name":"a"}}}`, "spec.account.passwordSecretRef", "unknown field"),
 	Entry("an unknown language of its own account", `{"voximplant":{"credentialsSecretRef":{"name":"voximplant"}},"account":{"languageCode":"xx"}}`, "spec.account.languageCode", "Unsupported value"),

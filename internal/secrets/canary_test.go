@@ -409,11 +409,12 @@ func (c *cage) look(ctx context.Context, p *process) {
 	var coreEvents corev1.EventList
 	var events eventsv1.EventList
 	var connections corev1.SecretList
-	for _, list := range []client.ObjectList{&parents, &children, &coreEvents, &events} {
+	var subs v1alpha1.SubAccountList
+	for _, list := range []client.ObjectList{&parents, &children, &subs, &coreEvents, &events} {
 		Expect(testenv.K8s.List(ctx, list, client.InNamespace(c.NS))).To(Succeed())
 		Expect(json.NewEncoder(&c.seen).Encode(list)).To(Succeed())
 	}
-	Expect(children.Items).NotTo(BeEmpty())
+	Expect(len(children.Items) + len(subs.Items)).To(BeNumerically(">", 0))
 	Expect(events.Items).NotTo(BeEmpty())
 	Expect(testenv.K8s.List(ctx, &connections, client.InNamespace(c.NS), client.MatchingLabels{v1alpha1.LabelConnection: "true"})).To(Succeed())
 	for _, s := range connections.Items {
