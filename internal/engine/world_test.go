@@ -55,6 +55,8 @@ type world struct {
 	meanwhile func(write string)
 	// tap, where set, is told of each call about service-account keys before it is made.
 	tap func(call string)
+	// beforeGet, where set, is told of each read of one object before it is carried out.
+	beforeGet func(client.Object)
 	// failing, where set, says which writes fail, as they do where the process is killed before.
 	failing func(write string) error
 	// events are those that were emitted.
@@ -92,6 +94,9 @@ func newWorld(t testing.TB, o fake.Options) *world {
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			if _, surroundings := o.(*metav1.PartialObjectMetadata); surroundings {
 				return nil // neither the namespace nor the CRD is being deleted
+			}
+			if w.beforeGet != nil {
+				w.beforeGet(o)
 			}
 			return c.Get(ctx, key, o, opts...)
 		},
@@ -169,12 +174,20 @@ func (w *world) start() {
 	}
 	w.woken = make(chan types.NamespacedName, 1000)
 	w.engine = engine.New(engine.Config{
-		Client: cmp.Or(w.cache, w.client), Kind: w.lines, Table: conditions.Children, Parents: w, Connected: w.parents,
+		Client: cmp.Or(w.cache, w.client), Kind: w.lines, Table: w.table(), Parents: w, Connected: w.parents,
 		Connections: secrets.Store{Client: w.client, Live: w.client}, Inputs: secrets.Reader{Labelled: w.client, Live: w.client},
 		Recorder: conditions.NewEventRecorder(w.events), Clock: w.clock, Installation: "prod",
 		Wake: func(req ctrl.Request, _ bool) { w.woken <- req.NamespacedName },
 	})
 	w.list()
+}
+
+// table is the condition table of a kind whose accounts the provider has.
+func (w *world) table() conditions.Table {
+	if w.options == claimless {
+		return conditions.SubAccounts
+	}
+	return conditions.Children
 }
 
 // Write implements changeguard.Storage.
