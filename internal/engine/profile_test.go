@@ -14,6 +14,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 )
 
@@ -77,6 +78,22 @@ func TestAProfileIsOneCall(t *testing.T) {
 		t.Errorf("no profile is declared any more: %s %s", got, message)
 	}
 	w.expectValues(account.State{fake.PathMotto: "first", fake.PathTongue: "he"})
+}
+
+// No change of a profile can share a call. So many of them delay nothing else: they come after other edits.
+func TestAProfileIsNotUrgent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.apply(w.profiled("first"))
+	w.settle(name)
+	w.edit(name, func(l *Line) { l.Spec.Motto, l.Spec.Tongue = ptr.To("second"), ptr.To("he") })
+	w.settle(name)
+	w.expectValues(account.State{fake.PathMotto: "second", fake.PathTongue: "he"})
+	for asAccount, want := range map[bool]pacing.Priority{false: pacing.Edit, true: pacing.Drift} {
+		if got, _ := w.priorities.Load(asAccount); got != want {
+			t.Errorf("acting as the account: %v; priority %v, want %v", asAccount, got, want)
+		}
+	}
 }
 
 // Where the provider does not let anybody act as the account, the rest of it is kept all the same, and that is told once.

@@ -20,6 +20,7 @@ import (
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/account"
+	"cpaas.dev/child-account-operator/internal/pacing"
 	"cpaas.dev/child-account-operator/internal/provider"
 	"cpaas.dev/child-account-operator/internal/provider/fake"
 	"cpaas.dev/child-account-operator/internal/secrets"
@@ -38,7 +39,7 @@ type everything interface { //nolint:interfacebloat // all that there is
 	provider.CallbackSalter
 }
 
-// tapped is a Remote whose calls about service-account keys are told of before.
+// tapped is a Remote whose calls about service-account keys are told of before, and whose updates are noted with their priority.
 type tapped struct {
 	everything
 
@@ -49,6 +50,11 @@ func (t tapped) tell(call string) {
 	if t.w.tap != nil {
 		t.w.tap(call)
 	}
+}
+
+func (t tapped) Update(ctx context.Context, u provider.Update) error {
+	t.w.priorities.Store(u.Changes[0].Field.Delegated, pacing.PriorityOf(ctx))
+	return t.everything.Update(ctx, u)
 }
 
 func (t tapped) CreateServiceKey(ctx context.Context, id string, n provider.NewServiceKey) (provider.ServiceKey, error) {

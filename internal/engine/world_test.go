@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -57,6 +58,8 @@ type world struct {
 	tap func(call string)
 	// beforeGet, where set, is told of each read of one object before it is carried out.
 	beforeGet func(client.Object)
+	// priorities are those of the last update of an account by its parent (false), and acting as the account (true).
+	priorities sync.Map
 	// failing, where set, says which writes fail, as they do where the process is killed before.
 	failing func(write string) error
 	// events are those that were emitted.
