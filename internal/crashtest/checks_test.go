@@ -212,6 +212,8 @@ func (w *world) wrongly(s step) string {
 	switch s.method {
 	case "AddAccount":
 		missing = w.unprepared(s.account, s.password)
+	case "CloneAccount":
+		missing = cmp.Or(w.unprepared(s.account, s.password), w.noTemplate(s.params.Get("account_id")))
 	case "ChangeAccountPlan":
 		missing = w.planUnrecorded(s.params.Get("plan_subscription_template_id"))
 	case "CreateKey":

@@ -50,6 +50,8 @@ func callOf(method string, params url.Values) step {
 	switch {
 	case method == "AddAccount":
 		s.account, s.password = params.Get("account_name"), params.Get("account_password")
+	case method == "CloneAccount":
+		s.account, s.password = params.Get("new_account_name"), params.Get("new_account_password")
 	case method == "GetChildrenAccounts":
 		s.looks = true
 		s.what += ": " + selection(params)

@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -31,11 +32,16 @@ func passMinute(w *world) {
 	if len(c.Status.PlanChanges) == 0 {
 		return
 	}
-	for i := range c.Status.PlanChanges {
-		requested := &c.Status.PlanChanges[i].RequestedAt
+	aMinuteAgo(c.Status.PlanChanges)
+	w.Expect(k8s.Status().Update(w.ctx(), &c)).To(Succeed())
+}
+
+// aMinuteAgo has requests be older by a minute.
+func aMinuteAgo(changes []v1alpha1.PlanChange) {
+	for i := range changes {
+		requested := &changes[i].RequestedAt
 		*requested = metav1.NewTime(requested.Add(-time.Minute))
 	}
-	w.Expect(k8s.Status().Update(w.ctx(), &c)).To(Succeed())
 }
 
 // expectPlan says that the status shows the plan, and waits for nothing.
@@ -45,13 +51,21 @@ func expectPlan(g Gomega, c *v1alpha1.ChildAccount) {
 	g.Expect(c.Status.PlanChanges).To(BeEmpty())
 }
 
-// planUnrecorded says that the status does not record that this plan is requested.
+// planUnrecorded says that the status does not record that this plan is requested: that of the resource, or of the ParentAccount where that declares
+// plans.
 func (w *world) planUnrecorded(id string) string {
 	var c v1alpha1.ChildAccount
-	if err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c); err != nil {
+	var p v1alpha1.ParentAccount
+	err := k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: "acme"}, &p)
+	changes := ptr.Deref(p.Status.Account, v1alpha1.OwnAccountStatus{}).PlanChanges
+	if err == nil && p.Spec.Plans == nil {
+		err = k8s.Get(w.ctx(), client.ObjectKey{Namespace: w.ns, Name: name}, &c)
+		changes = c.Status.PlanChanges
+	}
+	if err != nil {
 		return err.Error()
 	}
-	if !slices.ContainsFunc(c.Status.PlanChanges, func(p v1alpha1.PlanChange) bool { return p.TemplateID == id }) {
+	if !slices.ContainsFunc(changes, func(p v1alpha1.PlanChange) bool { return p.TemplateID == id }) {
 		return fmt.Sprintf("no request of plan %s is recorded", id)
 	}
 	return ""

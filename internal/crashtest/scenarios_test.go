@@ -52,6 +52,25 @@ var scenarios = []scenario{
 		resources: []string{},
 	},
 	{
+		name: "the parent account itself", about: "A ParentAccount gets spec.account, with a callback's salt and with storeInboundSMS, which the provider never returns, and spec.plans. After the crash a minute passes.",
+		before: createSalted, again: true,
+		act:       declareOwn,
+		meanwhile: passMinuteOfParent,
+		over:      (*world).expectOwn, also: (*world).expectBoughtOnce,
+		resources: []string{},
+	},
+	{
+		name: "the parent account itself, changed", about: "storeInboundSMS of spec.account is changed.",
+		before: func(w *world) {
+			createSalted(w)
+			declareOwn(w)
+			w.eventually(w.expectOwn)
+		},
+		act:  changeOwn,
+		over: (*world).expectOwn, also: (*world).expectBoughtOnce,
+		resources: []string{},
+	},
+	{
 		name: "create", about: "A ChildAccount is applied.", again: true,
 		before: func(w *world) { w.createParent() },
 		act:    func(w *world) { w.createChild(name) },
@@ -84,6 +103,23 @@ var scenarios = []scenario{
 		then: available.with(fields(simulator.Fields{
 			"account_first_name": "Ada", "mobile_phone": "+4915112345678", "store_inbound_sms": true, "account_custom_data": "crm 4711",
 		})),
+	},
+	{
+		name: "clone", about: "A ChildAccount is applied with spec.cloneFrom, and with spec.minBalanceToNotify, which CloneAccount can't set.", again: true,
+		before: withTemplate,
+		act:    func(w *world) { w.createChild(name, cloned) },
+		then:   available, resources: []string{templateName, name},
+		also: (*world).expectClonedOnce,
+	},
+	{
+		name: "clone, with its template", about: "The same, where the ChildAccount of the template is applied with it.",
+		before: func(w *world) { w.createParent() }, atOnce: true,
+		act: func(w *world) {
+			w.createChild(name, cloned)
+			w.createChild(templateName)
+		},
+		then: available, resources: []string{templateName, name},
+		also: (*world).expectClonedOnce,
 	},
 	{
 		name: "update, of the profile", about: "spec.profile.storeInboundSMS is changed, which the provider never returns.",

@@ -35,6 +35,8 @@ func TestWords(t *testing.T) {
 		callOf("GetChildrenAccounts", url.Values{"child_account_id": {"all"}}).what:                                "GetChildrenAccounts: all",
 		callOf("GetChildrenAccounts", url.Values{"child_account_id": {"1;2"}}).what:                                "GetChildrenAccounts: by id",
 		callOf("GetChildrenAccounts", url.Values{"child_account_id": {"1"}, "api_key": {"k"}}).what:                "GetChildrenAccounts: with the parent's API key",
+		callOf("CloneAccount", url.Values{"account_id": {"1"}, "new_account_name": {"acme"}}).what:                 "CloneAccount",
+		callOf("CloneAccount", url.Values{"account_id": {"1"}, "new_account_name": {"acme"}}).account:              "acme",
 		callOf("SetChildAccountInfo", url.Values{"child_account_id": {"1"}, "active": {"false"}}).what:             "SetChildAccountInfo: active",
 		writeOf(http.MethodPost, "/api/v1/namespaces/ns/secrets", nil).what:                                        "create Secret",
 		writeOf(http.MethodPatch, "/api/v1/namespaces/ns/secrets/s", []byte(`{"data":{"b":"","a":null}}`)).what:    "patch Secret: a, b",
