@@ -32,7 +32,7 @@ func (w *world) check() {
 	w.mu.Lock()
 	foreign := slices.Clone(w.foreign)
 	w.mu.Unlock()
-	found := slices.Concat(unlooked(calls), rebought(calls), touched(calls, foreign), altered(w.sim, foreign), switchedOff(calls, w.ids(w.keptOn)),
+	found := slices.Concat(unlooked(calls), rebought(calls), notCloned(calls, w.clones), touched(calls, foreign), altered(w.sim, foreign), switchedOff(calls, w.ids(w.keptOn)),
 		overBudget(calls), twice(w.sim.Accounts(w.parent.ID), foreign))
 	for _, wrong := range found {
 		w.t.Error(wrong)
@@ -43,16 +43,27 @@ func (w *world) check() {
 func unlooked(calls []simulator.Call) (wrong []string) {
 	open := map[string]int{} // by name, the call that leaves it open whether there is an account
 	for _, c := range calls {
-		switch name := c.Params["account_name"]; {
+		switch name := createdName(c); {
 		case c.Method == "GetChildrenAccounts" && c.Outcome == "ok" && c.Delivered:
 			looked(open, c)
-		case c.Method == "AddAccount" && open[name] != 0:
+		case name != "" && open[name] != 0:
 			wrong = append(wrong, fmt.Sprintf("call %d creates %s, which call %d may have created, without a look", c.Seq, name, open[name]))
-		case c.Method == "AddAccount" && !refused(c):
+		case name != "" && !refused(c):
 			open[name] = c.Seq
 		}
 	}
 	return wrong
+}
+
+// createdName is the name of the account that a call is to create, "" for all other calls.
+func createdName(c simulator.Call) string {
+	switch c.Method {
+	case "AddAccount":
+		return c.Params["account_name"]
+	case "CloneAccount":
+		return c.Params["new_account_name"]
+	}
+	return ""
 }
 
 // looked settles what a list or a look-up shows.
@@ -136,7 +147,7 @@ func count(calls []simulator.Call) (e events) {
 		switch {
 		case !c.Changed || c.Method == "GetAccountInfo":
 			continue
-		case c.Method == "AddAccount":
+		case createdName(c) != "":
 			e.created++
 		default:
 			e.changed++

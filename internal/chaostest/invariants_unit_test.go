@@ -34,6 +34,17 @@ func TestInvariantsAreNoticed(t *testing.T) {
 		}
 	}
 
+	clone := simulator.Call{Seq: 1, Method: "CloneAccount", Params: simulator.Params{"account_id": "5", "new_account_name": "acme-a"}, Outcome: "ok", Changed: true}
+	if n := len(unlooked([]simulator.Call{clone, clone})); n != 1 {
+		t.Errorf("cloned again without a look: %d", n)
+	}
+	if n := len(unlooked([]simulator.Call{clone, look, clone})); n != 0 {
+		t.Errorf("cloned again after a look: %d", n)
+	}
+	if got := notCloned([]simulator.Call{clone, add}, []string{"acme-a"}); len(got) != 1 || len(notCloned([]simulator.Call{clone, add}, nil)) != 0 {
+		t.Errorf("created, and not cloned: %v", got)
+	}
+
 	buy := simulator.Call{Seq: 1, Method: "ChangeAccountPlan", Account: 5, Params: simulator.Params{"plan_subscription_template_id": "11"}, Outcome: "ok"}
 	read := simulator.Call{Method: "GetAccountPlans", Account: 5, Outcome: "ok", Delivered: true}
 	bought, no, elsewhere, unread := buy, buy, read, read

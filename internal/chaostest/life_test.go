@@ -87,6 +87,11 @@ func newChild(name string) *v1alpha1.ChildAccount {
 	}
 }
 
+// undeclared is an account that no resource declares and that some are clones of, undeclaredParts what such a clone gets.
+const undeclared = "unmanaged"
+
+var undeclaredParts = simulator.Parts{Users: []string{"ada", "bob"}, Scenarios: []string{"ivr"}}
+
 // meetStrangers makes accounts that are nobody's business, and resources that would like to have some of them.
 func (l *life) meetStrangers() {
 	other := l.sim.AddParent(simulator.Parent{Name: "other-telephony", Email: "owner@other.example"})
@@ -104,7 +109,9 @@ func (l *life) meetStrangers() {
 	l.addForeign(child("child-00", l.parent))
 	l.addForeign(child("child-0000", l.parent, own)) // a claim without the name is none
 	l.addForeign(child("claimed", l.parent, others))
-	l.addForeign(child("unmanaged", l.parent))
+	cloned := child(undeclared, l.parent)
+	simulator.SetParts(l.sim, cloned.ID, undeclaredParts)
+	l.addForeign(cloned)
 	l.addForeign(child("kept-back", l.parent))
 	l.addForeign(child("other-child", other))
 	l.addForeign(l.sim.AddStranger("stranger", "stranger@else.example"))

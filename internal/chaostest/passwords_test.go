@@ -72,7 +72,7 @@ func callsFor(calls []simulator.Call, a simulator.Account) (own []simulator.Call
 	id := strconv.FormatInt(a.ID, 10)
 	for _, c := range calls {
 		ids := strings.Split(c.Params["child_account_id"], ";")
-		if slices.Contains(ids, id) || c.Params["account_id"] == id || c.Params["account_name"] == a.Name() || c.Params["child_account_name"] == a.Name() {
+		if slices.Contains(ids, id) || c.Params["account_id"] == id || createdName(c) == a.Name() || c.Params["child_account_name"] == a.Name() {
 			own = append(own, c)
 		}
 	}

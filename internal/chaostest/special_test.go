@@ -16,7 +16,7 @@ import (
 )
 
 // special is what changes of a resource that declares more than others: of ten, one has a service-account key, one a plan that costs
-// money, one a profile and a callback. nil is for all others.
+// money, one a profile and a callback; one is a clone. nil is for all others.
 func special(i int) func(*life, *resource) {
 	switch i % 10 {
 	case 1:
@@ -25,6 +25,8 @@ func special(i int) func(*life, *resource) {
 		return (*life).editPlan
 	case 3:
 		return (*life).editProfile
+	case 4:
+		return (*life).declareClone
 	}
 	return nil
 }
@@ -82,6 +84,29 @@ func (l *life) editProfile(r *resource) {
 	s.Callback = &v1alpha1.Callback{URL: ptr.To(fmt.Sprintf("https://callbacks.acme.example/%d", l.drawn)), SaltSecretRef: &v1alpha1.SecretKeyReference{Name: secret}}
 }
 
+// declareClone has the account be a clone: of one that is declared, edited and deleted like the others, or of one that nobody declares. It can't be
+// declared otherwise later.
+func (l *life) declareClone(r *resource) {
+	if r.child.Spec.CloneFrom != nil {
+		return
+	}
+	l.clones = append(l.clones, r.name())
+	r.child.Spec.CloneFrom = &v1alpha1.CloneFrom{AccountName: "child-000"}
+	if len(l.clones)%2 == 0 {
+		r.child.Spec.CloneFrom.AccountName = undeclared
+	}
+}
+
+// notCloned are creations of empty accounts for resources that declare a clone.
+func notCloned(calls []simulator.Call, clones []string) (wrong []string) {
+	for _, c := range calls {
+		if c.Method == "AddAccount" && slices.Contains(clones, c.Params["account_name"]) {
+			wrong = append(wrong, fmt.Sprintf("call %d creates %s, which is to be a clone", c.Seq, c.Params["account_name"]))
+		}
+	}
+	return wrong
+}
+
 // wrongSpecial says what of that is not as declared; "" if all is.
 func (l *life) wrongSpecial(r *resource, c *v1alpha1.ChildAccount, a simulator.Account, secret *corev1.Secret) string {
 	s, synced := &r.child.Spec, func(condition string) bool { return meta.IsStatusConditionTrue(c.Status.Conditions, condition) }
@@ -93,7 +118,19 @@ func (l *life) wrongSpecial(r *resource, c *v1alpha1.ChildAccount, a simulator.A
 	case s.Plans != nil && fmt.Sprint(simulator.PlanOf(l.sim, a.ID, "MAU")) != s.Plans[0].TemplateID:
 		return fmt.Sprintf("the plan is %d, not %s", simulator.PlanOf(l.sim, a.ID, "MAU"), s.Plans[0].TemplateID)
 	}
+	if wrong := l.wrongClone(c, a); wrong != "" {
+		return wrong
+	}
 	return wrongKeys(r, c, simulator.ServiceKeys(l.sim, a.ID), secret)
+}
+
+// wrongClone says that the account of a resource that declares a clone is none; "" for all others.
+func (l *life) wrongClone(c *v1alpha1.ChildAccount, a simulator.Account) string {
+	from := c.Template()
+	if parts := simulator.PartsOf(l.sim, a.ID); from == undeclared && len(parts.Users) != len(undeclaredParts.Users) {
+		return fmt.Sprintf("the account is no clone of %s: it has %+v", from, parts)
+	}
+	return ""
 }
 
 // wrongKeys says which service-account key of the account nobody is to delete ever, or that the connection Secret does not hold the declared

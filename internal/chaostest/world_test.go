@@ -52,6 +52,8 @@ type world struct {
 	foreign []simulator.Account
 	// keptOn are the names of accounts that nobody asks to be switched off.
 	keptOn []string
+	// clones are the names of the accounts that are to be clones. They are all known before the first is declared.
+	clones []string
 }
 
 func newWorld(t *testing.T) *world {
