@@ -570,7 +570,9 @@ type AccountStatus struct {
 	LastApplied map[string]string `json:"lastApplied,omitempty"`
 
 	// PlanChanges are changes of plans that the operator has requested and that no read has confirmed yet. The operator stores an entry
-	// before the request, so that it requests no change again before it has read the account's plans. Unset while there are none.
+	// before the request, so that it requests no change again before it has read the account's plans. While there is an entry that the provider
+	// has accepted, the operator requests no plan of that type, whatever spec.plans has by then. An entry ends once a read returns the plan, or once
+	// spec.plans has had no plan of that type for a minute. Unset while there are none.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -679,14 +681,14 @@ type PlanChange struct {
 	// got the account.
 	// +required
 	RequestedAt metav1.Time `json:"requestedAt"`
-	// Accepted is true if the provider has accepted the change and no read has returned the plan since: the operator does not request the change
-	// again. False: earlierResource is true, and a read has found that the account lacks the plan. Unset: the change is under way, or its answer
+	// Accepted is true if the provider has accepted the change and no read has returned the plan since: the operator requests no plan of this type.
+	// False: earlierResource is true, and a read has found that the account lacks the plan. Unset: the change is under way, or its answer
 	// was lost, or the plans were not read yet.
 	// +optional
 	Accepted *bool `json:"accepted,omitempty"`
 	// EarlierResource is true where a deleted resource of the same account may have requested the change. The operator does not know whether that
-	// one did, so it does not request the change. To have it requested, remove the plan from spec.plans and declare it again. Unset: this
-	// resource requested the change.
+	// one did, so it requests no plan of this type. To have it requested, remove the plan from spec.plans, wait until this entry is dropped, and
+	// declare the plan again. Unset: this resource requested the change.
 	// +optional
 	EarlierResource *bool `json:"earlierResource,omitempty"`
 }

@@ -148,7 +148,9 @@ type OwnAccountStatus struct {
 	Plans []ObservedPlan `json:"plans,omitempty"`
 
 	// PlanChanges are changes of plans that the operator has requested and that no read has confirmed yet. The operator stores an entry
-	// before the request, so that it requests no change again before it has read the account's plans. Unset while there are none.
+	// before the request, so that it requests no change again before it has read the account's plans. While there is an entry that the provider
+	// has accepted, the operator requests no plan of that type, whatever spec.plans has by then. An entry ends once a read returns the plan, or once
+	// spec.plans has had no plan of that type for a minute. Unset while there are none.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

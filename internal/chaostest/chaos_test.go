@@ -13,8 +13,8 @@ import (
 const (
 	usually = 2 * time.Minute
 	// convergence is within what time all must be as declared once nothing goes wrong any more: the longest pause after
-	// failures is a minute, a dead leader's lease ends after 15 seconds.
-	convergence = 3 * time.Minute
+	// failures is a minute, a dead leader's lease ends after 15 seconds, and a plan that is declared anew takes a minute more.
+	convergence = 4 * time.Minute
 )
 
 func TestMain(m *testing.M) {

@@ -50,19 +50,19 @@ func (l *life) editPlan(r *resource) {
 }
 
 // declarePlanAnew does as the message says where the operator does not know, after a restart, what was bought for a resource that is deleted: it takes
-// the plan out of the spec, and declares it again. It returns what is not done of that yet.
+// the plan out of the spec, waits until nothing is recorded, and declares it again. It returns what is not done of that yet.
 func (l *life) declarePlanAnew(r *resource, c *v1alpha1.ChildAccount) string {
 	declared := r.child.Spec.Plans
 	if declared == nil {
 		return ""
 	}
 	unsure := slices.ContainsFunc(c.Status.PlanChanges, func(change v1alpha1.PlanChange) bool {
-		return ptr.Deref(change.EarlierResource, false) && change.Accepted != nil && change.TemplateID == declared[0].TemplateID
+		return ptr.Deref(change.EarlierResource, false) && change.Accepted != nil && change.Type == string(declared[0].Type)
 	})
 	switch {
-	case c.Spec.Plans == nil && c.Status.ObservedGeneration == c.Generation:
+	case c.Spec.Plans == nil && c.Status.ObservedGeneration == c.Generation && len(c.Status.PlanChanges) == 0:
 		c.Spec.Plans = declared
-	case c.Spec.Plans == nil: // the operator has not seen that yet
+	case c.Spec.Plans == nil: // the operator has not seen that yet, or waits
 	case !unsure:
 		return ""
 	default:

@@ -23,7 +23,7 @@ var Plans = map[string]Row{
 	v1alpha1.ReasonUpdating:      {unknown, "The operator has not compared the plans with this spec yet, or does not know yet whether a change was made. The operator continues automatically; while the account is frozen or deactivated its plans stay as they are."},
 	v1alpha1.ReasonRoleMissing:   {no, "The parent's key may not act as the account for this. Ready reports on the rest of the account. Give the service account of the parent account the role Owner at the provider, or ask its owner to. The operator retries after 10 minutes to 6 hours."},
 	v1alpha1.ReasonDriftDetected: {no, "The account's plan was changed at the provider and driftPolicy is Report."},
-	v1alpha1.ReasonValueNotKept:  {no, "The provider accepted a change of the plan, and returns another plan after it. The operator does not request the change again. Or the account had an earlier resource, and the operator does not know which plan was bought for that one: the message has what to do."},
+	v1alpha1.ReasonValueNotKept:  {no, "The provider accepted a change of the plan, and returns another plan after it. The operator requests no plan of that type again. Or the account had an earlier resource, and the operator does not know which plan was bought for that one: the message has what to do."},
 }
 
 // SyncedPlans is what there is to say of plans as the status has them, for a reason that plan.Plans.State returns.

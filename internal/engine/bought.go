@@ -17,6 +17,9 @@ import (
 
 // A change of a plan is recorded in the status of the resource. A resource that is deleted and applied again has another status, and the same
 // account. So what statuses record is remembered for each account too, and a new status begins with that.
+//
+// A change that was requested and that no read has shown stands in the way of all other plans of its type: what the provider makes of it nobody
+// knows, and each plan costs money. So an account has one such change of a type at most, and an edit of the spec does not end it.
 
 // planRememberedFor is how long a change of a plan is remembered that no status has: it was paid for a month.
 const planRememberedFor = 31 * 24 * time.Hour
@@ -31,11 +34,17 @@ type boughtPlans struct {
 	pruned time.Time
 }
 
-// boughtPlan are the changes of an account's plans, and when its status was last seen.
+// boughtPlan are the changes of an account's plans, one of a type, and when its status was last seen.
 type boughtPlan struct {
 	changes []v1alpha1.PlanChange
 	at      time.Time
+	// undeclared is since when a type is known not to be declared any more, of which a change is remembered.
+	undeclared map[string]time.Time
 }
+
+// planEndsAfter is for how long no plan of a type has to be declared before a change of that type is forgotten. That the change is made again then is
+// what people ask for who remove the plan and declare it later; whoever removes it for a moment, or edits it, does not ask for that.
+const planEndsAfter = time.Minute
 
 // prunePlansEvery is how often accounts are dropped of which nothing was seen.
 const prunePlansEvery = time.Hour
@@ -93,40 +102,86 @@ func (b *boughtPlans) shown(key leftKey, have []account.Plan) {
 	b.set(key, slices.DeleteFunc(slices.Clone(b.by[key].changes), func(c v1alpha1.PlanChange) bool { return account.HasPlan(have, planOf(c)) }))
 }
 
-// sync notes what the status of an account's resource records, and returns what it is to record: with what is remembered of declared plans
-// that were not seen. restored is set where the status lacked any of it. What is not declared any more is forgotten, as it is in a status.
-func (b *boughtPlans) sync(key leftKey, recorded []v1alpha1.PlanChange, declared, seen []account.Plan, now time.Time) (all []v1alpha1.PlanChange, restored bool) {
+// syncedPlans is what a status is to record.
+type syncedPlans struct {
+	changes []v1alpha1.PlanChange
+	// restored is set where the status lacked any of the changes.
+	restored bool
+	// ends is after what time changes are to be forgotten whose type is not declared any more; 0 where there are none.
+	ends time.Duration
+}
+
+// sync notes what the status of an account's resource records, and returns what it is to record: with what is remembered of declared types and
+// was not seen, and without what is to be forgotten.
+func (b *boughtPlans) sync(key leftKey, recorded []v1alpha1.PlanChange, declared, seen []account.Plan, now time.Time) syncedPlans {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all = recorded
+	out := syncedPlans{changes: slices.Clone(recorded)}
 	var kept []v1alpha1.PlanChange // that the status need not record
 	for _, c := range b.by[key].changes {
-		p := planOf(c)
-		at := slices.IndexFunc(all, func(o v1alpha1.PlanChange) bool { return o.Type == c.Type })
+		at := slices.IndexFunc(out.changes, func(o v1alpha1.PlanChange) bool { return o.Type == c.Type })
 		switch {
 		case at >= 0:
-			if all[at].TemplateID == c.TemplateID && accepted(c) && !accepted(all[at]) { // the status that said so could not be stored
-				all = slices.Clone(all)
-				all[at].Accepted = ptr.To(true)
+			if one := &out.changes[at]; one.TemplateID == c.TemplateID && accepted(c) { // the status that said so could not be stored
+				one.Accepted = ptr.To(true)
+			} else if one.TemplateID != c.TemplateID && one.RequestedAt.Before(&c.RequestedAt) { // the status is as old as a backup
+				*one, out.restored = c, true
 			}
 		case isForgotten(c, now):
-		case account.HasPlan(declared, p) && !account.HasPlan(seen, p):
-			all, restored = append(slices.Clone(all), c), true
+		case declaresType(declared, c.Type) && !account.HasPlan(seen, planOf(c)):
+			out.changes, out.restored = append(out.changes, c), true
 		default:
 			kept = append(kept, c)
 		}
 	}
 	b.prune(now)
-	changes := slices.DeleteFunc(slices.Concat(all, kept), func(c v1alpha1.PlanChange) bool { return isOver(c, declared, now) })
-	b.by[key] = boughtPlan{changes, now}
-	return all, restored
+	one := boughtPlan{at: now, undeclared: undeclaredSince(b.by[key].undeclared, slices.Concat(out.changes, kept), declared, now)}
+	over := func(c v1alpha1.PlanChange) bool {
+		since, is := one.undeclared[c.Type]
+		return is && !now.Before(since.Add(planEndsAfter))
+	}
+	out.changes, kept = slices.DeleteFunc(out.changes, over), slices.DeleteFunc(kept, over)
+	one.changes = slices.Concat(out.changes, kept)
+	if len(out.changes) == 0 {
+		out.changes = nil // as a status without any has it
+	}
+	for _, c := range out.changes {
+		if since, is := one.undeclared[c.Type]; is {
+			out.ends = soonest(out.ends, since.Add(planEndsAfter).Sub(now))
+		}
+	}
+	b.by[key] = one
+	return out
+}
+
+// declaresType says whether a plan of the type is declared.
+func declaresType(declared []account.Plan, kind string) bool {
+	return slices.ContainsFunc(declared, func(p account.Plan) bool { return p.Type == kind })
+}
+
+// undeclaredSince is since when the types of changes are not declared: as it was, but for those that are declared again. A process that has just
+// started begins anew.
+func undeclaredSince(was map[string]time.Time, changes []v1alpha1.PlanChange, declared []account.Plan, now time.Time) map[string]time.Time {
+	var out map[string]time.Time
+	for _, c := range changes {
+		if declaresType(declared, c.Type) {
+			continue
+		}
+		if out == nil {
+			out = map[string]time.Time{}
+		}
+		if out[c.Type] = now; !was[c.Type].IsZero() {
+			out[c.Type] = was[c.Type]
+		}
+	}
+	return out
 }
 
 // note remembers a change that a status records, in the place of an earlier one of its type.
 func (b *boughtPlans) note(key leftKey, c v1alpha1.PlanChange) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.by[key] = boughtPlan{append(withoutPlan(b.by[key].changes, c.Type), c), c.RequestedAt.Time}
+	b.by[key] = boughtPlan{changes: append(withoutPlan(b.by[key].changes, c.Type), c), at: c.RequestedAt.Time}
 }
 
 // drop forgets the change of a plan of a type: it is shown, or was certainly not made.
@@ -143,12 +198,6 @@ func (b *boughtPlans) prune(now time.Time) {
 	}
 	b.pruned = now
 	maps.DeleteFunc(b.by, func(_ leftKey, one boughtPlan) bool { return now.Sub(one.at) > planRememberedFor })
-}
-
-// isOver says whether nobody waits for a change any more: the plan is not declared, and the change can't be made any more, or need not be
-// known.
-func isOver(c v1alpha1.PlanChange, declared []account.Plan, now time.Time) bool {
-	return !account.HasPlan(declared, planOf(c)) && (accepted(c) || ofEarlier(c) || now.After(c.RequestedAt.Add(planSettles)))
 }
 
 // ofEarlier says whether an earlier resource of the account may have requested a change, and nobody knows whether it did.
@@ -210,8 +259,8 @@ func syncPlans(e *Engine, s *scope) {
 	if s.was.AccountID == s.boundID() && s.was.Origin == v1alpha1.OriginAdopted && s.was.ObservedGeneration <= 0 && len(s.was.PlanChanges) == 0 && plansOf(s).Seen == nil {
 		doubtPlans(e, s) // a process has ended that had found the account
 	}
-	all, restored := e.bought.sync(accountKey(s), s.status.PlanChanges, s.declared.Plans, plansOf(s).Seen, e.Clock.Now())
-	s.status.PlanChanges, s.plans.restored = all, s.plans.restored || restored
+	is := e.bought.sync(accountKey(s), s.status.PlanChanges, s.declared.Plans, plansOf(s).Seen, e.Clock.Now())
+	s.status.PlanChanges, s.plans.restored, s.plans.ends = is.changes, s.plans.restored || is.restored, is.ends
 }
 
 // takeUpPlans has the status of a resource that was just bound record what was requested for the account. An account that was not created for the

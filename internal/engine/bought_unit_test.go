@@ -21,8 +21,8 @@ func TestBoughtPlansAreForgotten(t *testing.T) {
 		b.sync(leftKey{"parent", id}, []v1alpha1.PlanChange{requested}, declared, nil, noon)
 	}
 	b.see(leftKey{"parent", "7"}, nil, noon.Add(20*24*time.Hour)) // its status was seen: the last one, which a cache has, adds nothing
-	if all, restored := b.sync(leftKey{"parent", "7"}, nil, declared, nil, noon.Add(21*24*time.Hour)); !restored || len(all) != 1 || all[0].TemplateID != "11" {
-		t.Errorf("restored %t: %+v", restored, all)
+	if is := b.sync(leftKey{"parent", "7"}, nil, declared, nil, noon.Add(21*24*time.Hour)); !is.restored || len(is.changes) != 1 || is.changes[0].TemplateID != "11" {
+		t.Errorf("%+v", is)
 	}
 	b.see(leftKey{"parent", "8"}, nil, noon.Add(40*24*time.Hour))
 	if b.knows(leftKey{"parent", "9"}) || !b.knows(leftKey{"parent", "7"}) || len(b.by) != 2 {
@@ -36,9 +36,9 @@ func TestBoughtPlansOfADeletedResource(t *testing.T) {
 	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	b, key := newBoughtPlans(), leftKey{"parent", "7"}
 	b.see(key, []v1alpha1.PlanChange{{Type: "MAU", TemplateID: "11", RequestedAt: metav1.NewTime(noon)}}, noon)
-	all, restored := b.sync(key, nil, []account.Plan{{Type: "MAU", ID: "11"}}, nil, noon.Add(time.Hour))
-	if !b.knows(key) || !restored || len(all) != 1 {
-		t.Errorf("restored %t: %+v", restored, all)
+	is := b.sync(key, nil, []account.Plan{{Type: "MAU", ID: "11"}}, nil, noon.Add(time.Hour))
+	if !b.knows(key) || !is.restored || len(is.changes) != 1 {
+		t.Errorf("%+v", is)
 	}
 }
 
@@ -50,7 +50,57 @@ func TestBoughtPlansOfADeletedResourceAfterACopyOfIt(t *testing.T) {
 	b, key, declared := newBoughtPlans(), leftKey{"parent", "7"}, []account.Plan{{Type: "MAU", ID: "11"}}
 	b.sync(key, nil, nil, nil, noon)
 	b.see(key, []v1alpha1.PlanChange{{Type: "MAU", TemplateID: "11", RequestedAt: metav1.NewTime(noon), Accepted: ptr.To(true)}}, noon)
-	if all, restored := b.sync(key, nil, declared, nil, noon.Add(time.Hour)); !restored || len(all) != 1 || !accepted(all[0]) {
-		t.Errorf("restored %t: %+v", restored, all)
+	if is := b.sync(key, nil, declared, nil, noon.Add(time.Hour)); !is.restored || len(is.changes) != 1 || !accepted(is.changes[0]) {
+		t.Errorf("%+v", is)
+	}
+}
+
+// A change ends once no plan of its type was declared for a minute on end: a declaration in between, of whichever plan, begins the minute anew, and so
+// does a restart.
+func TestBoughtPlansEnd(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	b, key := newBoughtPlans(), leftKey{"parent", "7"}
+	status := []v1alpha1.PlanChange{{Type: "MAU", TemplateID: "11", RequestedAt: metav1.NewTime(noon), Accepted: ptr.To(true)}}
+	for _, c := range []struct {
+		at       time.Duration
+		declared []account.Plan
+		restart  bool
+		ends     time.Duration
+		over     bool
+	}{
+		{at: 0, declared: []account.Plan{{Type: "MAU", ID: "12"}}},
+		{at: 10 * time.Second, ends: time.Minute},
+		{at: 30 * time.Second, declared: []account.Plan{{Type: "IM", ID: "21"}}, ends: 40 * time.Second},
+		{at: 2 * time.Minute, declared: []account.Plan{{Type: "MAU", ID: "10"}}},
+		{at: 3 * time.Minute, ends: time.Minute},
+		{at: 210 * time.Second, restart: true, ends: time.Minute},
+		{at: 260 * time.Second, ends: 10 * time.Second},
+		{at: 270 * time.Second, over: true},
+	} {
+		if c.restart {
+			b = newBoughtPlans()
+		}
+		is := b.sync(key, status, c.declared, nil, noon.Add(c.at))
+		if is.ends != c.ends || (is.changes == nil) != c.over || is.restored {
+			t.Errorf("after %s: %+v", c.at, is)
+		}
+		status = is.changes
+	}
+	if left := b.requested(key, noon); len(left) > 0 {
+		t.Errorf("remembered: %+v", left)
+	}
+}
+
+// Of a status that is as old as a backup the record that was made later counts.
+func TestBoughtPlansOfAnOldStatus(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	b, key, declared := newBoughtPlans(), leftKey{"parent", "7"}, []account.Plan{{Type: "MAU", ID: "11"}}
+	old := v1alpha1.PlanChange{Type: "MAU", TemplateID: "11", RequestedAt: metav1.NewTime(noon)}
+	b.note(key, v1alpha1.PlanChange{Type: "MAU", TemplateID: "12", RequestedAt: metav1.NewTime(noon.Add(time.Hour)), Accepted: ptr.To(true)})
+	is := b.sync(key, []v1alpha1.PlanChange{old}, declared, nil, noon.Add(2*time.Hour))
+	if !is.restored || len(is.changes) != 1 || is.changes[0].TemplateID != "12" || !accepted(is.changes[0]) {
+		t.Errorf("%+v", is)
 	}
 }

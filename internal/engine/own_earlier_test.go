@@ -74,10 +74,7 @@ func TestAPlanOfAnEarlierParentAccount(t *testing.T) {
 	if n := w.bought(); n != 0 {
 		t.Fatalf("requested %d times", n)
 	}
-	w.edit(func(p *v1alpha1.ParentAccount) { p.Spec.Plans = nil })
-	w.pass()
-	w.edit(buys("11"))
-	w.pass()
+	w.plansAgain("11")
 	w.expectSaid(plansCondition, "True Available")
 	if n := w.bought(); n != 1 {
 		t.Errorf("requested %d times once it is declared anew", n)

@@ -39,7 +39,6 @@ func ownPlans(ctx context.Context, o *own) *ownPart {
 		p.done = true
 		conditions.WriteState(&o.object.Status.Conditions, p.kind, 0, nil, o.e.Clock.Now())
 		w.forget()
-		o.e.bought.see(w.key(), nil, o.e.Clock.Now())
 		return p
 	case o.leaveTo(ctx, p, "plans", declaresPlans, w.forgetApplied):
 		return p
@@ -49,8 +48,8 @@ func ownPlans(ctx context.Context, o *own) *ownPart {
 	}
 	w.declared = plansOfParent(o.object)
 	w.takeOver()
-	w.prune()
 	w.sync()
+	w.pruneApplied()
 	return w.compare(ctx)
 }
 
@@ -205,27 +204,27 @@ func (w *ownPlanning) key() leftKey { return leftKey{w.o.dir.AccountID, w.o.dir.
 
 // sync has the status record what was requested for the account, which another object of the same name may have done.
 func (w *ownPlanning) sync() {
-	all, restored := w.o.e.bought.sync(w.key(), w.o.status().PlanChanges, w.declared, w.known().Seen, w.o.e.Clock.Now())
-	w.o.status().PlanChanges, w.restored = all, restored
+	is := w.o.e.bought.sync(w.key(), w.o.status().PlanChanges, w.declared, w.known().Seen, w.o.e.Clock.Now())
+	w.o.status().PlanChanges, w.restored = is.changes, is.restored
+	w.o.comeBack(is.ends)
 }
 
-// prune drops changes of plans that nobody waits for any more, and what was applied of plans that are not declared any more.
-func (w *ownPlanning) prune() {
-	st, now := w.o.status(), w.o.e.Clock.Now()
-	for _, c := range slices.Clone(st.PlanChanges) {
-		if isOver(c, w.declared, now) {
-			w.end(planOf(c))
-		}
-	}
+// pruneApplied drops what was applied of plans that are not declared any more.
+func (w *ownPlanning) pruneApplied() {
 	w.o.setApplied(func(path string) bool {
 		return !account.IsPlanPath(path) || slices.ContainsFunc(w.declared, func(p account.Plan) bool { return p.Path() == path })
 	}, nil)
 }
 
-// forget drops what is known of plans. A change that may still be made stays for as long.
+// forget drops what is known of plans that are not declared any more; what was requested stays until it is to be forgotten.
 func (w *ownPlanning) forget() {
-	if w.o.object.Status.Account != nil {
-		w.prune()
+	o := w.o
+	if st := o.object.Status.Account; st == nil || len(st.PlanChanges) == 0 { // another ParentAccount of the account may have requested changes
+		o.e.bought.see(w.key(), nil, o.e.Clock.Now())
+	} else {
+		w.sync()
+	}
+	if o.object.Status.Account != nil {
 		w.forgetApplied()
 	}
 }
@@ -263,7 +262,7 @@ func (w *ownPlanning) write(ctx context.Context) {
 	lacking := plansOfChanges(w.lacking())
 	if wait := untilPlansSettle(o.status().PlanChanges, lacking, o.e.Clock.Now()); wait > 0 {
 		o.comeBack(wait)
-		o.say(w.part.kind, unsettledPlans(lacking))
+		o.say(w.part.kind, unsettledPlans(o.status().PlanChanges, lacking))
 		return
 	}
 	if w.have == nil && !w.read(ctx) {

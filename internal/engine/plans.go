@@ -42,6 +42,8 @@ type scopePlans struct {
 	state *conditions.PlansState
 	// restored is set where the status lacked what was requested for the account; the plans are read once more then.
 	restored bool
+	// ends is after what time changes are to be forgotten whose type is not declared any more; 0 where there are none.
+	ends time.Duration
 	// pause is for how long nothing more is tried that is not granted, 0 for no such thing.
 	pause time.Duration
 }
@@ -141,7 +143,7 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 		return nil
 	}
 	if wait := untilPlansSettle(s.status.PlanChanges, lacking, r.Clock.Now()); wait > 0 {
-		out := unsettledPlans(lacking)
+		out := unsettledPlans(s.status.PlanChanges, lacking)
 		out.After = wait
 		return plansWait(r, step, &out)
 	}
@@ -162,12 +164,18 @@ func changePlan(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 	return nil
 }
 
-// unsettledPlans is the outcome while changes that were requested may still be made.
-func unsettledPlans(lacking []account.Plan) conditions.Outcome {
+// unsettledPlans is the outcome while changes of the types of lacking plans may still be made.
+func unsettledPlans(changes []v1alpha1.PlanChange, lacking []account.Plan) conditions.Outcome {
+	var requested []account.Plan
+	for _, c := range changes {
+		if declaresType(lacking, c.Type) {
+			requested = append(requested, planOf(c))
+		}
+	}
 	return conditions.Outcome{
 		Reason:  v1alpha1.ReasonUpdating,
-		Message: "the operator does not know yet whether a change of the plan was made that it has requested: " + planNames(lacking),
-		Next:    "The operator reads the plans again, and requests the change once more only if the account does not have the plan.",
+		Message: "the operator does not know yet whether a change of the plan was made that it has requested: " + planNames(requested),
+		Next:    "The operator reads the plans again, and requests a change only if the account does not have the declared plan.",
 	}
 }
 
@@ -390,7 +398,7 @@ func observedPlans(declared, have []account.Plan) []v1alpha1.ObservedPlan {
 func untilPlansSettle(changes []v1alpha1.PlanChange, lacking []account.Plan, now time.Time) time.Duration {
 	wait := time.Duration(0)
 	for _, c := range changes {
-		if !ofEarlier(c) && slices.ContainsFunc(lacking, func(p account.Plan) bool { return p.Type == c.Type }) {
+		if !ofEarlier(c) && declaresType(lacking, c.Type) {
 			wait = max(wait, c.RequestedAt.Add(planSettles).Sub(now))
 		}
 	}
@@ -462,10 +470,8 @@ func awaitPlans(ctx context.Context, r *run, step plan.Step) *conditions.Outcome
 	return plansWait(r, step, end(ctx, r, step))
 }
 
-// writePlans writes the condition PlansSynced, and drops changes of plans that nobody waits for any more. notGranted is set where an attempt was
-// refused that is not repeated yet.
+// writePlans writes the condition PlansSynced. notGranted is set where an attempt was refused that is not repeated yet.
 func writePlans(s *scope, notGranted bool, generation int64, now time.Time) {
-	s.status.PlanChanges = slices.DeleteFunc(slices.Clone(s.status.PlanChanges), func(c v1alpha1.PlanChange) bool { return isOver(c, s.declared.Plans, now) })
 	if len(s.status.PlanChanges) == 0 {
 		s.status.PlanChanges = nil
 	}

@@ -354,11 +354,14 @@ func (w *world) again(id string, meanwhile func()) {
 	w.settle(name)
 }
 
-// planAgain removes the plan from the spec, and declares it once more.
+// planAgain removes the plan from the spec, waits until nothing is recorded, and declares it once more.
 func planAgain(w *world, id string) {
 	w.Helper()
 	w.edit(name, func(l *Line) { l.Spec.Plan = "" })
 	w.settle(name)
+	if st := w.line(name).Status; len(st.PlanChanges) > 0 {
+		w.Errorf("the status has %+v", st.PlanChanges)
+	}
 	w.edit(name, func(l *Line) { l.Spec.Plan = id })
 	w.settle(name)
 }

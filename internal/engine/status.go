@@ -35,7 +35,7 @@ func (e *reporter) finish(ctx context.Context, s *scope, out conditions.Outcome)
 	if again := e.awaitValue(s, out); again > 0 {
 		pause = again
 	}
-	pause = awaitTemplate(e, s, pause)
+	pause = soonest(awaitTemplate(e, s, pause), s.plans.ends)
 	if out.Unsettled = out.DoubtsCredentials && s.dir != nil && directory.CredentialsDoubted(s.dir.Directory); awaitsList(e, s, out) {
 		pause = soonest(pause, listAwaited)
 	}

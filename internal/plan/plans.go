@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,11 +18,12 @@ type Plans struct {
 	Declared []account.Plan
 	// Seen are those that the account had when they were last read; nil where they never were.
 	Seen []account.Plan
-	// NotShown are changes that the provider has accepted, and that no read has shown since. They are not made again.
+	// NotShown are changes that the provider has accepted, and that no read has shown since, one of a type. No plan of such a type is requested,
+	// whatever is declared by now.
 	NotShown []account.Plan
 	// Found are the NotShown of an account that is not the resource's yet: an earlier resource of the account has requested them.
 	Found []account.Plan
-	// Unsure are declared plans that may have been requested for the account by an earlier resource: nobody knows. They are not changed.
+	// Unsure are plans that may have been requested for the account by an earlier resource: nobody knows. No plan of such a type is requested.
 	Unsure []account.Plan
 	// ReadRequested is set where somebody asks for a read that was not done yet.
 	ReadRequested bool
@@ -32,10 +34,22 @@ type Plans struct {
 	Resource string
 }
 
-// Withheld says whether a declared plan that the account lacks is not requested: the provider has accepted a change to it, or may have. This is
-// the one place that decides it, for planning and for whoever is about to make a change.
+// Withheld says whether a declared plan that the account lacks is not requested: the provider has accepted a change to it or to another plan of its
+// type, or may have. This is the one place that decides it, for planning and for whoever is about to make a change. Whoever is reads the plans
+// before, and asks once more: an answer of success counts as a read until then, and is no reason to withhold anything.
 func (p Plans) Withheld(to account.Plan) bool {
-	return account.HasPlan(p.NotShown, to) || account.HasPlan(p.Unsure, to)
+	taken, accepted := planOfType(p.NotShown, to.Type)
+	_, unsure := planOfType(p.Unsure, to.Type)
+	return !account.HasPlan(p.Seen, to) && (unsure || accepted && !account.HasPlan(p.Seen, taken))
+}
+
+// planOfType is the first plan of a type.
+func planOfType(plans []account.Plan, kind string) (account.Plan, bool) {
+	i := slices.IndexFunc(plans, func(p account.Plan) bool { return p.Type == kind })
+	if i < 0 {
+		return account.Plan{}, false
+	}
+	return plans[i], true
 }
 
 // ofNew are the plans of an account that was just created: nobody has requested any for it.
@@ -76,6 +90,9 @@ func (p Plans) State(applied account.State, reportDrift bool) (reason, message, 
 		return "", "the plans were not compared with the spec yet", "The operator does that once nothing else is left to do, and the account is neither frozen nor deactivated."
 	}
 	end := Step{Reason: v1alpha1.ReasonAvailable, Message: "the account has the declared plans"}
+	if others := account.LackedPlans(p.NotShown, p.Declared); len(others) > 0 {
+		end.Message += ". The provider accepted a change of the plan before, and did not report the new plan: " + planIDs(others)
+	}
 	plansDiffer(&end, p, reported, notShown)
 	return end.Reason, end.Message, end.Next
 }
@@ -112,11 +129,11 @@ func planFields(changes []account.PlanChange) []FieldChange {
 
 // planText says what would be changed, for people and the change guard.
 func planText(changes []account.PlanChange) string {
-	parts := make([]string, len(changes))
+	to := make([]account.Plan, len(changes))
 	for i, c := range changes {
-		parts[i] = c.To.Path() + "=" + c.To.ID
+		to[i] = c.To
 	}
-	return strings.Join(parts, ", ")
+	return planIDs(to)
 }
 
 // planAttempt tells one attempt at plans from another: the generation, what was requested, the connection it would use, and what it would change.
@@ -196,24 +213,36 @@ func plansDiffer(end *Step, p Plans, reported, notShown []account.PlanChange) {
 func plansNotShown(end *Step, p Plans, notShown []account.PlanChange) {
 	var accepted, unsure []account.PlanChange
 	var names, says, next []string
+	var taken []account.Plan
 	for _, c := range notShown {
-		if account.HasPlan(p.NotShown, c.To) {
-			accepted = append(accepted, c)
+		if to, ok := planOfType(p.NotShown, c.To.Type); ok {
+			accepted, taken = append(accepted, c), append(taken, to)
 			continue
 		}
-		unsure, names = append(unsure, c), append(names, fmt.Sprintf("%s=%q may have been", c.To.Path(), c.To.ID))
+		was, _ := planOfType(p.Unsure, c.To.Type)
+		unsure, names = append(unsure, c), append(names, fmt.Sprintf("%s=%q may have been", was.Path(), was.ID))
 	}
 	if len(accepted) > 0 {
-		says = append(says, "the provider accepted a change of the plan, and does not report the new plan: "+planDifferences(accepted))
-		next = append(next, "Ask the provider's support; the operator does not change the plan again, as that may cost money twice.")
+		says = append(says, "the provider accepted a change of the plan to "+planIDs(taken)+", and does not report the new plan: "+planDifferences(accepted))
+		next = append(next, "Ask the provider's support whether the change was made; until then the operator requests no plan of the type, as that may cost money twice.")
 	}
 	if len(unsure) > 0 {
 		says = append(says, "the account had a resource before, and the operator does not know which plan was bought for that one: "+strings.Join(names, ", ")+" ("+planDifferences(unsure)+")")
-		next = append(next, "Find out from the provider whether the plan was bought. If it was not, remove it from spec.plans with kubectl patch "+p.Resource+" --type=json -p "+
-			`'[{"op":"remove","path":"/spec/plans"}]'`+" and declare it again: then the operator buys it.")
+		next = append(next, "Find out from the provider whether the plan was bought.")
 	}
+	next = append(next, "If it was not, remove the plan from spec.plans with kubectl patch "+p.Resource+" --type=json -p "+
+		`'[{"op":"remove","path":"/spec/plans"}]'`+", wait until the status has no planChanges, which takes a minute, and declare the plan again: then the operator buys it.")
 	next = append(next, "To have the plans read again, give the annotation "+v1alpha1.AnnotationReconcileRequestedAt+" a new value.")
 	end.Reason, end.Message, end.Next = v1alpha1.ReasonValueNotKept, strings.Join(says, "; "), strings.Join(next, " ")
+}
+
+// planIDs names plans by their paths and ids.
+func planIDs(plans []account.Plan) string {
+	parts := make([]string, len(plans))
+	for i, p := range plans {
+		parts[i] = p.Path() + "=" + p.ID
+	}
+	return strings.Join(parts, ", ")
 }
 
 // planDifferences says of each plan which one the account has and which one the spec.
