@@ -114,7 +114,7 @@ var _ = Describe("The budget of a provider's account", func() {
 			Expect(before).To(BeNumerically("<", accounts/4), "calls of accounts that differ, before those that people ask for")
 			Expect(slices.ContainsFunc(w.Sim.Accounts(w.Parent.ID), func(a simulator.Account) bool { return strings.HasPrefix(a.Email(), "drift-") })).To(BeTrue())
 		},
-		Entry("where they wait for the provider and for places", Label("slow"), 200, 0, 128),
+		Entry("where they wait for the provider and for places", Label("slow", "scale"), 200, 0, 128),
 		Entry("where they wait for workers", 60, 2, 2),
 	)
 })

@@ -81,7 +81,7 @@ const (
 )
 
 var _ = Describe("The operator's costs", func() {
-	It("stay within their limits", Label("slow"), testenv.TakesLong, func(ctx SpecContext) {
+	It("stay within their limits", Label("slow", "scale"), testenv.TakesLong, func(ctx SpecContext) {
 		meter := testenv.NewRequestMeter()
 		w := testenv.NewWorld(ctx)
 		w.Config = meter.On(testenv.OperatorConfig())
@@ -148,7 +148,7 @@ var _ = Describe("The operator's costs", func() {
 var changedAlike = map[bool]int{false: 300, true: 500}[os.Getenv("TEST_RELEASE") != ""]
 
 var _ = Describe("The same change of hundreds of accounts", func() {
-	It("is one call for each hundred", Serial, func(ctx SpecContext) {
+	It("is one call for each hundred", Label("scale"), Serial, func(ctx SpecContext) {
 		onlyInTestAll()
 		accounts, calls := changedAlike, changedAlike/100 // maxBatchSize, unless said otherwise
 		w := testenv.NewWorld(ctx)

@@ -155,7 +155,7 @@ const (
 
 var _ = Describe("A hostile provider", func() {
 	for name, answer := range hostileAnswers {
-		It("costs few calls and little memory, and keeps nobody else waiting: "+name, func(ctx SpecContext) {
+		It("costs few calls and little memory, and keeps nobody else waiting: "+name, Label("scale"), func(ctx SpecContext) {
 			onlyInTestAll()
 			w := testenv.NewWorld(ctx)
 			f := newFiend(w.Sim.Handler(), answer)
@@ -204,7 +204,7 @@ func hostileParent(ctx context.Context, w *testenv.World, name, endpoint string,
 var brokenParents = map[bool]int{false: 300, true: 1000}[os.Getenv("TEST_RELEASE") != ""]
 
 var _ = Describe("ParentAccounts with broken credentials by the hundred", func() {
-	It("cost a call each at most, and little memory", func(ctx SpecContext) {
+	It("cost a call each at most, and little memory", Label("scale"), func(ctx SpecContext) {
 		onlyInTestAll()
 		w := testenv.NewWorld(ctx)
 		w.ApplyParent(ctx)

@@ -112,7 +112,7 @@ func (c *crowd) await(of string, before testenv.Costs, n int) {
 }
 
 var _ = Describe("Thousands of invalid resources of one namespace", func() {
-	It("cost little, and leave the others' latency as it was", Serial, func(ctx SpecContext) {
+	It("cost little, and leave the others' latency as it was", Label("scale"), Serial, func(ctx SpecContext) {
 		onlyInTestAll()
 		testenv.StartOwnControlPlane() // removing them would take as long as all the rest
 		testenv.DeployDefault(ctx)

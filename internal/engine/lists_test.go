@@ -35,7 +35,7 @@ var _ = Describe("The list of a parent with more than one page", func() {
 		Expect(w.Count("AddAccount")).To(Equal(2))
 	})
 
-	It("is read in smaller pages where tenants have written so much that one would be too large, and in no more calls than that takes", Label("slow"), testenv.TakesLong, func(ctx SpecContext) {
+	It("is read in smaller pages where tenants have written so much that one would be too large, and in no more calls than that takes", Label("slow", "scale"), testenv.TakesLong, func(ctx SpecContext) {
 		w := testenv.NewWorld(ctx)
 		for _, name := range manyNames(999) {
 			a := testenv.SimulatorChild(w, name, name+"@bulk.example")
