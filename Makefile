@@ -35,7 +35,7 @@ need-img   = [ -n '$(IMG)' ] || { echo 'make: say which image: make $@ IMG=regis
 # The generators, pinned in a module of their own; they run here, whatever is built for.
 TOOL           = GOWORK=off GOOS= GOARCH= $(GO) tool -modfile=hack/tools/go.mod
 CONTROLLER_GEN = $(TOOL) controller-gen
-TIMEZONES      = GOWORK=off GOOS= GOARCH= $(GO) run ./hack/timezones
+TIMEZONES      = GOWORK=off GOOS= GOARCH= CGO_ENABLED=0 $(GO) run -trimpath ./hack/timezones
 CRD_REF_DOCS   = $(TOOL) crd-ref-docs --log-level=ERROR
 
 # Prints where golangci-lint with kube-api-linter in it is, once it is built, which takes some minutes the first time.
@@ -86,7 +86,7 @@ run: ## run the demo: a control plane, the simulated provider and the operator (
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to run against: see above' >&2; exit 1; }; \
 	echo 'make: building the operator (bin/child-account-operator) and the demo: some minutes the first time, then seconds' >&2 && \
 	hack/progress 'building the operator' $(BUILD) && \
-	hack/progress 'building the demo' $(GO) build -o bin/run-demo ./hack/demo && \
+	hack/progress 'building the demo' env CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/run-demo ./hack/demo && \
 	exec env KUBEBUILDER_ASSETS="$$assets" ONCE='$(ONCE)' bin/run-demo --operator $(BIN)
 
 ##@ Develop
@@ -162,7 +162,7 @@ upgrade-fixture: ## record the state that this commit's operator leaves, which l
 .PHONY: test-interop
 test-interop: ## run the provider's own Node.js client against the simulator (UPDATE_DOCS=1: rewrite docs/interop.md)
 	@hack/interop/install
-	INTEROP=1 $(GO) test -count=1 ./hack/interop
+	INTEROP=1 CGO_ENABLED=0 $(GO) test -trimpath -ldflags='-s -w' -vet=off -count=1 ./hack/interop
 
 # What bench measures with: N='1000 5000 10000' LATENCY=20ms RATE=500 INFLIGHT=10, and where it writes, OUT=docs/performance.md, are the defaults. WITHOUT='change newcomers backlog profiles' leaves these scenarios out.
 BENCHFLAGS = $(if $(N),--n '$(N)') $(if $(LATENCY),--latency '$(LATENCY)') $(if $(RATE),--rate '$(RATE)') $(if $(INFLIGHT),--in-flight '$(INFLIGHT)') $(if $(OUT),--out '$(OUT)') $(if $(WITHOUT),--without '$(WITHOUT)')
@@ -178,7 +178,7 @@ bench: build ## measure the operator and write docs/performance.md (FORMER=commi
 	  $(MAKE) --no-print-directory -C bin/former build FORMER=; \
 	fi
 	@assets=$$(hack/controlplane/assets) || { echo 'make: no control plane to measure against: see above' >&2; exit 1; }; \
-	$(GO) build -o bin/run-bench ./hack/bench && \
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/run-bench ./hack/bench && \
 	exec env KUBEBUILDER_ASSETS="$$assets" bin/run-bench --operator $(BIN) --version '$(VERSION)' $(BENCHFLAGS)
 
 .PHONY: verify
