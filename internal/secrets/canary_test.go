@@ -350,11 +350,15 @@ func (c *cage) echoAll(mode int32) {
 	}
 }
 
+// settled is how long all that a cage has declared may take: more than a hundred resources, at a level of the log at which all is written, on a
+// machine that may have much else to do.
+const settled = 4 * time.Minute
+
 // awaitEchoes waits until each parrot has echoed so many calls of a method.
 func (c *cage) awaitEchoes(method string, n int) {
 	GinkgoHelper()
 	for _, p := range c.parrots {
-		Eventually(p.count).WithArguments(method).WithTimeout(time.Minute).Should(BeNumerically(">=", n), "%s: %s", p.name, method)
+		Eventually(p.count).WithArguments(method).WithTimeout(settled).Should(BeNumerically(">=", n), "%s: %s", p.name, method)
 	}
 }
 
@@ -397,7 +401,7 @@ func (c *cage) awaitReady(ctx context.Context, asking string) {
 				c.askOne(ctx, i/3, fmt.Sprint(asking, " again ", waited), child)
 			}
 			g.Expect(ready).To(BeTrue(), "%s: %v", child.Name, state)
-		}).WithTimeout(4 * time.Minute).WithPolling(100 * time.Millisecond).Should(Succeed())
+		}).WithTimeout(settled).WithPolling(100 * time.Millisecond).Should(Succeed())
 	}
 }
 
