@@ -87,7 +87,7 @@ func TestResyncedLeavesAloneWhatCantBeRead(t *testing.T) {
 	parent := types.NamespacedName{Namespace: "telephony", Name: "acme"}
 	for _, read := range []Read{nil, unreadable{}} {
 		queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[ctrl.Request]())
-		r := &AccountReconciler{Client: goingChild{}, Read: read}
+		r := &AccountReconciler{Client: goingChild{}, Kind: ChildAccounts, Read: read}
 		r.queue.Store(&queue)
 		r.resynced(t.Context(), parent)
 		if woken := queue.Len() > 0; woken != (read == nil) {

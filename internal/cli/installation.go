@@ -40,6 +40,7 @@ func (op *operator) identify(ctx context.Context) {
 	}
 	op.installation.end()
 	log.Info("the installation's id is known", "installationID", id, "given", op.options.InstallationID != "")
+	op.subs.Identify(id)
 	op.children.Identify(id) // nobody reads it before the cache is open
 	op.cache.Open()
 }
