@@ -208,18 +208,14 @@ func child(name string) *v1alpha1.ChildAccount {
 
 func nameOf(i int) string { return fmt.Sprintf("acme-%05d", i) }
 
-// applyAll applies all children and returns how long that took and when each was Ready, counted from the first apply.
-func (f *fleet) applyAll(ctx context.Context) (applied time.Duration, ready []time.Duration, err error) {
-	return forAll(ctx, f, func(c *v1alpha1.ChildAccount) error { return f.cluster.Create(ctx, c) })
-}
-
-// patchAll changes all children in the same way, and returns the same as applyAll.
+// patchAll changes all children in the same way, and returns the same as forAll.
 func (f *fleet) patchAll(ctx context.Context, patch string) (patched time.Duration, ready []time.Duration, err error) {
 	return forAll(ctx, f, func(c *v1alpha1.ChildAccount) error {
 		return f.cluster.Patch(ctx, c, client.RawPatch(types.MergePatchType, []byte(patch)))
 	})
 }
 
+// forAll does something to each child, and returns how long that took and when each was Ready, counted from the first.
 func forAll(ctx context.Context, f *fleet, do func(*v1alpha1.ChildAccount) error) (done time.Duration, ready []time.Duration, err error) {
 	start := time.Now()
 	generations, err := changeEach(f, do)

@@ -57,7 +57,7 @@ const (
 // create applies all at once.
 func (f *fleet) create(ctx context.Context) (measured, error) {
 	return f.measure(ctx, func(m *measured) error {
-		applied, ready, err := f.applyAll(ctx)
+		applied, ready, err := forAll(ctx, f, func(c *v1alpha1.ChildAccount) error { return f.cluster.Create(ctx, c) })
 		m.Applied, m.Ready = applied.Seconds(), seconds(ready)
 		return err
 	})
