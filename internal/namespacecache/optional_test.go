@@ -46,5 +46,7 @@ func TestAnOptionalKindHoldsUpNothing(t *testing.T) {
 	})
 	a.refuse(0, "b/secrets")
 	w.expect("add secret b/key=1")
-	eventually(t, "the log says that, too", func() bool { return strings.Contains(strings.Join(w.log.all(), "\n"), "resources of all kinds are read") })
+	eventually(t, "the log says that, too", func() bool {
+		return strings.Contains(strings.Join(w.log.all(), "\n"), "resources of all kinds are read")
+	})
 }
