@@ -207,6 +207,7 @@ func (r *ParentAccountReconciler) finish(ctx context.Context, s *parentScope, ou
 	writePending(r, s)
 	st.ChangeBudget = engine.ChangeBudgetOf(s.held.Used)
 	engine.NoteEarlierPlans(accountsOf(r, s.parent).engine, s.parent, s.was.AccountID)
+	engine.NoteShared(ctx, accountsOf(r, s.parent).engine, s.parent, s.was.AccountID)
 	if out = held(r, s, out, r.Clock.Now()); out.Reason != "" { // else there is nothing to say yet of credentials that were taken away
 		st.ObservedGeneration = s.parent.Generation
 		conditions.Parents.Write(&st.Conditions, s.parent.Generation, out, r.Clock.Now())

@@ -371,6 +371,13 @@ type ParentAccountStatus struct {
 	// +kubebuilder:validation:MaxLength=253
 	EndpointHost string `json:"endpointHost,omitempty"`
 
+	// WasShared is true once other namespaces could have accounts of the parent account: by spec.allowedNamespaces, or by that of another ParentAccount of
+	// the same account. It stays true after that has ended, as a former tenant can have written any owner into an account's custom data. So a ChildAccount
+	// finds its account again only with the account's password, or with a spec.adoptionPolicy that allows to adopt accounts. Unset: the account was never
+	// shared while this ParentAccount existed.
+	// +optional
+	WasShared *bool `json:"wasShared,omitempty"`
+
 	// ChildAccounts counts the child accounts as of the last complete list. It is unset before the first one.
 	// +optional
 	ChildAccounts *ChildAccountCounts `json:"childAccounts,omitempty"`
@@ -727,6 +734,11 @@ func (p *ParentAccount) AllowedFrom() FromNamespaces {
 		return NamespacesSame
 	}
 	return valueOr(p.Spec.AllowedNamespaces.From, NamespacesSame)
+}
+
+// Shared says whether other namespaces may use the account, or could.
+func (p *ParentAccount) Shared() bool {
+	return p.AllowedFrom() != NamespacesSame || valueOr(p.Status.WasShared, false)
 }
 
 // Grants says whether resources of other namespaces may do what is named.

@@ -403,8 +403,8 @@ func unprovenPrevious(s *scope, a account.Account) conditions.Outcome {
 	}
 	return conditions.Outcome{
 		Reason: v1alpha1.ReasonAdoptionRefused,
-		Message: fmt.Sprintf("the custom data of account %s (id %s) names another %s as its owner, which is deleted; but ParentAccount %s is shared, %s, and no connection Secret proves it with the account's password",
-			a.Name, a.ID, s.declared.Kind, s.parent.Key.Name, anybodyWrites),
+		Message: fmt.Sprintf("the custom data of account %s (id %s) names another %s as its owner, which is deleted; but ParentAccount %s %s, %s, and no connection Secret proves it with the account's password",
+			a.Name, a.ID, s.declared.Kind, s.parent.Key.Name, s.parent.sharing(), anybodyWrites),
 		Next: secret + ", or " + adoptStep(s, "spec.adoptionPolicy") + ".",
 	}
 }

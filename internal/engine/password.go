@@ -250,8 +250,8 @@ func proveOwnership(ctx context.Context, r *run, _ plan.Step) *conditions.Outcom
 	}
 	return r.unproven(conditions.Outcome{
 		Reason: v1alpha1.ReasonAdoptionRefused,
-		Message: fmt.Sprintf("the custom data of account %s (id %s) names this resource as its owner, but ParentAccount %s is shared, %s and may know the account's password and API key, and Secret %s does not prove it with the account's password",
-			a.Name, a.ID, s.parent.Key.Name, anybodyWrites, s.declared.ConnectionSecret.Name),
+		Message: fmt.Sprintf("the custom data of account %s (id %s) names this resource as its owner, but ParentAccount %s %s, %s and may know the account's password and API key, and Secret %s does not prove it with the account's password",
+			a.Name, a.ID, s.parent.Key.Name, s.parent.sharing(), anybodyWrites, s.declared.ConnectionSecret.Name),
 		Next: "If that Secret once held the password, restore the Secret. Otherwise, to accept an account whose credentials others may know, " + adoptStep(s, "spec.adoptionPolicy") + ".",
 	})
 }

@@ -23,7 +23,7 @@ func noteUnprovable(ctx context.Context, e *observer, s *scope, to *candidate, r
 	if err != nil || proves {
 		return err
 	}
-	r.Lacks = "its ParentAccount is shared, and no connection Secret proves with the account's password that the new resource may have the account"
+	r.Lacks = "its ParentAccount " + to.parent.sharing() + ", and no connection Secret proves with the account's password that the new resource may have the account"
 	r.Next = nextIfUnprovable(s, r, to.parent)
 	return nil
 }

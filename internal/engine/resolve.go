@@ -32,9 +32,11 @@ type Parent struct {
 	StatusUpToDate bool
 	// Suspended is set where no call is made for it or its children.
 	Suspended bool
-	// Shared is set where it serves resources of other namespaces than its own, GrantsAdopt where those may adopt, GrantsClone where those
+	// Shared is set where it serves resources of other namespaces than its own, or has, GrantsAdopt where those may adopt, GrantsClone where those
 	// may have their accounts cloned from others.
 	Shared, GrantsAdopt, GrantsClone bool
+	// NotSharedNow is set where it serves its own namespace alone by now.
+	NotSharedNow bool
 	// Resync is how often its list is read.
 	Resync time.Duration
 	// Conditions are its conditions; they must not be changed.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/testenv"
 )
@@ -130,6 +131,42 @@ var _ = Describe("A tenant who may do nothing but work with ChildAccounts", func
 		Expect(forged.Status.AccountID).To(BeEmpty())
 		err := t.Status().Patch(ctx, forged, client.RawPatch("application/merge-patch+json", []byte(`{"status":{"accountID":"1","origin":"Created"}}`)))
 		Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
+	})
+
+	It("plants no account by writing its claim, neither after a restart nor once the sharing has ended", func(ctx SpecContext) {
+		w, p := testenv.StartShared(ctx, testenv.FromAll)
+		t := w.NewTenant(ctx, nil)
+		wanted := func(c *v1alpha1.ChildAccount) { c.Spec.AccountName = ptr.To("acme-billing") }
+		plant := t.Apply(ctx, "plant", wanted)
+		Eventually(testenv.StateOf(ctx, plant)).Should(testenv.BeAvailable())
+		victim := w.Apply(ctx, "acme-billing")
+		Eventually(testenv.StateOf(ctx, victim)).Should(testenv.BeStalledAs(v1alpha1.ReasonDuplicateResource))
+		claim := account.Claim{Installation: installationOf(w, plant), Namespace: w.NS, Name: victim.Name}
+		Expect(w.Sim.SetField(w.Account("acme-billing").ID, "account_custom_data", claim.CustomData())).To(Succeed())
+		w.AwaitLists(2)
+		testenv.Remove(ctx, w, plant)
+		Eventually(testenv.StateOf(ctx, victim)).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
+		w.Stop()
+		testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) { p.Spec.AllowedNamespaces = nil })
+		beside := w.ParentAccount() // of the same account, and never shared
+		beside.Name = "beside"
+		Expect(testenv.K8s.Create(ctx, beside)).To(Succeed())
+		besides := w.Apply(ctx, "acme-besides", wanted, func(c *v1alpha1.ChildAccount) { c.Spec.ParentRef.Name = beside.Name })
+		w.Start(ctx)
+		writes := w.Writes()
+		Eventually(testenv.StateOf(ctx, victim)).Should(And(
+			testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused), HaveField("Message", ContainSubstring("was shared with other namespaces, whoever has had the account can write that"))))
+		w.AwaitLists(3)
+		Expect(testenv.StateOf(ctx, victim)(Default)).To(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
+		By("having another resource be named by the claim, under the ParentAccount that was never shared")
+		Expect(testenv.K8s.Delete(ctx, victim)).To(Succeed())
+		claim.Name = besides.Name
+		Expect(w.Sim.SetField(w.Account("acme-billing").ID, "account_custom_data", claim.CustomData())).To(Succeed())
+		w.AwaitLists(3)
+		Eventually(testenv.StateOf(ctx, besides)).Should(testenv.BeStalledAs(v1alpha1.ReasonAdoptionRefused))
+		Expect(w.Writes()).To(Equal(writes))
+		testenv.Edit(ctx, besides, adopting)
+		Eventually(testenv.StateOf(ctx, besides)).Should(testenv.BeAvailable())
 	})
 
 	It("can't have another's Secret read, written or taken over", func(ctx SpecContext) {

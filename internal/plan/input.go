@@ -35,7 +35,7 @@ type Input struct {
 	OthersUnseen bool
 	// NoPasswords is set where the provider's accounts have no passwords, NoKeys where they have no API keys.
 	NoPasswords, NoKeys bool
-	// Shared is set where the parent serves several namespaces: there a claim proves nothing.
+	// Shared is set where the parent serves several namespaces, or has: there a claim proves nothing.
 	Shared bool
 	// MayAdopt is set where the parent grants the resource to adopt accounts that it has not made.
 	MayAdopt bool
