@@ -51,8 +51,9 @@ var _ engine.Parents = &parentAccounts{}
 func (r *parentAccounts) parentOf(p *v1alpha1.ParentAccount) *engine.Parent {
 	key, limits := client.ObjectKeyFromObject(p), p.MassChange()
 	out := &engine.Parent{
-		Key: key, State: verified(p), StatusUpToDate: p.Status.ObservedGeneration == p.Generation,
-		Suspended: p.Suspended(), Shared: p.Shared(), NotSharedNow: p.AllowedFrom() == v1alpha1.NamespacesSame, GrantsAdopt: p.Grants(v1alpha1.GrantAdopt), GrantsClone: p.Grants(v1alpha1.GrantClone), Resync: p.ResyncInterval(), Conditions: p.Status.Conditions,
+		Key: key, AccountID: p.Status.AccountID, State: verified(p), StatusUpToDate: p.Status.ObservedGeneration == p.Generation,
+		Suspended: p.Suspended(), Shared: p.Shared(), NotSharedNow: p.AllowedFrom() == v1alpha1.NamespacesSame,
+		GrantsAdopt: p.Grants(v1alpha1.GrantAdopt), GrantsClone: p.Grants(v1alpha1.GrantClone), Resync: p.ResyncInterval(), Conditions: p.Status.Conditions,
 		Guarded: changeguard.Parent{Key: key, UID: p.UID},
 		Limits: changeguard.Limits{
 			Percent: limits.Percent, Minimum: limits.Minimum, Window: limits.Window, DeactivationsPerHour: p.MaxDeactivationsPerHour(),

@@ -147,6 +147,10 @@ func TestAResourceThatIsGoneWithoutTheOperator(t *testing.T) {
 		said   bool
 	}{
 		"without a finalizer": {before: func(*world, *Line) {}, said: true},
+		"the parent is not connected": {before: func(w *world, l *Line) {
+			w.parent.Suspended, w.parent.AccountID = true, l.Status.ParentAccountID
+			w.parents.Put(types.NamespacedName{Namespace: namespace, Name: "acme"}, nil)
+		}, said: true},
 		"inactive": {before: func(w *world, l *Line) {
 			w.service.Set(l.Status.AccountID, fake.PathEnabled, "false")
 			w.list()

@@ -73,12 +73,18 @@ func (r *releases) forget(uid types.UID) {
 // owner is told. Nil where that is not known.
 func formerParent(ctx context.Context, e *Engine, m Managed) *Parent {
 	st, key := m.Status(), m.Declaration().Parent
-	dir := e.Connected.Get(key)
-	if st.Origin == "" || dir == nil || dir.AccountID != st.ParentAccountID {
+	if st.Origin == "" {
 		return nil
 	}
 	parent, _, err := e.Parents.Find(ctx, m, key)
-	if err != nil {
+	if err != nil || parent == nil {
+		return nil
+	}
+	accountID := parent.AccountID // a parent that is suspended, or never was connected since the start, is connected to none
+	if dir := e.Connected.Get(key); dir != nil {
+		accountID = dir.AccountID
+	}
+	if accountID != st.ParentAccountID {
 		return nil
 	}
 	return parent

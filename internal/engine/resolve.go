@@ -26,6 +26,8 @@ import (
 type Parent struct {
 	// Key names the resource.
 	Key types.NamespacedName
+	// AccountID is the parent account's id at the provider, as its status has it; "" where it was never connected.
+	AccountID string
 	// State names the state of its spec, as directory.Parent.Verified does.
 	State string
 	// StatusUpToDate is set where its status speaks of that state.
