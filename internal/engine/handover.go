@@ -50,11 +50,12 @@ func adoptStepOf(namespace string, parent *Parent, policy string) string {
 	return plan.AskForGrant(parent.Key.Name) + ", and then set " + policy
 }
 
-// candidate is a resource that wants the account of another one, and may have it; accepts is set where it accepts the account, too.
+// candidate is a resource that wants the account of another one, and may have it; accepts is set where it accepts the account, too, waits where the
+// account is left to others for a while before (left.go).
 type candidate struct {
-	managed Managed
-	parent  *Parent
-	accepts bool
+	managed        Managed
+	parent         *Parent
+	accepts, waits bool
 }
 
 // candidateFor is a resource where it wants the account of one of the namespace owner, and may have it; nil where it does not, or where that
@@ -146,9 +147,11 @@ func (e *observer) recipient(ctx context.Context, m Managed, others []Managed, p
 		if c == nil || e.parentAccountOf(ctx, other) != parentAccountID {
 			continue
 		}
+		named := to == client.ObjectKeyFromObject(rival).String()
+		c.waits = !named && leftWithout(rival.GetNamespace(), c.parent, o.GetNamespace())
 		claimant := account.Claimant{
 			Created: rival.GetCreationTimestamp().Time, Namespace: rival.GetNamespace(), Name: rival.GetName(),
-			Named: c.accepts && to == client.ObjectKeyFromObject(rival).String(), Permitted: c.accepts,
+			Named: c.accepts && named, Permitted: c.accepts,
 		}
 		if first == nil || claimant.Precedes(firstClaimant) {
 			first, firstClaimant = c, claimant
@@ -161,8 +164,12 @@ func (e *observer) recipient(ctx context.Context, m Managed, others []Managed, p
 func asRecipient(to *candidate) *plan.Recipient {
 	o := to.managed.Object()
 	r := &plan.Recipient{Namespace: o.GetNamespace(), Name: o.GetName()}
-	if !to.accepts {
+	switch {
+	case !to.accepts:
 		r.Lacks, r.Next = notAcceptedText, "To have the account, have that resource accept it: "+acceptStep+" there."
+	case to.waits: // it may be deleted before it has the account: that keeps nobody's account active unsaid
+		r.Lacks = fmt.Sprintf("the account is left to the namespace of this resource for %d minutes, as this resource may be applied again", leftFor/time.Minute)
+		r.Next = fmt.Sprintf("To let that resource have the account at once, give the connection Secret of this resource the annotation %s with the name of that resource.", v1alpha1.AnnotationHandOverTo)
 	}
 	return r
 }
@@ -383,7 +390,7 @@ func handedOver(ctx context.Context, e *Engine, m Managed, others []Managed) boo
 		others = adopters(others)
 	}
 	to := e.observer.recipient(ctx, m, others, st.ParentAccountID)
-	if to == nil || !to.accepts {
+	if to == nil || !to.accepts || to.waits {
 		return false
 	}
 	name, recipient := "another "+d.Kind, client.ObjectKeyFromObject(to.managed.Object())

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -160,10 +161,16 @@ func TestAResourceThatIsGoneWithoutTheOperator(t *testing.T) {
 			w.list()
 		}},
 		"under Retain": {before: func(_ *world, l *Line) { l.Spec.Deactivate = false }},
-		"declared by another one": {before: func(w *world, _ *Line) {
+		"declared by another one, which waits": {before: func(w *world, _ *Line) {
 			w.parents.Put(types.NamespacedName{Namespace: "sales", Name: "acme"}, w.dir)
 			w.parent.GrantsAdopt = true
 			w.in("sales", acceptingLine)
+		}, said: true},
+		"declared by another one, which it names": {before: func(w *world, l *Line) {
+			w.parents.Put(types.NamespacedName{Namespace: "sales", Name: "acme"}, w.dir)
+			w.parent.GrantsAdopt = true
+			w.in("sales", acceptingLine)
+			metav1.SetMetaDataAnnotation(&l.ObjectMeta, v1alpha1.AnnotationHandOverTo, "sales/"+name)
 		}},
 	} {
 		w := newWorld(t, fake.Options{})

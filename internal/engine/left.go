@@ -103,6 +103,11 @@ func mayTake(s *scope, a account.Account) bool {
 	return s.previous != nil || s.takesOver(a)
 }
 
+// leftWithout says whether the account of a resource of the namespace owner is left without a resource of another namespace for a while.
+func leftWithout(namespace string, parent *Parent, owner string) bool {
+	return namespace != owner && namespace != parent.Key.Namespace
+}
+
 // leftToOthers stops a resource that is to have the account of another namespace's resource, which was deleted a short while ago and may come
 // back. Of an owner that the claim names it counts when it was first seen to be gone: the cache may lack it before its deletion is told.
 func leftToOthers(ctx context.Context, e *observer, s *scope, a *account.Account) *plan.Stop {
@@ -117,7 +122,7 @@ func leftToOthers(ctx context.Context, e *observer, s *scope, a *account.Account
 		}
 	}
 	itself := client.ObjectKeyFromObject(s.obj).String()
-	if !known || !now.Before(had.at.Add(leftFor)) || had.owner.Namespace == s.obj.GetNamespace() || e.secretHandedOverTo(ctx, s.declared.Kind, had.owner) == itself {
+	if !known || !now.Before(had.at.Add(leftFor)) || !leftWithout(s.obj.GetNamespace(), s.parent, had.owner.Namespace) || e.secretHandedOverTo(ctx, s.declared.Kind, had.owner) == itself {
 		return nil
 	}
 	return &plan.Stop{
