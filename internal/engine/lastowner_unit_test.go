@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,5 +261,19 @@ func TestADeletionThatWaitsSaysHowItEnds(t *testing.T) {
 	w.expect(name, "True "+v1alpha1.ReasonDeleting)
 	if said := w.message(name); !strings.Contains(said, "after an hour at most this Line is deleted all the same, and its account stays active") {
 		t.Errorf("it says %s", said)
+	}
+}
+
+// A resource gets the finalizer though its parent can't be worked with: its deletion then waits for the parent.
+func TestAFinalizerIsAddedWithoutTheParent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fake.Options{})
+	w.in(namespace)
+	w.settle(name)
+	w.parents.Put(types.NamespacedName{Namespace: namespace, Name: "acme"}, nil)
+	w.edit(name, func(l *Line) { l.Spec.Deactivate = true })
+	calls := len(w.service.Calls())
+	if w.reconcile(name); !slices.Contains(w.line(name).Finalizers, v1alpha1.Finalizer) || len(w.service.Calls()) != calls {
+		t.Errorf("finalizers %v, %d calls", w.line(name).Finalizers, len(w.service.Calls())-calls)
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // A resource with deletionPolicy Deactivate waits for the operator only by the operator's finalizer. It lacks the finalizer where the policy came
-// while the resource was suspended, observed or in trouble, or while no operator was running; and anybody may take the finalizer away. Such a
+// while the resource was suspended or observed or could not use its parent, or while no operator was running; and anybody may take the finalizer away. Such a
 // resource is gone before the operator can do anything, and its account stays active. That is said once it is gone.
 
 // releases are the resources whose deletion this process has ended itself, and those under deletionPolicy Deactivate that are gone otherwise and of

@@ -51,7 +51,18 @@ const (
 
 // For plans the steps for one resource.
 func For(in Input) Plan {
-	return afterStart(&in, needed(&in))
+	return withFinalizer(&in, afterStart(&in, needed(&in)))
+}
+
+// withFinalizer adds the finalizer where a resource that has an account lacks it, whatever keeps the operator from all else: that needs nothing of
+// the provider, and a deletion has to wait for the operator. Of a resource that is suspended, or may not use its parent, no deletion waits.
+func withFinalizer(in *Input, p Plan) Plan {
+	released := in.Resource.Suspended || in.Stop != nil && (in.Stop.Denied || in.Stop.ParentSuspended)
+	if in.Deletion != nil || in.Resource.Origin == "" || released || p.Work() {
+		return p
+	}
+	p.Steps = append(missingFinalizer(in), p.Steps...)
+	return p
 }
 
 // needed is the plan without what the operator's start holds.

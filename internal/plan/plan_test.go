@@ -230,6 +230,10 @@ var situations = []struct {
 	{"parent not ready", with(fresh(), func(in *plan.Input) {
 		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready: Unauthorized"}
 	})},
+	{"parent not ready, finalizer missing", with(bound(), func(in *plan.Input) {
+		in.Stop = &plan.Stop{Reason: v1alpha1.ReasonParentNotReady, Message: "ParentAccount acme is not ready: Unauthorized"}
+		in.Resource.NeedsFinalizer, in.Resource.Finalizer = true, false
+	})},
 	{"parent not read yet", with(fresh(), func(in *plan.Input) { in.Stop = &plan.Stop{} })},
 	{"adoptable account while others can't be seen", with(found(""), func(in *plan.Input) {
 		in.Subject.Policy.Adopt, in.OthersUnseen = account.AdoptAlways, true
@@ -657,6 +661,37 @@ func TestPlanInEachSituation(t *testing.T) {
 		}
 	}
 	golden.Check(t, "testdata/plans.txt", b.String(), again)
+}
+
+// A resource that has an account gets the finalizer whatever is in the way, unless its deletion would wait for nothing.
+func TestTheFinalizerWaitsForNothing(t *testing.T) {
+	stopped := func(stop plan.Stop) func(*plan.Input) { return func(in *plan.Input) { in.Stop = &stop } }
+	for name, c := range map[string]struct {
+		in     *plan.Input
+		change func(*plan.Input)
+		added  bool
+	}{
+		"parent not ready":     {bound(), stopped(plan.Stop{Reason: v1alpha1.ReasonParentNotReady}), true},
+		"parent not read yet":  {bound(), stopped(plan.Stop{}), true},
+		"outage":               {bound(), func(in *plan.Input) { in.View.Account, in.View.Listed, in.Outage = nil, false, &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable} }, true},
+		"value refused":        {bound(), func(in *plan.Input) { in.Subject.Desired["email"] = "nobody" }, true},
+		"missing":              {missing(nil), func(in *plan.Input) { in.Subject.Policy.Recreate = false }, true},
+		"failed before":        {failedNow(bound()), func(*plan.Input) {}, true},
+		"held since the start": {held(bound()), func(in *plan.Input) { in.View.Account.State["email"] = "other@acme.example" }, true},
+		"nothing to do":        {bound(), func(*plan.Input) {}, true},
+		"no account yet":       {fresh(), stopped(plan.Stop{Reason: v1alpha1.ReasonParentNotReady}), false},
+		"suspended":            {bound(), func(in *plan.Input) { in.Resource.Suspended = true }, false},
+		"parent suspended":     {bound(), stopped(plan.Stop{Reason: v1alpha1.ReasonSuspended, ParentSuspended: true}), false},
+		"not allowed":          {bound(), stopped(plan.Stop{Reason: v1alpha1.ReasonNotPermitted, Denied: true}), false},
+	} {
+		c.change(c.in)
+		for _, needed := range []bool{true, false} {
+			c.in.Resource.NeedsFinalizer, c.in.Resource.Finalizer = needed, false
+			if p := plan.For(*c.in); p.Begins(plan.AddFinalizer) != (c.added && needed) {
+				t.Errorf("%s, needed %v: %s", name, needed, p)
+			}
+		}
+	}
 }
 
 // The JSON of a plan is an interface: scripts read it.
