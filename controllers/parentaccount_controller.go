@@ -270,7 +270,8 @@ func (r *ParentAccountReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	counting := countingChildren(r)
 	b := ctrl.NewControllerManagedBy(mgr)
 	for _, a := range allAccounts(r) {
-		b = b.Watches(a.Kind.object(), counting)
+		b = b.Watches(a.Kind.object(), counting).
+			Watches(a.Kind.object(), handler.EnqueueRequestsFromMapFunc(parentOfChild), builder.WithPredicates(endsWaiting))
 	}
 	return b.
 		Named("parentaccount").

@@ -27,9 +27,9 @@ func writePending(r *ParentAccountReconciler, s *parentScope) {
 // pendingGroups are the groups of all that waits, the largest first.
 func pendingGroups(r *ParentAccountReconciler, s *parentScope) []v1alpha1.PendingApproval {
 	all := append(pendingSinceStart(r, s), s.held.Approvals(s.key(), s.parent.Annotations[v1alpha1.AnnotationApproveMassChange])...)
-	if !s.held.Settled || !listsRead(r, s) { // what waits of changes is not known yet: as before
+	if known := listsRead(r, s); !s.held.Settled || !known { // what waits of changes is not known yet: as before
 		for _, group := range s.was.PendingApprovals {
-			if engine.ApprovesMassChange(group) {
+			if engine.ApprovesMassChange(group) && (known || engine.MayWait(group, s.parent, s.children)) {
 				all = append(all, group)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
+	"cpaas.dev/child-account-operator/internal/engine"
 )
 
 // The indexes of the manager's cache.
@@ -92,6 +93,17 @@ func forParentsOfChildren() builder.WatchesOption {
 			before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
 			!sameCondition(before.Status.Conditions, after.Status.Conditions, v1alpha1.ConditionReady)
 	}})
+}
+
+// endsWaiting passes a resource that waits for an approval no more: what its ParentAccount says of what waits may be of a former process, which
+// nothing else corrects before this process has read two lists.
+var endsWaiting = predicate.Funcs{
+	CreateFunc: func(event.CreateEvent) bool { return false },
+	DeleteFunc: func(e event.DeleteEvent) bool { return engine.WaitsForMassChange(managed(e.Object)) },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return engine.WaitsForMassChange(managed(e.ObjectOld)) && !engine.WaitsForMassChange(managed(e.ObjectNew))
+	},
+	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
 func sameCondition(a, b []metav1.Condition, kind string) bool {

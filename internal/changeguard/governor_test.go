@@ -73,6 +73,24 @@ var _ = Describe("A mass change", func() {
 		Expect(w.Account(waiting[1].AccountName()).Fields["language_code"]).To(Equal("de"))
 	})
 
+	It("is not said to wait once a restart has let it pass, though no second list was read", func(ctx SpecContext) {
+		w := testenv.NewWorld(ctx)
+		w.ApplyParent(ctx, func(p *v1alpha1.ParentAccount) { p.Spec.ResyncInterval = &metav1.Duration{Duration: time.Hour} })
+		w.Start(ctx)
+		all := testenv.ApplyFleet(ctx, w, 8)
+		for _, c := range all {
+			testenv.Edit(ctx, c, german)
+		}
+		Eventually(func() []v1alpha1.PendingApproval { return parentOf(ctx, w).Status.PendingApprovals }).Should(HaveExactElements(HaveField("Count", BeEquivalentTo(3))))
+		w.Stop()
+		w.Start(ctx)
+		for _, c := range all {
+			Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+		}
+		Eventually(func() []v1alpha1.PendingApproval { return parentOf(ctx, w).Status.PendingApprovals }).Should(BeEmpty())
+		Expect(parentOf(ctx, w).Status.PendingResources).To(BeNil())
+	})
+
 	It("is over when the edits are taken back, and what the provider's side changed is corrected for a few", func(ctx SpecContext) {
 		w := testenv.StartWorld(ctx)
 		all := testenv.ApplyFleet(ctx, w, 8)

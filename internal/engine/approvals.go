@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -27,13 +28,33 @@ func (h Held) Approvals(parent types.NamespacedName, annotation string) (groups 
 	}
 	for _, w := range h.Changes {
 		what := Mismatch(v1alpha1.AnnotationApproveMassChange, annotation, w.Hash) +
-			fmt.Sprintf("changes of %d resources in namespace %s wait (limits.massChange, limits.maxDeactivationsPerHour)", w.Count, w.Namespace)
+			fmt.Sprintf("changes of %d resources%s (limits.massChange, limits.maxDeactivationsPerHour)", w.Count, waitIn(w.Namespace))
 		groups = append(groups, v1alpha1.PendingApproval{
 			Hash: w.Hash, Count: int32(w.Count),
 			Message: withList(what, w.List, ToLetPass+ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, w.Hash), v1alpha1.MaxPendingApprovalMessage),
 		})
 	}
 	return groups
+}
+
+// waitIn says in the message of a group of changes where its resources wait; another group's has no such words.
+func waitIn(namespace string) string { return " in namespace " + namespace + " wait" }
+
+// MayWait says whether a group that a former process has found waiting may still wait: missing accounts may, as lists alone tell, and changes while
+// one of the resources in their namespace, or the ParentAccount itself, says that it waits. The children are those of the parent.
+func MayWait(group v1alpha1.PendingApproval, parent *v1alpha1.ParentAccount, children []Managed) bool {
+	waits := func(namespace string) bool { return strings.Contains(group.Message, waitIn(namespace)) }
+	if strings.Contains(group.Message, listLacks) || ownWaited(parent.Status.Conditions) && waits(parent.Namespace) {
+		return true
+	}
+	return slices.ContainsFunc(children, func(m Managed) bool { return waits(m.Object().GetNamespace()) && WaitsForMassChange(m) })
+}
+
+// WaitsForMassChange says whether the status of a resource says that a change waits as too many change.
+func WaitsForMassChange(m Managed) bool {
+	return slices.ContainsFunc(m.Status().Conditions, func(c metav1.Condition) bool {
+		return c.Reason == v1alpha1.ReasonAwaitingApproval && strings.Contains(c.Message, v1alpha1.AnnotationApproveMassChange+"=")
+	})
 }
 
 // ToLetPass comes before the command that approves a group of changes, in the messages of status.pendingApprovals and of conditions.
@@ -51,6 +72,9 @@ func ApprovalDue(parent types.NamespacedName, pending []v1alpha1.PendingApproval
 	return fmt.Sprintf("ChildAccounts wait for approvals. Read all that waits, and the commands that approve it: kubectl get parentaccount -n %s %s -o jsonpath='{.status.pendingApprovals[*].message}'", parent.Namespace, parent.Name)
 }
 
+// listLacks begins what is said of missing accounts.
+const listLacks = "the provider's list lacks "
+
 // MissingMessage says which of a parent's accounts are missing, why that is not believed, and how to approve it.
 func MissingMessage(parent types.NamespacedName, m *changeguard.Disbelief) string {
 	what, command := missing(parent, m)
@@ -63,7 +87,7 @@ func missing(parent types.NamespacedName, m *changeguard.Disbelief) (what, comma
 	if m.Count <= m.Most {
 		rule = fmt.Sprintf("More than %d accounts were missing before, so the operator believes these after two lists in a row", m.Most)
 	}
-	what = fmt.Sprintf("the provider's list lacks %d of %d accounts", m.Count, m.Total)
+	what = fmt.Sprintf(listLacks+"%d of %d accounts", m.Count, m.Total)
 	command = rule + " (limits.massChange). Until the list has them again, their resources stay as they are, and the operator makes no call for them. If they were deleted at the provider: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)
 	return what, command
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
@@ -95,6 +96,46 @@ func TestApprovalDue(t *testing.T) {
 	for _, pending := range [][]v1alpha1.PendingApproval{{one, one}, {cut}, {group("the provider's list lacks 3 of 4 accounts")}} {
 		if got := ApprovalDue(parent, pending); !strings.HasSuffix(got, "kubectl get parentaccount -n telephony acme -o jsonpath='{.status.pendingApprovals[*].message}'") {
 			t.Error(got)
+		}
+	}
+}
+
+// What a former process has found waiting may still wait while a resource says so; what is missing, until lists tell.
+func TestMayWait(t *testing.T) {
+	t.Parallel()
+	key := types.NamespacedName{Namespace: "telephony", Name: "acme"}
+	held := Held{
+		Missing: &changeguard.Disbelief{Count: 50, Total: 60, Most: 12, Hash: "1", List: "a, b"},
+		Changes: []changeguard.Waiting{{Namespace: "tenant", Count: 7, Hash: "2", List: "a, b"}, {Namespace: "telephony", Count: 1, Hash: "3", List: "acme"}},
+	}
+	says := func(kind, annotation string) []metav1.Condition {
+		return []metav1.Condition{{Type: kind, Reason: v1alpha1.ReasonAwaitingApproval, Message: "a change waits. " + ApproveCommand(key, annotation, "2")}}
+	}
+	child := func(namespace string, conds []metav1.Condition) Managed {
+		return ownedChild{&v1alpha1.ChildAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace}, Status: v1alpha1.ChildAccountStatus{AccountStatus: v1alpha1.AccountStatus{Conditions: conds}}}}
+	}
+	change, start := v1alpha1.AnnotationApproveMassChange, v1alpha1.AnnotationApproveStart
+	for name, c := range map[string]struct {
+		own   []metav1.Condition
+		from  string
+		conds []metav1.Condition
+		want  string
+	}{
+		"nobody waits":                  {from: "tenant", want: "1"},
+		"a resource waits":              {from: "tenant", conds: says(v1alpha1.ConditionSynced, change), want: "1 2"},
+		"one of another namespace":      {from: "tenant-2", conds: says(v1alpha1.ConditionSynced, change), want: "1"},
+		"one waits since the start":     {from: "tenant", conds: says(v1alpha1.ConditionSynced, start), want: "1"},
+		"the ParentAccount itself does": {from: "tenant", own: says(v1alpha1.ConditionAccountSynced, change), want: "1 3"},
+	} {
+		parent, may := &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace}}, []string{}
+		parent.Status.Conditions = c.own
+		for _, group := range held.Approvals(key, "something else") {
+			if MayWait(group, parent, []Managed{child(c.from, c.conds)}) {
+				may = append(may, group.Hash)
+			}
+		}
+		if got := strings.Join(may, " "); got != c.want {
+			t.Errorf("%s: %s may wait, want %s", name, got, c.want)
 		}
 	}
 }
