@@ -39,8 +39,9 @@ type Listing struct {
 
 // Disbelief is that more accounts are missing at once than is believed.
 type Disbelief struct {
-	// Count is how many accounts are missing, of Total; no more than Most are believed to be.
-	Count, Total, Most int
+	// Count is how many accounts are missing, of Total; no more than Most are believed to be, with the Counted others that were believed to be
+	// missing within the window.
+	Count, Total, Most, Counted int
 	// Hash tells these accounts from any others, and List names them.
 	Hash, List string
 }
@@ -91,8 +92,9 @@ func (a *Absences) Judge(l Listing, now time.Time) (verdict *Disbelief, changed 
 	before := of.verdict
 	of.held, of.verdict = nil, nil
 	counted := 0
-	for _, b := range of.believed {
-		if b.at.After(now.Add(-l.Limits.Window)) {
+	for uid, b := range of.believed {
+		again := slices.ContainsFunc(fresh, func(one Absent) bool { return one.UID == uid }) // an account that is missing once more counts once
+		if !again && b.at.After(now.Add(-l.Limits.Window)) {
 			counted++
 		}
 	}
@@ -107,7 +109,7 @@ func (a *Absences) Judge(l Listing, now time.Time) (verdict *Disbelief, changed 
 	case approved:
 		of.believe(fresh, time.Time{})
 	case of.sinceOver < calmAfter:
-		of.hold(fresh, &Disbelief{Count: len(fresh), Total: l.Total, Most: most, Hash: sum.hash, List: sum.list})
+		of.hold(fresh, &Disbelief{Count: len(fresh), Total: l.Total, Most: most, Counted: counted, Hash: sum.hash, List: sum.list})
 	default:
 		of.believe(fresh, now)
 	}

@@ -203,3 +203,20 @@ func TestAbsencesAreForgotten(t *testing.T) {
 		t.Error("the parent is remembered")
 	}
 }
+
+// An account that was believed to be missing, came back and is missing once more counts once: else the limit would stop what it allows.
+func TestAnAccountThatIsMissingAgainCountsOnce(t *testing.T) {
+	t.Parallel()
+	j := judging()
+	few := absent(0, 8)
+	if v, _ := j.judge(few); v != nil {
+		t.Fatalf("%+v", v)
+	}
+	j.judge(nil)
+	if v, _ := j.judge(few); v != nil {
+		t.Errorf("once more: %+v", v)
+	}
+	if v, _ := j.judge(absent(0, 11)); v == nil || v.Counted != 8 || v.Count != 3 {
+		t.Errorf("more: %+v", v)
+	}
+}

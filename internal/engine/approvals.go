@@ -84,8 +84,12 @@ func MissingMessage(parent types.NamespacedName, m *changeguard.Disbelief) strin
 // missing is MissingMessage without the list: what comes before it, and after it.
 func missing(parent types.NamespacedName, m *changeguard.Disbelief) (what, command string) {
 	rule := fmt.Sprintf("The operator believes at most %d accounts to be missing at once", m.Most)
-	if m.Count <= m.Most {
-		rule = fmt.Sprintf("More than %d accounts were missing before, so the operator believes these after two lists in a row", m.Most)
+	switch {
+	case m.Count > m.Most:
+	case m.Count+m.Counted > m.Most:
+		rule = fmt.Sprintf("The operator believes at most %d accounts to be missing within the window, and %d others were believed to be missing in it", m.Most, m.Counted)
+	default:
+		rule = "Too many accounts were missing before, so the operator believes these after two lists in a row"
 	}
 	what = fmt.Sprintf(listLacks+"%d of %d accounts", m.Count, m.Total)
 	command = rule + " (limits.massChange). Until the list has them again, their resources stay as they are, and the operator makes no call for them. If they were deleted at the provider: " + ApproveCommand(parent, v1alpha1.AnnotationApproveMassChange, m.Hash)

@@ -139,3 +139,17 @@ func TestMayWait(t *testing.T) {
 		}
 	}
 }
+
+// What is said of missing accounts that are not believed is why.
+func TestWhyMissingAccountsAreNotBelieved(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[string]changeguard.Disbelief{
+		"at most 5 accounts to be missing at once":                              {Count: 9, Total: 9, Most: 5, Counted: 3},
+		"at most 9 accounts to be missing within the window, and 3 others were": {Count: 9, Total: 9, Most: 9, Counted: 3},
+		"Too many accounts were missing before":                                 {Count: 2, Total: 9, Most: 5, Counted: 3},
+	} {
+		if got := MissingMessage(types.NamespacedName{Namespace: "telephony", Name: "acme"}, &m); !strings.Contains(got, want) {
+			t.Errorf("%+v: %s", m, got)
+		}
+	}
+}
