@@ -6,9 +6,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/changeguard"
+	"cpaas.dev/child-account-operator/internal/conditions"
 )
 
 // Only a value that lacks the hash of what waits is said to approve something else, and no more of it is repeated than there is room for.
@@ -150,6 +152,31 @@ func TestWhyMissingAccountsAreNotBelieved(t *testing.T) {
 	} {
 		if got := MissingMessage(types.NamespacedName{Namespace: "telephony", Name: "acme"}, &m); !strings.Contains(got, want) {
 			t.Errorf("%+v: %s", m, got)
+		}
+	}
+}
+
+// Whoever mistypes the hash of either annotation is answered once.
+func TestAMismatchIsAnswered(t *testing.T) {
+	t.Parallel()
+	for _, annotation := range []string{v1alpha1.AnnotationApproveMassChange, v1alpha1.AnnotationApproveStart} {
+		p := &v1alpha1.ParentAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "telephony", Name: "acme"}}
+		held := func() v1alpha1.ParentAccountStatus {
+			const hash = "0123456789abcdef0123456789abcdef"
+			message := Mismatch(annotation, p.Annotations[annotation], hash) + "changes wait. " + ToLetPass + ApproveCommand(types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, annotation, hash)
+			return v1alpha1.ParentAccountStatus{PendingApprovals: []v1alpha1.PendingApproval{{Hash: hash, Count: 1, Message: message}}}
+		}
+		recorder := events.NewFakeRecorder(10)
+		was := held()
+		metav1.SetMetaDataAnnotation(&p.ObjectMeta, annotation, "ffff")
+		p.Status = held()
+		EmitMismatch(conditions.NewEventRecorder(recorder), p, was)
+		EmitMismatch(conditions.NewEventRecorder(recorder), p, held())
+		if len(recorder.Events) != 1 {
+			t.Fatalf("%s: %d events", annotation, len(recorder.Events))
+		}
+		if e := <-recorder.Events; !strings.Contains(e, "ApprovalMismatch") || !strings.Contains(e, annotation+"=0123456789abcdef") {
+			t.Errorf("%s: %s", annotation, e)
 		}
 	}
 }

@@ -18,25 +18,39 @@ import (
 
 // ApprovesMassChange says whether a group is one that the annotation approve-mass-change approves.
 func ApprovesMassChange(group v1alpha1.PendingApproval) bool {
-	return strings.Contains(group.Message, v1alpha1.AnnotationApproveMassChange+"="+group.Hash)
+	return approvedBy(group, v1alpha1.AnnotationApproveMassChange)
 }
 
-// EmitMismatch answers whoever has just approved something else than what waits, once for each value of the annotation. The status that
+// approvedBy says whether a group is one that an annotation approves.
+func approvedBy(group v1alpha1.PendingApproval, annotation string) bool {
+	return strings.Contains(group.Message, annotation+"="+group.Hash)
+}
+
+// EmitMismatch answers whoever has just approved something else than what waits, once for each value of an annotation. The status that
 // says so is stored by then; was is the one before. A value that was there before anything waited is nobody's mistake.
 func EmitMismatch(recorder conditions.EventRecorder, p *v1alpha1.ParentAccount, was v1alpha1.ParentAccountStatus) {
-	value, now, key := p.Annotations[v1alpha1.AnnotationApproveMassChange], p.Status.PendingApprovals, client.ObjectKeyFromObject(p)
-	said := Mismatch(v1alpha1.AnnotationApproveMassChange, value, "")
-	if said == "" || !slices.ContainsFunc(was.PendingApprovals, ApprovesMassChange) {
-		return
+	for _, annotation := range []string{v1alpha1.AnnotationApproveMassChange, v1alpha1.AnnotationApproveStart} {
+		emitMismatch(recorder, p, was, annotation)
 	}
+}
+
+func emitMismatch(recorder conditions.EventRecorder, p *v1alpha1.ParentAccount, was v1alpha1.ParentAccountStatus, annotation string) {
+	value, key := p.Annotations[annotation], client.ObjectKeyFromObject(p)
+	said, waited := Mismatch(annotation, value, ""), false
 	for _, group := range was.PendingApprovals {
-		if Mismatch(v1alpha1.AnnotationApproveMassChange, value, group.Hash) == "" || strings.HasPrefix(group.Message, said) {
+		if !approvedBy(group, annotation) {
+			continue
+		}
+		if waited = true; Mismatch(annotation, value, group.Hash) == "" || strings.HasPrefix(group.Message, said) {
 			return
 		}
 	}
-	for _, group := range now {
-		if ApprovesMassChange(group) && strings.HasPrefix(group.Message, said) {
-			out := conditions.Outcome{Message: group.Message, Brief: said + "What waits is approved by: " + ApproveCommand(key, v1alpha1.AnnotationApproveMassChange, group.Hash)}
+	if said == "" || !waited {
+		return
+	}
+	for _, group := range p.Status.PendingApprovals {
+		if approvedBy(group, annotation) && strings.HasPrefix(group.Message, said) {
+			out := conditions.Outcome{Message: group.Message, Brief: said + "What waits is approved by: " + ApproveCommand(key, annotation, group.Hash)}
 			recorder.Eventf(p, nil, corev1.EventTypeWarning, "ApprovalMismatch", "Approve", "%s", conditions.Parents.ForEvent(out))
 			return
 		}
