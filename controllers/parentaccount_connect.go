@@ -86,7 +86,8 @@ func (r *ParentAccountReconciler) connect(ctx context.Context, s *parentScope, c
 	c.Gate = gate
 	remote, err := r.Providers.Connect(s.parent.Provider(), c)
 	if err != nil {
-		return nil, &conditions.Outcome{Reason: v1alpha1.ReasonSecretInvalid, Message: fmt.Sprintf("Secret %s, key %s: %v", s.parent.CredentialsSecret(), s.parent.CredentialsKey(), err)}
+		name, key := s.parent.CredentialsSecret()
+		return nil, &conditions.Outcome{Reason: v1alpha1.ReasonSecretInvalid, Message: fmt.Sprintf("Secret %s, key %s: %v", name, key, err)}
 	}
 	dir := &directory.Parent{
 		Budget: own, Endpoint: c.Endpoint, Requested: s.requested(),

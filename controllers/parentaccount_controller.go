@@ -181,11 +181,12 @@ func (r *ParentAccountReconciler) reconcile(ctx context.Context, s *parentScope)
 // failed is the outcome of a call that failed; an outage past its grace makes Ready Unknown.
 func (r *ParentAccountReconciler) failed(s *parentScope, err error) conditions.Outcome {
 	out := conditions.Parents.Failed(err)
+	secret, key := s.parent.CredentialsSecret()
 	if s.parent.Spec.TwoSMS != nil && (out.Reason == v1alpha1.ReasonUnauthorized || out.Reason == v1alpha1.ReasonRoleMissing) {
 		out.Next = fmt.Sprintf("Have new client credentials issued at the provider, and put them into keys %s and %s of Secret %s. The operator tries them as soon as the Secret changes.",
-			v1alpha1.ClientIDKey, v1alpha1.ClientSecretKey, s.parent.CredentialsSecret())
+			v1alpha1.ClientIDKey, v1alpha1.ClientSecretKey, secret)
 	}
-	out.Next = cmp.Or(out.Next, conditions.NextForCredentials(out.Reason, s.parent.CredentialsSecret(), s.parent.CredentialsKey()))
+	out.Next = cmp.Or(out.Next, conditions.NextForCredentials(out.Reason, secret, key))
 	var listed time.Time
 	if dir := r.Parents.Former(s.key()); dir != nil {
 		listed = dir.Listings().CompleteAt

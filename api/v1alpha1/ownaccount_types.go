@@ -183,7 +183,8 @@ func SameService(a, b *ParentAccount) bool {
 
 // InputSecrets are the names of the Secrets that the spec refers to.
 func (p *ParentAccount) InputSecrets() []string {
-	names := []string{p.CredentialsSecret()}
+	credentials, _ := p.CredentialsSecret()
+	names := []string{credentials}
 	if name, _, ok := p.APIKeySecret(); ok {
 		names = append(names, name)
 	}

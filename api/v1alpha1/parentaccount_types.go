@@ -657,20 +657,13 @@ func (p *ParentAccount) Provider() string {
 	return ProviderVoximplant
 }
 
-// CredentialsSecret returns the name of the Secret with the credentials.
-func (p *ParentAccount) CredentialsSecret() string {
+// CredentialsSecret returns the name of the Secret with the credentials, and their key in it: of several the one that is secret.
+func (p *ParentAccount) CredentialsSecret() (name, key string) {
 	if p.Spec.TwoSMS != nil {
-		return p.Spec.TwoSMS.ClientSecretRef.Name
+		return p.Spec.TwoSMS.ClientSecretRef.Name, ClientSecretKey
 	}
-	return p.Spec.Voximplant.CredentialsSecretRef.Name
-}
-
-// CredentialsKey returns the key of the credentials in their Secret: of several the one that is secret.
-func (p *ParentAccount) CredentialsKey() string {
-	if p.Spec.TwoSMS != nil {
-		return ClientSecretKey
-	}
-	return valueOr(p.Spec.Voximplant.CredentialsSecretRef.Key, DefaultCredentialsKey)
+	ref := p.Spec.Voximplant.CredentialsSecretRef
+	return ref.Name, valueOr(ref.Key, DefaultCredentialsKey)
 }
 
 // CredentialsKeys returns the keys of the credentials in their Secret.
@@ -678,13 +671,15 @@ func CredentialsKeys(p *ParentAccount) []string {
 	if p.Spec.TwoSMS != nil {
 		return []string{ClientIDKey, ClientSecretKey}
 	}
-	return []string{p.CredentialsKey()}
+	_, key := p.CredentialsSecret()
+	return []string{key}
 }
 
 // CredentialsOf returns the credentials as the provider's client reads them, of the values under CredentialsKeys.
 func CredentialsOf(p *ParentAccount, values map[string][]byte) []byte {
 	if p.Spec.TwoSMS == nil {
-		return values[p.CredentialsKey()]
+		_, key := p.CredentialsSecret()
+		return values[key]
 	}
 	text, err := json.Marshal(map[string]string{
 		"accountID": p.Spec.TwoSMS.AccountID, ClientIDKey: string(values[ClientIDKey]), ClientSecretKey: string(values[ClientSecretKey]),

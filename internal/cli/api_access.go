@@ -203,24 +203,24 @@ func (o accessOptions) mayUse(parent *v1alpha1.ParentAccount) error {
 
 // configOf reads what a ParentAccount's calls are made with. A *secrets.Problem says which Secret can't be used.
 func configOf(ctx context.Context, reader secrets.Reader, parent *v1alpha1.ParentAccount) (config voximplant.Config, err error) {
-	spec := parent.Spec.Voximplant
-	document, err := reader.Input(ctx, parent.Namespace, spec.CredentialsSecretRef.Name, parent.CredentialsKey())
+	secret, key := parent.CredentialsSecret()
+	document, err := reader.Input(ctx, parent.Namespace, secret, key)
 	if err != nil {
 		return config, err
 	}
 	config.Endpoint = parent.Endpoint()
 	if config.Credentials, err = voximplant.ParseCredentials(document); err != nil {
-		return config, fmt.Errorf("key %s of Secret %s: %w", parent.CredentialsKey(), spec.CredentialsSecretRef.Name, err)
+		return config, fmt.Errorf("key %s of Secret %s: %w", key, secret, err)
 	}
 	if pinned := parent.Status.AccountID; pinned != "" && pinned != config.Credentials.AccountID {
-		return config, fmt.Errorf("its credentials are of account %s, but it is of account %s: correct the Secret %s, or accept the other account first", config.Credentials.AccountID, pinned, spec.CredentialsSecretRef.Name)
+		return config, fmt.Errorf("its credentials are of account %s, but it is of account %s: correct the Secret %s, or accept the other account first", config.Credentials.AccountID, pinned, secret)
 	}
 	if name, key, ok := parent.APIKeySecret(); ok {
 		if config.ParentAPIKey, err = reader.APIKey(ctx, parent.Namespace, name, key); err != nil {
 			return config, err
 		}
 	}
-	config.Transport, err = new(transports).trusting(spec.CABundle)
+	config.Transport, err = new(transports).trusting(parent.Spec.Voximplant.CABundle)
 	return config, err
 }
 
