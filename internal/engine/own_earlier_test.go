@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -94,8 +95,46 @@ func TestAPlanOfAnEarlierParentAccountThatIsShown(t *testing.T) {
 	}
 }
 
+// Another ParentAccount of the account, without plans, tells nothing of what a deleted one has bought, however long it has been seen, and as often as that
+// one is deleted and applied again.
+func TestAPlanOfAnEarlierParentAccountBesideAnother(t *testing.T) {
+	w := newOwnWorld(t)
+	w.forgetful = true
+	w.declare("without", func(*v1alpha1.ParentAccount) {})
+	w.service.Put("acme-support", account.State{fake.PathLogin: "acme-support"}, ownClaim.CustomData())
+	w.restart()
+	w.edit(buys("11"))
+	w.pass()
+	others := func(begin func()) {
+		was := w.name
+		w.name = "without"
+		begin()
+		for range 2 {
+			w.pass()
+			w.clock.Step(ownPause)
+		}
+		w.name = was
+	}
+	for i := range 3 {
+		w.deleteParent(w.name)
+		others(w.restart)
+		w.declare(w.name, func(p *v1alpha1.ParentAccount) { p.UID += types.UID(rune('a' + i)); buys("11")(p) })
+		w.recordAgain()
+		w.connect()
+		w.pass()
+		others(w.connect)
+		w.connect()
+		w.request("read them")
+		w.pass()
+		w.expectSaid(plansCondition, "False ValueNotKept", "had a resource before")
+		if n := w.bought(); n != 1 {
+			t.Fatalf("requested %d times", n)
+		}
+	}
+}
+
 // The first ParentAccount of an account gets its plans: what its own resources make after the first list proves nothing, nor do accounts of other
-// installations. A process that has seen a ParentAccount of the account knows what was requested.
+// installations.
 func TestAPlanOfTheFirstParentAccount(t *testing.T) {
 	for what, c := range map[string]struct {
 		claims []account.Claim
@@ -118,13 +157,6 @@ func TestAPlanOfTheFirstParentAccount(t *testing.T) {
 			if err := list.Refresh(w.Context(), directory.Known{}); err != nil {
 				w.Fatal(err)
 			}
-		}},
-		"a ParentAccount without plans was there": {[]account.Claim{ownClaim}, func(w *ownWorld) {
-			w.declare("former", func(*v1alpha1.ParentAccount) {})
-			w.name = "former"
-			w.connect()
-			w.pass()
-			w.name = "acme"
 		}},
 	} {
 		t.Run(what, func(t *testing.T) {

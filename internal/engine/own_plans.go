@@ -216,17 +216,17 @@ func (w *ownPlanning) pruneApplied() {
 	}, nil)
 }
 
-// forget drops what is known of plans that are not declared any more; what was requested stays until it is to be forgotten.
+// forget drops what is known of plans that are not declared any more; what was requested stays until it is to be forgotten. A status that records
+// nothing says nothing of what another ParentAccount of the account has requested, which may be deleted since.
 func (w *ownPlanning) forget() {
-	o := w.o
-	if st := o.object.Status.Account; st == nil || len(st.PlanChanges) == 0 { // another ParentAccount of the account may have requested changes
-		o.e.bought.see(w.key(), nil, o.e.Clock.Now())
-	} else {
+	st := w.o.object.Status.Account
+	if st == nil {
+		return
+	}
+	if len(st.PlanChanges) > 0 {
 		w.sync()
 	}
-	if o.object.Status.Account != nil {
-		w.forgetApplied()
-	}
+	w.forgetApplied()
 }
 
 // forgetApplied drops which plans the account had, which are read again before anything is to be changed. What was requested stays.
