@@ -16,6 +16,9 @@ import (
 // shownChanges is how many of those that wait a message names, beside the resource's own.
 const shownChanges = 5
 
+// everyPercent are the percent that stop no change.
+const everyPercent = 100
+
 // group is what is known of the resources that are counted together.
 type group struct {
 	// parent is the one of the last change.
@@ -74,8 +77,10 @@ func (o *group) judge(c Change, wait time.Duration, now time.Time) (v Verdict, a
 	counted = counted && !own.at.Before(now.Add(-c.Limits.Window))
 	_, waits := o.stopped[c.UID]
 	waits = waits || c.Waited
-	switch most := c.most(); {
-	case !counted && !waits && within+1 > most, waits && !(o.settled && within+len(o.stopped) <= most):
+	most := c.most()
+	over := !counted && !waits && within+1 > most || waits && !(o.settled && within+len(o.stopped) <= most)
+	switch {
+	case over && c.Limits.Percent < everyPercent: // the changes of deleted resources count, too, so there may be more of them than resources
 		return Verdict{Rule: massChangeRule(c, len(o.stopped)), Settled: o.settled}, false
 	case c.Deactivates && wait > 0:
 		return Verdict{Rule: deactivationRule(c), Wait: wait, Settled: o.settled}, false

@@ -112,6 +112,29 @@ func TestMassChange(t *testing.T) {
 }
 
 // A larger fleet has more room, rounded up.
+// All percent stop nothing, though the window has more changes, of deleted resources, than there are resources.
+func TestAllPercentStopNothing(t *testing.T) {
+	t.Parallel()
+	g, _, _ := guarded()
+	for i := range 12 {
+		c := edit(i)
+		c.Total, c.Limits.Percent = 3, 99
+		if v := g.Admit(c, noon); v.Allowed != (i < 5) {
+			t.Errorf("99 percent, change %d: %+v", i, v)
+		}
+		if i < 9 {
+			g.Forget(c.UID)
+		}
+	}
+	for i := range 12 {
+		c := edit(i)
+		c.Total, c.Limits.Percent = 3, 100
+		if v := g.Admit(c, noon); !v.Allowed {
+			t.Errorf("100 percent, change %d: %+v", i, v)
+		}
+	}
+}
+
 func TestMost(t *testing.T) {
 	for total, want := range map[int]int{0: 5, 50: 5, 51: 6, 60: 6, 1000: 100, 1001: 101} {
 		c := edit(0)
