@@ -67,7 +67,7 @@ var nextOfChildren = map[string]string{
 	v1alpha1.ReasonWriteRefused: "Change what the message names, or have a cluster admin exempt the operator's ServiceAccount. The operator retries automatically.",
 
 	v1alpha1.ReasonRateLimited:    "The operator retries automatically. The conditions of the ParentAccount have the details.",
-	v1alpha1.ReasonAPIUnavailable: "The operator retries automatically. The conditions of the ParentAccount have the details.",
+	v1alpha1.ReasonAPIUnavailable: "The operator retries automatically. If all calls fail, the conditions of the ParentAccount have the details.",
 	v1alpha1.ReasonDeleting:       "The operator retries automatically, for an hour at most.",
 }
 
