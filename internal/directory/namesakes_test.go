@@ -5,9 +5,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
-
-	clocktesting "k8s.io/utils/clock/testing"
 	"time"
+
+	. "github.com/onsi/gomega"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"cpaas.dev/child-account-operator/internal/account"
 	"cpaas.dev/child-account-operator/internal/provider"
@@ -94,9 +95,7 @@ func TestReadsByNameShareACall(t *testing.T) {
 		}
 		return len(c.next.keys)
 	}
-	for joined() < 3 {
-		time.Sleep(time.Millisecond)
-	}
+	NewWithT(t).Eventually(joined).WithTimeout(time.Minute).Should(Equal(3))
 	close(release)
 	all.Wait()
 	if len(calls) != 2 || len(calls[0]) != 1 || len(calls[1]) != 3 {

@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -91,9 +92,7 @@ func (w *TwoSMSWorld) PutSub(name string, values map[string]string) simulator.Su
 		"Email": name + "@acme.example", "Username": "theirs-" + name, "Firstname": "Ada", "Lastname": "Lovelace", "CompanyName": "Acme Ltd",
 		"MobilePhone": "+44 1234 567890", "Password": "Their-Own-1",
 	}
-	for k, v := range values {
-		all[k] = v
-	}
+	maps.Copy(all, values)
 	return w.SMS().PutAccount(simulator.SubAccount{MasterID: w.Master.ID, Values: all})
 }
 
