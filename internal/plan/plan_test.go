@@ -671,9 +671,11 @@ func TestTheFinalizerWaitsForNothing(t *testing.T) {
 		change func(*plan.Input)
 		added  bool
 	}{
-		"parent not ready":     {bound(), stopped(plan.Stop{Reason: v1alpha1.ReasonParentNotReady}), true},
-		"parent not read yet":  {bound(), stopped(plan.Stop{}), true},
-		"outage":               {bound(), func(in *plan.Input) { in.View.Account, in.View.Listed, in.Outage = nil, false, &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable} }, true},
+		"parent not ready":    {bound(), stopped(plan.Stop{Reason: v1alpha1.ReasonParentNotReady}), true},
+		"parent not read yet": {bound(), stopped(plan.Stop{}), true},
+		"outage": {bound(), func(in *plan.Input) {
+			in.View.Account, in.View.Listed, in.Outage = nil, false, &plan.Stop{Reason: v1alpha1.ReasonAPIUnavailable}
+		}, true},
 		"value refused":        {bound(), func(in *plan.Input) { in.Subject.Desired["email"] = "nobody" }, true},
 		"missing":              {missing(nil), func(in *plan.Input) { in.Subject.Policy.Recreate = false }, true},
 		"failed before":        {failedNow(bound()), func(*plan.Input) {}, true},
