@@ -164,7 +164,7 @@ test-interop: ## run the provider's own Node.js client against the simulator (UP
 	@hack/interop/install
 	INTEROP=1 CGO_ENABLED=0 $(GO) test -trimpath -ldflags='-s -w' -vet=off -count=1 ./hack/interop
 
-# What bench measures with: N='1000 5000 10000' LATENCY=20ms RATE=500 INFLIGHT=10, and where it writes, OUT=docs/performance.md, are the defaults. WITHOUT='change newcomers backlog profiles' leaves these scenarios out.
+# What bench measures with: N='1000 5000 10000' LATENCY=20ms RATE=500 INFLIGHT=10, and where it writes, OUT=docs/performance.md, are the defaults. WITHOUT='change newcomers backlog profiles SubAccounts' leaves these scenarios out.
 BENCHFLAGS = $(if $(N),--n '$(N)') $(if $(LATENCY),--latency '$(LATENCY)') $(if $(RATE),--rate '$(RATE)') $(if $(INFLIGHT),--in-flight '$(INFLIGHT)') $(if $(OUT),--out '$(OUT)') $(if $(WITHOUT),--without '$(WITHOUT)')
 
 # The commit that bench measures by turns with this one: make bench FORMER=HEAD~1

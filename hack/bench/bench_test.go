@@ -93,6 +93,12 @@ func fleetOf(n int, alter func(map[string]measured)) fleetResult {
 		profilesStart: {spending: spending{Calls: map[string]int{listing: 1, documents: 1, "GetMoneyAmountToCharge": 1, "GetCurrencyRate": 1}}},
 		profiles:      {spending: spending{Calls: map[string]int{"AddAccount": n, "SetAccountInfo": n, listing: (n + 999) / 1000, documents: 1}, Requests: map[string]requests{"patch x": {Count: 4 * n}}}},
 		profilesRest:  {spending: spending{Calls: map[string]int{listing: 5 * ((n + 999) / 1000), documents: 5}}, Resyncs: 5},
+
+		subAccounts: {spending: spending{
+			Calls: map[string]int{subListing: 100, "POST accounts": subAccountsOf(n)}, Requests: map[string]requests{"patch x": {Count: 4 * subAccountsOf(n)}},
+		}},
+		subAccountsRest:   {spending: calls(subListing, 5), Resyncs: 5},
+		subAccountsChange: {spending: spending{Calls: map[string]int{subListing: subAccountsOf(n), "PUT children": subAccountsOf(n)}}},
 	}}
 	alter(f.Scenarios)
 	return f
@@ -130,7 +136,15 @@ func TestGoals(t *testing.T) {
 		"money with each list": {1000, func(s map[string]measured) {
 			s[profilesRest].Calls["GetCurrencyRate"], s[profilesRest].Calls[documents] = 1, 4
 		}, "money in an hour"},
-		"a restart that looks": {1000, func(s map[string]measured) { s[restart].Calls[listing] = 1001 }, "API calls of a restart"},
+		"a list for each SubAccount":        {1000, func(s map[string]measured) { s[subAccounts].Calls[subListing] = 401 }, "per created SubAccount"},
+		"a read of each SubAccount at rest": {1000, func(s map[string]measured) { s[subAccountsRest].Calls[subListing] = 200 }, "API calls of a resync of SubAccounts"},
+		"a SubAccount written at rest": {1000, func(s map[string]measured) {
+			m := s[subAccountsRest]
+			m.Requests = map[string]requests{"patch x": {Count: 1}}
+			s[subAccountsRest] = m
+		}, "writes of a resync of SubAccounts"},
+		"a SubAccount changed by three calls": {1000, func(s map[string]measured) { s[subAccountsChange].Calls[subListing] = 400 }, "per changed SubAccount"},
+		"a restart that looks":                {1000, func(s map[string]measured) { s[restart].Calls[listing] = 1001 }, "API calls of a restart"},
 		"a restart that writes": {1000, func(s map[string]measured) {
 			m := s[restart]
 			m.Requests = map[string]requests{"patch x": {Count: 1}}
@@ -186,6 +200,10 @@ func TestPage(t *testing.T) {
 		"| **A resync at rest with profiles and verifications**: API calls | 2 | 11 |",
 		"| of them for verifications | 1 | 1 |",
 		"| calls for money from the operator's start until then | 2 | 2 |",
+		"| **A created SubAccount**, many at once, a resync included: API calls | 1.5 | 1.5 |",
+		"| of them lists | 0.5 | 0.5 |",
+		"| **A resync of SubAccounts at rest**: API calls | 1 | 1 |",
+		"| **A changed SubAccount**: API calls | 2 | 2 |",
 		"![How many are Ready, over time](picture.svg)",
 	} {
 		if !strings.Contains(page, line+"\n") {

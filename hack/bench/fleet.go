@@ -286,11 +286,17 @@ func kubernetesOf(f *fleet) (string, error) {
 	return v.GitVersion, nil
 }
 
-// calls are the calls of the provider's API so far, by method.
+// calls are the calls of both providers' APIs so far, by method. No method is in both.
 func (f *fleet) calls(ctx context.Context) (map[string]int, error) {
-	var counters struct{ Methods map[string]int }
-	err := f.simulator.Control(ctx, http.MethodGet, "counts", nil, &counters)
-	return counters.Methods, err
+	all := map[string]int{}
+	for _, path := range []string{"counts", "2sms/counts"} {
+		var counters struct{ Methods map[string]int }
+		if err := f.simulator.Control(ctx, http.MethodGet, path, nil, &counters); err != nil {
+			return nil, err
+		}
+		maps.Copy(all, counters.Methods)
+	}
+	return all, nil
 }
 
 // settle waits until nothing is asked of anybody any more, and returns all that was used until then.

@@ -33,7 +33,7 @@ func main() {
 	flag.IntVar(&o.Rate, "rate", 500, "the ParentAccount's limits.requestsPerSecond")
 	flag.IntVar(&o.InFlight, "in-flight", 10, "the ParentAccount's limits.maxInFlight")
 	flag.IntVar(&o.Times, "times", 3, "how many times the creation of at most 1,000 accounts is measured: its times vary")
-	without := flag.String("without", "", "scenarios to leave out, such as 'change newcomers backlog profiles'")
+	without := flag.String("without", "", "scenarios to leave out, such as 'change newcomers backlog profiles SubAccounts'")
 	flag.Parse()
 	o.Without = strings.Fields(*without)
 
@@ -64,7 +64,7 @@ type options struct {
 	Without []string `json:",omitempty"`
 }
 
-// oftenUpTo is the largest fleet whose creation and backlog are measured options.Times times, and with which profiles are measured.
+// oftenUpTo is the largest fleet whose creation and backlog are measured options.Times times, and with which profiles and SubAccounts are measured.
 const oftenUpTo = 1000
 
 // subject is an operator that is measured, with the manifests of its commit.
@@ -129,7 +129,7 @@ func (o options) timesOf(n int) int {
 	return max(1, o.Times)
 }
 
-// measure adds a creation and a backlog, and the first time all other scenarios: those with profiles on a stack of their own.
+// measure adds a creation and a backlog, and the first time all other scenarios: those with profiles, and those of SubAccounts, on a stack of their own.
 func (f *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o options, first bool) error {
 	which := scenarios
 	if !first {
@@ -147,6 +147,9 @@ func (f *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o opti
 	}
 	if first {
 		if err := f.measureProfiles(ctx, s, n, o); err != nil {
+			return err
+		}
+		if err := f.measureSubAccounts(ctx, s, n, o); err != nil {
 			return err
 		}
 	}

@@ -149,6 +149,15 @@ func (r *results) everythingElse() string {
 		{"calls for money from the operator's start until then", func(f fleetResult) string {
 			return of(profilesRest, func(measured) string { return fmt.Sprint(f.moneyCalls()) })(f)
 		}},
+		{"**A created SubAccount**, many at once, a resync included: API calls", eachSub(subAccounts, allCalls)},
+		{"of them lists", eachSub(subAccounts, func(s spending) int { return s.Calls[subListing] })},
+		{"requests to the Kubernetes API", eachSub(subAccounts, allRequests)},
+		{"of them writes", eachSub(subAccounts, writingRequests)},
+		{"**A resync of SubAccounts at rest**: API calls", of(subAccountsRest, func(m measured) string { return perResync(m, allCalls(m.spending)) })},
+		{"requests to the Kubernetes API", of(subAccountsRest, func(m measured) string { return perResync(m, allRequests(m.spending)) })},
+		{"**A changed SubAccount**: API calls", eachSub(subAccountsChange, allCalls)},
+		{"of them writes", eachSub(subAccountsChange, writingCalls)},
+		{"writes to the Kubernetes API", eachSub(subAccountsChange, writingRequests)},
 		{"**A new account** while the list is read every second: Ready after (median)", of(newcomers, func(m measured) string { return inSeconds(median(m.Ready)) })},
 		{"the slowest of " + fmt.Sprint(newcomerCount), of(newcomers, func(m measured) string { return inSeconds(m.last()) })},
 	})
@@ -192,6 +201,20 @@ var goals = []goal{
 		return float64(writingCalls(f.Scenarios[profilesRest].spending) + writingRequests(f.Scenarios[profilesRest].spending))
 	}},
 	{"API calls for money in an hour", mostMoneyCalls, "", 0, profilesRest, func(f fleetResult) float64 { return float64(f.moneyCalls()) }},
+	{"API calls per created SubAccount", 3, "", 0, subAccounts, func(f fleetResult) float64 {
+		return float64(allCalls(f.Scenarios[subAccounts].spending)) / float64(subAccountsOf(f.N))
+	}},
+	{"API calls of a resync of SubAccounts at rest", 1, "", 0, subAccountsRest, func(f fleetResult) float64 {
+		m := f.Scenarios[subAccountsRest]
+		return float64(allCalls(m.spending)) / float64(m.Resyncs)
+	}},
+	{"writes of a resync of SubAccounts at rest, to either side", 0, "", 0, subAccountsRest, func(f fleetResult) float64 {
+		m := f.Scenarios[subAccountsRest]
+		return float64(writingCalls(m.spending) + writingRequests(m.spending) - m.Requests["patch parentaccounts/status"].Count)
+	}},
+	{"API calls per changed SubAccount", 2, "", 0, subAccountsChange, func(f fleetResult) float64 {
+		return float64(allCalls(f.Scenarios[subAccountsChange].spending)) / float64(subAccountsOf(f.N))
+	}},
 	{"API calls of a restart beside one for each thousand accounts", 1, "", 0, restart, func(f fleetResult) float64 {
 		return float64(allCalls(f.Scenarios[restart].spending) - f.pages())
 	}},

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"cpaas.dev/child-account-operator/api/v1alpha1"
 )
 
@@ -29,6 +32,11 @@ const (
 	profilesStart = "start with readings"
 	profiles      = "profiles"
 	profilesRest  = "profiles at rest"
+
+	// The scenarios of SubAccounts: their creation, resyncs, and a change of each.
+	subAccounts       = "SubAccounts"
+	subAccountsRest   = "SubAccounts at rest"
+	subAccountsChange = "SubAccounts changed"
 )
 
 // scenarios are tried in this order, each on what the one before it has left.
@@ -104,11 +112,16 @@ func (f *fleet) request(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	patch := fmt.Sprintf(`{"metadata": {"annotations": {"accounts.cpaas.dev/reconcile-requested-at": %q}}}`, time.Now().Format(time.RFC3339Nano))
-	if err := f.patchParent(ctx, patch); err != nil {
+	if err := f.cluster.Patch(ctx, f.parent(), readNow()); err != nil {
 		return err
 	}
 	return f.awaitCalls(ctx, listing, calls[listing])
+}
+
+// readNow has the list of a ParentAccount read now.
+func readNow() client.Patch {
+	now := time.Now().Format(time.RFC3339Nano)
+	return client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata": {"annotations": {"accounts.cpaas.dev/reconcile-requested-at": %q}}}`, now))
 }
 
 // listing is the method by which the list is read.
