@@ -32,15 +32,16 @@ func TestChaos(t *testing.T) {
 	seed, lasts := settings(t)
 	t.Logf("CHAOS_SEED=%d CHAOS_FOR=%s", seed, lasts)
 	w := newWorld(t)
-	life := newLife(w, dice(seed, "life"))
+	life, subs := newLife(w, dice(seed, "life")), newSubLife(w, dice(seed, "SubAccounts"))
 	replicas := startReplicas(w, dice(seed, "deaths"))
 	ctx, done := context.WithTimeout(t.Context(), longest*lasts)
 	defer done()
 
 	var all sync.WaitGroup
 	for _, trouble := range []func(context.Context){
-		life.goOn, replicas.dieNowAndThen, w.checkAllTheWhile,
+		life.goOn, subs.goOn, replicas.dieNowAndThen, w.checkAllTheWhile,
 		func(ctx context.Context) { w.loseAnswers(ctx, dice(seed, "faults")) },
+		func(ctx context.Context) { w.spoilSubCalls(ctx, dice(seed, "faults of SubAccounts")) },
 		func(ctx context.Context) { w.restartAPIServer(ctx, dice(seed, "restarts")) },
 		func(ctx context.Context) { replicas.awaitEvents(ctx, lasts, done) },
 	} {
@@ -48,15 +49,18 @@ func TestChaos(t *testing.T) {
 	}
 	all.Wait()
 	w.sim.ClearFaults()
+	w.sim.TwoSMS.ClearFaults()
 	troubled := w.sim.Calls()
 	t.Logf("nothing goes wrong any more, from %s on", time.Now().UTC().Format(time.TimeOnly))
 	life.end()
+	subs.end()
 	t.Logf("%d edits and the like; calls: %v", life.drawn, w.sim.Counters().Outcomes)
 	if t.Failed() {
 		return
 	}
 	expectEventful(t, replicas.events(troubled), lasts)
 	life.expectConverged()
+	subs.expectConverged()
 	w.check()
 	replicas.expectHealthy()
 }

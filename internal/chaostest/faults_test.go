@@ -9,15 +9,14 @@ import (
 	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
-// someFault draws what goes wrong with the next calls.
-func someFault(r *rand.Rand) simulator.Fault {
+// someFault draws what goes wrong with the next calls, of one of these methods; "" is any.
+func someFault(r *rand.Rand, methods ...string) simulator.Fault {
 	f := simulator.Fault{
 		Kind: pick(r, simulator.FaultLoseAnswer, simulator.FaultLoseAnswer, simulator.FaultTruncate,
 			simulator.FaultReset, simulator.FaultHTTP, simulator.FaultSlow),
-		Method: pick(r, "", "AddAccount", "AddAccount", "SetChildAccountInfo", "GetChildrenAccounts", "GetAccountInfo",
-			"SetAccountInfo", "ChangeAccountPlan", "CreateKey"),
-		After: r.IntN(4),
-		Times: 1 + r.IntN(3),
+		Method: pick(r, methods...),
+		After:  r.IntN(4),
+		Times:  1 + r.IntN(3),
 	}
 	f.Delay = between(r, 50*time.Millisecond, 3*time.Second)
 	f.AfterChange = r.IntN(2) == 0
@@ -29,6 +28,9 @@ func someFault(r *rand.Rand) simulator.Fault {
 	return f
 }
 
+// spoiled are the methods whose calls go wrong.
+var spoiled = []string{"", "AddAccount", "AddAccount", "SetChildAccountInfo", "GetChildrenAccounts", "GetAccountInfo", "SetAccountInfo", "ChangeAccountPlan", "CreateKey"}
+
 // mostFaults wait for a call at one time. Where calls are few they would pile up, and then spoil every single one: nothing
 // would happen at all, and so nothing wrong.
 const mostFaults = 4
@@ -37,7 +39,7 @@ const mostFaults = 4
 func (w *world) loseAnswers(ctx context.Context, r *rand.Rand) {
 	var waiting []int
 	for pass(ctx, between(r, 100*time.Millisecond, 600*time.Millisecond)) {
-		if waiting = append(waiting, w.sim.AddFault(someFault(r))); len(waiting) > mostFaults {
+		if waiting = append(waiting, w.sim.AddFault(someFault(r, spoiled...))); len(waiting) > mostFaults {
 			w.sim.RemoveFault(waiting[0]) // it may be over
 			waiting = waiting[1:]
 		}

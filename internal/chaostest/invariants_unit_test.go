@@ -45,6 +45,20 @@ func TestInvariantsAreNoticed(t *testing.T) {
 		t.Errorf("created, and not cloned: %v", got)
 	}
 
+	sub := simulator.Call{Seq: 1, Method: simulator.TwoSMSCreate, Params: simulator.Params{"Email": "a@acme.example"}, Outcome: "ok", Changed: true}
+	list := simulator.Call{Method: simulator.TwoSMSList, Outcome: "ok", Delivered: true}
+	filtered := list
+	filtered.Params = simulator.Params{"EmailAddress": "a@acme.example"}
+	for want, between := range []simulator.Call{list, filtered} {
+		if n := len(unlooked([]simulator.Call{sub, between, sub})); n != want {
+			t.Errorf("a sub-account created again after %v: %d", between.Params, n)
+		}
+	}
+	only, another := simulator.SubAccount{ID: "1", Values: simulator.Params{"Email": "a@acme.example"}}, simulator.SubAccount{ID: "2", Values: simulator.Params{"Email": "b@acme.example"}}
+	if len(twins([]simulator.SubAccount{only, another})) != 0 || len(twins([]simulator.SubAccount{only, another, only})) != 1 {
+		t.Error("sub-accounts with one e-mail")
+	}
+
 	buy := simulator.Call{Seq: 1, Method: "ChangeAccountPlan", Account: 5, Params: simulator.Params{"plan_subscription_template_id": "11"}, Outcome: "ok"}
 	read := simulator.Call{Method: "GetAccountPlans", Account: 5, Outcome: "ok", Delivered: true}
 	bought, no, elsewhere, unread := buy, buy, read, read

@@ -297,12 +297,12 @@ func (l *life) apply(c *v1alpha1.ChildAccount) deed {
 }
 
 // input writes a Secret for the operator.
-func (l *life) input(name, key string, value []byte) deed {
+func (w *world) input(name, key string, value []byte) deed {
 	return func(ctx context.Context) error {
 		secret := input(name, key, value)
-		err := l.k8s.Create(ctx, secret)
+		err := w.k8s.Create(ctx, secret)
 		if apierrors.IsAlreadyExists(err) {
-			return l.k8s.Update(ctx, secret)
+			return w.k8s.Update(ctx, secret)
 		}
 		return err
 	}

@@ -50,6 +50,9 @@ type world struct {
 	mu sync.Mutex
 	// foreign are accounts that the operator must leave alone, as they were made.
 	foreign []simulator.Account
+	// master is the master account, foreignSubs are its sub-accounts that the operator must leave alone. Both are there from the beginning.
+	master      simulator.Master
+	foreignSubs []simulator.SubAccount
 	// keptOn are the names of accounts that nobody asks to be switched off.
 	keptOn []string
 	// clones are the names of the accounts that are to be clones. They are all known before the first is declared.
