@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
 // usualPairs is how many second crashes are tried for each first one of a scenario that has them.
@@ -34,7 +36,7 @@ func (s scenario) chosen(first boundary, recovery []step) []boundary {
 		return nil
 	}
 	var own []boundary
-	connecting := map[string]bool{"GetAccountInfo": true, "GetChildrenAccounts: all": true}
+	connecting := map[string]bool{"GetAccountInfo": true, "GetChildrenAccounts: all": true, simulator.TwoSMSToken: true}
 	for _, b := range s.boundariesOf(recovery) {
 		if !connecting[b.what] {
 			own = append(own, b)

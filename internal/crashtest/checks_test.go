@@ -190,6 +190,9 @@ func (w *world) violated() string {
 	if names := unlooked(w.tap.taken()); len(names) > 0 {
 		return fmt.Sprint("created again without a look: ", names)
 	}
+	if wrong := w.subsViolated(); wrong != "" {
+		return wrong
+	}
 	calls := w.sim.Calls()
 	for _, before := range w.foreign {
 		if after, _ := w.sim.AccountByID(before.ID); !reflect.DeepEqual(after, before) {
@@ -214,6 +217,8 @@ func (w *world) wrongly(s step) string {
 		missing = w.unprepared(s.account, s.password)
 	case "CloneAccount":
 		missing = cmp.Or(w.unprepared(s.account, s.password), w.noTemplate(s.params.Get("account_id")))
+	case simulator.TwoSMSCreate, simulator.TwoSMSUpdate:
+		missing = w.subUnprepared(s)
 	case "ChangeAccountPlan":
 		missing = w.planUnrecorded(s.params.Get("plan_subscription_template_id"))
 	case "CreateKey":
@@ -281,6 +286,9 @@ func (w *world) expectSound() {
 	unwanted := []string{"DATA RACE", "panic", "PRIVATE KEY", firstPassword, secondPassword, w.parent.APIKey}
 	for _, a := range w.sim.Accounts(w.parent.ID) {
 		unwanted = append(unwanted, a.APIKey())
+	}
+	if w.master.ID != "" {
+		unwanted = append(unwanted, w.master.ClientSecret, w.ownSubs()[0].Values["Password"])
 	}
 	for i, text := range unwanted {
 		w.Expect(strings.Contains(told.String(), text)).To(BeFalse(), "in the operator's log: %d", i)

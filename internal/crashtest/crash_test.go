@@ -153,6 +153,10 @@ func (s scenario) begin(w *world, at ...boundary) {
 
 // expect says how all of the scenario's resources must be.
 func (s scenario) expect(w *world, g Gomega, want want) {
+	if s.sub {
+		w.expectSub(g, want)
+		return
+	}
 	for _, name := range s.names() {
 		w.expect(g, name, want)
 	}
@@ -165,9 +169,9 @@ func (s scenario) names() []string {
 	return s.resources
 }
 
-// accounts are how many there are to be of them in the end.
+// accounts are how many child accounts there are to be of them in the end.
 func (s scenario) accounts() int {
-	if s.then.stalled {
+	if s.then.stalled || s.sub {
 		return 0
 	}
 	return len(s.names())
@@ -230,7 +234,7 @@ func (s scenario) comesTo(w *world, nth int) bool {
 func (s scenario) expectEnd(w *world, g Gomega) {
 	g.Expect(w.tap.quiet()).To(BeNumerically(">", pause)) // before anything that costs a request
 	if steps, restarted := w.tap.ofProcess(); restarted {
-		connected := slices.ContainsFunc(steps, func(s step) bool { return s.what == "GetChildrenAccounts: all" })
+		connected := slices.ContainsFunc(steps, func(s step) bool { return isEveryList(s.what) })
 		g.Expect(connected).To(BeTrue(), "the new process has not read the list yet")
 	}
 	if s.over != nil {

@@ -18,6 +18,8 @@ import (
 	"strings"
 
 	"k8s.io/client-go/rest"
+
+	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
 // lifeKey is where a request's context has the life of the process that opened the connection.
@@ -39,7 +41,12 @@ func front(lives *lives, handler http.Handler) *httptest.Server {
 // providerFront is the provider as the operator sees it: each call is a step.
 func providerFront(t *tap, provider http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		params, _ := url.ParseQuery(string(readBody(r)))
+		body := readBody(r)
+		if strings.HasPrefix(r.URL.Path, simulator.TwoSMSPath) {
+			t.serve(w, r, subCallOf(r, body), provider)
+			return
+		}
+		params, _ := url.ParseQuery(string(body))
 		t.serve(w, r, callOf(path.Base(r.URL.Path), params), provider)
 	})
 }
@@ -116,7 +123,7 @@ func apiServerFront(config *rest.Config, g *group) (http.Handler, error) {
 }
 
 // everywhere are the paths by which something is listed and watched in all namespaces.
-var everywhere = regexp.MustCompile(`^(/api/v1/|/apis/accounts\.cpaas\.dev/v1alpha1/)(secrets|childaccounts|parentaccounts)$`)
+var everywhere = regexp.MustCompile(`^(/api/v1/|/apis/accounts\.cpaas\.dev/v1alpha1/)(secrets|childaccounts|subaccounts|parentaccounts)$`)
 
 // inNamespace is where a path has its namespace.
 var inNamespace = regexp.MustCompile(`/namespaces/[^/]+`)
@@ -140,7 +147,7 @@ func writeOf(method, url string, body []byte) step {
 }
 
 var (
-	kinds = map[string]string{"secrets": "Secret", "childaccounts": "ChildAccount", "parentaccounts": "ParentAccount"}
+	kinds = map[string]string{"secrets": "Secret", "childaccounts": "ChildAccount", "subaccounts": "SubAccount", "parentaccounts": "ParentAccount"}
 	verbs = map[string]string{http.MethodPost: "create", http.MethodPatch: "patch", http.MethodPut: "put", http.MethodDelete: "delete"}
 )
 
@@ -155,7 +162,7 @@ func written(object map[string]any) []string {
 		}
 	}
 	status, _ := object["status"].(map[string]any)
-	for name, section := range map[string]map[string]any{"finalizers": meta, "deactivations": status} { // a status as such says enough
+	for name, section := range map[string]map[string]any{"finalizers": meta, "deactivations": status, "creation": status} { // a status as such says enough
 		if _, ok := section[name]; ok {
 			parts[name] = true
 		}

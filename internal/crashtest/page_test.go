@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"cpaas.dev/child-account-operator/internal/simulator"
 )
 
 // docs is the page with the table, which stands between two marks.
@@ -88,7 +90,7 @@ const nothing = "–"
 func callsOf(steps []step) string {
 	var calls []string
 	for _, s := range steps {
-		if s.method != "" && s.what != "GetAccountInfo" && s.what != everyList && !slices.Contains(calls, s.what) {
+		if s.method != "" && s.what != "GetAccountInfo" && s.what != simulator.TwoSMSToken && !isEveryList(s.what) && !slices.Contains(calls, s.what) {
 			calls = append(calls, s.what)
 		}
 	}
@@ -143,13 +145,16 @@ func difference(a, b string) map[string]bool {
 // everyList is the step that an operator takes again and again, and so among other steps, too, where the machine is slow.
 const everyList = "GetChildrenAccounts: all"
 
+// isEveryList says whether a step is that, at either provider.
+func isEveryList(what string) bool { return what == everyList || what == everySubList }
+
 func rowsOf(table string) map[string]bool {
 	rows, name, atOnce := map[string]bool{}, "", false
 	elsewhere := map[string][]string{} // by scenario: what was left to do after its other steps
 	for line := range strings.Lines(table) {
 		if heading, ok := strings.CutPrefix(line, "### "); ok {
 			name = strings.TrimSpace(heading)
-		} else if cells := strings.Split(line, " | "); len(cells) == 3 && cells[0] != "| "+everyList {
+		} else if cells := strings.Split(line, " | "); len(cells) == 3 && !isEveryList(strings.TrimPrefix(cells[0], "| ")) {
 			elsewhere[name] = append(elsewhere[name], outcomes(cells[1:])...)
 		}
 	}
@@ -163,7 +168,7 @@ func rowsOf(table string) map[string]bool {
 		case !strings.HasPrefix(line, "| "):
 		case atOnce:
 			line = strings.Join(strings.SplitAfter(line, "|")[:2], "")
-		case cells[0] == "| "+everyList: // what comes after a list among other steps stands in their rows
+		case isEveryList(strings.TrimPrefix(cells[0], "| ")): // what comes after a list among other steps stands in their rows
 			for i := range cells[1:] {
 				cells[i+1] = strings.Join(slices.DeleteFunc(outcomes(cells[i+1:i+2]), func(calls string) bool { return slices.Contains(elsewhere[name], calls) }), ", or ")
 			}
@@ -196,7 +201,7 @@ func (m *matrix) table() string {
 // cell says what was left to do. A list is read again and again: on a slow machine once more when all is done, which is left aside.
 func (m *matrix) cell(s scenario, what string, after bool) string {
 	left := slices.Sorted(maps.Keys(m.calls[cell{s.name, what, after}]))
-	if what == everyList && len(left) > 1 {
+	if isEveryList(what) && len(left) > 1 {
 		left = slices.DeleteFunc(left, func(calls string) bool { return calls == nothing })
 	}
 	return strings.Join(left, ", or ")

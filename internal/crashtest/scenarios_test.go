@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -43,9 +44,14 @@ type scenario struct {
 	again bool
 	// resources are the names of the resources; nil is one, an empty list none.
 	resources []string
+	// sub is set where the resource is a SubAccount.
+	sub bool
 }
 
-var scenarios = []scenario{
+var scenarios = slices.Concat(childScenarios, subScenarios)
+
+// childScenarios are those of a ChildAccount, and of a ParentAccount.
+var childScenarios = []scenario{
 	{
 		name: "connect", about: "A ParentAccount is applied.",
 		act:       func(w *world) { w.createParent() },

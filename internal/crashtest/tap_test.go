@@ -18,7 +18,7 @@ type step struct {
 	// method and params are those of a call to the provider, "" and nil for a write.
 	method string
 	params url.Values
-	// account and password are those that AddAccount or CloneAccount is to make, "" for all other steps.
+	// account and password are those of the account that is to be created, "" for all other steps; password is that of a replaced sub-account, too.
 	account, password string
 	// looks is set where the step asks which accounts there are.
 	looks bool

@@ -39,6 +39,9 @@ type world struct {
 	tap      *tap
 	// foreign are accounts that the operator must leave alone.
 	foreign []simulator.Account
+	// master is the master account of a SubAccount, foreignSubs are sub-accounts of it that the operator must leave alone.
+	master      simulator.Master
+	foreignSubs []simulator.SubAccount
 	// passwordBefore is a generated password that is not to be any more.
 	passwordBefore string
 	// passwordHandedOver is the one that goes along with an account.
