@@ -2,6 +2,7 @@ package controllers_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -94,6 +95,60 @@ var _ = Describe("A SubAccount", func() {
 		Expect(w.Subs()).To(HaveLen(n))
 		Expect(counts(w)[simulator.TwoSMSCreate]).To(Equal(n))
 		Expect(counts(w)[simulator.TwoSMSList]).To(BeNumerically("<=", n), "two for each would be %d", 2*n)
+	})
+
+	It("costs one list a resync at rest, however many there are, and two calls for each change", func(ctx SpecContext) {
+		const n, resyncs = 20, 3
+		meter := testenv.NewRequestMeter()
+		w := testenv.NewTwoSMSWorld(ctx)
+		w.Config = meter.On(testenv.OperatorConfig())
+		p := w.ApplyMaster(ctx, rarely, testenv.AllowMassChange)
+		w.Start(ctx)
+		var all []*v1alpha1.SubAccount
+		for i := range n {
+			all = append(all, w.ApplySub(ctx, fmt.Sprintf("rest-%02d", i)))
+		}
+		available := func() {
+			GinkgoHelper()
+			for _, c := range all {
+				Eventually(testenv.StateOf(ctx, c)).Should(testenv.BeAvailable())
+			}
+		}
+		spent := func() testenv.Costs {
+			GinkgoHelper()
+			return testenv.AtRest(500*time.Millisecond, func() testenv.Costs {
+				costs := meter.Costs(w.World)
+				for method, calls := range counts(w) {
+					costs[method] = calls
+				}
+				return costs
+			})
+		}
+		resync := func() {
+			GinkgoHelper()
+			before := counts(w)[simulator.TwoSMSList]
+			testenv.Edit(ctx, p, func(p *v1alpha1.ParentAccount) {
+				metav1.SetMetaDataAnnotation(&p.ObjectMeta, v1alpha1.AnnotationReconcileRequestedAt, time.Now().Format(time.RFC3339Nano))
+			})
+			Eventually(func() int { return counts(w)[simulator.TwoSMSList] }).Should(BeNumerically(">", before))
+		}
+		available()
+		resync() // the first since their creation: the parent's status counts them
+		before := spent()
+		for range resyncs {
+			resync()
+		}
+		after := spent()
+		Expect(after.Since(before)).To(And(HaveKeyWithValue(simulator.TwoSMSList, resyncs), Not(HaveKey(simulator.TwoSMSUpdate)), Not(HaveKey(simulator.TwoSMSCreate)),
+			Not(HaveKey("patch subaccounts/status")), Not(HaveKey("patch secrets")), Not(HaveKey("get secrets"))))
+
+		for _, c := range all {
+			testenv.Edit(ctx, c, func(c *v1alpha1.SubAccount) { c.Spec.LastName = "King" })
+		}
+		available()
+		changed := spent().Since(after)
+		Expect(changed).To(HaveKeyWithValue(simulator.TwoSMSUpdate, n))
+		Expect(changed).To(HaveKeyWithValue(simulator.TwoSMSList, n), "one read right before each update")
 	})
 
 	It("recognises its account after a lost answer, and creates none beside it", func(ctx SpecContext) {
