@@ -193,6 +193,8 @@ func (o accessOptions) fromCluster(ctx context.Context) (*access, error) {
 func (o accessOptions) mayUse(parent *v1alpha1.ParentAccount) error {
 	endpoint := parent.Endpoint()
 	switch {
+	case parent.Provider() != v1alpha1.ProviderVoximplant:
+		return usage(fmt.Errorf("ParentAccount %s has spec.twoSMS, and api calls methods of the Voximplant API alone: name a ParentAccount with spec.voximplant", o.parent))
 	case o.endpoint != "" && o.endpoint != endpoint:
 		return usage(fmt.Errorf("--endpoint %s is not the endpoint of ParentAccount %s, which is %s: correct one of them", o.endpoint, o.parent, endpoint))
 	case o.endpoint == "" && endpoint != v1alpha1.DefaultVoximplantEndpoint:

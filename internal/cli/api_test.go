@@ -13,6 +13,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"cpaas.dev/child-account-operator/api/v1alpha1"
 	"cpaas.dev/child-account-operator/internal/golden"
 	"cpaas.dev/child-account-operator/internal/simulator"
 	"cpaas.dev/child-account-operator/internal/voximplant/methods"
@@ -304,6 +305,9 @@ func TestAPIByParentAccount(t *testing.T) {
 	w.want(read(), exitFailed, `has no key "credentials.json"`, "")
 	parent.Spec.Voximplant.CredentialsSecretRef.Name = "missing"
 	w.want(read(), exitFailed, "Secret missing does not exist", "")
+
+	parent.Spec.TwoSMS = &v1alpha1.TwoSMSParent{BaseURL: w.url}
+	w.want(read(), exitUsage, "name a ParentAccount with spec.voximplant", "")
 }
 
 // A secret comes from the standard input, and no program of the machine sees it.

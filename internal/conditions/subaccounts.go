@@ -11,8 +11,8 @@ import (
 var SubAccounts = Table{
 	second: Children.second, renamed: Children.renamed, noEvent: Children.noEvent,
 	rows: altered(Children.rows, notOfSubAccounts, map[string]Verdict{
-		v1alpha1.ReasonPasswordRequired: {ready: no, second: no, stalled: true, retry: none, help: "The account differs from the spec and can't be changed: the provider's API wants the account's password with each change, and the operator does not know it. The account is pre-existing and spec.passwordSecretRef is not set, or the generated password was lost. The message has the differing fields."},
-		v1alpha1.ReasonAdoptedReadOnly:  {ready: yes, second: yes, help: "The account is the resource's, all that the provider returns of it matches the spec, and it is only read: each change takes the account's password, which the operator does not know. Nobody knows whether the account has the declared username."},
+		v1alpha1.ReasonPasswordRequired: {ready: no, second: no, stalled: true, retry: none, help: "The account differs from the spec and can't be changed: the provider's API requires the account's password with each change, and the operator does not know it. The account is pre-existing and spec.passwordSecretRef is not set, or the generated password was lost. The message has the differing fields."},
+		v1alpha1.ReasonAdoptedReadOnly:  {ready: yes, second: yes, help: "The account is the resource's, all that the provider returns of it matches the spec, and it is only read: each change needs the account's password, which the operator does not know. The operator can't check the username, as the provider does not return it."},
 
 		v1alpha1.ReasonAvailable:         {ready: yes, second: yes, help: "The account matches the spec."},
 		v1alpha1.ReasonEmailTaken:        {ready: no, second: no, stalled: true, retry: slow, help: "The provider refuses the e-mail, or the username, as another account has it."},

@@ -123,7 +123,7 @@ var Parents = Table{second: v1alpha1.ConditionAPIAvailable, next: nextOfParents,
 	v1alpha1.ReasonSuspended: {ready: asBefore, second: unknown, help: "The ParentAccount is suspended: the operator makes no call."},
 
 	v1alpha1.ReasonEndpointNotAllowed: {ready: no, second: unknown, stalled: true, help: "The endpoint is not one of the operator's --allowed-endpoints, which the message lists."},
-	v1alpha1.ReasonCABundleInvalid:    {ready: no, second: unknown, stalled: true, help: "The authorities in spec.voximplant.caBundle can't be read, so the operator makes no call. The message says what is wrong."},
+	v1alpha1.ReasonCABundleInvalid:    {ready: no, second: unknown, stalled: true, help: "The authorities in the caBundle can't be read, so the operator makes no call. The message says what is wrong."},
 	v1alpha1.ReasonInvalidSelector:    {ready: no, second: unknown, stalled: true, help: "The selector in spec.allowedNamespaces can't be read; the message says why."},
 	v1alpha1.ReasonSecretMissing:      {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret does not exist."},
 	v1alpha1.ReasonSecretNotLabelled:  {ready: no, second: unknown, stalled: true, retry: often, help: "The credentials Secret lacks the label that lets the operator read it. The message has the command."},
