@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"testing"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -93,6 +94,46 @@ func TestOnlyTheStatusSaysThatAnAccountIsOurs(t *testing.T) {
 	w.settle(name)
 	if got := w.line(name).Status.Origin; got != v1alpha1.OriginAdopted || len(w.service.Accounts()) != 1 {
 		t.Errorf("origin %s, accounts %v", got, w.service.Accounts())
+	}
+}
+
+// A process that ends between its request and the first status after that leaves the attempt in the status, and nothing else. The next process
+// takes the account for the resource's by that, and a definite refusal afterwards does not take the attempt back.
+func TestAnAttemptOfAnEarlierProcessIsNotForgotten(t *testing.T) {
+	for _, what := range []string{"answered", "lost, and the next one refused"} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t, claimless)
+			killed := errors.New("the process is killed")
+			w.failing = func(string) error {
+				if w.service.Count(fake.MethodCreate) > 0 {
+					return killed
+				}
+				return nil
+			}
+			if what != "answered" {
+				w.service.Add(fake.LoseRequest(fake.MethodCreate))
+				w.service.Add(fake.Refuse(fake.MethodCreate, account.Invalid))
+			}
+			w.apply(w.declared(name))
+			if c := w.line(name).Status.Creation; c == nil || w.said(name) != "nothing" {
+				t.Fatalf("the attempt %+v, %s", c, w.said(name))
+			}
+			w.failing = nil
+			w.start()
+			if what != "answered" {
+				w.reconcile(name)
+				w.expect(name, "False "+v1alpha1.ReasonRejected)
+				if w.line(name).Status.Creation == nil {
+					t.Error("a refusal has closed the attempt of an earlier process")
+				}
+				return
+			}
+			w.settle(name)
+			w.expect(name, "True Available")
+			if got := w.line(name).Status.Origin; got != v1alpha1.OriginCreated || len(w.service.Accounts()) != 1 {
+				t.Errorf("origin %s, accounts %v", got, w.service.Accounts())
+			}
+		})
 	}
 }
 

@@ -181,10 +181,10 @@ func (s *scope) intends() bool {
 	return s.latest.Intends(s.connection()) || s.recorded != nil && s.recorded()
 }
 
-// untouched says whether nothing hints at an earlier attempt to create the account: no status, no mark, no edit that may have given
-// the connection Secret another name.
+// untouched says whether nothing hints at an earlier attempt to create the account: no status, no stored attempt, no mark, no edit that
+// may have given the connection Secret another name.
 func untouched(s *scope) bool {
-	return s.was.ObservedGeneration <= 0 && len(s.was.Conditions) == 0 && s.was.AccountID == "" && s.obj.GetGeneration() <= 1 &&
+	return s.was.ObservedGeneration <= 0 && len(s.was.Conditions) == 0 && s.was.AccountID == "" && s.was.Creation == nil && s.obj.GetGeneration() <= 1 &&
 		s.obj.GetAnnotations()[v1alpha1.AnnotationCreateIntent] == "" && !hasFinalizer(s.obj)
 }
 
