@@ -32,10 +32,19 @@ const (
 // subScenarios are those of a SubAccount.
 var subScenarios = []scenario{
 	{
-		name: "SubAccount: create", about: "A SubAccount is applied.", sub: true,
+		name: "SubAccount: create", about: "A SubAccount is applied.", again: true, sub: true,
 		before: withMaster,
 		act:    func(w *world) { w.createSub() },
 		then:   subAvailable,
+	},
+	{
+		name: "SubAccount: create, the answer is lost", about: "The same, and the answer to the first creation is lost, too.", again: true, sub: true,
+		before: withMaster,
+		act: func(w *world) {
+			w.tap.lose(simulator.TwoSMSCreate)
+			w.createSub()
+		},
+		then: subAvailable,
 	},
 	{
 		name: "SubAccount: create, with passwordSecretRef", about: "A SubAccount with a declared password is applied.", sub: true,

@@ -49,6 +49,7 @@ type tap struct {
 	wrongly func(step) string
 
 	mu      sync.Mutex
+	lost    string     // the words of a step whose next answer is lost, "" none
 	held    bool       // at a boundary: nothing passes until the process is dead
 	at      []boundary // those that are still to come
 	steps   []step
@@ -67,6 +68,13 @@ func (t *tap) arm(at ...boundary) {
 	defer t.mu.Unlock()
 	t.at, t.crashes, t.crashed, t.begun = at, 0, 0, -1
 	t.steps, t.done, t.last = nil, map[string]int{}, time.Now()
+}
+
+// lose has the answer to the next step of these words lost, which is carried out.
+func (t *tap) lose(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lost = what
 }
 
 // disarm has the operator held no more.
@@ -165,6 +173,11 @@ func (t *tap) pass(r *http.Request, s step, carryOut func() (accepted bool)) (an
 	if here {
 		t.hold(s)
 		return false, true
+	}
+	if s.what == t.lost {
+		t.lost = ""
+		t.steps = append(t.steps, s)
+		return false, false
 	}
 	s.answered = true
 	t.steps = append(t.steps, s)
