@@ -66,8 +66,8 @@ func (r *run) made(ctx context.Context, a account.Account) (bool, *conditions.Ou
 		return false, nil
 	}
 	namesAccount := held[secrets.KeyAccountID] == account.Secret(a.ID)
-	if s.password == "" { // where there are no passwords, none can be missing
-		return !namesAccount || held[secrets.KeyPassword] != "" || !directory.CapabilitiesOf(s.dir.Directory).Passwords, nil
+	if s.password == "" { // where there are no passwords, none can be missing; the attempt in a status is of no earlier account
+		return !namesAccount || held[secrets.KeyPassword] != "" || openAttempt(s) != nil || !directory.CapabilitiesOf(s.dir.Directory).Passwords, nil
 	}
 	if s.applied, err = r.Connections.Remembers(ctx, s.connection(), s.password); err != nil {
 		return false, brokenSecret(v1alpha1.ReasonUpdating, err)
