@@ -133,6 +133,9 @@ var instead = []played{
 	{"README.md", "# endpoint: ", "endpoint: "},
 	{"README.md", "127.0.0.1:8090", "$SIMULATOR"},
 	{"docs/conditions.md", " NAME ", " acme-first -n telephony "},
+	{"docs/sub-account.md", "clientID: as 2sms has issued it", "clientID: acme-sms"},
+	{"docs/sub-account.md", "clientSecret: as 2sms has issued it", "clientSecret: of-the-simulator"},
+	{"docs/sub-account.md", "https://api.2sms.example/v2", "$ENDPOINT/2sms"},
 	{"docs/operations.md", "IMG=…", "IMG=registry.example/child-account-operator:v1"},
 	{"docs/operations.md", "make release ", "make release PLATFORMS=linux/$(go env GOARCH) "}, // one of them shows it
 	{"docs/guide.md", "https://voximplant.acme.example", "$PRIVATE_ENDPOINT"},
@@ -299,4 +302,12 @@ var asides = []aside{
 		if kubectl get clusterroles,clusterrolebindings -o name | grep child-account-operator.*-b$; then exit 1; fi
 		kubectl auth can-i patch childaccounts -A --as=system:serviceaccount:child-account-operator-system:child-account-operator-controller-manager`},
 	{page: "docs/operations.md", words: "make uninstall", after: "if kubectl get crd -o name | grep cpaas.dev; then exit 1; fi"},
+	// The pages before have removed the CRDs.
+	{page: "docs/sub-account.md", words: "clientID: as 2sms",
+		provider: []call{{"POST", "2sms/masters", `{"id": "86e51d05-20a3-486c-adf1-a98ca194c74c", "companyName": "Acme Ltd", "email": "owner@acme.example",
+			"clientID": "acme-sms", "clientSecret": "of-the-simulator"}`, ""}},
+		before: `
+			make install
+			kubectl create namespace telephony --dry-run=client -o yaml | kubectl apply -f -`,
+		after: "kubectl get secret twosms -n telephony"},
 }

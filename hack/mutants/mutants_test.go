@@ -66,7 +66,7 @@ var mutants = []mutant{
 	}, crash, "TestEveryCrash/of/create$/once/after_AddAccount", "created again without a look"},
 	{"creates again after a lost answer without a look", []edit{
 		{decide, "case v.OutcomeUnknown && !v.Fresh:", "case false:"},
-		{decide, "case (s.Intent || s.Retried) && !v.Fresh:", "case false:"},
+		{decide, "case (s.Intent || s.Retried || v.Claimless) && !v.Fresh:", "case false:"},
 		{store, "case c.UID != \"\" && !known:", "case false:"},
 	}, chaos, "TestChaos$", "without a look"},
 	{"records no attempt", []edit{
