@@ -44,7 +44,7 @@ type Remote interface {
 	// several accounts, or at all, or a value is needed for the call and not known; the message says which. Changes of Delegated fields
 	// are made acting as the account itself, in a call for one account. Their class RoleMissing says that this is not granted, or that
 	// there is no such account; nothing follows for other changes or the credentials. A Remote whose API replaces the whole account reads the
-	// account first. Class Outdated: the account is no longer as Target.Observed has it, so nothing was written.
+	// account first. Class Outdated: the account is no longer as Target.Observed has it, or that is nil, so nothing was written.
 	Update(ctx context.Context, u Update) error
 }
 
@@ -237,7 +237,7 @@ type Update struct {
 type Target struct {
 	// ID is the provider's id of the account.
 	ID string
-	// Observed holds what was last seen of the account, or written to it.
+	// Observed holds what was last seen of the account, or written to it; nil where the account was not read.
 	Observed account.State
 	// Desired holds the declared values, also of fields that are never shown.
 	Desired account.State

@@ -231,6 +231,9 @@ func (r *Remote) replace(ctx context.Context, t provider.Target, changes []accou
 			return err
 		}
 	}
+	if t.Observed == nil {
+		return &account.Error{Class: account.Outdated, Method: methodUpdate, Message: "nothing was written, as the account was not read before"}
+	}
 	is, err := r.find(ctx, id, t.Observed[fieldEmail])
 	if err != nil {
 		return err

@@ -89,6 +89,24 @@ func TestUpdateReadsFirst(t *testing.T) {
 	}
 }
 
+// What was never read can't be compared, so nothing is written over it.
+func TestUpdateWantsAnEarlierRead(t *testing.T) {
+	w := newWorld(t, simulator.TwoSMSSettings{})
+	unread := target(w.created(t, 1), 1)
+	unread.Observed = nil
+	for name, err := range map[string]error{
+		"update":   w.Update(background, updateOf(unread, change("lastName", "Byron"))),
+		"password": w.SetPassword(background, unread, otherPassword),
+	} {
+		if e := wantError(t, err, account.Outdated, false); !strings.Contains(e.Message, "nothing was written") || e.Answered {
+			t.Errorf("%s: %#v", name, e)
+		}
+	}
+	if got := w.called(); got != "" {
+		t.Errorf("calls: %s", got)
+	}
+}
+
 // A PUT without a value is never sent: the account would lose it.
 func TestUpdateWantsEveryValue(t *testing.T) {
 	w := newWorld(t, simulator.TwoSMSSettings{})
