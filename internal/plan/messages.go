@@ -95,7 +95,8 @@ func refused(in *Input, d account.Decision) Step {
 	case in.NotAccepted != nil:
 		s.Message, s.Next = in.NotAccepted.Message, in.NotAccepted.Next
 	case len(d.Namesakes) > 0:
-		s.AccountID, s.Message = "", fmt.Sprintf("several accounts have the name %s: ids %s. The operator can't tell which one is this %s's, and changes none of them", name, strings.Join(d.Namesakes, ", "), in.Resource.Kind)
+		s.AccountID, s.Message = "", fmt.Sprintf("several accounts have the name %s%s. The operator can't tell which one is this %s's, and changes none of them",
+			name, ids(in, ": ids ", d.Namesakes, ""), in.Resource.Kind)
 		s.Next = "Change the " + in.Schema.Identity().Path + " of all but one of these accounts at the provider. If the operator may have created one of them, keep that one, and set spec.adoptionPolicy: IfIdentical if this resource does not get it automatically."
 	case len(d.Drift) > 0:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing, and differs from the spec: %s", name, id, differences(d.Drift))
@@ -103,8 +104,8 @@ func refused(in *Input, d account.Decision) Step {
 	case d.Holder == nil:
 		s.Message = fmt.Sprintf("account %s (id %s) is pre-existing: this %s did not create it, and spec.adoptionPolicy does not allow to adopt it", name, id, in.Resource.Kind)
 		if in.Subject.Attempt != nil {
-			s.Message = fmt.Sprintf("account %s (id %s) is not known as this %s's, and spec.adoptionPolicy does not allow to adopt it: the answer to an earlier request to create it was lost, and %s",
-				name, id, in.Resource.Kind, notAsSent(in, d.Account))
+			s.Message = fmt.Sprintf("account %s%s is not known as this %s's, and spec.adoptionPolicy does not allow to adopt it: the answer to an earlier request to create it was lost, and %s",
+				name, ids(in, " (id ", []string{id}, ")"), in.Resource.Kind, notAsSent(in, d.Account))
 		}
 		if !in.MayAdopt {
 			s.Next = fmt.Sprintf("%s, or %s, and then set spec.adoptionPolicy.", anotherName(in.Schema), AskForGrant(in.Resource.Parent))
@@ -121,6 +122,14 @@ func refused(in *Input, d account.Decision) Step {
 	return s
 }
 
+// ids names accounts that are not known as the resource's, between before and after; "" where the resource may adopt none.
+func ids(in *Input, before string, of []string, after string) string {
+	if !in.MayAdopt {
+		return ""
+	}
+	return before + strings.Join(of, ", ") + after
+}
+
 // anotherName is the step to declare an account of another name.
 func anotherName(schema account.Schema) string {
 	if f := schema.Identity(); f.Updatable {
@@ -129,12 +138,16 @@ func anotherName(schema account.Schema) string {
 	return "Choose another spec.accountName in a new resource"
 }
 
-// notAsSent is why an account is not the result of the open attempt to create one.
+// notAsSent is why an account is not the result of the open attempt to create one. Where the resource may adopt no account, the account's values
+// are not its tenant's to know.
 func notAsSent(in *Input, a *account.Account) string {
 	if differing := in.Subject.Attempt.Differences(in.Schema, *a); len(differing) > 0 {
 		parts := make([]string, len(differing))
 		for i, c := range differing {
-			parts[i] = fmt.Sprintf("%s is %s, sent was %s", c.Field.Path, word(c.From), word(c.To))
+			parts[i] = c.Field.Path
+			if in.MayAdopt {
+				parts[i] = fmt.Sprintf("%s is %s, sent was %s", c.Field.Path, word(c.From), word(c.To))
+			}
 		}
 		return "this account is otherwise than was sent: " + strings.Join(parts, "; ")
 	}

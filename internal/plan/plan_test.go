@@ -760,6 +760,30 @@ func TestNobodyIsToldToAdoptWithoutTheGrant(t *testing.T) {
 	}
 }
 
+// Where the parent does not grant it, nobody learns the values and the ids of accounts that are not known as the resource's.
+func TestNobodyLearnsOfOtherAccountsWithoutTheGrant(t *testing.T) {
+	differing := with(claimless(found("")), func(in *plan.Input) {
+		in.View.Account.ID, in.View.Account.State["email"] = "4711", "secret@other.example"
+		in.View.Fresh, in.Subject.Intent, in.Subject.Attempt = true, true, &account.Attempt{Sent: account.State{"email": "support@acme.example"}}
+	})
+	several := with(claimless(found("")), func(in *plan.Input) { in.View.Namesakes = []string{"4711", "4712"} })
+	for name, in := range map[string]*plan.Input{"otherwise than was sent": differing, "several accounts": several} {
+		for _, granted := range []bool{true, false} {
+			in.MayAdopt = granted
+			s := plan.For(*in).Last()
+			if s.Reason != v1alpha1.ReasonAdoptionRefused || !strings.Contains(s.Message, name) {
+				t.Fatalf("%s: %s %s", name, s.Reason, s.Message)
+			}
+			if learns := strings.Contains(s.Message, "471") || strings.Contains(s.Message, "secret@"); learns != granted {
+				t.Errorf("%s, granted %v: %s", name, granted, s.Message)
+			}
+			if name == "otherwise than was sent" && !strings.Contains(s.Message, "email") {
+				t.Errorf("no field is named: %s", s.Message)
+			}
+		}
+	}
+}
+
 // Every kind of step occurs in the table above, and reads as something.
 func TestPlanKinds(t *testing.T) {
 	seen := map[plan.Kind]bool{}
