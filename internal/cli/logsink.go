@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"flag"
 	"io"
 
 	"github.com/go-logr/logr"
@@ -12,6 +13,17 @@ import (
 
 // debugLevel is the level of logr that is zap's debug.
 const debugLevel = 1
+
+// loggingFlags are the flags that set the format of the log. Unless a flag says otherwise no line has a stack trace: a message says what to do
+// next, and what a stack trace leads to is for who works on the operator.
+func loggingFlags(options *zap.Options) *flag.FlagSet {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	options.BindFlags(flags)
+	if err := flags.Set("zap-stacktrace-level", "panic"); err != nil { // a level that the flag knows
+		panic(err)
+	}
+	return flags
+}
 
 // newLogger makes the operator's logger, by the flags.
 func newLogger(options *zap.Options, to io.Writer) logr.Logger {

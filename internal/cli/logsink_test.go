@@ -96,3 +96,21 @@ func TestLoggerTellsTheCaller(t *testing.T) {
 		t.Errorf("%d lines tell who logs:\n%s", n, out.String())
 	}
 }
+
+// An error has no stack trace before its advice, unless somebody wants one.
+func TestErrorsHaveNoStackTrace(t *testing.T) {
+	for level, want := range map[string]bool{"": false, "error": true} {
+		var options zap.Options
+		flags := loggingFlags(&options)
+		if level != "" {
+			if err := flags.Set("zap-stacktrace-level", level); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out bytes.Buffer
+		newLogger(&options, &out).Error(errors.New("no"), "resources can't be read")
+		if got := strings.Contains(out.String(), "stacktrace"); got != want || !strings.Contains(out.String(), "resources can't be read") {
+			t.Errorf("--zap-stacktrace-level=%s: %s", level, &out)
+		}
+	}
+}

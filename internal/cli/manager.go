@@ -137,8 +137,7 @@ func newManagerCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	o.BindFlags(f)
-	goFlags := flag.NewFlagSet("", flag.ContinueOnError)
-	logging.BindFlags(goFlags)
+	goFlags := loggingFlags(&logging)
 	if kubeconfig := flag.Lookup("kubeconfig"); kubeconfig != nil {
 		goFlags.Var(kubeconfig.Value, kubeconfig.Name, kubeconfig.Usage)
 	}
