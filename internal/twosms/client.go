@@ -65,6 +65,8 @@ type call struct {
 	secrets []account.Secret
 	// list is set where the answer is a list of accounts.
 	list bool
+	// filtered is set where that list has the accounts that a filter selects: an answer without a list has none.
+	filtered bool
 	// before is called once it is the call's turn, right before each request; after an error no request is made. Nil does nothing.
 	before func(context.Context) error
 }

@@ -38,7 +38,7 @@ func (r received) failure() *account.Error {
 		e := r.refusal()
 		e.RetryAfter = wait
 		return e
-	case r.problem == nil && r.call.list && !r.answer.isList:
+	case r.problem == nil && r.call.list && !r.call.filtered && !r.answer.isList:
 		return r.broken("the answer has no list of accounts")
 	case r.problem == nil:
 		return nil

@@ -126,15 +126,19 @@ func (r *Remote) all(ctx context.Context) (master info, children []info, err err
 	return master, children, nil
 }
 
-// find reads one account: by its e-mail, which a list of one account is, and where that does not show it, in the whole list.
+// find reads one account: by its e-mail, which a list of one account is, and where that does not show it, or the API does not take the filter,
+// in the whole list.
 func (r *Remote) find(ctx context.Context, id, email string) (info, error) {
 	if email != "" {
-		a, failed := r.client.do(ctx, call{method: methodList, verb: http.MethodGet, path: "/accounts?" + url.Values{filterEmail: {email}}.Encode(), list: true})
-		if failed != nil {
+		query := url.Values{filterEmail: {email}}.Encode()
+		a, failed := r.client.do(ctx, call{method: methodList, verb: http.MethodGet, path: "/accounts?" + query, list: true, filtered: true})
+		switch {
+		case failed != nil && !(failed.Answered && failed.Class == account.Unknown):
 			return nil, failed
-		}
-		if is := withID(a.accounts, id); is != nil {
-			return is, nil
+		case failed == nil:
+			if is := withID(a.accounts, id); is != nil {
+				return is, nil
+			}
 		}
 	}
 	_, children, err := r.all(ctx)

@@ -89,6 +89,43 @@ func TestUpdateReadsFirst(t *testing.T) {
 	}
 }
 
+// A filter that the API does not take, or answers without a list, costs a call and prevents no update. What says nothing of the filter ends it.
+func TestUpdateWithoutTheFilter(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		class  account.Class
+		calls  string
+	}{
+		"unknown parameter":   {status: 400, body: envelope("InvalidRequest", "unknown parameter"), calls: "GET filtered, GET, PUT"},
+		"no such account":     {status: 404, body: envelope("NotFound", "no such account"), calls: "GET filtered, GET, PUT"},
+		"an error with 200":   {status: 200, body: envelope("5", "nothing found"), calls: "GET filtered, GET, PUT"},
+		"no list":             {status: 200, body: `{"Error":null,"ResponseData":null}`, calls: "GET filtered, GET, PUT"},
+		"too many calls":      {status: 429, body: envelope("", ""), class: account.Throttled, calls: "GET filtered"},
+		"unwell":              {status: 503, body: envelope("", "down"), class: account.Unavailable, calls: "GET filtered"},
+		"the role is missing": {status: 403, body: envelope("", "no"), class: account.RoleMissing, calls: "GET filtered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls []string
+			r := stub(t, func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.RawQuery != "" {
+					calls = append(calls, req.Method+" filtered")
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, c.body)
+					return
+				}
+				calls = append(calls, req.Method)
+				_, _ = io.WriteString(w, listBody)
+			})
+			seen := account.State{"email": "child-1@example.com", "lastName": "Lovelace"}
+			err := r.Update(background, updateOf(target(account.Account{ID: childID, State: seen}, 1), change("lastName", "Byron")))
+			if got := strings.Join(calls, ", "); account.ClassOf(err) != c.class || got != c.calls {
+				t.Errorf("%v, calls %s, want %s", err, got, c.calls)
+			}
+		})
+	}
+}
+
 // What was never read can't be compared, so nothing is written over it.
 func TestUpdateWantsAnEarlierRead(t *testing.T) {
 	w := newWorld(t, simulator.TwoSMSSettings{})
