@@ -31,7 +31,7 @@ var providerName = regexp.MustCompile(`(?i)voximplant|vox_?implant|two_?sms|2sms
 // exceptions are words that stand above the seam all the same, by file: messages that the status of resources holds, which can't be
 // reworded without a write for each. One that is not needed any more has to go.
 var exceptions = map[string][]string{
-	"internal/account/errors.go":    {ofCode},       // which puts it into the text for people
+	"internal/account/errors.go": {ofCode}, // which puts it into the text for people
 }
 
 // ofCode stands for a look at account.Error.Code.
