@@ -90,6 +90,17 @@ func (k *Kind) listed(ctx context.Context, c client.Reader, opts ...client.ListO
 // indexAccountName finds the resources of all namespaces that declare, or have, an account of a name.
 const indexAccountName = "accountName"
 
+// indexBound finds the resources of all namespaces that are bound to an account, "parent account id/account id".
+const indexBound = "boundAccount"
+
+// boundAccount is the account that a resource is bound to.
+func boundAccount(o client.Object) []string {
+	if st := managed(o).Status(); st.Origin != "" {
+		return []string{st.ParentAccountID + "/" + st.AccountID}
+	}
+	return nil
+}
+
 // kindReader is what the engine asks of a kind.
 type kindReader struct {
 	client.Reader
@@ -109,6 +120,11 @@ func (k *kindReader) CRD() string { return k.kind.crd + "." + v1alpha1.GroupVers
 // Named implements engine.Kind. They are the cache's own.
 func (k *kindReader) Named(ctx context.Context, accountName string) ([]engine.Managed, error) {
 	return k.kind.listed(ctx, k, client.MatchingFields{indexAccountName: k.kind.canonical(accountName)})
+}
+
+// Bound implements engine.Kind. They are the cache's own.
+func (k *kindReader) Bound(ctx context.Context, parentAccountID, accountID string) ([]engine.Managed, error) {
+	return k.kind.listed(ctx, k, client.MatchingFields{indexBound: parentAccountID + "/" + accountID})
 }
 
 // Complete implements engine.Kind.

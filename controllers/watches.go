@@ -34,6 +34,7 @@ func Index(ctx context.Context, indexer client.FieldIndexer) error {
 		for name, values := range map[string]client.IndexerFunc{
 			indexParent:      func(o client.Object) []string { return []string{parentKey(o).String()} },
 			indexAccountName: k.names,
+			indexBound:       boundAccount,
 			indexInput:       func(o client.Object) []string { return o.(resource).InputSecrets() },
 		} {
 			if err := indexer.IndexField(ctx, k.object(), name, values); err != nil {

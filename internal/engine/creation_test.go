@@ -137,6 +137,25 @@ func TestAnAttemptOfAnEarlierProcessIsNotForgotten(t *testing.T) {
 	}
 }
 
+// A resource that is bound to an account keeps it, whatever name the account has by now.
+func TestARenamedAccountStaysItsOwners(t *testing.T) {
+	w := newWorld(t, claimless)
+	w.apply(w.declared(name))
+	w.settle(name)
+	w.expect(name, "True Available")
+	w.edit(name, func(l *Line) { l.Spec.Suspend = true })
+	w.service.Set(w.account().ID, fake.PathName, "child-2")
+	w.list()
+	another := w.declared("child-2")
+	another.Spec.Policy.Adopt = account.AdoptAlways
+	w.apply(another)
+	w.settle("child-2")
+	w.expect("child-2", "False "+v1alpha1.ReasonDuplicateResource)
+	if st := w.line("child-2").Status; st.Origin != "" || len(w.service.Accounts()) != 1 {
+		t.Errorf("bound to %s, accounts %v", st.AccountID, w.service.Accounts())
+	}
+}
+
 // A refused request leaves no open attempt: what appears later was made by somebody else.
 func TestARefusedAttemptIsTakenBack(t *testing.T) {
 	w := newWorld(t, claimless)

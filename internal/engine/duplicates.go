@@ -18,9 +18,9 @@ import (
 // is bound to it wins, then the one that the account's claim names, then one that may
 // have what the claim's owner had, and accepts it, then the older, then the one with the lesser namespace and
 // name. A resource that wants nothing now, as it only observes or is suspended, keeps the name from nobody, and neither does one that is being
-// deleted and that the operator has released.
-func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) {
-	others, err := e.Kind.Named(ctx, s.declared.AccountName)
+// deleted and that the operator has released. a is the account that was found, nil for none.
+func (e *observer) duplicate(ctx context.Context, s *scope, a *account.Account) (*plan.Stop, error) {
+	others, err := rivals(ctx, e, s, a)
 	if err != nil || len(others) == 0 || len(others) == 1 && others[0].Object().GetUID() == s.uid() {
 		return nil, err
 	}
@@ -45,6 +45,17 @@ func (e *observer) duplicate(ctx context.Context, s *scope) (*plan.Stop, error) 
 		return stop, nil
 	}
 	return nil, nil
+}
+
+// rivals are the resources that declare or have an account of the name, the resource itself among them, and before it has an account those that
+// are bound to the one that was found: that may have had another name.
+func rivals(ctx context.Context, e *observer, s *scope, a *account.Account) ([]Managed, error) {
+	named, err := e.Kind.Named(ctx, s.declared.AccountName)
+	if err != nil || a == nil || s.boundID() != "" {
+		return named, err
+	}
+	bound, err := e.Kind.Bound(ctx, s.dir.AccountID, a.ID)
+	return append(bound, named...), err
 }
 
 // keepsNobody says whether a rival that is not bound keeps the account from nobody: it wants nothing now, unless it once had the account, or the

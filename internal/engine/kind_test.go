@@ -273,6 +273,17 @@ func (l *lines) Named(ctx context.Context, accountName string) ([]engine.Managed
 	return out, err
 }
 
+func (l *lines) Bound(ctx context.Context, parentAccountID, accountID string) ([]engine.Managed, error) {
+	all, err := l.all(ctx)
+	var out []engine.Managed
+	for i := range all {
+		if st := all[i].Status; st.Origin != "" && st.ParentAccountID == parentAccountID && st.AccountID == accountID {
+			out = append(out, managedLine{&all[i]})
+		}
+	}
+	return out, err
+}
+
 func (l *lines) Fleet(ctx context.Context, m engine.Managed) (changeguard.Fleet, error) {
 	all, err := l.all(ctx)
 	return changeguard.Fleet{Total: len(all), Namespace: changeguard.Namespace{Name: m.Object().GetNamespace(), UID: l.namespaceUID}}, err

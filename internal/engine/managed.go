@@ -31,6 +31,8 @@ type Kind interface {
 	CRD() string
 	// Named are the resources of all namespaces whose accounts have a name. They must not be changed.
 	Named(ctx context.Context, accountName string) ([]Managed, error)
+	// Bound are the resources of all namespaces that are bound to an account of a parent account. They must not be changed.
+	Bound(ctx context.Context, parentAccountID, accountID string) ([]Managed, error)
 	// Complete says whether the resources of all namespaces are known: some may not be readable, and what is there unknown.
 	Complete() bool
 	// Fleet is what there is of the parent's resources in the resource's namespace.

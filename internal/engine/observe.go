@@ -71,7 +71,7 @@ func (e *observer) observe(ctx context.Context, s *scope, view *account.View) (p
 	}
 	if !s.declared.Policy.Observe {
 		in.OthersUnseen = !e.Kind.Complete()
-		if in.Duplicate, err = e.duplicate(ctx, s); in.Duplicate == nil {
+		if in.Duplicate, err = e.duplicate(ctx, s, in.View.Account); in.Duplicate == nil {
 			in.Duplicate = leftToOthers(ctx, e, s, in.View.Account)
 		}
 	}
@@ -179,7 +179,7 @@ func (e *observer) observeDeletion(ctx context.Context, s *scope, view *account.
 	if err := recipientOf(ctx, e, s, &in); err != nil || s.boundID() != "" {
 		return in, err
 	}
-	if in.Duplicate, err = e.duplicate(ctx, s); err != nil {
+	if in.Duplicate, err = e.duplicate(ctx, s, in.View.Account); err != nil {
 		return in, err
 	}
 	_, err = e.readPassword(ctx, s) // without one the connection Secret may prove whose the account is

@@ -156,6 +156,8 @@ func (ownKind) CRD() string { return "childaccounts" }
 
 func (ownKind) Named(context.Context, string) ([]engine.Managed, error) { return nil, nil }
 
+func (ownKind) Bound(context.Context, string, string) ([]engine.Managed, error) { return nil, nil }
+
 func (ownKind) Complete() bool { return true }
 
 func (ownKind) Fleet(_ context.Context, m engine.Managed) (changeguard.Fleet, error) {

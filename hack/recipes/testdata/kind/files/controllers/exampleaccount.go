@@ -86,6 +86,19 @@ func (k ExampleKind) Named(ctx context.Context, accountName string) ([]engine.Ma
 	return out, err
 }
 
+// Bound implements engine.Kind.
+func (k ExampleKind) Bound(ctx context.Context, parentAccountID, accountID string) ([]engine.Managed, error) {
+	var all v1alpha1.ExampleAccountList
+	err := k.List(ctx, &all)
+	var out []engine.Managed
+	for i := range all.Items {
+		if st := all.Items[i].Status; st.Origin != "" && st.ParentAccountID == parentAccountID && st.AccountID == accountID {
+			out = append(out, exampleAccount{&all.Items[i]})
+		}
+	}
+	return out, err
+}
+
 // Fleet implements engine.Kind.
 func (k ExampleKind) Fleet(ctx context.Context, m engine.Managed) (changeguard.Fleet, error) {
 	namespace := m.Object().GetNamespace()
