@@ -121,6 +121,7 @@ var notRun = []exception{
 	{"docs/verification.md", "kubectl get", mention},
 
 	{"docs/simulator.md", "make run", mention},
+	{"docs/sub-account.md", "make run", mention},
 	{"docs/simulator.md", "bin/child-account-operator simulate", mention},
 	{"docs/simulator.md", "curl *", "internal/simulator makes these calls in a test of its own"},
 }
