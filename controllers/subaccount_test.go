@@ -3,6 +3,7 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -118,9 +119,7 @@ var _ = Describe("A SubAccount", func() {
 			GinkgoHelper()
 			return testenv.AtRest(500*time.Millisecond, func() testenv.Costs {
 				costs := meter.Costs(w.World)
-				for method, calls := range counts(w) {
-					costs[method] = calls
-				}
+				maps.Copy(costs, counts(w))
 				return costs
 			})
 		}

@@ -20,9 +20,9 @@ import (
 
 // subAccountsAlone are tried on a stack of their own, each on what the one before it has left.
 var subAccountsAlone = []scenario{
-	{subAccounts, createSubAccounts},
-	{subAccountsRest, resyncSubAccounts},
-	{subAccountsChange, changeSubAccounts},
+	{subAccounts, ofFleet(createSubAccounts)},
+	{subAccountsRest, ofFleet(resyncSubAccounts)},
+	{subAccountsChange, ofFleet(changeSubAccounts)},
 }
 
 const (
@@ -51,8 +51,13 @@ func (f *fleetResult) measureSubAccounts(ctx context.Context, s *stack.Stack, n 
 	return nil
 }
 
+// ofFleet is a scenario in the form of the fleet's methods.
+func ofFleet(run func(context.Context, *fleet) (measured, error)) func(*fleet, context.Context) (measured, error) {
+	return func(f *fleet, ctx context.Context) (measured, error) { return run(ctx, f) }
+}
+
 // createSubAccounts applies a ParentAccount of a master account, and then all SubAccounts at once, and has the list read in the end.
-func createSubAccounts(f *fleet, ctx context.Context) (m measured, err error) {
+func createSubAccounts(ctx context.Context, f *fleet) (m measured, err error) {
 	if err := applyMaster(ctx, f); err != nil {
 		return m, err
 	}
@@ -70,7 +75,7 @@ func createSubAccounts(f *fleet, ctx context.Context) (m measured, err error) {
 }
 
 // resyncSubAccounts has the list read some times, one time after another.
-func resyncSubAccounts(f *fleet, ctx context.Context) (measured, error) {
+func resyncSubAccounts(ctx context.Context, f *fleet) (measured, error) {
 	return f.measure(ctx, func(m *measured) error {
 		m.Resyncs = resyncs
 		for range resyncs {
@@ -83,7 +88,7 @@ func resyncSubAccounts(f *fleet, ctx context.Context) (measured, error) {
 }
 
 // changeSubAccounts changes the same field of all to the same value.
-func changeSubAccounts(f *fleet, ctx context.Context) (measured, error) {
+func changeSubAccounts(ctx context.Context, f *fleet) (measured, error) {
 	return f.measure(ctx, func(m *measured) (err error) {
 		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec": {"lastName": "King"}}`))
 		m.Applied, m.Ready, err = eachSubAccount(ctx, f, func(c *v1alpha1.SubAccount) error { return f.cluster.Patch(ctx, c, patch) })
