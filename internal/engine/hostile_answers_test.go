@@ -155,7 +155,7 @@ const (
 
 var _ = Describe("A hostile provider", func() {
 	for name, answer := range hostileAnswers {
-		It("costs few calls and little memory, and keeps nobody else waiting: "+name, Label("scale"), func(ctx SpecContext) {
+		It("costs few calls and little memory, and keeps nobody else waiting: "+name, func(ctx SpecContext) {
 			onlyInTestAll()
 			w := testenv.NewWorld(ctx)
 			f := newFiend(w.Sim.Handler(), answer)
