@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -145,11 +146,11 @@ func (f *fleetResult) measure(ctx context.Context, s *stack.Stack, n int, o opti
 	} else {
 		f.Again = append(f.Again, created.Scenarios[creation])
 	}
-	if first {
-		if err := f.measureProfiles(ctx, s, n, o); err != nil {
+	if first && n <= oftenUpTo {
+		if err := f.measureAlone(ctx, s, profiles, n, o, profilesAlone, readingFlags...); err != nil {
 			return err
 		}
-		if err := f.measureSubAccounts(ctx, s, n, o); err != nil {
+		if err := f.measureAlone(ctx, s, subAccounts, subAccountsOf(n), o, subAccountsAlone); err != nil {
 			return err
 		}
 	}
@@ -240,4 +241,18 @@ func (r *results) write(page string) error {
 		return err
 	}
 	return os.WriteFile(page, []byte(text), 0o644)
+}
+
+// measureAlone adds scenarios that n resources have on a stack of their own, unless they are left out by the name.
+func (f *fleetResult) measureAlone(ctx context.Context, s *stack.Stack, name string, n int, o options, scenarios []scenario, flags ...string) error {
+	if slices.Contains(o.Without, name) {
+		return nil
+	}
+	result, err := runFleet(ctx, s, n, o, scenarios, flags...)
+	if err != nil {
+		return err
+	}
+	s.Stop()
+	maps.Copy(f.Scenarios, result.Scenarios)
+	return nil
 }

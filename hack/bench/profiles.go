@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"k8s.io/utils/ptr"
 
 	"cpaas.dev/child-account-operator/api/v1alpha1"
-	"cpaas.dev/child-account-operator/hack/internal/stack"
 )
 
 // profilesAlone are tried on a stack of their own, with an operator that has readingFlags.
@@ -30,20 +27,6 @@ const (
 
 // moneyMethods are the methods by which money is read.
 var moneyMethods = []string{"GetMoneyAmountToCharge", "GetCurrencyRate"}
-
-// measureProfiles adds the scenarios of accounts with a profile, unless the fleet is large or they are left out.
-func (f *fleetResult) measureProfiles(ctx context.Context, s *stack.Stack, n int, o options) error {
-	if n > oftenUpTo || slices.Contains(o.Without, profiles) {
-		return nil
-	}
-	result, err := runFleet(ctx, s, n, o, profilesAlone, readingFlags...)
-	if err != nil {
-		return err
-	}
-	s.Stop()
-	maps.Copy(f.Scenarios, result.Scenarios)
-	return nil
-}
 
 // createWithProfiles applies all with a profile, and then has the list read.
 func (f *fleet) createWithProfiles(ctx context.Context) (measured, error) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -36,20 +35,6 @@ const (
 
 // subAccountsOf is how many SubAccounts are measured beside n accounts.
 func subAccountsOf(n int) int { return min(n, mostSubAccounts) }
-
-// measureSubAccounts adds the scenarios of SubAccounts, unless the fleet is large or they are left out.
-func (f *fleetResult) measureSubAccounts(ctx context.Context, s *stack.Stack, n int, o options) error {
-	if n > oftenUpTo || slices.Contains(o.Without, subAccounts) {
-		return nil
-	}
-	result, err := runFleet(ctx, s, subAccountsOf(n), o, subAccountsAlone)
-	if err != nil {
-		return err
-	}
-	s.Stop()
-	maps.Copy(f.Scenarios, result.Scenarios)
-	return nil
-}
 
 // ofFleet is a scenario in the form of the fleet's methods.
 func ofFleet(run func(context.Context, *fleet) (measured, error)) func(*fleet, context.Context) (measured, error) {
