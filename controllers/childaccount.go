@@ -49,14 +49,15 @@ func (c childAccount) ReadObserved(object []byte) (any, error) {
 // Declaration implements Managed.
 func (c childAccount) Declaration() engine.Declaration {
 	d := engine.Declaration{
-		Kind:             ChildAccounts.name,
-		AccountName:      c.AccountName(),
-		Parent:           c.ParentKey(),
-		Fields:           &c.Spec,
-		Policy:           policyOf(c.AdoptionPolicy(), c),
-		Deactivate:       c.Deactivates(),
-		Suspended:        c.Suspended(),
-		CloneFrom:        c.Template(),
+		Kind:           ChildAccounts.name,
+		AccountName:    c.AccountName(),
+		Parent:         c.ParentKey(),
+		Fields:         &c.Spec,
+		Policy:         policyOf(c.AdoptionPolicy(), c),
+		Deactivate:     c.Deactivates(),
+		Suspended:      c.Suspended(),
+		CloneFrom:      c.Template(),
+		PasswordSecret: secretKey(c.PasswordSecret()), CallbackSaltSecret: secretKey(c.CallbackSaltSecret()),
 		ConnectionSecret: engine.SecretDeclaration{Name: c.ConnectionSecretName()},
 	}
 	if s := c.Spec.ConnectionSecret; s != nil {
@@ -65,16 +66,27 @@ func (c childAccount) Declaration() engine.Declaration {
 	if roles, rotateAfter, ok := c.ServiceAccountKey(); ok {
 		d.ConnectionSecret.ServiceKey = &engine.ServiceKeyDeclaration{Roles: roles, RotateAfter: rotateAfter}
 	}
-	if name, key, ok := c.PasswordSecret(); ok {
-		d.PasswordSecret = &engine.SecretKey{Name: name, Key: key}
-	}
 	for _, p := range c.Spec.Plans {
 		d.Plans = append(d.Plans, account.Plan{Type: string(p.Type), ID: p.TemplateID})
 	}
-	if name, key, ok := c.CallbackSaltSecret(); ok {
-		d.CallbackSaltSecret = &engine.SecretKey{Name: name, Key: key}
-	}
 	return d
+}
+
+// policyOf is what a resource allows.
+func policyOf(adopts v1alpha1.AdoptionPolicy, c interface {
+	Observes() bool
+	ReportsDrift() bool
+	Recreates() bool
+}) account.Policy {
+	return account.Policy{Adopt: account.Adoption(adopts), Observe: c.Observes(), ReportDrift: c.ReportsDrift(), Recreate: c.Recreates()}
+}
+
+// secretKey is the key of a Secret that a resource names; nil where it names none.
+func secretKey(name, key string, ok bool) *engine.SecretKey {
+	if !ok {
+		return nil
+	}
+	return &engine.SecretKey{Name: name, Key: key}
 }
 
 func plain[T ~string](m map[string]T) map[string]string {

@@ -61,23 +61,11 @@ func (subAccount) ReadObserved(object []byte) (any, error) {
 func (c subAccount) Declaration() engine.Declaration {
 	d := engine.Declaration{
 		Kind: SubAccounts.name, AccountName: c.Spec.Email, Parent: c.ParentKey(), Fields: &c.Spec, Suspended: c.Suspended(),
-		Policy:           policyOf(c.AdoptionPolicy(), c),
+		Policy: policyOf(c.AdoptionPolicy(), c), PasswordSecret: secretKey(c.PasswordSecret()),
 		ConnectionSecret: engine.SecretDeclaration{Name: c.ConnectionSecretName()},
 	}
 	if s := c.Spec.ConnectionSecret; s != nil {
 		d.ConnectionSecret.Labels, d.ConnectionSecret.Annotations = plain(s.Labels), plain(s.Annotations)
 	}
-	if name, key, ok := c.PasswordSecret(); ok {
-		d.PasswordSecret = &engine.SecretKey{Name: name, Key: key}
-	}
 	return d
-}
-
-// policyOf is what a resource allows.
-func policyOf(adopts v1alpha1.AdoptionPolicy, c interface {
-	Observes() bool
-	ReportsDrift() bool
-	Recreates() bool
-}) account.Policy {
-	return account.Policy{Adopt: account.Adoption(adopts), Observe: c.Observes(), ReportDrift: c.ReportsDrift(), Recreate: c.Recreates()}
 }

@@ -21,7 +21,7 @@ func NoteShared(ctx context.Context, e *Engine, parent *v1alpha1.ParentAccount, 
 	if was != "" && was != st.AccountID { // the credentials of another account were accepted
 		st.WasShared = nil
 	}
-	if !parent.Shared() && sharedByAnother(ctx, e, parent) || parent.AllowedFrom() != v1alpha1.NamespacesSame {
+	if parent.Shared() || sharedByAnother(ctx, e, parent) {
 		st.WasShared = ptr.To(true)
 	}
 }
